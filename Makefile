@@ -1,0 +1,65 @@
+# make search   set up everything and search a vision transformer on handwritten digits (a few minutes on two cores)
+# make test     set up everything and run the tests
+# make lint     the checks of style and types
+# make bench    measure the whole score against its peers; what is measured already is left out
+# make clean    remove what the others made, runs/ and bench/results/ excepted
+#
+# Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
+#   make test PYTHON=python3.12 TORCH=torch==2.4.0
+
+PYTHON ?= python3
+TORCH ?= torch>=2.4
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The install is editable: only these need a new build, a change of Python files is seen at once.
+BUILD_INPUTS := setup.py pyproject.toml CMakeLists.txt $(shell find csrc -type f)
+RUN_FOLDER = runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
+# Of 24 images the activation patterns use the 20 that the largest activation of this space asks for.
+TRIALS ?= 60
+SEARCH_BATCH := 24
+BENCH_CSV := bench/results/whole_score.csv
+PYTHON_CODE := lswag_fast tests bench setup.py
+
+.PHONY: search test lint check-install bench clean
+
+search: $(VENV)/.built
+	$(BIN)/lswag-fast search autoformer-tiny --params 5M..7M --trials $(TRIALS) --batch-size $(SEARCH_BATCH) \
+	  --data digits --seed 0 --out $(RUN_FOLDER)
+
+test: $(VENV)/.extra-test
+	$(BIN)/pytest -m "not slow"
+
+lint: $(VENV)/.extra-lint
+	$(BIN)/ruff check $(PYTHON_CODE)
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/mypy
+	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
+
+# The editable install sees the source tree. This one looks at what `pip install .` puts on a disk.
+check-install: $(VENV)/.built
+	rm -rf build/installed
+	$(PIP) install --no-deps --target build/installed .
+	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
+
+bench: $(VENV)/.extra-bench
+	$(BIN)/python -m bench.run --out $(BENCH_CSV)
+	$(BIN)/python -m bench.table $(BENCH_CSV)
+
+clean:
+	rm -rf $(VENV) build *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+# torch first: whoever wants a certain version gets it, and the package is content with any from 2.4 on.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "$(TORCH)"
+	touch $@
+
+$(VENV)/.built: $(VENV)/.torch $(BUILD_INPUTS)
+	$(PIP) install --editable .
+	touch $@
+
+# The package is there, so that only what the extra asks for is added.
+$(VENV)/.extra-%: $(VENV)/.built pyproject.toml
+	$(PIP) install "lswag-fast[$*]"
+	touch $@

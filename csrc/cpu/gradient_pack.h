@@ -1,0 +1,87 @@
+// Brings the operands of one sample into the form that the inner loops read.
+#pragma once
+
+#include <vector>
+
+#include "cpu/gradient_ops.h"
+#include "cpu/gradient_plan.h"
+
+namespace lswag {
+
+// Powers of two by which the operands are multiplied while they are packed, so that squares of tiny or huge gradients
+// stay in the range of float: the largest magnitude among some elements of the first nonzero sample becomes about 1.
+// Exact as long as nothing leaves the range of normal numbers, and undone in the results.
+struct Exponents {
+  int x = 0;
+  int grad = 0;
+  int sum() const { return x + grad; }
+};
+
+// `fixed`: the sum that earlier chunks used, or null.
+template <class T>
+Exponents choose_exponents(const Problem& problem, const int* fixed);
+
+// Fetches the operands of the next sample into the cache while this one is computed: each tile touches one cache line
+// of every position. Without it, waiting for memory took a fifth of the time.
+class Lookahead {
+ public:
+  struct Line {
+    const char* first;  // at the first position; null: nothing to fetch
+    int64_t step;       // bytes between positions
+  };
+  struct Source {
+    Line line;
+    int64_t n_lines;
+  };
+
+  Lookahead() = default;
+  Lookahead(const Source& x, const Source& grad, int64_t n_tiles) : sources_{x, grad}, n_tiles_(n_tiles) {}
+
+  // For the next of n_tiles tiles.
+  Line next();
+
+ private:
+  Source sources_[2] = {};
+  int64_t n_tiles_ = 1;
+  int64_t due_ = 0;  // lines due by now, times n_tiles, less those given out
+  int64_t given_ = 0;
+};
+
+template <class T>
+class Packer {
+ public:
+  Packer(const Problem& problem, const Plan& plan, const GradientOps<T>& ops, Exponents exponents);
+
+  int64_t x_elements() const { return x_elements_; }        // scratch for one task
+  int64_t grad_elements() const { return grad_elements_; }  // scratch for one task
+
+  // grad_out of the task's slices: out[slice * slice_pitch + position * tile rows + row].
+  void grad(const Task& task, int64_t b, T* out, int64_t slice_pitch) const;
+  // Form::panel: the columns of the task's tiles, out[tile * tile_pitch + position * panel_width() + column].
+  void panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) const;
+  int64_t panel_width() const { return static_cast<int64_t>(plan_.tiles.front().n_vectors) * ops_.lanes; }
+  // Form::panel: what packing sample b will read, spread over the task's tiles.
+  Lookahead lookahead(const Task& task, int64_t b) const;
+  // Form::plane: the channels of one group. The margins must be zero and stay so.
+  void planes(int64_t group, int64_t b, T* out) const;
+  // Form::depthwise: rows of a slice, and the channels they see, as lanes.
+  void lanes(const RowSlice& slice, int64_t b, T* grad, T* x) const;
+
+  // The packed calls as the inner loops walk them. Planes and lanes.
+  void plane_calls(const T* grad, const T* x, int64_t grad_step, std::vector<TileCall<T>>* calls) const;
+
+ private:
+  void positions(const Operand& operand, int64_t b, int64_t feature, PackJob<T> job) const;
+  void lines(const CallOperands& call, int64_t b, int64_t feature, int64_t n_features, T* out) const;
+
+  const Problem& problem_;
+  const Plan& plan_;
+  const GradientOps<T>& ops_;
+  T x_scale_;
+  T grad_scale_;
+  int64_t x_elements_ = 0;
+  int64_t grad_elements_ = 0;
+  std::vector<int64_t> plane_begin_;  // of each call in the planes
+};
+
+}  // namespace lswag

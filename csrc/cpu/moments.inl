@@ -1,0 +1,90 @@
+// Merging running moments, and summing over the weights what the statistics need.
+
+// Chan, Golub, LeVeque (1979). Exact where both sides have the same mean and no spread.
+template <class T>
+static void merge(T* into, const T* from, int64_t n, bool totals, int64_t count_into, int64_t count_from) {
+  const T share = static_cast<T>(count_from) / static_cast<T>(count_into + count_from);
+  const T spread = static_cast<T>(count_into) * share;
+  for (int64_t k = 0; k < n; ++k) {
+    const T difference = from[k] - into[k];
+    into[k] += difference * share;
+    into[n + k] += from[n + k] + difference * difference * spread;
+  }
+  if (!totals) return;
+  for (int64_t k = 2 * n; k < 3 * n; ++k) into[k] += (from[k] - into[k]) * share;
+}
+
+static inline float square_root(float value) { return __builtin_sqrtf(value); }
+static inline double square_root(double value) { return __builtin_sqrt(value); }
+
+// Partial sums by lane, so that the loop over the lanes is vector code.
+template <class T>
+struct LaneSums {
+  double inv_sigma[kLanes<T>] = {};
+  double mu_over_sigma[kLanes<T>] = {};
+  int32_t n_zero[kLanes<T>] = {};
+  int32_t n_nonfinite[kLanes<T>] = {};
+
+  inline __attribute__((always_inline)) void add(const T* mean, const T* m2, int valid, T inv_count) {
+    for (int k = 0; k < kLanes<T>; ++k) {
+      const bool used = k < valid;
+      // x - x is zero for finite x only.
+      const bool finite = (m2[k] - m2[k] == 0) & (mean[k] - mean[k] == 0);
+      const T variance = m2[k] * inv_count;
+      const bool varies = used & finite & (variance > 0);
+      const T inv_sigma_k = T(1) / square_root(varies ? variance : T(1));
+      inv_sigma[k] += static_cast<double>(varies ? inv_sigma_k : T(0));
+      mu_over_sigma[k] += static_cast<double>(varies ? mean[k] * inv_sigma_k : T(0));
+      n_zero[k] += used & finite & !(variance > 0);
+      n_nonfinite[k] += used & !finite;
+    }
+  }
+
+  void into(GradientSums* sums) const {
+    for (int k = 0; k < kLanes<T>; ++k) {
+      sums->inv_sigma += inv_sigma[k];
+      sums->mu_over_sigma += mu_over_sigma[k];
+      sums->n_zero_variance += n_zero[k];
+      sums->n_nonfinite += n_nonfinite[k];
+    }
+  }
+};
+
+// With statistics of |g|, Var g = Var |g| + (E |g|)^2 - (E g)^2; the last two cancel exactly where all gradients have
+// one sign, since both means were then rounded alike. With statistics of g they are equal.
+template <class T>
+static void add_totals(const FinishJob<T>& job, int vector, GradientSums* sums) {
+  const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
+  const T* state = job.state + vector * kLanes<T>;
+  const double count = static_cast<double>(job.count);
+  for (int k = 0; k < job.valid[vector]; ++k) {
+    const double mean = state[k];
+    const double m2 = state[n + k];
+    const double signed_mean = state[2 * n + k];
+    if (!(m2 - m2 == 0) || !(mean - mean == 0) || !(signed_mean - signed_mean == 0)) continue;
+    const double magnitude = signed_mean < 0 ? -signed_mean : signed_mean;
+    double variance = m2 / count + (mean - magnitude) * (mean + magnitude);
+    if (variance < 0) variance = 0;
+    const double noise = variance + job.xi;
+    const double total = signed_mean * count;
+    if (noise > 0) sums->gsnr += signed_mean * signed_mean / noise;
+    sums->squared_total += total * total;
+    if (!job.weight) continue;
+    const double product = total * job.weight[vector * kLanes<T> + k];
+    sums->weight_gradient += product;
+    sums->abs_weight_gradient += product < 0 ? -product : product;
+  }
+}
+
+template <class T>
+static void finish(const FinishJob<T>& job, GradientSums* sums) {
+  const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
+  const T inv_count = T(1) / static_cast<T>(job.count);
+  LaneSums<T> lanes;
+  for (int v = 0; v < job.n_vectors; ++v) {
+    const T* mean = job.state + v * kLanes<T>;
+    lanes.add(mean, mean + n, job.valid[v], inv_count);
+    if (job.totals) add_totals(job, v, sums);
+  }
+  lanes.into(sums);
+}

@@ -1,0 +1,30 @@
+// The body of every instruction-set unit: the same loops, compiled with that unit's flags inside its own namespace.
+// Only own functions and builtins in here, no std templates: see kernel_table.h.
+#include "cpu/kernel_table.h"
+
+namespace lswag {
+namespace LSWAG_ISA {
+
+#include "cpu/vector.inl"
+//
+#include "cpu/fma_loop.inl"
+#include "cpu/hamming.inl"
+#include "cpu/moments.inl"
+#include "cpu/pack.inl"
+#include "cpu/pack_signs.inl"
+#include "cpu/tile.inl"
+
+template <class T>
+constexpr GradientOps<T> kGradientOps = {kLanes<T>,       LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, pack<T>,  tile<T>,
+                                         tile_samples<T>, depthwise<T>,    merge<T>,           finish<T>};
+
+extern const KernelTable table = {
+    LSWAG_ISA_NAME,
+    kGradientOps<float>,
+    kGradientOps<double>,
+    {accumulate_signs<uint16_t>, accumulate_signs<uint32_t>, accumulate_signs<uint64_t>, count_differing},
+    fma_loop,
+};
+
+}  // namespace LSWAG_ISA
+}  // namespace lswag

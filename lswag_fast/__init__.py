@@ -1,0 +1,64 @@
+"""lswag_fast: zero-cost scores (L-SWAG) for any PyTorch network in one forward and one backward pass.
+
+The public names are loaded when first used, so that `import lswag_fast` and the command line's help cost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lswag_fast import reference, spaces
+    from lswag_fast.build_info import info
+    from lswag_fast.driver.budget import Budget
+    from lswag_fast.driver.search import SearchResult, search
+    from lswag_fast.driver.study import Study
+    from lswag_fast.errors import LswagError, LswagWarning
+    from lswag_fast.result import LayerScore, Score
+    from lswag_fast.scoring import score
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Budget": "driver.budget",
+    "LayerScore": "result",
+    "LswagError": "errors",
+    "LswagWarning": "errors",
+    "Score": "result",
+    "SearchResult": "driver.search",
+    "Study": "driver.study",
+    "info": "build_info",
+    "score": "scoring",
+    "search": "driver.search",
+}
+"""The module of each public name."""
+
+__all__ = [
+    "Budget",
+    "LayerScore",
+    "LswagError",
+    "LswagWarning",
+    "Score",
+    "SearchResult",
+    "Study",
+    "__version__",
+    "info",
+    "reference",
+    "score",
+    "search",
+    "spaces",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name, or a sub-package by its name, at its first use."""
+    if name in _HOME:
+        return getattr(import_module(f"lswag_fast.{_HOME[name]}"), name)
+    if name in __all__:
+        return import_module(f"lswag_fast.{name}")
+    raise AttributeError(f"module 'lswag_fast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,112 @@
+"""What was built, what runs, and what is wrong with it: the facts behind `lswag-fast info`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lswag_fast import __version__, kernels
+from lswag_fast.errors import BackendUnavailableError
+
+# GNU, LLVM and Intel runtimes; wheels rename their copies (libgomp-1a2b3c.so.1).
+_OPENMP_LIBRARY = re.compile(r"/lib(gomp|iomp5|omp)[-.][^/]*$")
+_PROCESS_MAPS = Path("/proc/self/maps")
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class BuildInfo:
+    """The state of the installed package in this process. Strings are for people; "unknown" where nothing is known."""
+
+    version: str
+    compiler: str
+    build_type: str
+    isas_compiled: tuple[str, ...]
+    isas_supported: tuple[str, ...]
+    """Compiled and runnable on this machine, best first."""
+    isa_active: str
+    openmp_runtimes: tuple[str, ...]
+    """Files of the OpenMP runtimes loaded in this process (Linux only, else empty)."""
+    torch_version: str
+    torch_threads: int
+    cuda_built: bool
+    devices: tuple[str, ...]
+    """Devices that the kernels can run on."""
+    problems: tuple[str, ...]
+    """What keeps the package from working, or from working well, and what to do; empty if all is well."""
+
+
+def openmp_runtimes(maps: Path = _PROCESS_MAPS) -> tuple[str, ...]:
+    """Files of the OpenMP runtimes that a process has mapped, sorted; empty where `maps` does not exist."""
+    if not maps.is_file():
+        return ()
+    # The path is the sixth field of a line; anonymous memory has none, and paths may hold spaces.
+    fields = (line.split(maxsplit=5) for line in maps.read_text(encoding="utf-8", errors="replace").splitlines())
+    paths = {field[5] for field in fields if len(field) == 6}
+    return tuple(sorted(path for path in paths if _OPENMP_LIBRARY.search(path)))
+
+
+def _runtime_problems(runtimes: tuple[str, ...]) -> list[str]:
+    if len(runtimes) < 2:
+        return []
+    return [
+        f"{len(runtimes)} OpenMP runtimes are loaded ({', '.join(runtimes)}): their threads compete. Import torch "
+        "before any other library that brings one, or install builds that share one"
+    ]
+
+
+def _version_problems(version: str, built_version: str) -> list[str]:
+    if version == built_version:
+        return []
+    return [f"the extension was built for version {built_version}, the package is {version}: build it again"]
+
+
+def info() -> BuildInfo:
+    """Collect what was built and what runs. Never raises: what is missing is named in `problems`."""
+    problems: list[str] = []
+    facts = kernels.BuildFacts(__version__, _UNKNOWN, _UNKNOWN, ())
+    supported: tuple[str, ...] = ()
+    active = _UNKNOWN
+    try:
+        facts = kernels.build_facts()
+        supported = tuple(kernels.isa_list())
+        active = kernels.isa_active()
+    except BackendUnavailableError as error:
+        problems.append(str(error))
+    runtimes = openmp_runtimes()
+    problems += _version_problems(__version__, facts.version) + _runtime_problems(runtimes)
+    return BuildInfo(
+        version=__version__,
+        compiler=facts.compiler,
+        build_type=facts.build_type,
+        isas_compiled=facts.isas,
+        isas_supported=supported,
+        isa_active=active,
+        openmp_runtimes=runtimes,
+        torch_version=torch.__version__,
+        torch_threads=torch.get_num_threads(),
+        cuda_built=False,  # no GPU sources are part of the build yet
+        devices=("cpu",) if facts.isas else (),
+        problems=tuple(problems),
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
+
+
+def format_info(info: BuildInfo) -> str:
+    """A readable text of a few lines, without a newline at the end."""
+    lines = [
+        ("lswag_fast", f"{info.version} ({info.compiler}, {info.build_type})"),
+        ("instruction sets", f"{info.isa_active} active; {_listed(info.isas_supported)} usable here"),
+        ("", f"{_listed(info.isas_compiled)} compiled"),
+        ("devices", f"{_listed(info.devices)} ({'with' if info.cuda_built else 'built without'} CUDA)"),
+        ("torch", f"{info.torch_version}, {info.torch_threads} threads"),
+        ("OpenMP", _listed(info.openmp_runtimes)),
+        *(("warning", problem) for problem in info.problems),
+    ]
+    return "\n".join(f"{name:<18}{text}" for name, text in lines)

@@ -1,0 +1,82 @@
+"""The options that several commands share, and what they mean for the package."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+# Options that decide a score, as `repeat` writes them back.
+_DECIDING = (
+    *("data", "split", "batch_size", "image_size", "patch_size", "num_classes", "seed"),
+    *("checkpoint", "proxy", "pattern_samples", "row_fraction"),
+)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1 (for argparse)."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def add_data_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the options that decide the batch; `default` says in words what --data is when it is not given."""
+    group = parser.add_argument_group("data")
+    sources = "digits, synthetic, a folder of images (one sub-folder a class) or an .npz file"
+    group.add_argument("--data", metavar="D", help=f"{sources} (default: {default})")
+    group.add_argument("--split", metavar="NAME", help="part of the data: sub-folder NAME, or arrays x_NAME and y_NAME")
+    group.add_argument("--batch-size", type=positive, default=32, metavar="B", help="samples (default: 32)")
+    group.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide the shape and the weights of the networks."""
+    group = parser.add_argument_group("networks")
+    group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
+    group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
+    group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
+    group.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="trained supernet weights of the space, not drawn ones"
+    )
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the score itself."""
+    group = parser.add_argument_group("score")
+    group.add_argument("--proxy", default="lswag", metavar="NAME", help="what to score with (default: lswag)")
+    group.add_argument(
+        "--pattern-samples",
+        type=_pattern_samples,
+        default="auto",
+        metavar="S",
+        help="samples in an activation pattern (default: auto, from the largest activation)",
+    )
+    group.add_argument(
+        "--row-fraction",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="part of each weight's rows to measure; less is faster, and 0.125 ranks nearly the same (default: 1)",
+    )
+
+
+def score_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the score as keywords of `lswag_fast.score`."""
+    return {"pattern_samples": args.pattern_samples, "row_fraction": args.row_fraction}
+
+
+def repeat(args: argparse.Namespace) -> str:
+    """Return the options given that decide a score, as text for a shell; defaults are left out."""
+    defaults = argparse.ArgumentParser()
+    for add in (add_network_options, add_score_options):
+        add(defaults)
+    add_data_options(defaults, "")
+    usual = vars(defaults.parse_args([]))
+    given = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) != usual[name]}
+    return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
+
+
+def _pattern_samples(text: str) -> str | int:
+    return text if text == "auto" else positive(text)

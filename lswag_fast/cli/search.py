@@ -1,0 +1,112 @@
+"""`lswag-fast search`: find the architectures of a space with the best score."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli import options, targets
+from lswag_fast.cli.console import OUT, say, table
+
+if TYPE_CHECKING:
+    from lswag_fast.driver.search import SearchResult
+
+INTERRUPTED = 130
+_WHY_SHORT = {
+    "exhausted": "; no further architecture was found in the space and budget",
+    "interrupted": "; interrupted",
+}
+
+_DESCRIPTION = """\
+Search a space for the architectures with the best score, within a budget.
+All candidates are cut out of one set of untrained weights and see the same batch of images."""
+
+_EPILOG = """\
+examples:
+  lswag-fast search autoformer-tiny --params 5M..7M --trials 200
+      200 vision transformers of 5 to 7 million parameters, scored on handwritten digits
+
+  lswag-fast search autoformer-small --params ..23M --macs ..5G --data photos/ --batch-size 32 --out runs/small
+      your own images, one sub-folder a class
+
+  lswag-fast search mypackage.spaces:make_space --trials 100 --sampler random
+      a space of your own
+
+A budget is LO..HI, LO.. or ..HI, in K, M or G. The folder of the results holds trials.csv, one row a trial,
+and result.json. Ctrl-C ends the search and keeps what it found."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser's commands."""
+    parser = commands.add_parser(
+        "search",
+        help="find the architectures of a space with the best score",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("space", metavar="SPACE", help="autoformer-tiny, -small or -base, or package.module:factory")
+    parser.add_argument("--params", metavar="LO..HI", help="number of parameters allowed, such as 5M..7M")
+    parser.add_argument("--macs", metavar="LO..HI", help="multiply-accumulates of one image allowed, such as ..2G")
+    parser.add_argument("--trials", type=options.positive, default=200, metavar="N", help="in total (default: 200)")
+    parser.add_argument(
+        "--sampler", default="evolution", metavar="NAME", help="evolution (AutoFormer's) or random (default: evolution)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for the results (default: runs/SPACE-TIME)")
+    options.add_data_options(parser, "digits")
+    options.add_network_options(parser)
+    options.add_score_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Search, print the best architectures and where the results lie; return 0, or 130 after Ctrl-C."""
+    from lswag_fast.cli.progress import SearchProgress
+    from lswag_fast.driver.budget import Budget
+    from lswag_fast.driver.search import search
+
+    space = targets.find_space(args.space, args)
+    budget = Budget(params=args.params, macs=args.macs)
+    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    weights = targets.checkpoint(space, args)
+    progress = SearchProgress(args.trials)
+    with progress:
+        result = search(
+            space,
+            batch.batch,
+            proxy=args.proxy,
+            budget=budget,
+            n_trials=args.trials,
+            sampler=args.sampler,
+            seed=args.seed,
+            storage=args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S"),
+            callbacks=(progress,),
+            weights=weights,
+            score_options=options.score_options(args),
+            metadata={"data": batch.description, "checkpoint": args.checkpoint and str(args.checkpoint)},
+        )
+    _show(result, args)
+    return INTERRUPTED if result.stopped == "interrupted" else 0
+
+
+def _show(result: SearchResult, args: argparse.Namespace) -> None:
+    best = result.top()
+    if best:
+        rows = table("rank", "score", "params", "MACs", "trial", "origin", left=("origin",))
+        for rank, trial in enumerate(best, start=1):
+            costs = (f"{trial.n_params:,}", f"{trial.macs:,}")
+            rows.add_row(str(rank), f"{trial.score:.6g}", *costs, str(trial.number), trial.origin)
+        OUT.print(rows)
+        say("\narchitectures, best first:")
+        for trial in best:
+            say(trial.arch_json)
+        network = shlex.quote(f"{args.space}:{best[0].arch_json}")
+        say(f"\nlook closer: lswag-fast score {network}{options.repeat(args)}")
+    counts = result.to_dict()["counts"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    say(f"{counts['trials']} trials{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
+    say(f"results: {result.path}")

@@ -1,0 +1,117 @@
+"""How a space, a network or a batch is found by the words on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.errors import InputError, SpaceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lswag_fast.data import ImageBatch
+    from lswag_fast.spaces import SearchSpace
+
+_SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")
+
+
+def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
+    """Return the space `name` with the options given, or what `package.module:factory` returns.
+
+    Raises:
+        SpaceError: there is no such space, or it does not take an option given.
+        InputError: there is no such factory.
+    """
+    from lswag_fast import spaces
+
+    options = {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key)) is not None}
+    if ":" not in name:
+        return spaces.get(name, **options)
+    space = make(name)
+    if not isinstance(space, spaces.SearchSpace):
+        raise SpaceError(f"{name} returned {type(space).__name__}, which is no search space")
+    if options:
+        raise SpaceError(f"--{next(iter(options)).replace('_', '-')}: {name} decides this itself; leave it out")
+    return space
+
+
+def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Tensor] | None:
+    """Return the supernet weights of `--checkpoint`, None when it is not given.
+
+    Raises:
+        InputError: the space reads no checkpoints, or the file cannot be read.
+        SpaceError: the file holds other weights than the space's.
+    """
+    if args.checkpoint is None:
+        return None
+    load: Callable[[Any], Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
+    if load is None:
+        raise InputError(f"--checkpoint: {space.name} reads no checkpoints; leave it out")
+    return load(args.checkpoint)
+
+
+def load_batch(source: str, image_size: int, num_classes: int | None, args: argparse.Namespace) -> ImageBatch:
+    """Draw the batch that the options ask for.
+
+    Raises:
+        DataError: the source is missing, unreadable, or does not fit.
+    """
+    from lswag_fast import data
+
+    return data.load(
+        source,
+        batch_size=args.batch_size,
+        image_size=image_size,
+        seed=args.seed,
+        split=args.split,
+        num_classes=num_classes,
+    )
+
+
+def make(target: str) -> Any:
+    """Call `package.module:factory` and return the result; modules in the working folder are found too.
+
+    Raises:
+        InputError: the module or the name does not exist, or cannot be called without arguments. What goes wrong
+            inside the user's code passes through as it is.
+    """
+    module_name, _, attribute = target.partition(":")
+    if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds text
+        sys.path.insert(0, here)
+    factory = getattr(_import(module_name, target), attribute, None)
+    if not callable(factory):
+        found = "nothing" if factory is None else type(factory).__name__
+        raise InputError(f"{target}: {attribute!r} in {module_name} must be callable; found {found}")
+    if _needs_arguments(factory):
+        raise InputError(f"{target}: {attribute!r} must be callable without arguments; name a function that is")
+    return factory()
+
+
+def _import(module_name: str, target: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # A module that the user's module imports and misses is not this mistake.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise InputError(f"{target}: there is no module {error.name!r} here or installed") from error
+    except (TypeError, ValueError) as error:
+        if module_name and not module_name.startswith("."):
+            raise
+        raise InputError(f"{target!r} names no module; write package.module:factory") from error
+
+
+def _needs_arguments(factory: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(factory).bind()
+    except TypeError:
+        return True
+    except ValueError:  # built-in callables may have no signature
+        return False
+    return False

@@ -1,0 +1,60 @@
+"""Every error and warning that lswag_fast raises, in one tree.
+
+Each error is also the builtin a caller would expect, so `except ValueError` keeps working.
+"""
+
+
+class LswagError(Exception):
+    """Root of all errors raised on purpose by lswag_fast."""
+
+
+class InputError(LswagError, ValueError):
+    """An argument, the batch or an option cannot be used as given."""
+
+
+class UnsupportedModelError(LswagError, TypeError):
+    """The model is of a kind that cannot be observed (scripted, compiled, quantised, ...)."""
+
+
+class NothingObservedError(LswagError, ValueError):
+    """No weight of the model could be observed."""
+
+
+class NoActivationsError(LswagError, ValueError):
+    """The model calls no activation function that the score knows."""
+
+
+class NonFiniteGradientError(LswagError, ArithmeticError):
+    """A per-sample gradient, or the loss, is NaN or infinite."""
+
+
+class ZeroVarianceError(LswagError, ArithmeticError):
+    """No weight's gradient varies over the samples, so 1/sigma is undefined everywhere."""
+
+
+class DeviceMismatchError(LswagError, RuntimeError):
+    """The model and the batch lie on different devices."""
+
+
+class BackendUnavailableError(LswagError, RuntimeError):
+    """The binary extension is missing, or was not built for the device or CPU at hand."""
+
+
+class SpaceError(LswagError, ValueError):
+    """A search space is unknown, or an architecture is not a member of its space."""
+
+
+class BudgetError(LswagError, ValueError):
+    """A budget cannot be read, or no architecture of the space meets it."""
+
+
+class DataError(LswagError, ValueError):
+    """A data set is missing, unreadable or too small for the batch asked for."""
+
+
+class StorageError(LswagError, OSError):
+    """A run folder cannot be read or written."""
+
+
+class LswagWarning(UserWarning):
+    """The one category of all warnings of lswag_fast."""

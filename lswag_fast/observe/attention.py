@@ -1,0 +1,52 @@
+"""Observing the linear calls inside `F.multi_head_attention_forward`.
+
+The function is a composite: a function mode sees the outer call only. A copy of it is run whose global name
+`linear` is the observer's. (Entering the mode again around the original would recurse for ever.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lswag_fast.observe.samples import Places, SampleLayout
+
+Linear = Callable[..., Tensor]
+
+ATTENTION = F.multi_head_attention_forward
+_HELPERS = ("_in_projection", "_in_projection_packed")
+"""Functions of torch.nn.functional that call `linear` on behalf of the attention function."""
+
+
+def _rebound(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
+    copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def attention_with(linear: Linear) -> Callable[..., Any]:
+    """`F.multi_head_attention_forward` with `linear` in place of `F.linear`."""
+    namespace = dict(vars(F))
+    namespace["linear"] = linear
+    for name in _HELPERS:
+        namespace[name] = _rebound(cast(FunctionType, getattr(F, name)), namespace)
+    return _rebound(cast(FunctionType, ATTENTION), namespace)
+
+
+def attention_places(x: Tensor, query: Tensor, n_samples: int) -> Places:
+    """Where the samples lie in the input of a linear call inside attention on `query` (T, N, E).
+
+    The in-projections see (T, N, E), the out-projection (T*N, E) with rows t-major. N is B, or a multiple of it
+    (windows), whose order is open; an unbatched (T, E) query has no sample axis.
+    """
+    if query.dim() != 3 or query.shape[1] % n_samples:  # (T, N, E)
+        return Places((), certain=False)
+    time, k = query.shape[0], query.shape[1] // n_samples
+    orders = ((1, k), (k, 1)) if k > 1 else ((1, 1),)
+    in_projection = x.dim() == 3  # (T, N, E)
+    options = tuple(SampleLayout(1, o, i) if in_projection else SampleLayout(0, time * o, i) for o, i in orders)
+    return Places(options, certain=k == 1)

@@ -1,0 +1,239 @@
+"""The observing mode: reroutes the calls on weights, packs the signs of activations, notes what forbids a statistic."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast import kernels
+from lswag_fast.errors import InputError, UnsupportedModelError
+from lswag_fast.observe.calls import ActivationCall, ObservedWeight, WeightCall
+from lswag_fast.observe.convolution import ConvArguments
+from lswag_fast.observe.dispatch import CallMode
+from lswag_fast.observe.flow import SampleFlow
+from lswag_fast.observe.functions import ObservedConv, ObservedLinear, Receive
+from lswag_fast.observe.samples import Places, places_by_size
+from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
+
+KERNEL_DTYPES = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
+
+_NO_GRADIENT = frozenset((torch.detach, Tensor.detach))
+_BATCH_NORMS = frozenset((F.batch_norm, torch.batch_norm))
+_BATCH_NORM_TRAINING = 5  # position of `training` among the arguments of both
+
+Protect = Callable[[str], None]
+"""Called with a parameter's name before a call of the model writes into it."""
+
+
+class ObservingMode(CallMode):
+    """Sees every call of one forward pass. Read the results through `outcome`.
+
+    `table` knows which parameters were frozen before the pass froze them all. The signs of the first `n_packed`
+    samples are packed. `on_operands(weight, call)` is called during backward, when (x, grad_out) of a call on a weight
+    are there; it answers whether any wanted call lies further upstream.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        table: WeightTable,
+        n_samples: int,
+        n_packed: int,
+        on_operands: Callable[[ObservedWeight, WeightCall], bool],
+        protect: Protect,
+        *,
+        independent_samples: bool,
+    ) -> None:
+        super().__init__(n_samples)
+        self.table = table
+        self.weights: dict[tuple[str, Piece] | int, ObservedWeight] = {}
+        self.activations: list[ActivationCall] = []
+        self.reasons: dict[str, str] = {}
+        self.flow = SampleFlow()
+        self.couples_samples = False
+        self._n_packed = n_packed
+        self._on_operands = on_operands
+        self._protect = protect
+        self._independent_samples = independent_samples
+        self._model = model
+
+    # -- weights ---------------------------------------------------------------------------------------------------
+
+    def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
+        """Reroute one linear call, or run it as it is when its weight cannot be observed."""
+        observed = self._observed(weight, x, "linear")
+        if observed is None:
+            return F.linear(x, weight, bias)
+        call = WeightCall(index, x.shape, self.flow.places(x, places), _anchor(x))
+        receive = self._register(observed, call)
+        x, weight, bias = _autocast(x, weight, bias)
+        out: Tensor = ObservedLinear.apply(  # type: ignore[no-untyped-call]
+            x, weight, bias, call.anchor, receive
+        )
+        self._carry(call, out)
+        return out
+
+    def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
+        """Reroute one convolution call, or run it as it is when its weight cannot be observed."""
+        observed = self._observed(call.weight, call.x, f"conv{len(call.geometry.kernel_size)}d")
+        if observed is None:
+            return call.forward()
+        record = WeightCall(index, call.x.shape, self.flow.places(call.x, places), _anchor(call.x), call.geometry)
+        receive = self._register(observed, record)
+        x, weight, bias = _autocast(call.x, call.weight, call.bias)
+        out: Tensor = ObservedConv.apply(  # type: ignore[no-untyped-call]
+            x, weight, bias, record.anchor, call.geometry, receive
+        )
+        self._carry(record, out)
+        return out
+
+    def _carry(self, call: WeightCall, out: Tensor) -> None:
+        """The samples of a linear or conv call's output lie where those of its input do, if not along a conv plane."""
+        if call.layout is not None and (call.conv is None or call.layout.axis == 0):
+            self.flow.mark(out, call.layout)
+
+    def _observed(self, weight: Tensor, x: Tensor, kind: str) -> ObservedWeight | None:
+        name = self.table.name_of(weight)
+        reason = _refusal(weight, x)
+        if reason is not None:
+            self.reasons.setdefault(name or self._derived_name(), reason)
+            return None
+        if name in self.table.frozen:
+            return None
+        key = id(weight) if name is None else (name, Piece.of(weight))
+        if key not in self.weights:
+            known_as = self._derived_name() if name is None else name
+            self.weights[key] = ObservedWeight(known_as, "derived" if name is None else kind, Piece.of(weight), weight)
+        return self.weights[key]
+
+    def _register(self, observed: ObservedWeight, call: WeightCall) -> Receive:
+        observed.calls.append(call)
+
+        def receive(x: Tensor, grad_out: Tensor) -> bool:
+            call.operands = (x, grad_out)
+            return self._on_operands(observed, call)
+
+        return receive
+
+    def _derived_name(self) -> str:
+        """Name a computed weight after the module whose forward is running."""
+        modules = {id(module): name for name, module in self._model.named_modules()}
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+            owner = modules.get(id(frame.f_locals.get("self")))
+            if owner is not None:
+                break
+        else:
+            owner = ""
+        base = f"{owner}.weight".lstrip(".")
+        taken = {w.name for w in self.weights.values()} | self.table.parameters.keys()
+        names = (base if n == 1 else f"{base}#{n}" for n in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
+
+    # -- activations and the rest ----------------------------------------------------------------------------------
+
+    def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
+        """Pack the signs of the first samples, once for each place where the samples may lie."""
+        if self._n_packed == 0:
+            return
+        name = f"{func.__name__.strip('_')}@{index}"
+        places = self.flow.places(out, places_by_size(out.shape, self.n_samples, range(out.dim())))
+        if out.numel() == 0:
+            self.reasons[name] = f"activation of shape {tuple(out.shape)}: has no elements"
+            return
+        if out.dtype not in KERNEL_DTYPES or not places.options:
+            self.reasons[name] = f"activation of shape {tuple(out.shape)} and {out.dtype}: no axis holds the samples"
+            return
+        with torch.no_grad():
+            views = [layout.sample_first(out.detach(), self.n_samples) for layout in places.options]
+            words = tuple(kernels.pack_signs(view, self._n_packed) for view in views)
+        self.activations.append(ActivationCall(index, name, out.shape, places, words, self._n_packed))
+
+    def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run a call that is not observed; note when it receives a weight, writes into one, or couples samples."""
+        if func.__name__ == "__get__":  # a property: neither a use nor a write
+            return func(*args, **kwargs)
+        if func in _BATCH_NORMS:
+            self._note_batch_norm(args, kwargs)
+        for tensor in _written(func, args, kwargs):
+            name = self.table.name_by_storage(tensor)
+            if name is not None:
+                self._protect(name)
+        out = func(*args, **kwargs)
+        received = tensors_in(args, kwargs)
+        self.flow.follow(func, args, kwargs, received, out)
+        if torch.is_grad_enabled() and func not in _NO_GRADIENT:
+            self._note_uses(func, received, out)
+        return out
+
+    def _note_batch_norm(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        training = args[_BATCH_NORM_TRAINING] if len(args) > _BATCH_NORM_TRAINING else kwargs.get("training", False)
+        if not training:
+            return
+        if self._independent_samples:
+            raise InputError(
+                "chunk_size needs samples that do not depend on each other, but a BatchNorm runs in train mode; "
+                "call model.eval() first, or leave chunk_size out"
+            )
+        self.couples_samples = True
+
+    def _note_uses(self, func: Callable[..., Any], received: list[Tensor], out: Any) -> None:
+        for tensor in received:
+            name = self.table.name_of(tensor)
+            if name is None:
+                derived = self.weights.get(id(tensor))
+                name = None if derived is None else derived.name
+            elif self.table.parameters[name].dim() < MATRIX_DIMS:
+                continue
+            if name is not None and any(self.table.name_of(result) != name for result in tensors_in(out)):
+                self.reasons.setdefault(name, f"used by {func.__name__}, which is not a linear or convolution call")
+
+
+def _anchor(like: Tensor) -> Tensor:
+    return torch.zeros((), device=like.device, requires_grad=True)
+
+
+def _refusal(weight: Tensor, x: Tensor) -> str | None:
+    """Why a call on this weight gives no statistic; raises where it would give a wrong one."""
+    if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
+        raise UnsupportedModelError(
+            "saved-tensor hooks are active (activation checkpointing, save_on_cpu): they recompute outside of the "
+            "observer and can give wrong gradients; score the model without checkpointing"
+        )
+    if not torch.is_grad_enabled():
+        return "called under torch.no_grad()"
+    if weight.numel() == 0:
+        return "has no elements"
+    for tensor in (weight, x):
+        if tensor.dtype not in KERNEL_DTYPES:
+            return f"{tensor.dtype} is not supported (float32, float64, bfloat16, float16 are)"
+    return None
+
+
+def _autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """Cast the operands as autocast would, inside the graph, so that what is saved has one dtype."""
+    device = next(t.device.type for t in tensors if t is not None)
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(
+        t.to(dtype) if t is not None and t.is_floating_point() and t.dtype != torch.float64 else t for t in tensors
+    )
+
+
+def _written(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors that this call writes into: `out=`, the first argument of `name_`, `__iadd__`, `__setitem__`.
+
+    The functions of `nn.init` arrive with keywords only; all of them count then.
+    """
+    name = func.__name__
+    in_place = name.endswith("_") and not name.endswith("__")
+    augmented = name == "__setitem__" or (name.startswith("__i") and name.endswith("__"))
+    targets = (args[:1] or tuple(kwargs.values())) if in_place or augmented else ()
+    return tensors_in(targets, kwargs.get("out"))

@@ -1,0 +1,92 @@
+"""Where the samples of the batch lie inside a tensor that a model hands from call to call.
+
+A tensor is *sample-first* when axis 0 is the batch. Windows (B*k rows), time-major sequences and flattened
+sequences are not; a `SampleLayout` says how to view them sample-first without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SampleLayout:
+    """Axis `axis` of a tensor has `outer * B * inner` entries, the sample index being the middle factor."""
+
+    axis: int
+    outer: int = 1
+    inner: int = 1
+
+    def sample_first(self, tensor: Tensor, n_samples: int) -> Tensor:
+        """View `tensor` as (B, ...); the other factors of the axis become position axes before the rest."""
+        axis = self.axis
+        if self.outer == self.inner == 1:
+            return tensor.movedim(axis, 0)
+        split = torch.unflatten(tensor, axis, (self.outer, n_samples, self.inner))
+        view = split.movedim(axis + 1, 0)
+        empty = [a for a, factor in ((axis + 1, self.outer), (axis + 2, self.inner)) if factor == 1]
+        return view.squeeze(tuple(empty))
+
+    def size(self, n_samples: int) -> int:
+        """Length of the axis for a batch of `n_samples`."""
+        return self.outer * n_samples * self.inner
+
+    def rows_of(self, sample: int, n_samples: int) -> Tensor:
+        """Boolean mask (axis length,) of the rows that belong to `sample`."""
+        index = torch.arange(self.size(n_samples))
+        return index.div(self.inner, rounding_mode="floor") % n_samples == sample
+
+
+@dataclass(frozen=True)
+class Places:
+    """The layouts that the sizes of a tensor allow, and whether they leave no doubt."""
+
+    options: tuple[SampleLayout, ...]
+    certain: bool
+
+
+def places_by_size(shape: torch.Size, n_samples: int, axes: Iterable[int], *, folded: bool = True) -> Places:
+    """Layouts that the sizes alone allow.
+
+    `axes` are the axes that may hold samples (a linear call's last axis and a conv call's channel axis cannot).
+    Certain is only axis 0 of size B when no other axis has a multiple of that size: a time-major tensor with T = B has
+    two such axes, also when heads or windows are folded into its sample axis. (`folded` says whether they may be, next
+    to an axis 0 of size B; the planes of a convolution have no such fold. A batch of one has all rows in one sample.)
+    Without an axis 0 of size B, every axis whose size is a multiple of B is possible, in both orders, and even a
+    single such axis is a guess.
+    """
+    axes = tuple(axes)
+    exact = tuple(SampleLayout(axis) for axis in axes if shape[axis] == n_samples)
+    leads = bool(exact) and exact[0].axis == 0
+    if leads and (n_samples == 1 or not folded):
+        return Places(exact, certain=len(exact) == 1)
+    found = tuple(layout for axis in axes for layout in _layouts(axis, shape[axis], n_samples))
+    return Places(found, certain=leads and len(found) == 1)
+
+
+def _layouts(axis: int, size: int, n_samples: int) -> tuple[SampleLayout, ...]:
+    """The layouts that an axis of this size allows."""
+    k, rest = divmod(size, n_samples)
+    if rest or k == 0:
+        return ()
+    return (SampleLayout(axis),) if k == 1 else (SampleLayout(axis, 1, k), SampleLayout(axis, k, 1))
+
+
+def fits_shape(layout: SampleLayout, shape: torch.Size, probe_shape: torch.Size, probe_samples: int) -> bool:
+    """Whether going to `probe_samples` samples changed this layout's axis, and only it, in proportion."""
+    if len(shape) != len(probe_shape):
+        return False
+    expected = list(shape)
+    expected[layout.axis] = layout.size(probe_samples)
+    return list(probe_shape) == expected
+
+
+def fits_rows(layout: SampleLayout, before: Tensor, after: Tensor, probe_samples: int) -> bool:
+    """Whether exactly the rows of sample 0 changed between two probes that differ in sample 0 only."""
+    differs = (before != after) & ~(before.isnan() & after.isnan())
+    changed = differs.movedim(layout.axis, 0).flatten(1).any(1)
+    return bool(torch.equal(changed.cpu(), layout.rows_of(0, probe_samples)))

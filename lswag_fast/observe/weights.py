@@ -1,0 +1,96 @@
+"""Which parameter a tensor is, or is a view of, and whether the views of one parameter overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MATRIX_DIMS = 2  # weights have at least two axes; biases, norms and scales are not scored
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A view of a parameter: its place in the parameter's storage, in elements."""
+
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @classmethod
+    def of(cls, view: Tensor) -> Piece:
+        """The place of `view`."""
+        return cls(int(view.storage_offset()), tuple(view.shape), view.stride())
+
+
+class WeightTable:
+    """The parameters of a model by identity: the ones that carry gradients, and the frozen ones."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Tied parameters count once, under their first qualified name."""
+        self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        self.frozen = {name for name, p in self.parameters.items() if not p.requires_grad}
+        self._names = {id(p): name for name, p in self.parameters.items()}
+        self._storages = {p.untyped_storage().data_ptr(): name for name, p in self.parameters.items() if p.numel()}
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """Qualified name of the parameter that `tensor` is or is a differentiable view of; None otherwise.
+
+        A detached tensor shares storage but no gradient: it is not the parameter.
+        """
+        name = self._names.get(id(tensor))
+        if name is None and tensor._base is not None:
+            name = self._names.get(id(tensor._base))
+        return name
+
+    def name_by_storage(self, tensor: Tensor) -> str | None:
+        """Name of a parameter whose memory `tensor` shares, also through `detach` or `.data`."""
+        return self._storages.get(tensor.untyped_storage().data_ptr())
+
+    def matrices(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters that could be the weight of a linear or conv call."""
+        return ((name, p) for name, p in self.parameters.items() if p.dim() >= MATRIX_DIMS)
+
+
+def overlapping(pieces: Iterable[Piece]) -> bool:
+    """Whether any element lies in two of the (distinct) pieces, or twice in one of them."""
+    pieces = tuple(pieces)
+    if any(_repeats(piece) for piece in pieces):
+        return True
+    if len(pieces) < 2:  # nothing else to overlap with
+        return False
+    end = max(p.offset + sum((n - 1) * s for n, s in zip(p.size, p.stride, strict=True)) for p in pieces) + 1
+    seen = torch.zeros(end, dtype=torch.uint8)
+    for piece in pieces:
+        seen.as_strided(piece.size, piece.stride, piece.offset).add_(1)
+    return bool((seen > 1).any())
+
+
+def _repeats(piece: Piece) -> bool:
+    """Whether a view may show an element twice (expanded, sliding windows): an axis steps within the inner ones."""
+    reach = 0
+    for stride, size in sorted(
+        (stride, size) for stride, size in zip(piece.stride, piece.size, strict=True) if size > 1
+    ):
+        if stride <= reach:
+            return True
+        reach += (size - 1) * stride
+    return False
+
+
+def tensors_in(*values: Any) -> list[Tensor]:
+    """Every tensor in the values, also inside nested lists, tuples and dicts; in no particular order."""
+    found: list[Tensor] = []
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+    return found

@@ -1,0 +1,1 @@
+"""Pass recipes: how to drive a borrowed model, and the per-layer numbers that result."""

@@ -1,0 +1,91 @@
+"""One loss a sample, from whatever the model returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lswag_fast.errors import InputError
+
+LossFunction = Callable[[Any, Any], Tensor]
+Reduction = Literal["sum", "mean"]
+
+
+def total_loss(
+    outputs: Any, targets: Any, n_samples: int, loss_fn: LossFunction | None, reduction: Reduction | None
+) -> tuple[Tensor, int]:
+    """Sum of the losses of the samples, a scalar, so that every sample's gradient enters unscaled; and how many of the
+    returned values are NaN or infinite.
+
+    `loss_fn(outputs, targets)` returns (B,), one loss a sample, or, when `reduction` says which it is, their sum or
+    mean; the mean is multiplied by B, since it would scale every per-sample gradient by 1/B. Default: cross-entropy.
+    Raises InputError for another shape.
+    """
+    losses = (loss_fn or cross_entropy)(outputs, targets)
+    if not isinstance(losses, Tensor):
+        raise InputError(f"loss_fn must return a tensor, got {type(losses).__name__}")
+    if losses.dim() == 0:
+        total = _unreduced(losses, n_samples, reduction)
+    elif losses.shape == (n_samples,) and reduction is None:
+        total = losses.sum()
+    else:
+        said = "" if reduction is None else f" although loss_reduction={reduction!r} announces a scalar"
+        raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss a sample is ({n_samples},)")
+    return total, int((~torch.isfinite(losses)).sum())
+
+
+def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Tensor:
+    if reduction is None:
+        raise InputError(
+            "loss_fn returned a scalar; return one loss a sample (reduction='none'), or say loss_reduction='sum' or "
+            "'mean' (a mean scales every gradient by 1/B, which is undone)"
+        )
+    return loss * n_samples if reduction == "mean" else loss
+
+
+def cross_entropy(outputs: Any, targets: Any) -> Tensor:
+    """Cross-entropy per sample (B,); the positions of a dense prediction (B, C, ...) are summed.
+
+    `targets` are class indices (B, ...) or class probabilities (B, C, ...). Raises InputError when the output holds no
+    logits, the shapes do not fit, or a label lies outside of the classes.
+    """
+    logits = _logits(outputs)
+    if not isinstance(targets, Tensor):
+        raise InputError(f"the default loss needs a tensor of targets, got {type(targets).__name__}; pass loss_fn")
+    fitting = tuple(logits.shape) if targets.is_floating_point() else (logits.shape[0], *logits.shape[2:])
+    if targets.shape != fitting:
+        raise InputError(
+            f"targets of shape {tuple(targets.shape)}, {targets.dtype} do not fit logits of shape "
+            f"{tuple(logits.shape)}, which want {fitting}; pass loss_fn"
+        )
+    if targets.numel() == 0:
+        raise InputError(f"the targets of shape {tuple(targets.shape)} have no elements")
+    if not targets.is_floating_point():
+        n_classes = logits.shape[1]
+        low, high = int(targets.min()), int(targets.max())
+        if low < 0 or high >= n_classes:
+            raise InputError(
+                f"labels run from {low} to {high}, but the model has {n_classes} classes (0..{n_classes - 1})"
+            )
+        targets = targets.long()
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return losses.flatten(1).sum(1) if losses.dim() > 1 else losses
+
+
+def _logits(outputs: Any) -> Tensor:
+    logits = outputs
+    if not isinstance(logits, Tensor):
+        logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the model returned {type(outputs).__name__} without `logits`; pass loss_fn(outputs, targets)"
+        )
+    if logits.dim() < 2:  # (B, C, ...)
+        raise InputError(
+            f"the default loss needs logits (B, C), the model returned {tuple(logits.shape)}; pass loss_fn"
+        )
+    return logits

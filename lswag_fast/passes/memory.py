@@ -1,0 +1,47 @@
+"""Going on with smaller chunks when a pass runs out of memory."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from lswag_fast.errors import LswagWarning
+from lswag_fast.passes.options import PassOptions
+
+T = TypeVar("T")
+
+_CPU_MESSAGE = "can't allocate memory"  # torch's CPU allocator raises a bare RuntimeError
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on any device."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and _CPU_MESSAGE in str(error)
+    )
+
+
+def halving_chunks(run: Callable[[PassOptions], T], options: PassOptions, n_samples: int) -> T:
+    """Run a pass; when memory runs out, say so and try again with half the chunk, down to one micro-batch.
+
+    The score does not depend on the chunk size, up to rounding.
+    """
+    group = 1 if options.n_groups is None else n_samples // options.n_groups
+    while True:
+        try:
+            return run(options)
+        except (MemoryError, RuntimeError) as error:
+            chunk = min(options.chunk_size or n_samples, n_samples)
+            if not is_out_of_memory(error) or chunk <= group:
+                raise
+            smaller = math.ceil(chunk / 2 / group) * group
+        if smaller >= chunk:
+            smaller = group
+        warnings.warn(
+            f"out of memory with chunks of {chunk} samples; going on with {smaller}", LswagWarning, stacklevel=3
+        )
+        options = replace(options, chunk_size=smaller)

@@ -1,0 +1,87 @@
+"""The options of a pass: what is measured, on which layers and samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.loss import LossFunction, Reduction
+
+SEEDS = 2**64  # the generator of torch takes 64 bits
+PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
+
+
+@dataclass(frozen=True)
+class PassOptions:
+    """Checked options; the names and meanings are those of `lswag_fast.score`.
+
+    `n_groups` is the N of variance="microbatch:N", None for variance="sample".
+    """
+
+    loss_fn: LossFunction | None
+    loss_reduction: Reduction | None
+    layers: tuple[int, int] | None
+    n_groups: int | None
+    gradient: Literal["abs", "signed"]
+    pattern_samples: int | Literal["auto"]
+    row_fraction: float
+    chunk_size: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value outside of its range."""
+        if self.loss_reduction not in (None, "sum", "mean"):
+            raise InputError(f"loss_reduction must be 'sum', 'mean' or None, got {self.loss_reduction!r}")
+        if self.gradient not in ("abs", "signed"):
+            raise InputError(f"gradient must be 'abs' or 'signed', got {self.gradient!r}")
+        if self.layers is not None:
+            _check_interval(self.layers)
+        is_number = isinstance(self.row_fraction, (int, float)) and not isinstance(self.row_fraction, bool)
+        if not is_number or not 0 < self.row_fraction <= 1:
+            raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
+        if self.pattern_samples != "auto":
+            _check_count("pattern_samples", self.pattern_samples, 1)
+        if self.chunk_size is not None:
+            _check_count("chunk_size", self.chunk_size, 1)
+        _check_count("seed", self.seed, 0)
+        if self.seed >= SEEDS:
+            raise InputError(f"seed must be below 2**64, got {self.seed}")
+
+    def check_batch(self, n_samples: int) -> None:
+        """Raise InputError for what does not fit a batch of B samples."""
+        if self.pattern_samples != "auto" and self.pattern_samples > n_samples:
+            raise InputError(f"pattern_samples is {self.pattern_samples}, the batch has {n_samples} samples")
+        if self.n_groups is None:
+            return
+        if n_samples % self.n_groups:
+            raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the batch of {n_samples} samples")
+        if self.chunk_size is not None and self.chunk_size % (n_samples // self.n_groups):
+            raise InputError(
+                f"chunk_size {self.chunk_size} cuts a micro-batch; make it a multiple of {n_samples // self.n_groups}"
+            )
+
+
+def parse_variance(variance: str) -> int | None:
+    """N of "microbatch:N", None for "sample"; raises InputError for anything else."""
+    if variance == "sample":
+        return None
+    kind, _, count = str(variance).partition(":")
+    if kind != "microbatch" or not count.isdecimal() or int(count) < 2:  # a variance needs two groups
+        raise InputError(f"variance must be 'sample' or 'microbatch:N' with N >= 2, got {variance!r}")
+    return int(count)
+
+
+def _check_interval(layers: tuple[int, int]) -> None:
+    if (
+        not isinstance(layers, (tuple, list))
+        or len(layers) != 2  # (lo, hi)
+        or not all(isinstance(b, int) and not isinstance(b, bool) for b in layers)
+        or not 0 <= layers[0] <= layers[1] <= PERCENTILE_BINS
+    ):
+        raise InputError(f"layers must be None or (lo, hi) with 0 <= lo <= hi <= {PERCENTILE_BINS}, got {layers!r}")
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be an integer >= {least}, got {value!r}")

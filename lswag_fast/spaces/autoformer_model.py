@@ -1,0 +1,200 @@
+"""The network of one AutoFormer architecture, as a plain `nn.Module`.
+
+Source: Chen, Peng, Fu, Ling, "AutoFormer: Searching Transformers for Visual Recognition", ICCV 2021, and the published
+code: pre-norm blocks, Q-K-V width 64 * heads, 2-D relative positions on keys and values (Wu et al., ICCV 2021), mean
+over the patch tokens. Parameter names are those of the published state dict.
+
+Deviations, none of which changes the function computed:
+- no dropout and no drop-path (the published rates act in training only; a proxy wants the deterministic network);
+- relative positions are applied without an (N, N, 64) tensor, see `Attention.forward`;
+- GELU runs in the type of its input; the published code goes through float32, which differs for float64 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lswag_fast.errors import InputError
+
+HEAD_DIM = 64
+"""Width of a head; the attention is 64 * heads wide whatever the embedding width is."""
+MAX_RELATIVE_POSITION = 14
+"""Distances, in patches, are clipped to +-14: one side of the 14 x 14 grid of the published networks."""
+TABLE_ROWS = 2 * MAX_RELATIVE_POSITION + 2
+"""One row a distance in -14..14 and row 0 for every pair with the class token."""
+IN_CHANNELS = 3
+
+Device: TypeAlias = torch.device | str | None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What all networks of a space share: image side and patch side in pixels, number of classes."""
+
+    image_size: int
+    patch_size: int
+    num_classes: int
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side."""
+        return self.image_size // self.patch_size
+
+    @property
+    def n_patches(self) -> int:
+        """Patches of one image."""
+        return self.grid**2
+
+    @property
+    def n_tokens(self) -> int:
+        """Patches and the class token."""
+        return self.n_patches + 1
+
+
+def relative_index(grid: int) -> Tensor:
+    """Return the table rows (2, T, grid) for a query token and a key row (index 0) or key column (index 1).
+
+    T = grid^2 + 1 tokens, the class token first. A distance d is clipped to +-14 and has row d + 15; the class token
+    uses row 0.
+    """
+    steps = torch.arange(grid, device="cpu")
+    patches = torch.arange(grid * grid, device="cpu")
+    query = torch.stack([patches // grid, patches % grid])
+    distance = steps - query.unsqueeze(-1)
+    rows = distance.clamp(-MAX_RELATIVE_POSITION, MAX_RELATIVE_POSITION) + MAX_RELATIVE_POSITION + 1
+    return functional.pad(rows, (0, 0, 1, 0))
+
+
+class RelativePosition2D(nn.Module):
+    """Two tables (30, 64): a vector for each vertical and each horizontal distance; a pair of tokens uses their sum."""
+
+    def __init__(self, device: Device = None) -> None:
+        super().__init__()
+        self.embeddings_table_v = nn.Parameter(torch.empty(TABLE_ROWS, HEAD_DIM, device=device))
+        self.embeddings_table_h = nn.Parameter(torch.empty(TABLE_ROWS, HEAD_DIM, device=device))
+
+    def forward(self, index: Tensor) -> Tensor:
+        """Return (T, 2 * grid + 1, 64): each query's vectors for all key rows, key columns and the class token."""
+        vertical, horizontal = self.embeddings_table_v, self.embeddings_table_h
+        class_token = (vertical[:1] + horizontal[:1]).expand(index.shape[1], 1, HEAD_DIM)
+        return torch.cat([vertical[index[0]], horizontal[index[1]], class_token], dim=1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of width 64 * heads with relative positions on keys and values."""
+
+    def __init__(self, embed_dim: int, num_heads: int, device: Device = None) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = HEAD_DIM**-0.5
+        width = HEAD_DIM * num_heads
+        self.qkv = nn.Linear(embed_dim, 3 * width, device=device)
+        self.rel_pos_embed_k = RelativePosition2D(device)
+        self.rel_pos_embed_v = RelativePosition2D(device)
+        self.proj = nn.Linear(width, embed_dim, device=device)
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Map x (B, T, E) to (B, T, E).
+
+        The published code adds q_t . (V[dy] + H[dx]) to the logit of each pair. Here the products with V and with H are
+        formed once a key row and once a key column, then added: the same sum with 2 * grid + 1 instead of grid^2 + 1
+        products a query. The values likewise: attention is summed along key columns and key rows first, then multiplied
+        with the tables.
+        """
+        n_samples, n_tokens, _ = x.shape
+        grid = index.shape[-1]
+        qkv = self.qkv(x).reshape(n_samples, n_tokens, 3, self.num_heads, HEAD_DIM).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        q = q * self.scale
+
+        by_position = torch.einsum("bhtd,trd->bhtr", q, self.rel_pos_embed_k(index))
+        rows, columns, class_token = torch.split(by_position, [grid, grid, 1], dim=-1)
+        bias = torch.cat([class_token, (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(-2)], dim=-1)
+        attention = (q @ k.transpose(-2, -1) + bias).softmax(dim=-1)
+
+        patches = attention[..., 1:].unflatten(-1, (grid, grid))
+        by_position = torch.cat([patches.sum(dim=-1), patches.sum(dim=-2), attention[..., :1]], dim=-1)
+        out = attention @ v + torch.einsum("bhtr,trd->bhtd", by_position, self.rel_pos_embed_v(index))
+        return cast(Tensor, self.proj(out.transpose(1, 2).flatten(2)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, embed_dim: int, num_heads: int, hidden_dim: int, device: Device = None) -> None:
+        super().__init__()
+        self.attn = Attention(embed_dim, num_heads, device)
+        self.attn_layer_norm = nn.LayerNorm(embed_dim, device=device)
+        self.ffn_layer_norm = nn.LayerNorm(embed_dim, device=device)
+        self.fc1 = nn.Linear(embed_dim, hidden_dim, device=device)
+        self.fc2 = nn.Linear(hidden_dim, embed_dim, device=device)
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Map x (B, T, E) to (B, T, E)."""
+        x = x + self.attn(self.attn_layer_norm(x), index)
+        return cast(Tensor, x + self.fc2(functional.gelu(self.fc1(self.ffn_layer_norm(x)))))
+
+
+class PatchEmbedding(nn.Module):
+    """Non-overlapping patches to tokens by one strided convolution."""
+
+    def __init__(self, embed_dim: int, patch_size: int, device: Device = None) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(IN_CHANNELS, embed_dim, kernel_size=patch_size, stride=patch_size, device=device)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to tokens (B, n_patches, E), row by row."""
+        return cast(Tensor, self.proj(images)).flatten(2).transpose(1, 2)
+
+
+class AutoFormerNet(nn.Module):
+    """The vision transformer of one architecture.
+
+    `num_heads` and `hidden_dims` hold one value a block. `AutoFormer.build` fills the parameters; the constructor
+    leaves positions, class token and relative tables unset.
+    """
+
+    relative_index: Tensor
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        embed_dim: int,
+        num_heads: Sequence[int],
+        hidden_dims: Sequence[int],
+        device: Device = None,
+    ) -> None:
+        super().__init__()
+        self.image_size = geometry.image_size
+        self.pos_embed = nn.Parameter(torch.empty(1, geometry.n_tokens, embed_dim, device=device))
+        self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim, device=device))
+        self.patch_embed_super = PatchEmbedding(embed_dim, geometry.patch_size, device)
+        self.blocks = nn.ModuleList(
+            Block(embed_dim, heads, hidden, device) for heads, hidden in zip(num_heads, hidden_dims, strict=True)
+        )
+        self.norm = nn.LayerNorm(embed_dim, device=device)
+        self.head = nn.Linear(embed_dim, geometry.num_classes, device=device)
+        self.register_buffer("relative_index", relative_index(geometry.grid), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, image_size, image_size) to logits (B, num_classes); raises InputError on another shape."""
+        self._check_images(images)
+        x = self.patch_embed_super(images)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x, self.relative_index)
+        return cast(Tensor, self.head(self.norm(x)[:, 1:].mean(dim=1)))
+
+    def _check_images(self, images: Tensor) -> None:
+        side = self.image_size
+        if images.dim() != 4 or tuple(images.shape[1:]) != (IN_CHANNELS, side, side):
+            raise InputError(
+                f"images: found shape {tuple(images.shape)}, this network takes (B, {IN_CHANNELS}, {side}, {side}); "
+                "resize them or build the space with another image_size"
+            )

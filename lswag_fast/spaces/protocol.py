@@ -1,0 +1,126 @@
+"""What a search space must offer: the `SearchSpace` protocol.
+
+A space says which architectures exist, moves between them, counts their cost and builds them. It knows nothing of
+scores. An architecture (`arch`) is a dictionary of JSON values; two architectures are the same if `encode` gives the
+same string.
+
+A space of your own needs no base class, only these members:
+
+    import json
+    from torch import nn
+
+    class Mlp:
+        name = "mlp"
+        input_shape = (3, 8, 8)
+        num_classes = 10
+        widths = (16, 32, 64)
+
+        @property
+        def size(self):
+            return len(self.widths) ** 2
+
+        def sample(self, rng):
+            return {"widths": [rng.choice(self.widths) for _ in range(2)]}
+
+        def mutate(self, arch, rng):
+            widths = list(arch["widths"])
+            widths[rng.randrange(2)] = rng.choice(self.widths)
+            return {"widths": widths}
+
+        def crossover(self, a, b, rng):
+            return {"widths": [rng.choice(pair) for pair in zip(a["widths"], b["widths"])]}
+
+        def encode(self, arch):
+            return json.dumps(arch)
+
+        def decode(self, text):
+            return json.loads(text)
+
+        def n_params(self, arch):
+            sizes = [192, *arch["widths"], 10]
+            return sum(i * o + o for i, o in zip(sizes, sizes[1:]))
+
+        def macs(self, arch):
+            sizes = [192, *arch["widths"], 10]
+            return sum(i * o for i, o in zip(sizes, sizes[1:]))
+
+        def build(self, arch, weights=None):
+            a, b = arch["widths"]
+            return nn.Sequential(
+                nn.Flatten(), nn.Linear(192, a), nn.ReLU(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, 10)
+            )
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from torch import Tensor, nn
+
+Arch: TypeAlias = dict[str, Any]
+"""One architecture: a dictionary of JSON values, its fields defined by the space."""
+
+
+@runtime_checkable
+class SearchSpace(Protocol):
+    """A set of image classifiers that a search can walk through."""
+
+    @property
+    def name(self) -> str:
+        """Name shown to people and written beside results, e.g. `autoformer-tiny`."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image that the networks take."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits; labels lie in [0, num_classes)."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of architectures."""
+
+    def sample(self, rng: random.Random) -> Arch:
+        """Draw an architecture. All randomness comes from `rng`, whose state can be stored as JSON."""
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """Return a legal neighbour of `arch` (possibly equal to it); `arch` is left as it was."""
+
+    def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
+        """Return a legal mixture of two parents, which are left as they were."""
+
+    def encode(self, arch: Arch) -> str:
+        """Return one JSON line; equal architectures give equal strings."""
+
+    def decode(self, text: str) -> Arch:
+        """Return the architecture of a JSON line; raises SpaceError if it is not a member of the space."""
+
+    def n_params(self, arch: Arch) -> int:
+        """Return the number of parameters of the built network."""
+
+    def macs(self, arch: Arch) -> int:
+        """Return the multiply-accumulates of one forward pass of one image."""
+
+    def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+        """Build the network, its weights drawn by torch's global generator or cut from shared `weights` (if it has
+        any).
+        """
+
+
+@runtime_checkable
+class SharesWeights(Protocol):
+    """A space whose networks can all be cut out of one set of weights, drawn once a search."""
+
+    def init_weights(self, seed: int) -> dict[str, Tensor]:
+        """Draw the shared weights; the same seed gives the same bits. `build(arch, weights)` takes the result."""
+
+
+@runtime_checkable
+class CountsParams(Protocol):
+    """A space that can list every parameter count it contains, so that an impossible budget is seen at once."""
+
+    def n_params_values(self) -> tuple[int, ...]:
+        """Return all values that `n_params` takes over the space, ascending."""

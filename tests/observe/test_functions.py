@@ -1,0 +1,98 @@
+"""The autograd functions that stand in for linear and convolution calls: torch's outputs and gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lswag_fast.kernels import ConvGeometry
+from lswag_fast.observe.functions import ObservedConv, ObservedLinear
+
+GEOMETRIES = {
+    "plain": ConvGeometry((3, 3), (1, 1), (0, 0), (1, 1), 1),
+    "strided, padded, dilated": ConvGeometry((3, 2), (2, 1), (1, 2), (1, 2), 1),
+    "groups": ConvGeometry((3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "one axis": ConvGeometry((3,), (2,), (1,), (1,), 2),
+}
+
+
+def operands(name: str) -> tuple[Tensor, Tensor, Tensor, tuple[Any, ...], Any]:
+    """(x, weight, bias, further arguments, the plain call) of one case in float64."""
+    if name in ("linear", "linear on tokens"):
+        x = torch.randn(3, 5) if name == "linear" else torch.randn(3, 4, 5)
+        return x.double(), torch.randn(6, 5).double(), torch.randn(6).double(), (), F.linear
+    g = GEOMETRIES[name]
+    x, weight = torch.randn(3, 4, *(9, 8)[: len(g.kernel_size)]), torch.randn(6, 4 // g.groups, *g.kernel_size)
+    conv = F.conv1d if len(g.kernel_size) == 1 else F.conv2d
+
+    def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return conv(x, weight, bias, g.stride, g.padding, g.dilation, g.groups)
+
+    return x.double(), weight.double(), torch.randn(6).double(), (g,), plain
+
+
+CASES = ["linear", "linear on tokens", *GEOMETRIES]
+
+
+def observed(name: str, upstream: bool, wants: tuple[bool, bool, bool]) -> tuple[Tensor, list[Any], list[Any], Any]:
+    """Output, the gradients asked for, what was received, and the plain call's operands."""
+    x, weight, bias, further, plain = operands(name)
+    tensors = [t.requires_grad_(want) for t, want in zip((x, weight, bias), wants, strict=True)]
+    anchor, received = torch.zeros((), requires_grad=True), []
+
+    def receive(x: Tensor, grad_out: Tensor) -> bool:
+        received.append((x, grad_out))
+        return upstream
+
+    function = ObservedConv if further else ObservedLinear
+    out = function.apply(*tensors, anchor, *further, receive)
+    leaves = [anchor, *(t for t in tensors if t.requires_grad)]
+    gradients = torch.autograd.grad(out.square().sum(), leaves, allow_unused=True)
+    return out, list(gradients[1:]), received, (tensors, plain)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_output_and_gradients_are_those_of_torch(name: str) -> None:
+    out, gradients, received, (tensors, plain) = observed(name, upstream=True, wants=(True, True, True))
+    expected = plain(*tensors)
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+    for found, exact in zip(gradients, torch.autograd.grad(expected.square().sum(), tensors), strict=True):
+        torch.testing.assert_close(found, exact, rtol=1e-12, atol=1e-12)
+    ((x, grad_out),) = received
+    assert torch.equal(x, tensors[0])
+    torch.testing.assert_close(grad_out, 2 * expected.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_backward_stops_where_nothing_lies_upstream(name: str) -> None:
+    _, (grad_x,), received, _ = observed(name, upstream=False, wants=(True, False, False))
+    assert grad_x is None
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_frozen_weight_gets_no_gradient(name: str) -> None:
+    _, gradients, received, _ = observed(name, upstream=True, wants=(False, False, False))
+    assert gradients == []
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_output_may_be_written_in_place(name: str) -> None:
+    x, weight, bias, further, _ = operands(name)
+    anchor = torch.zeros((), requires_grad=True)
+    function = ObservedConv if further else ObservedLinear
+    out = function.apply(x, weight, bias, anchor, *further, lambda *_: True)
+    assert bool((out.relu_() >= 0).all())
+
+
+def test_an_output_that_is_not_used_is_not_received() -> None:
+    x, weight, bias, _, _ = operands("linear")
+    anchor, received = torch.zeros((), requires_grad=True), []
+    unused = ObservedLinear.apply(x, weight, bias, anchor, lambda *pair: received.append(pair))
+    torch.autograd.grad((unused * 1).detach().sum() + anchor, anchor)
+    assert received == []

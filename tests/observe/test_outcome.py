@@ -1,0 +1,125 @@
+"""Which weights of a forward pass have a statistic, in order of execution, and the reasons of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from support.observing import found
+
+B = 4
+
+
+class Uses(nn.Module):
+    """Holds a matrix and a kernel; the test says how the forward uses them."""
+
+    def __init__(self, body: Callable[[Uses, Tensor], Tensor], frozen: bool = False) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(6, 6), requires_grad=not frozen)
+        self.kernel = nn.Parameter(torch.randn(2, 2, 3))
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self, x)
+
+
+def reasons(body: Callable[[Uses, Tensor], Tensor], x: Tensor | None = None, frozen: bool = False) -> dict[str, str]:
+    """What is skipped, and why, when a forward of (B, 6) or other samples uses the matrix that way."""
+    inputs = torch.randn(B, 6) if x is None else x
+    outcome = found(Uses(body, frozen), inputs, len(inputs))
+    return {skip.name: skip.reason for skip in outcome.skipped}
+
+
+def plain(model: Uses, x: Tensor) -> Tensor:
+    return F.linear(x, model.matrix)
+
+
+def test_an_observed_weight_is_not_skipped_and_an_unused_one_is() -> None:
+    skipped = reasons(plain)
+    assert "matrix" not in skipped
+    assert "not used in the forward pass" in skipped["kernel"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (lambda m, x: F.linear(x, m.matrix) + x @ m.matrix, "used by"),
+        (lambda m, x: F.linear(x, m.matrix) + m.matrix.square().sum(), "used by"),
+        (lambda m, x: F.linear(x, m.matrix[:5]).sum() + F.linear(x, m.matrix[3:]), "overlap"),
+        (lambda m, x: F.linear(x, m.matrix[:1].expand(6, 6)), "overlap"),
+        (lambda m, x: F.linear(m.matrix[0], m.matrix), "used by|cannot tell where the samples lie"),
+        (lambda m, x: x + F.linear(torch.ones(6), m.matrix), "cannot tell where the samples lie"),
+        (lambda m, x: x + F.linear(torch.ones(1, 6), m.matrix), "cannot tell where the samples lie"),
+        (lambda m, x: F.linear(x.detach().to(torch.complex64), m.matrix.to(torch.complex64)).real, "used by to"),
+    ],
+)
+def test_a_weight_without_an_exact_statistic_is_skipped_with_the_reason(body, reason) -> None:
+    skipped = reasons(body)
+    assert "matrix" in skipped
+    assert any(part in skipped["matrix"] for part in reason.split("|"))
+
+
+def test_a_weight_under_no_grad_is_skipped() -> None:
+    assert "no_grad" in reasons(torch.no_grad()(plain))["matrix"]
+
+
+def test_a_frozen_weight_is_skipped() -> None:
+    assert reasons(plain, frozen=True)["matrix"] == "frozen (requires_grad=False)"
+
+
+def test_reading_a_weights_shape_or_value_does_not_forbid_it() -> None:
+    def body(model: Uses, x: Tensor) -> Tensor:
+        scale = model.matrix.detach().abs().mean() + model.matrix.data.sum() + model.matrix.shape[0]
+        with torch.no_grad():
+            scale += model.matrix.norm()
+        return F.linear(x, model.matrix) * scale
+
+    assert "matrix" not in reasons(body)
+
+
+def test_one_kernel_under_two_geometries_is_skipped() -> None:
+    """The native kernel takes one geometry a weight; shared kernels of two dilations must not be mixed up."""
+
+    def body(model: Uses, x: Tensor) -> Tensor:
+        near, far = F.conv1d(x, model.kernel, padding=1), F.conv1d(x, model.kernel, padding=2, dilation=2)
+        return near + far
+
+    assert "different stride, padding, dilation or groups" in reasons(body, torch.randn(B, 2, 7))["kernel"]
+
+
+def test_one_kernel_called_twice_alike_is_observed() -> None:
+    def body(model: Uses, x: Tensor) -> Tensor:
+        return F.conv1d(F.conv1d(x, model.kernel, padding=1), model.kernel, padding=1)
+
+    outcome = found(Uses(body), torch.randn(B, 2, 7), B)
+    (weight,) = outcome.weights
+    assert (weight.name, len(weight.calls)) == ("kernel", 2)
+
+
+def test_a_convolution_along_the_samples_is_skipped() -> None:
+    """(T, C, B) with the samples on the spatial axis: the kernel's window mixes them."""
+    x = torch.randn(B, 5, 2)
+    skipped = reasons(lambda m, x: F.conv1d(x.movedim(0, 2), m.kernel, padding=1).mean(2), x)
+    assert "spatial axis" in skipped["kernel"]
+
+
+def test_an_unbatched_convolution_is_skipped() -> None:
+    skipped = reasons(lambda m, x: x + F.conv1d(torch.ones(2, 6), m.kernel).sum())
+    assert "cannot tell where the samples lie" in skipped["kernel"]
+
+
+def test_weights_come_in_order_of_execution() -> None:
+    model = nn.ModuleDict({"late": nn.Linear(5, 3), "early": nn.Linear(4, 5)})
+    model.forward = lambda x: model["late"](F.relu(model["early"](x)))  # type: ignore[method-assign]
+    outcome = found(model, torch.randn(B, 4), B)
+    assert [weight.name for weight in outcome.weights] == ["early.weight", "late.weight"]
+    assert [activation.index for activation in outcome.activations] == [1]
+
+
+def test_an_activation_whose_samples_stay_unclear_is_skipped() -> None:
+    skipped = reasons(lambda m, x: F.linear(x, m.matrix) + F.relu(torch.ones(2 * B, 3)).sum())
+    assert "cannot tell where the samples lie" in skipped["relu@1"]

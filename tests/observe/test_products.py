@@ -1,0 +1,43 @@
+"""The products of a linear call, by whichever library: those of torch up to rounding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lswag_fast.observe import products
+
+SHAPES = [(3, 5), (3, 4, 5), (2, 3, 4, 5), (0, 5), (3, 0, 5)]
+DTYPES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2**-6}  # a few roundings of sums of 5 to 6 terms
+
+
+@pytest.mark.parametrize("onednn", [True, False], ids=["oneDNN", "BLAS"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_products_are_those_of_torch(shape: tuple[int, ...], bias: bool, dtype: torch.dtype, onednn: bool) -> None:
+    x, weight = torch.randn(shape, dtype=dtype), torch.randn(6, 5, dtype=dtype)
+    shift = torch.randn(6, dtype=dtype) if bias else None
+    grad_out = torch.randn(*shape[:-1], 6, dtype=dtype)
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        out, grad_x = products.linear(x, weight, shift), products.input_gradient(grad_out, weight)
+    tolerance = {"rtol": DTYPES[dtype], "atol": 4 * DTYPES[dtype]}
+    torch.testing.assert_close(out, F.linear(x, weight, shift), **tolerance)
+    torch.testing.assert_close(grad_x, grad_out @ weight, **tolerance)
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [lambda t: t.t().contiguous().t(), lambda t: t.repeat_interleave(2, 0)[::2], lambda t: t[:1].expand_as(t)],
+)
+def test_strided_operands(arrange) -> None:
+    x, weight = arrange(torch.randn(4, 5)), arrange(torch.randn(6, 5))
+    torch.testing.assert_close(products.linear(x, weight, None), F.linear(x, weight))
+    grad_out = arrange(torch.randn(4, 6))
+    torch.testing.assert_close(products.input_gradient(grad_out, weight), grad_out @ weight)
+
+
+def test_a_vector_has_its_product_too() -> None:
+    x, weight = torch.randn(5), torch.randn(6, 5)
+    torch.testing.assert_close(products.linear(x, weight, None), F.linear(x, weight))

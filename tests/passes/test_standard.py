@@ -1,0 +1,215 @@
+"""The standard pass: chunks, intervals of layers, threads at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import lswag_fast
+from lswag_fast import LswagError, Score
+from lswag_fast.errors import InputError, NothingObservedError
+from networks import NETWORKS, Network, select
+from support.oracle import SHOWN
+from support.snapshot import snapshot
+
+CHUNKED = [
+    NETWORKS[name]
+    for name in (
+        "vit", "cnn_eval", "grouped", "conv1d", "encoder_time_first_odd", "encoder_time_first_t_equals_b",
+        "cross_attention_packed", "mixer_t_equals_2b", "windows_sample_major", "windows_window_major", "flat_tokens",
+        "called_twice", "disjoint_parts", "weight_norm", "dict_input", "tied_module", "lstm",
+    )
+]  # fmt: skip
+
+
+def score(net: Network, **options: Any) -> Score:
+    model, batch = net.build()
+    return lswag_fast.score(model, batch, loss_fn=net.loss_fn, pattern_samples=SHOWN, **options)
+
+
+def assert_same(found: Score, expected: Score) -> None:
+    """Equal up to the order of float64 sums."""
+    assert found.value == pytest.approx(expected.value, rel=1e-9)
+    assert [layer.name for layer in found.layers] == [layer.name for layer in expected.layers]
+    for one, two in zip(found.layers, expected.layers, strict=True):
+        assert one.trainability == pytest.approx(two.trainability, rel=1e-9)
+        assert (one.cardinality, one.activation, one.n_zero_variance) == (
+            two.cardinality, two.activation, two.n_zero_variance
+        )  # fmt: skip
+
+
+# ---- chunks ----
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 4, 100])
+@pytest.mark.parametrize("net", CHUNKED, ids=lambda net: net.name)
+def test_the_score_does_not_depend_on_the_chunk(net: Network, chunk_size: int) -> None:
+    assert_same(score(net, chunk_size=chunk_size), score(net))
+
+
+@pytest.mark.parametrize("options", [{"gradient": "signed"}, {"combine": "product"}, {"row_fraction": 0.5}])
+def test_nor_with_other_options(options: dict[str, Any]) -> None:
+    assert_same(score(NETWORKS["vit"], chunk_size=4, **options), score(NETWORKS["vit"], **options))
+
+
+@pytest.mark.parametrize("chunk_size", [2, 4])
+def test_micro_batches_do_not_depend_on_the_chunk(chunk_size: int) -> None:
+    net = NETWORKS["cnn_eval"]
+    options = {"variance": "microbatch:3"}
+    assert_same(score(net, chunk_size=chunk_size, **options), score(net, **options))
+
+
+@pytest.mark.parametrize("net", select("coupled"), ids=lambda net: net.name)
+def test_chunks_of_coupled_samples_are_refused(net: Network) -> None:
+    with pytest.raises(InputError, match=r"chunk_size.*BatchNorm runs in train mode.*model.eval"):
+        score(net, chunk_size=2)
+
+
+def test_float32_keeps_its_accuracy_over_chunks() -> None:
+    model, batch = NETWORKS["vit"].build(torch.float32)
+    full, parts = (lswag_fast.score(model, batch, pattern_samples=SHOWN, chunk_size=c) for c in (None, 1))
+    for one, two in zip(parts.layers, full.layers, strict=True):
+        assert one.trainability == pytest.approx(two.trainability, rel=1e-4)  # the tolerance of a float32 Lambda
+
+
+# ---- an interval of layers ----
+
+
+@pytest.mark.parametrize("interval", [(0, 3), (4, 6), (7, 10), (10, 10), (0, 10)])
+def test_an_interval_gives_the_rows_of_the_whole_run(interval: tuple[int, int]) -> None:
+    net = NETWORKS["vit"]
+    inside = [layer for layer in score(net).layers if interval[0] <= layer.percentile <= interval[1]]
+    found = score(net, layers=interval)
+    assert list(found.layers) == inside
+    assert found.value == pytest.approx(sum(layer.trainability * layer.cardinality for layer in inside), rel=1e-12)
+
+
+class Watched(nn.Module):
+    """Reports each layer whose output receives a gradient."""
+
+    def __init__(self, n_layers: int, reached: Callable[[int], None]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(n_layers))
+        self.reached = reached
+
+    def forward(self, x: Tensor) -> Tensor:
+        for place, layer in enumerate(self.layers):
+            x = layer(x)
+            if x.requires_grad:
+                x.register_hook(lambda grad, place=place: self.reached(place))
+            x = F.gelu(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("interval", "deepest"), [((0, 10), 0), ((5, 10), 4), ((9, 10), 8), ((10, 10), 9), ((3, 4), 2)]
+)
+def test_backward_stops_at_the_deepest_layer_asked_for(interval: tuple[int, int], deepest: int) -> None:
+    torch.manual_seed(0)
+    reached: list[int] = []
+    model = Watched(10, reached.append)
+    lswag_fast.score(model, (torch.randn(8, 6), torch.arange(8) % 6), layers=interval, pattern_samples=SHOWN)
+    assert sorted(reached) == list(range(deepest, 10))
+
+
+@pytest.mark.parametrize(("interval", "n_products"), [((10, 10), 10), ((8, 10), 12), ((0, 10), 19)])
+def test_the_work_falls_with_the_interval(interval: tuple[int, int], n_products: int) -> None:
+    """Ten products forward, and one back for each layer above the deepest; the weight gradients are the kernel's."""
+    model = Watched(10, lambda place: None).double()  # the counter does not know oneDNN's float32 product
+    batch = torch.randn(8, 6).double(), torch.arange(8) % 6
+    with FlopCounterMode(display=False) as counter:
+        lswag_fast.score(model, batch, layers=interval, pattern_samples=SHOWN)
+    assert counter.get_total_flops() == n_products * 2 * 8 * 6 * 6
+
+
+def test_a_probe_leaves_the_mode_of_the_next_chunk() -> None:
+    class Recorded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(5, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            modes.append((torch.is_grad_enabled(), self.training, self.inner.training))
+            return self.head(F.gelu(self.inner(x.transpose(0, 1))).mean(0))
+
+    modes: list[tuple[bool, bool, bool]] = []
+    model = Recorded().train()
+    model.inner.eval()
+    lswag_fast.score(model, (torch.randn(8, 4, 5), torch.arange(8) % 3), chunk_size=4, pattern_samples=SHOWN)
+    assert (False, False, False) in modes  # T = 4 = chunk: probed
+    assert {mode[1:] for mode in modes if mode[0]} == {(True, False)}
+
+
+# ---- what is not there ----
+
+
+def test_a_model_without_observable_calls() -> None:
+    class Products(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Parameter(torch.randn(5, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x @ self.mix)
+
+    with pytest.raises(NothingObservedError, match="mix: used by matmul"):
+        lswag_fast.score(Products(), (torch.randn(4, 5), torch.arange(4) % 3))
+
+
+def test_a_model_of_norms_only() -> None:
+    with pytest.raises(NothingObservedError, match="calls no linear or conv"):
+        lswag_fast.score(nn.Sequential(nn.LayerNorm(3), nn.ReLU()), (torch.randn(4, 3), torch.arange(4) % 3))
+
+
+# ---- threads ----
+
+
+def test_threads_give_the_sequential_scores_and_leave_the_random_state() -> None:
+    # Built beforehand: building draws from the generator that the passes of the other threads borrow.
+    nets = [NETWORKS[name].build() for name in ("vit", "cnn_eval", "dropout_train", "mha_time_first_odd")]
+
+    def layers_of(k: int) -> Any:
+        return lswag_fast.score(*nets[k], pattern_samples=SHOWN, seed=k).layers
+
+    expected = [layers_of(k) for k in range(len(nets))]
+    before = torch.get_rng_state()
+    found: dict[int, Any] = {}
+
+    def work(k: int) -> None:
+        try:
+            found[k] = [layers_of(k) for _ in range(3)]
+        except LswagError as error:
+            found[k] = error
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(nets))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert torch.equal(torch.get_rng_state(), before)
+    for k, layers in enumerate(expected):
+        assert found[k] == [layers] * 3
+
+
+def test_threads_may_share_a_model() -> None:
+    model, batch = NETWORKS["vit"].build()
+    expected = lswag_fast.score(model, batch, pattern_samples=SHOWN).layers
+    before = snapshot(model)
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(lswag_fast.score(model, batch, pattern_samples=SHOWN).layers))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 4
+    assert snapshot(model) == before

@@ -1,0 +1,38 @@
+"""Where published AutoFormer data lie, and spaces small enough for loops."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lswag_fast.spaces import AutoFormer
+
+DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
+
+
+@pytest.fixture
+def published():
+    """Read one JSON file of the published AutoFormer data."""
+
+    def read(name):
+        path = DATA / "autoformer_vit" / name
+        if not path.is_file():
+            pytest.skip(f"published data not found: {path}")
+        return json.loads(path.read_text())
+
+    return read
+
+
+@pytest.fixture
+def small_space():
+    """Three widths, three depths, two heads and two ratios at 16 pixels."""
+    return AutoFormer(
+        embed_dim=(24, 32, 40),
+        depth=(1, 2, 3),
+        num_heads=(1, 2),
+        mlp_ratio=(1.5, 2.0),
+        image_size=16,
+        patch_size=4,
+        num_classes=5,
+    )

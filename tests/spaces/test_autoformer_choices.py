@@ -1,0 +1,55 @@
+"""Published choices, own choices, and the error for each way to get them wrong."""
+
+import pytest
+
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces import AutoFormer
+
+OWN = {"embed_dim": (64, 96), "depth": (2, 3), "num_heads": (1, 2), "mlp_ratio": (2.0, 4.0), "image_size": 32}
+
+
+def test_published_spaces():
+    tiny, small, base = (AutoFormer(name) for name in ("tiny", "small", "base"))
+    assert tiny.choices == ((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4.0))
+    assert small.choices == ((320, 384, 448), (12, 13, 14), (5, 6, 7), (3.0, 3.5, 4.0))
+    assert base.choices == ((528, 576, 624), (14, 15, 16), (9, 10), (3.0, 3.5, 4.0))
+    assert {space.geometry.n_tokens for space in (tiny, small, base)} == {197}
+
+
+def test_single_values_and_lists_are_choices():
+    space = AutoFormer(embed_dim=64, depth=[2, 3], num_heads=2, mlp_ratio=4, image_size=32)
+    assert space.choices == ((64,), (2, 3), (2,), (4.0,))
+    assert isinstance(space.choices.mlp_ratio[0], float)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"embed_dim": None}, "embed_dim: no choices given"),
+        ({"embed_dim": ()}, "embed_dim: found"),
+        ({"embed_dim": (64, 64)}, "embed_dim: .* once"),
+        ({"embed_dim": (64.5,)}, "embed_dim: .* whole numbers"),
+        ({"depth": 0}, "depth: found"),
+        ({"depth": "12"}, "depth: found '12'"),
+        ({"num_heads": (True,)}, "num_heads: found"),
+        ({"mlp_ratio": (-1.0,)}, "mlp_ratio: found"),
+        ({"mlp_ratio": (float("inf"),)}, "mlp_ratio: found"),
+        ({"mlp_ratio": (0.001,)}, "mlp_ratio: 0.001 leaves no hidden unit"),
+        ({"image_size": 30}, "image_size: 30 pixels are not a multiple of patch_size 16"),
+        ({"image_size": 32.0}, "image_size: found 32.0"),
+        ({"patch_size": 0}, "patch_size: found 0"),
+        ({"num_classes": -1}, "num_classes: found -1"),
+    ],
+)
+def test_faulty_choice_is_named(change, words):
+    with pytest.raises(SpaceError, match=words):
+        AutoFormer(**(OWN | change))
+
+
+def test_name_and_own_choices_do_not_mix():
+    with pytest.raises(SpaceError, match="depth: the choices of 'tiny' are fixed"):
+        AutoFormer("tiny", depth=(2, 3))
+    with pytest.raises(SpaceError, match="found 'huge', the published AutoFormer spaces are tiny, small, base"):
+        AutoFormer("huge")
+    with pytest.raises(SpaceError, match="embed_dim: no choices given"):
+        AutoFormer()

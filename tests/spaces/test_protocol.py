@@ -1,0 +1,50 @@
+"""The example of the protocol's documentation runs, and both it and AutoFormer satisfy the protocol."""
+
+import random
+import textwrap
+
+import pytest
+import torch
+
+from lswag_fast import spaces
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces import AutoFormer, CountsParams, SearchSpace, SharesWeights, protocol
+
+
+def documented_space():
+    lines = protocol.__doc__.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("    import json"))
+    names = {}
+    exec(textwrap.dedent("\n".join(lines[start:])), names)
+    return names["Mlp"]()
+
+
+def test_documented_example_is_a_search_space():
+    space, rng = documented_space(), random.Random(0)
+    assert isinstance(space, SearchSpace)
+    assert not isinstance(space, SharesWeights)
+    arch = space.mutate(space.crossover(space.sample(rng), space.sample(rng), rng), rng)
+    assert space.decode(space.encode(arch)) == arch
+    net = space.build(arch)
+    assert net(torch.zeros(2, *space.input_shape)).shape == (2, space.num_classes)
+    assert space.n_params(arch) == sum(p.numel() for p in net.parameters())
+    assert space.macs(arch) < space.n_params(arch)
+
+
+def test_autoformer_is_a_search_space_that_shares_weights():
+    space = AutoFormer("tiny")
+    assert isinstance(space, SearchSpace)
+    assert isinstance(space, SharesWeights)
+    assert isinstance(space, CountsParams)
+    assert not isinstance(object(), SearchSpace)
+
+
+def test_get_by_name():
+    assert spaces.names() == ("autoformer-tiny", "autoformer-small", "autoformer-base")
+    for name in spaces.names():
+        assert spaces.get(name).name == name
+    assert spaces.get("autoformer-base", image_size=32, patch_size=4, num_classes=10).input_shape == (3, 32, 32)
+    with pytest.raises(SpaceError, match="space: found 'resnet', known are autoformer-tiny"):
+        spaces.get("resnet")
+    with pytest.raises(SpaceError, match="depth: cannot be set for autoformer-tiny"):
+        spaces.get("autoformer-tiny", depth=3)

@@ -1,0 +1,1 @@
+"""What several test files need: oracles, a full snapshot of model and process, a bare observed forward pass."""

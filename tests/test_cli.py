@@ -1,0 +1,137 @@
+"""The command line as a whole: mistakes are one line and exit code 2, help is quick and complete."""
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from lswag_fast import __version__
+from lswag_fast.cli import main
+from lswag_fast.cli.console import say_error, warnings_once
+from lswag_fast.errors import LswagWarning
+
+ARCH = {"embed_dim": 192, "depth": 12, "num_heads": [3] * 12, "mlp_ratio": [4.0] * 12}
+SMALL = ["--image-size", "32", "--batch-size", "4"]
+
+MISTAKES = [
+    ([], "COMMAND"),
+    (["serach"], "invalid choice: 'serach'"),
+    (["search"], "SPACE"),
+    (["search", "autoformer-huge"], "'autoformer-huge', known are autoformer-tiny"),
+    (["search", "autoformer-tiny", "--colour", "red"], "unrecognized arguments: --colour red"),
+    (["search", "autoformer-tiny", "--trial", "5"], "unrecognized arguments: --trial 5"),
+    (["search", "autoformer-tiny", "--trials", "0"], "--trials: '0' is not a whole number of at least 1"),
+    (["search", "autoformer-tiny", "--batch-size", "two"], "--batch-size"),
+    (["search", "autoformer-tiny", "--params", "6M"], "cannot read the budget '6M'"),
+    (["search", "autoformer-tiny", "--params", "1M..2M", *SMALL], "nearest feasible: "),
+    (["search", "autoformer-tiny", "--macs", "..1K", *SMALL], "the nearest has macs "),
+    (["search", "autoformer-tiny", "--data", "no/such/folder"], "data no/such/folder: no such file or folder"),
+    (["search", "autoformer-tiny", "--sampler", "tpe", *SMALL], "unknown sampler 'tpe'"),
+    (["search", "autoformer-tiny", "--proxy", "magic", *SMALL], "magic"),
+    (["search", "autoformer-tiny", "--checkpoint", "no.pth", *SMALL], "no.pth"),
+    (["search", "autoformer-tiny", "--batch-size", "1", "--image-size", "32"], "variance"),
+    (["search", "json:dumps"], "without arguments"),
+    (["search", "collections:OrderedDict"], "returned OrderedDict, which is no search space"),
+    (["score", "mymodel"], "package.module:factory or SPACE:ARCHJSON"),
+    (["score", "no_such_module:make"], "there is no module 'no_such_module'"),
+    (["score", "json:no_such_name"], "'no_such_name' in json must be callable; found nothing"),
+    (["score", "json:__name__"], "must be callable; found str"),
+    (["score", "collections:OrderedDict"], "returned OrderedDict; it must return a torch.nn.Module"),
+    (["score", ".models:make"], "names no module"),
+    (["score", "autoformer-tiny:{broken"], "not readable as JSON"),
+    (["score", 'autoformer-tiny:{"depth":12}'], "found the fields depth"),
+    (["score", f"autoformer-tiny:{json.dumps({**ARCH, 'embed_dim': 200})}"], "embed_dim: found 200"),
+    (["score", f"autoformer-huge:{json.dumps(ARCH)}"], "autoformer-huge"),
+    (["score", "collections:OrderedDict", "--patch-size", "4"], "networks of a space"),
+]
+
+
+@pytest.mark.parametrize(("argv", "words"), MISTAKES, ids=[" ".join(argv)[:60] for argv, _ in MISTAKES])
+def test_a_mistake_is_one_line_and_exit_code_2(argv, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("lswag-fast: warning: ")]
+    assert len(lines) == 1
+    assert lines[0].startswith("lswag-fast: error: ")
+    assert words in lines[0]
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_exit_codes_of_the_process(tmp_path):
+    command = [sys.executable, "-m", "lswag_fast.cli"]
+    wrong = subprocess.run([*command, "search", "nowhere"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("lswag-fast: error: ")
+    assert wrong.stderr.count("\n") == 1
+    right = subprocess.run([*command, "--version"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (right.returncode, right.stdout, right.stderr) == (0, f"lswag-fast {__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", [[], ["search"], ["score"], ["info"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: lswag-fast")
+    assert command == ["info"] or "examples:" in text
+
+
+def test_help_names_every_option_with_a_text(capsys):
+    for command in ("search", "score"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        for option in ("--data", "--batch-size", "--seed", "--image-size", "--proxy", "--row-fraction"):
+            assert option in text
+
+
+def test_info_reports(capsys):
+    assert main(["info"]) == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_unexpected_errors_keep_their_traceback(tmp_path, monkeypatch):
+    Path(tmp_path, "broken_model.py").write_text("def make():\n    return 1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        main(["score", "broken_model:make"])
+
+
+def test_a_missing_import_of_the_users_module_is_not_hidden(tmp_path, monkeypatch):
+    Path(tmp_path, "missing_import.py").write_text("import not_installed_anywhere\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+        main(["score", "missing_import:make"])
+
+
+def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lswag_fast.spaces.get", interrupt)
+    assert main(["search", "autoformer-tiny"]) == 130
+    assert capsys.readouterr().err == "lswag-fast: error: interrupted\n"
+
+
+def test_warnings_appear_once_and_on_one_line(capsys):
+    with warnings_once():
+        for _ in range(2):
+            warnings.warn("the batch\nis small", LswagWarning, stacklevel=1)
+        warnings.warn("another", LswagWarning, stacklevel=1)
+    assert capsys.readouterr().err == "lswag-fast: warning: the batch is small\nlswag-fast: warning: another\n"
+
+
+def test_other_warnings_pass_through():
+    with pytest.warns(DeprecationWarning, match="old"), warnings_once():
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+
+def test_text_is_shown_as_it_is(capsys):
+    say_error(f"[bold] :smile: {'x' * 300}")
+    assert capsys.readouterr().err == f"lswag-fast: error: [bold] :smile: {'x' * 300}\n"
