@@ -33,7 +33,13 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": s
 """Has glibc keep freed memory while times are taken, for every method alike.
 
 By default large tensors go back to the system and come again as pages to clear: up to a third of the time of a pass,
-and it depends on what else the process has allocated. Peak memory is measured without this.
+and it depends on what else the process has allocated.
+"""
+RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+"""Has glibc return a freed tensor at once while memory is measured, for every method alike.
+
+The peak is then what lives at one time. By default glibc keeps some of what was freed, in pieces that may not fit the
+next tensor: 5 to 15 % of a peak, by the order of the sizes rather than by what a method needs.
 """
 PEERS_NOISE = "ignore:Full backward hook is firing"  # Opacus and BackPACK hook modules whose inputs need no gradient
 
@@ -81,7 +87,7 @@ def measure_apart(what: str, network: str, batch_size: int, method: str, n_round
     """Measure in a fresh process, which prints its row as JSON on the last line."""
     cell = json.dumps([what, network, batch_size, method, n_rounds])
     command = [sys.executable, "-W", PEERS_NOISE, "-m", "bench.run", "--cell", cell]
-    environment = {**os.environ, **KEEP_MEMORY} if what == "time" else None
+    environment = {**os.environ, **(KEEP_MEMORY if what == "time" else RETURN_MEMORY)}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
