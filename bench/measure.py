@@ -7,7 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
-from bench.methods import METHODS
+from bench.methods import method as method_named
 from bench.networks import ALL_SETTINGS
 from bench.peers import Run
 
@@ -20,7 +20,7 @@ RESET_PEAK = "5"  # written to clear_refs, it sets the high-water mark of the re
 def prepare(network: str, batch_size: int, method: str) -> Run:
     """Build the network and its batch, and return the method as a call without arguments."""
     setting = ALL_SETTINGS[network]
-    return METHODS[method](setting.build(), *setting.batch(batch_size))
+    return method_named(method)(setting.build(), *setting.batch(batch_size))
 
 
 def seconds(run: Run) -> float:

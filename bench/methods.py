@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch.nn.functional as F
@@ -44,6 +44,42 @@ METHODS: dict[str, Callable[[nn.Module, Tensor, Tensor], Run]] = {
     f"score_rows_{SAMPLED_ROWS}": partial(score, row_fraction=SAMPLED_ROWS),
     **PEERS,
 }
+
+
+SHARED = ("grad_norm", "plain", "snip", "fisher", "zico", "xi_gsnr", "lswag", "nwot", "swap", "reg_swap")
+"""The proxies that one forward and one backward serve together."""
+
+
+def proxies(model: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str]) -> Run:
+    """`lswag_fast.score_many`; the result is the number of proxies that have a value."""
+    import lswag_fast
+
+    def run() -> float:
+        options = {"zen": {"batch_norm": "optional"}}
+        scores = lswag_fast.score_many(model, (images, labels), proxies=names, proxy_options=options)
+        return float(sum(score.error is None for score in scores.values()))
+
+    return run
+
+
+def proxies_apart(model: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str]) -> Run:
+    """The same proxies, each by a call and a pass of its own."""
+    runs = [proxies(model, images, labels, [name]) for name in names]
+    return lambda: sum(run() for run in runs)
+
+
+def proxy_methods() -> dict[str, Callable[[nn.Module, Tensor, Tensor], Run]]:
+    """The shared proxies together and apart, and every registered proxy by itself."""
+    from lswag_fast import list_proxies
+
+    single = {f"proxy_{info.name}": partial(proxies, names=[info.name]) for info in list_proxies()}
+    together = {"shared": partial(proxies, names=SHARED), "shared_apart": partial(proxies_apart, names=SHARED)}
+    return {**together, **single}
+
+
+def method(name: str) -> Callable[[nn.Module, Tensor, Tensor], Run]:
+    """The method of that name, of any suite."""
+    return METHODS[name] if name in METHODS else proxy_methods()[name]
 
 
 def missing_package(method: str) -> str | None:

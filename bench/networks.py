@@ -53,6 +53,27 @@ class Reduction(nn.Module):
         return self.shortcut(x) + self.body(x)
 
 
+class CellNetwork(nn.Sequential):
+    """Stem, cells and reductions, head; gives the features that some proxies look at."""
+
+    N_HEAD_LAYERS = 3  # pooling, flatten, classifier
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The features before pooling (B, C, H, W)."""
+        for layer in list(self)[: -self.N_HEAD_LAYERS]:
+            x = layer(x)
+        return x
+
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        """The output of every cell, in order."""
+        features = []
+        for layer in list(self)[: -self.N_HEAD_LAYERS]:
+            x = layer(x)
+            if isinstance(layer, Cell):
+                features.append(x)
+        return features
+
+
 def cell_network(channels: int = 16, cells_per_stage: int = 5, n_classes: int = 10) -> nn.Module:
     """A network of the NAS-Bench-201 shape (Dong and Yang, ICLR 2020), 1,288,506 parameters with the default sizes."""
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)]
@@ -61,7 +82,7 @@ def cell_network(channels: int = 16, cells_per_stage: int = 5, n_classes: int = 
         layers += [Reduction(width // 2, width)] if stage else []
         layers += [Cell(width) for _ in range(cells_per_stage)]
     layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, n_classes)]
-    return nn.Sequential(*layers)
+    return CellNetwork(*layers)
 
 
 def autoformer_s() -> nn.Module:

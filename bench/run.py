@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.methods import METHODS, missing_package
+from bench.methods import METHODS, missing_package, proxy_methods
 from bench.networks import SETTINGS, TINY_SETTINGS
 
 KEY = ("network", "batch", "method", "threads", "isa")
@@ -44,11 +44,16 @@ next tensor: 5 to 15 % of a peak, by the order of the sizes rather than by what 
 PEERS_NOISE = "ignore:Full backward hook is firing"  # Opacus and BackPACK hook modules whose inputs need no gradient
 
 
-def cells(tiny: bool, only: list[str]) -> Iterator[tuple[str, int, str]]:
+SUITES = {"whole_score": lambda: list(METHODS), "proxies": lambda: list(proxy_methods())}
+"""What the rows of a file are about, and the methods that are measured for it."""
+
+
+def cells(suite: str, tiny: bool, only: list[str]) -> Iterator[tuple[str, int, str]]:
     """Network, batch size and method of each cell, those named `network[:batch[:method]]` by `only` if any."""
+    methods = SUITES[suite]()
     for network, setting in (TINY_SETTINGS if tiny else SETTINGS).items():
         for batch_size in setting.batch_sizes:
-            for method in METHODS:
+            for method in methods:
                 parts = (network, str(batch_size), method)
                 if not only or any(parts[: len(w.split(":"))] == tuple(w.split(":")) for w in only):
                     yield network, batch_size, method
@@ -112,11 +117,11 @@ def append(path: Path, row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def measure_all(out: Path, tiny: bool, only: list[str], n_rounds: int) -> None:
+def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: int) -> None:
     """Measure every cell that `out` does not hold yet for this machine's threads and instruction set."""
     here = {key: str(value) for key, value in where().items()}
     done = {tuple(row[key] for key in KEY) for row in rows_of(out)}
-    for network, batch_size, method in cells(tiny, only):
+    for network, batch_size, method in cells(suite, tiny, only):
         label = f"{network}:{batch_size}:{method}"
         if (network, str(batch_size), method, here["threads"], here["isa"]) in done:
             sys.stderr.write(f"{label} is there\n")
@@ -124,7 +129,7 @@ def measure_all(out: Path, tiny: bool, only: list[str], n_rounds: int) -> None:
         if package := missing_package(method):
             sys.stderr.write(f"{label} left out: {package} is not installed\n")
             continue
-        row: dict[str, Any] = {"benchmark": "whole_score", "network": network, "batch": batch_size, "method": method}
+        row: dict[str, Any] = {"benchmark": suite, "network": network, "batch": batch_size, "method": method}
         row |= measure_apart("time", network, batch_size, method, n_rounds)
         row |= measure_apart("memory", network, batch_size, method, n_rounds)
         append(out, row)
@@ -135,6 +140,7 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description="Measure cells, each appended to a CSV as soon as it is there.")
     parser.add_argument("--out", type=Path, help="the CSV file; cells that it holds are left out")
+    parser.add_argument("--suite", choices=SUITES, default="whole_score", help="what to measure (default whole_score)")
     parser.add_argument("--only", nargs="*", default=[], metavar="NETWORK[:BATCH[:METHOD]]")
     parser.add_argument("--tiny", action="store_true", help="the tiny networks: checks that everything runs")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of plain pass and method (default 5)")
@@ -143,7 +149,7 @@ def main() -> None:
     if options.cell:
         sys.stdout.write(json.dumps(measure_here(*json.loads(options.cell))) + "\n")
     elif options.out:
-        measure_all(options.out, options.tiny, options.only, options.rounds)
+        measure_all(options.suite, options.out, options.tiny, options.only, options.rounds)
     else:
         parser.error("--out is needed")
 

@@ -69,13 +69,13 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join([*lines, f"Measured on: {machine}."])
 
 
-def replace_between_marks(text: str, table: str) -> str:
-    """Put the table between the two marks of the README."""
-    head, _, rest = text.partition(BEGIN)
-    _, mark, tail = rest.partition(END)
+def replace_between_marks(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """Put the table between two marks of the README."""
+    head, _, rest = text.partition(begin)
+    _, mark, tail = rest.partition(end)
     if not mark:
-        raise SystemExit(f"the README has no {BEGIN} ... {END}")
-    return f"{head}{BEGIN}\n{table}\n{END}{tail}"
+        raise SystemExit(f"the README has no {begin} ... {end}")
+    return f"{head}{begin}\n{table}\n{end}{tail}"
 
 
 def main() -> None:

@@ -32,8 +32,8 @@ VIT_WEIGHTS = {
 # The activations of a network: shape of one sample, and how many of them.
 VIT = (((N_TOKENS, 1344), 13),)
 CNN = (((16, 32, 32), 33), ((32, 16, 16), 33), ((64, 8, 8), 33))
-# Activations, samples in the batch, samples in a pattern (the default of `score`: ceil(log2 V) + 2).
-NETWORKS = {"vit": (VIT, 32, 20), "cnn": (CNN, 64, 16)}
+# Activations, samples in the batch, samples in a pattern: the default of `score`, ceil(log2 V) + 2, or all.
+NETWORKS = {"vit": (VIT, 32, 20), "cnn": (CNN, 64, 16), "cnn_32_samples": (CNN, 32, 32)}
 # Samples in the batch and in a pattern.
 N_SAMPLES_OF_CASE = {"vit": (32, 20), "vit_all_samples": (32, 32), "cnn": (64, 16), "cnn_all_samples": (64, 64)}
 SHAPES = {"vit": VIT[0][0], "cnn": CNN[0][0]}
@@ -128,15 +128,32 @@ def test_patterns_against_unique(measure: Measure, benchmark: BenchmarkFixture, 
     benchmark.extra_info["speedup_over_unique"] = theirs / ours
 
 
-def test_hamming_against_products(measure: Measure, benchmark: BenchmarkFixture, isa: str) -> None:
-    """Agreements of all pairs, against the two matrix products of the published NWOT code."""
-    (y,) = activations(SHAPES["vit"], 32, 1)
-    words, n_neurons = kernels.pack_signs(y, 32, "sample"), y[0].numel()
+@pytest.mark.parametrize("start", ["activations", "signs"])
+@pytest.mark.parametrize("network", ["vit", "cnn_32_samples"])
+def test_agreements_against_products(
+    measure: Measure, benchmark: BenchmarkFixture, isa: str, network: str, start: str
+) -> None:
+    """Agreements of all pairs over every activation, against the two matrix products of the published NWOT code; both
+    from the activations, or both from signs that are there already (packed words, a float matrix of 0 and 1)."""
+    groups, n_samples, _ = NETWORKS[network]
+    ys = [y for shape, n in groups for y in activations(shape, n_samples, n)]
+    words = [kernels.pack_signs(y, n_samples, "sample") for y in ys]
+    matrices = [on_matrix(y) for y in ys]
 
-    def products() -> Tensor:
-        on = (y > 0).flatten(1).float()
-        return on @ on.T + (1 - on) @ (1 - on).T
+    def products() -> list[Tensor]:
+        on = matrices if start == "signs" else map(on_matrix, ys)
+        return [m @ m.T + (1 - m) @ (1 - m).T for m in on]
 
+    def agreements() -> list[Tensor]:
+        packed = words if start == "signs" else (kernels.pack_signs(y, n_samples, "sample") for y in ys)
+        return [kernels.hamming(w, y[0].numel()) for w, y in zip(packed, ys, strict=True)]
+
+    assert torch.equal(agreements()[0], products()[0].long())
     theirs = best_seconds(products)
-    ours = measure(lambda: kernels.hamming(words, n_neurons), products_s=theirs)
+    ours = measure(agreements, products_s=theirs)
     benchmark.extra_info["speedup_over_products"] = theirs / ours
+
+
+def on_matrix(y: Tensor) -> Tensor:
+    """Which neurons are on, as the float matrix (S, V) of the published code."""
+    return (y > 0).flatten(1).float()

@@ -129,6 +129,7 @@ void bind_gradient(py::module_& m) {
       .def_readonly("sum_inv_sigma", &Stats::sum_inv_sigma)
       .def_readonly("sum_mu_over_sigma", &Stats::sum_mu_over_sigma)
       .def_readonly("sum_gsnr", &Stats::sum_gsnr)
+      .def_readonly("sum_mean_abs_over_sigma", &Stats::sum_mean_abs_over_sigma)
       .def_readonly("sum_squared_total", &Stats::sum_squared_total)
       .def_readonly("sum_weight_gradient", &Stats::sum_weight_gradient)
       .def_readonly("sum_abs_weight_gradient", &Stats::sum_abs_weight_gradient);

@@ -63,6 +63,7 @@ struct GradientStats {
   double sum_inv_sigma = 0;
   double sum_mu_over_sigma = 0;
   double sum_gsnr = 0;  // this and the following only with totals
+  double sum_mean_abs_over_sigma = 0;  // E|g| / sigma of the signed g; only if `absolute` too
   double sum_squared_total = 0;
   double sum_weight_gradient = 0;  // this and the following only with totals and weight
   double sum_abs_weight_gradient = 0;

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from lswag_fast.driver.search import SearchResult, search
     from lswag_fast.driver.study import Study
     from lswag_fast.errors import LswagError, LswagWarning
-    from lswag_fast.result import LayerScore, Score
-    from lswag_fast.scoring import score
+    from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
+    from lswag_fast.result import LayerScore, Score, Scores
+    from lswag_fast.scoring import score, score_many
 
 __version__ = "0.1.0"
 
@@ -25,11 +26,16 @@ _HOME = {
     "LayerScore": "result",
     "LswagError": "errors",
     "LswagWarning": "errors",
+    "ProxyInfo": "proxies",
     "Score": "result",
+    "Scores": "result",
     "SearchResult": "driver.search",
     "Study": "driver.study",
     "info": "build_info",
+    "list_proxies": "proxies",
+    "register_proxy": "proxies",
     "score": "scoring",
+    "score_many": "scoring",
     "search": "driver.search",
 }
 """The module of each public name."""
@@ -39,13 +45,18 @@ __all__ = [
     "LayerScore",
     "LswagError",
     "LswagWarning",
+    "ProxyInfo",
     "Score",
+    "Scores",
     "SearchResult",
     "Study",
     "__version__",
     "info",
+    "list_proxies",
     "reference",
+    "register_proxy",
     "score",
+    "score_many",
     "search",
     "spaces",
 ]

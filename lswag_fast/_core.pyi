@@ -43,6 +43,7 @@ class GradientStats:
     sum_inv_sigma: float
     sum_mu_over_sigma: float
     sum_gsnr: float
+    sum_mean_abs_over_sigma: float
     sum_squared_total: float
     sum_weight_gradient: float
     sum_abs_weight_gradient: float

@@ -174,6 +174,8 @@ class GradientStats:
     """Sum of 1/sigma over the weights with finite, positive variance (L-SWAG, Eq. 1)."""
     sum_mu_over_sigma: float
     """Sum of mu/sigma over the same weights (ZiCo)."""
+    sum_mean_abs_over_sigma: float | None
+    """Sum of E|g| / sigma, sigma the deviation of the signed gradient g (ZiCo's code); needs gradient="abs"."""
     sum_gsnr: float | None
     """Sum of (E g)^2 / (Var g + xi), g the signed gradient, over all finite weights."""
     sum_squared_total: float | None
@@ -279,16 +281,17 @@ def gradient_stats(
         raise InputError(f"gradient_stats: {error} (shapes of x and grad_out: {shapes})") from error
     if moments is not None and state is not None:
         moments.count, moments.exponent = state.count, state.exponent
-    return _typed_stats(found, totals, weight is not None)
+    return _typed_stats(found, totals, weight is not None, gradient == "abs")
 
 
-def _typed_stats(found: _core.GradientStats, totals: bool, weighted: bool) -> GradientStats:
+def _typed_stats(found: _core.GradientStats, totals: bool, weighted: bool, absolute: bool) -> GradientStats:
     return GradientStats(
         n_weights=found.n_weights,
         n_zero_variance=found.n_zero_variance,
         n_nonfinite=found.n_nonfinite,
         sum_inv_sigma=found.sum_inv_sigma,
         sum_mu_over_sigma=found.sum_mu_over_sigma,
+        sum_mean_abs_over_sigma=found.sum_mean_abs_over_sigma if totals and absolute else None,
         sum_gsnr=found.sum_gsnr if totals else None,
         sum_squared_total=found.sum_squared_total if totals else None,
         sum_weight_gradient=found.sum_weight_gradient if totals and weighted else None,

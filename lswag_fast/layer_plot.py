@@ -20,7 +20,7 @@ def plot_layers(score: Score) -> Figure:
     top.bar(places, [layer.trainability for layer in score.layers], color="tab:blue")
     top.set_ylabel(r"trainability $\Lambda_l$ (ln)")
     top.set_title(f"{score.proxy} = {score.value:.6g}   (B = {score.n_samples}, S = {score.n_pattern_samples})")
-    bottom.bar(places, [layer.cardinality for layer in score.layers], color="tab:orange")
+    bottom.bar(places, [layer.cardinality or 0 for layer in score.layers], color="tab:orange")
     bottom.set_ylabel(r"cardinality $\Psi_l$")
     if len(score.layers) <= _MAX_NAMED_LAYERS:
         names = [layer.name.removesuffix(".weight") for layer in score.layers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ class LayerScore:
     for a computed weight. depth: l/L, its place among the L observable weights in order of execution. percentile: the
     bin of Eq. 6, 0..10. n_weights: its elements. trainability: Lambda_l = ln sum 1/sigma (gradients of the summed
     loss, natural log; -inf without variance). cardinality: Psi_l, distinct patterns of the activation it is paired
-    with, named by `activation` as function@place. n_zero_variance, n_nonfinite: elements left out of the sum, counted
-    in the rows looked at.
+    with, named by `activation` as function@place; None where no patterns were counted. n_zero_variance, n_nonfinite:
+    elements left out of the sum, counted in the rows looked at.
     """
 
     name: str
@@ -30,19 +31,20 @@ class LayerScore:
     percentile: int
     n_weights: int
     trainability: float
-    cardinality: int
-    activation: str
+    cardinality: int | None
+    activation: str | None
     n_zero_variance: int
     n_nonfinite: int
 
 
 @dataclass(frozen=True)
 class Score:
-    """A zero-cost score; higher is better for L-SWAG.
+    """The zero-cost score of one proxy; `higher_is_better` says which way it points.
 
-    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options. `value` is NaN and
-    `error` says why when a non-finite gradient was let through. `elapsed_ms` is the wall time of the whole call,
-    `n_samples` the B of the batch, `isa` the instruction set of the kernels.
+    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options. `value` is `raw`, or its
+    sign(s) ln|s| for proxies whose values explode. `error` says why a value is NaN or infinite: it is not to be ranked.
+    `layers` and `skipped` are those of the observed pass, where the proxy uses it. `elapsed_ms` is the wall time of the
+    whole call, shared by all its proxies; `n_samples` the B of the batch, `isa` the instruction set of the kernels.
     """
 
     value: float
@@ -57,6 +59,8 @@ class Score:
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    raw: float = math.nan
+    higher_is_better: bool = True
 
     def __float__(self) -> float:
         """The value."""
@@ -74,3 +78,11 @@ class Score:
         from lswag_fast.layer_plot import plot_layers  # matplotlib is optional
 
         return plot_layers(self)
+
+
+class Scores(dict[str, Score]):
+    """{proxy: Score}, what `score_many` returns; `passes` names the passes that were run for it, in order."""
+
+    def __init__(self, passes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.passes = passes

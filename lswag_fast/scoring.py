@@ -1,28 +1,23 @@
-"""`score`: check the arguments, run the pass, hand the per-layer numbers to the proxy."""
+"""`score` and `score_many`: check the arguments, run the passes, hand their numbers to the proxies."""
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from torch import nn
 
-from lswag_fast import kernels
-from lswag_fast.errors import InputError, LswagWarning, NonFiniteGradientError, ZeroVarianceError
-from lswag_fast.passes.batch import Batch
+from lswag_fast.errors import InputError, NonFiniteGradientError
 from lswag_fast.passes.loss import LossFunction, Reduction
-from lswag_fast.passes.memory import halving_chunks
-from lswag_fast.passes.model import check_model
-from lswag_fast.passes.numbers import LayerNumbers, layer_numbers
-from lswag_fast.passes.options import PassOptions, parse_variance
-from lswag_fast.passes.standard import StandardPass, standard_pass
-from lswag_fast.proxies import COMBINES, Combine, lswag, trainability
-from lswag_fast.result import LayerScore, Score
+from lswag_fast.passes.options import Features, PassOptions, parse_variance
+from lswag_fast.proxies import get_proxy
+from lswag_fast.proxies.lswag import Combine
+from lswag_fast.result import Score, Scores
+from lswag_fast.serving import serve
 
 NonFinite = Literal["raise", "propagate"]
+ProxyOptions = Mapping[str, Mapping[str, Any]]
 
 
 def score(
@@ -39,23 +34,26 @@ def score(
     pattern_samples: int | Literal["auto"] = "auto",
     row_fraction: float = 1.0,
     chunk_size: int | None = None,
+    features: Features | None = None,
+    proxy_options: ProxyOptions | None = None,
     seed: int = 0,
     nonfinite: NonFinite = "raise",
 ) -> Score:
-    """Score an untrained network with one forward and one backward pass. Higher is better.
+    """Score an untrained network with one forward and one backward pass. Higher is better for most proxies.
 
-    L-SWAG (Casarin, Escalera, Lanz, CVPR 2025, Eq. 1) multiplies, layer by layer, how evenly the per-sample gradients
-    of the weights behave (Lambda_l = ln sum_w 1/sigma_w) with how many distinct on/off patterns the activations take
-    (Psi_l). Scores are comparable only at the same batch size, pattern samples, data and options. The model is left
-    exactly as it was: weights, gradients, buffers, modes and random state.
+    L-SWAG (Casarin, Escalera, Lanz, CVPR 2025, Eq. 1), the default, multiplies, layer by layer, how evenly the
+    per-sample gradients of the weights behave (Lambda_l = ln sum_w 1/sigma_w) with how many distinct on/off patterns
+    the activations take (Psi_l). Scores are comparable only at the same batch size, pattern samples, data and options.
+    The model is left exactly as it was: weights, gradients, buffers, modes and random state.
 
     Args:
         model: any `torch.nn.Module`. Weights of linear, conv1d and conv2d calls are scored, biases and norms are not.
             Use `model.eval()` when it has BatchNorm: in train mode BatchNorm couples the samples, and the statistic is
             then sample b's share of the batch gradient (the outer products of its own positions); a warning says so.
         batch: (inputs, targets), each a tensor (B, ...), or a tuple or dict of tensors as the model takes them;
-            samples along axis 0, B >= 2.
-        proxy: "lswag".
+            samples along axis 0, B >= 2. Or a list of N such pairs of equal size, the published form of ZiCo and
+            xi-GSNR: the variance is then over the batches, which go through one by one.
+        proxy: a name of `list_proxies()`.
         layers: score only the weights whose depth percentile bin (Eq. 6: 0..10, bin 10 is the last layer) lies in
             (lo, hi), both inclusive; None for all. Backward then stops at the deepest of them. "product" counts the
             patterns of the activations paired with the chosen weights.
@@ -63,7 +61,7 @@ def score(
             `logits`.
         loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
             scale every gradient by 1/B.
-        combine: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
+        combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
             (sum_l Lambda_l) * |union of the layers' patterns|; "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
         variance: "sample", over the samples of the batch; "microbatch:N", over N micro-batches of consecutive samples
             with the gradients summed within each, as ZiCo does (their sum is B/N times larger, which shifts Lambda).
@@ -71,11 +69,14 @@ def score(
         gradient: "abs", the variance of |dL/dw| (Eq. 1); "signed", of dL/dw (ZiCo's code).
         pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
             the largest activation; the paper does not name S, and it matters.
-        row_fraction: below 1, sum 1/sigma of each layer is estimated from a seeded random subset of blocks of 8 output
-            rows and scaled up; the cost falls with it.
+        row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
+            output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
             running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
-        seed: of everything random during the pass (dropout, row subsets).
+        features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
+            or `f(model, inputs)` -> tensor or list of tensors. Default: the model's `forward_features`.
+        proxy_options: {proxy: {option: value}}, the options of single proxies, e.g. {"reg_swap": {"mu": 5.0}}.
+        seed: of everything random during the pass (dropout, row subsets, random inputs).
         nonfinite: "raise" NonFiniteGradientError, or "propagate": value NaN and `Score.error` set.
 
     Returns:
@@ -86,110 +87,91 @@ def score(
         NothingObservedError, NoActivationsError: nothing to score. NonFiniteGradientError: NaN or infinite loss or
         gradient. ZeroVarianceError: no gradient varies. DeviceMismatchError, BackendUnavailableError: devices.
     """
-    start = time.perf_counter()
-    _check_names(proxy, combine, nonfinite)
-    options = PassOptions(
-        loss_fn,
-        loss_reduction,
-        layers,
-        parse_variance(variance),
-        gradient,
-        pattern_samples,
-        row_fraction,
-        chunk_size,
-        seed,
+    get_proxy(proxy)  # an unknown name before anything else
+    if nonfinite not in ("raise", "propagate"):
+        raise InputError(f"nonfinite must be one of 'raise', 'propagate', got {nonfinite!r}")
+    served = serve(
+        model,
+        batch,
+        [proxy],
+        PassOptions(
+            loss_fn=loss_fn,
+            loss_reduction=loss_reduction,
+            layers=layers,
+            n_groups=parse_variance(variance),
+            gradient=gradient,
+            pattern_samples=pattern_samples,
+            row_fraction=row_fraction,
+            chunk_size=chunk_size,
+            seed=seed,
+            features=features,
+        ),
+        _proxy_options(combine, proxy_options),
+        time.perf_counter(),
     )
-    checked = Batch.checked(batch)
-    device = check_model(model, checked)
-    done = halving_chunks(lambda fitting: standard_pass(model, checked, fitting), options, checked.n_samples)
-    numbers = layer_numbers(done)
-    error = _check_numbers(numbers, done.n_nonfinite_losses, nonfinite)
-    rows = tuple(_layer_score(row, done) for row in numbers)
-    return Score(
-        value=math.nan if error else _combined(rows, numbers, done, combine),
-        proxy=proxy,
-        layers=rows,
-        skipped=done.skipped,
-        n_samples=checked.n_samples,
-        n_pattern_samples=done.patterns.n_samples,
-        elapsed_ms=(time.perf_counter() - start) * 1e3,
-        device=str(device),
-        isa=kernels.isa_active(),
-        seed=seed,
-        options={
-            "layers": layers,
-            "combine": combine,
-            "variance": variance,
-            "gradient": gradient,
-            "row_fraction": row_fraction,
-            "chunk_size": chunk_size,
-        },
-        error=error,
+    failure = served.failures.get(proxy)
+    if failure is not None and not (isinstance(failure, NonFiniteGradientError) and nonfinite == "propagate"):
+        raise failure
+    return served.scores[proxy]
+
+
+def score_many(
+    model: nn.Module,
+    batch: Any,
+    *,
+    proxies: Sequence[str],
+    layers: tuple[int, int] | None = None,
+    loss_fn: LossFunction | None = None,
+    loss_reduction: Reduction | None = None,
+    combine: Combine = "layerwise",
+    variance: str = "sample",
+    gradient: Literal["abs", "signed"] = "abs",
+    pattern_samples: int | Literal["auto"] = "auto",
+    row_fraction: float = 1.0,
+    chunk_size: int | None = None,
+    features: Features | None = None,
+    proxy_options: ProxyOptions | None = None,
+    seed: int = 0,
+) -> Scores:
+    """Score a network by several proxies with the fewest passes that serve them all.
+
+    Proxies that need the same pass share it: grad_norm, plain, snip, fisher, zico, xi_gsnr, lswag, nwot, swap and
+    reg_swap take one forward and one backward together. Arguments as for `score`.
+
+    Returns:
+        `Scores`, a dict {proxy: Score} in the order asked for; `.passes` names the passes that ran. A proxy that failed
+        (unknown, or not to be had from this model or batch) holds value NaN and the reason in `.error`; the others
+        are not touched by it.
+
+    Raises:
+        InputError, UnsupportedModelError, DeviceMismatchError, BackendUnavailableError: what no proxy can be had
+        from. ZeroVarianceError: all samples of the batch are the same.
+    """
+    if isinstance(proxies, str) or not proxies:
+        raise InputError(f"proxies must be a list of names, got {proxies!r}; list_proxies() has them")
+    served = serve(
+        model,
+        batch,
+        list(dict.fromkeys(proxies)),
+        PassOptions(
+            loss_fn=loss_fn,
+            loss_reduction=loss_reduction,
+            layers=layers,
+            n_groups=parse_variance(variance),
+            gradient=gradient,
+            pattern_samples=pattern_samples,
+            row_fraction=row_fraction,
+            chunk_size=chunk_size,
+            seed=seed,
+            features=features,
+        ),
+        _proxy_options(combine, proxy_options),
+        time.perf_counter(),
     )
+    return served.scores
 
 
-def _check_names(proxy: str, combine: str, nonfinite: str) -> None:
-    for name, value, known in (
-        ("proxy", proxy, ("lswag",)),
-        ("combine", combine, COMBINES),
-        ("nonfinite", nonfinite, ("raise", "propagate")),
-    ):
-        if value not in known:
-            raise InputError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
-
-
-def _check_numbers(numbers: Sequence[LayerNumbers], n_nonfinite_losses: int, nonfinite: NonFinite) -> str | None:
-    """Raise for, or describe, what is not finite; raise when nothing varies, warn when a layer does not."""
-    message = _nonfinite(numbers, n_nonfinite_losses)
-    if message:
-        if nonfinite == "raise":
-            raise NonFiniteGradientError(message + "; check the initialisation, or pass nonfinite='propagate'")
-        return message
-    constant = [row.name for row in numbers if row.n_finite_variance == 0]
-    if len(constant) == len(numbers):
-        raise ZeroVarianceError(
-            f"no gradient of the {len(numbers)} observed weight(s) varies over the samples; are the samples identical, "
-            "or is the network constant?"
-        )
-    if constant:
-        warnings.warn(
-            f"no gradient varies over the samples in {', '.join(constant)}; left out of the score",
-            LswagWarning,
-            stacklevel=3,
-        )
-    return None
-
-
-def _nonfinite(numbers: Sequence[LayerNumbers], n_losses: int) -> str:
-    """Describe NaN and infinite losses and gradients; empty when there are none."""
-    found = [f"the loss is NaN or infinite for {n_losses} value(s)"] if n_losses else []
-    broken = [row for row in numbers if row.n_nonfinite]
-    if broken:
-        first = broken[0]
-        found.append(
-            f"{len(broken)} weight(s) have NaN or infinite gradients, first {first.name} "
-            f"({first.n_nonfinite} of {first.n_weights} elements)"
-        )
-    return "; ".join(found)
-
-
-def _layer_score(row: LayerNumbers, done: StandardPass) -> LayerScore:
-    return LayerScore(
-        name=row.name,
-        kind=row.kind,
-        depth=row.depth,
-        percentile=row.percentile,
-        n_weights=row.n_weights,
-        trainability=math.nan if row.n_nonfinite else trainability(row.sum_inv_sigma),
-        cardinality=done.patterns.cardinality(row.activation),
-        activation=done.patterns.activations[row.activation].name,
-        n_zero_variance=row.n_zero_variance,
-        n_nonfinite=row.n_nonfinite,
-    )
-
-
-def _combined(
-    rows: Sequence[LayerScore], numbers: Sequence[LayerNumbers], done: StandardPass, combine: Combine
-) -> float:
-    union = done.patterns.union_cardinality(row.activation for row in numbers) if combine == "product" else None
-    return lswag([row.trainability for row in rows], [row.cardinality for row in rows], union, combine)
+def _proxy_options(combine: Combine, given: ProxyOptions | None) -> dict[str, dict[str, Any]]:
+    options = {name: dict(values) for name, values in (given or {}).items()}
+    options["lswag"] = {"combine": combine, **options.get("lswag", {})}
+    return options

@@ -132,6 +132,7 @@ GradientStats Finisher<T>::add_up() const {
     total.inv_sigma += sums.inv_sigma;
     total.mu_over_sigma += sums.mu_over_sigma;
     total.gsnr += sums.gsnr;
+    total.mean_abs_over_sigma += sums.mean_abs_over_sigma;
     total.squared_total += sums.squared_total;
     total.weight_gradient += sums.weight_gradient;
     total.abs_weight_gradient += sums.abs_weight_gradient;
@@ -143,6 +144,7 @@ GradientStats Finisher<T>::add_up() const {
   stats.sum_inv_sigma = std::ldexp(total.inv_sigma, exponent_);
   stats.sum_mu_over_sigma = total.mu_over_sigma;
   stats.sum_gsnr = total.gsnr;
+  stats.sum_mean_abs_over_sigma = total.mean_abs_over_sigma;
   stats.sum_squared_total = std::ldexp(total.squared_total, -2 * exponent_);
   stats.sum_weight_gradient = std::ldexp(total.weight_gradient, -exponent_);
   stats.sum_abs_weight_gradient = std::ldexp(total.abs_weight_gradient, -exponent_);

@@ -84,6 +84,7 @@ struct GradientSums {
   double inv_sigma;
   double mu_over_sigma;
   double gsnr;
+  double mean_abs_over_sigma;
   double squared_total;
   double weight_gradient;
   double abs_weight_gradient;

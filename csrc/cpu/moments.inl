@@ -68,6 +68,7 @@ static void add_totals(const FinishJob<T>& job, int vector, GradientSums* sums) 
     const double noise = variance + job.xi;
     const double total = signed_mean * count;
     if (noise > 0) sums->gsnr += signed_mean * signed_mean / noise;
+    if (variance > 0) sums->mean_abs_over_sigma += mean / __builtin_sqrt(variance);
     sums->squared_total += total * total;
     if (!job.weight) continue;
     const double product = total * job.weight[vector * kLanes<T> + k];

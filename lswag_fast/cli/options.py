@@ -42,10 +42,12 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_score_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the score itself."""
+def add_score_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add the options of the score itself; with `several`, --proxy takes more than one."""
     group = parser.add_argument_group("score")
-    group.add_argument("--proxy", default="lswag", metavar="NAME", help="what to score with (default: lswag)")
+    many = "; several with commas, or all" if several else ""
+    text = f"what to score with, see `lswag-fast proxies`{many} (default: lswag)"
+    group.add_argument("--proxy", default="lswag", metavar="NAME", help=text)
     group.add_argument(
         "--pattern-samples",
         type=_pattern_samples,

@@ -1,27 +1,27 @@
-"""`lswag-fast score`: score one network, yours or one of a space, and show what each layer gives."""
+"""`lswag-fast score`: score one network, yours or one of a space, by one proxy layer by layer, or by several."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say
+from lswag_fast.cli.score_view import plain, show_score, show_scores
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lswag_fast.data import ImageBatch
-    from lswag_fast.result import Score
 
 # What a network of the user's own is fed when nothing else is said.
 OWN_IMAGE_SIZE = 224
+ALL = "all"  # --proxy all
 
 _DESCRIPTION = """\
-Score one untrained network and show layer by layer how the score comes about.
+Score one untrained network and show layer by layer how the score comes about, or by several proxies at once.
 
 NETWORK is your own, package.module:factory (called without arguments, it returns a torch.nn.Module;
 modules in the working folder are found), or an architecture of a space, SPACE:ARCHJSON."""
@@ -37,6 +37,9 @@ examples:
   lswag-fast score 'autoformer-tiny:{"embed_dim":192,"depth":12,"num_heads":[3,3,3,3,3,3,3,3,3,3,3,3],
       "mlp_ratio":[4,4,4,4,4,4,4,4,4,4,4,4]}' --json
       an architecture as trials.csv has it, for a program to read
+
+  lswag-fast score mypackage.models:make_model --proxy all --features features
+      by every proxy there is; some want the features before the last pooling, here of the module "features"
 
 Scores compare only at the same data, batch size and options."""
 
@@ -54,16 +57,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("network", metavar="NETWORK", help="package.module:factory or SPACE:ARCHJSON")
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON instead of tables")
     parser.add_argument("--eval", action="store_true", help="score in eval mode: BatchNorm then keeps samples apart")
+    parser.add_argument(
+        "--features", metavar="MODULE", help="module, or pattern of modules, whose outputs zen and az_nas look at"
+    )
     options.add_data_options(parser, "digits for a space, synthetic for a network of your own")
     options.add_network_options(parser)
-    options.add_score_options(parser)
+    options.add_score_options(parser, several=True)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score the network and print the result."""
-    from lswag_fast.scoring import score
-
     if ":" not in args.network:
         raise InputError(f"NETWORK must be package.module:factory or SPACE:ARCHJSON; found {args.network!r}")
     # A space of the user's own is package.module:factory, too; its architecture begins at the brace.
@@ -71,12 +75,45 @@ def run(args: argparse.Namespace) -> int:
     model, batch = _of_space(name, "{" + arch_fields, args) if is_member else _own(args)
     if args.eval:
         model.eval()
-    result = score(model, batch.batch, proxy=args.proxy, seed=args.seed, **options.score_options(args))
-    if args.json:
-        say(json.dumps({**_plain(result.to_dict()), "data": batch.description}, indent=2, allow_nan=False))
+    names = _proxies(args.proxy)
+    if len(names) == 1:
+        _score_one(model, batch, names[0], args)
     else:
-        _show(result, batch.description)
+        _score_many(model, batch, names, args)
     return 0
+
+
+def _proxies(text: str) -> list[str]:
+    """The proxies of --proxy NAME,NAME,... or "all"; an unknown name is the user's mistake."""
+    from lswag_fast.proxies import get_proxy, list_proxies
+
+    if text == ALL:
+        return [info.name for info in list_proxies()]
+    return [get_proxy(name.strip()).name for name in text.split(",")]
+
+
+def _score_one(model: nn.Module, batch: ImageBatch, name: str, args: argparse.Namespace) -> None:
+    from lswag_fast.scoring import score
+
+    keywords = options.score_options(args)
+    result = score(model, batch.batch, proxy=name, seed=args.seed, features=args.features, **keywords)
+    if args.json:
+        say(json.dumps({**plain(result.to_dict()), "data": batch.description}, indent=2, allow_nan=False))
+    else:
+        show_score(result, batch.description)
+
+
+def _score_many(model: nn.Module, batch: ImageBatch, names: list[str], args: argparse.Namespace) -> None:
+    from lswag_fast.scoring import score_many
+
+    keywords = options.score_options(args)
+    results = score_many(model, batch.batch, proxies=names, seed=args.seed, features=args.features, **keywords)
+    if args.json:
+        scores = {name: plain(result.to_dict()) for name, result in results.items()}
+        content = {"scores": scores, "passes": results.passes, "data": batch.description}
+        say(json.dumps(content, indent=2, allow_nan=False))
+    else:
+        show_scores(results, batch.description)
 
 
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.Module, ImageBatch]:
@@ -101,30 +138,3 @@ def _own(args: argparse.Namespace) -> tuple[nn.Module, ImageBatch]:
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
     side = args.image_size or OWN_IMAGE_SIZE
     return model, targets.load_batch(args.data or "synthetic", side, args.num_classes, args)
-
-
-def _show(result: Score, data: str) -> None:
-    names = ("weight", "kind", "depth", "weights", "trainability", "cardinality", "no variance")
-    rows = table(*names, left=("weight", "kind"))
-    for layer in result.layers:
-        sizes = (f"{layer.depth:.2f}", f"{layer.n_weights:,}")
-        found = (f"{layer.trainability:.4f}", f"{layer.cardinality:,}", f"{layer.n_zero_variance:,}")
-        rows.add_row(layer.name, layer.kind, *sizes, *found)
-    OUT.print(rows)
-    if result.skipped:
-        say("\nnot scored:")
-        for skipped in result.skipped:
-            say(f"  {skipped.name}: {skipped.reason}")
-    say(f"\n{result.proxy} score: {result.value:.8g} (higher is better)")
-    say(f"data: {data}; patterns of {result.n_pattern_samples} samples")
-    say(f"{result.elapsed_ms:.0f} ms on {result.device} ({result.isa})")
-    say("Scores compare only at the same data, batch size and options.")
-
-
-def _plain(value: Any) -> Any:
-    """Replace NaN and infinities by None: JSON has no word for them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

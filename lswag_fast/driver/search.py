@@ -178,8 +178,11 @@ def _score_function(proxy: str | ScoreFunction, seed: int, options: Mapping[str,
             raise InputError(f"score_options belong to a proxy given by name; found {sorted(options)} with a function")
         return proxy
     # The driver itself knows no score: this is the one place where the two meet.
+    from lswag_fast.proxies import get_proxy
     from lswag_fast.scoring import score
 
+    if not get_proxy(proxy).higher_is_better:
+        raise InputError(f"lower is better for {proxy}, and a search looks for the highest score; pass a function")
     return lambda model, batch: score(model, batch, proxy=proxy, seed=seed, **options)
 
 

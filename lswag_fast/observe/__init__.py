@@ -1,7 +1,18 @@
 """Seeing every linear, convolution and activation call of a model's forward pass, without touching the model."""
 
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
-from lswag_fast.observe.mode import ObservingMode
+from lswag_fast.observe.mode import Keeps, ObservingMode
 from lswag_fast.observe.outcome import Outcome, outcome
+from lswag_fast.observe.recorder import WeightRecorder
 
-__all__ = ["ActivationCall", "ObservedWeight", "ObservingMode", "Outcome", "Skipped", "WeightCall", "outcome"]
+__all__ = [
+    "ActivationCall",
+    "Keeps",
+    "ObservedWeight",
+    "ObservingMode",
+    "Outcome",
+    "Skipped",
+    "WeightCall",
+    "WeightRecorder",
+    "outcome",
+]

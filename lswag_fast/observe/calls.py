@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -19,6 +20,7 @@ class WeightCall:
 
     `places` tells where the samples may lie in its input (and, equally, in its output gradient), `layout` where they
     do, once that is known; `operands` is (x, grad_out) between its backward and that of the weight's last call.
+    `output` gives the call's output again until its backward, when outputs were asked for.
     """
 
     index: int
@@ -28,6 +30,7 @@ class WeightCall:
     conv: ConvGeometry | None = None
     layout: SampleLayout | None = None
     operands: tuple[Tensor, Tensor] | None = None
+    output: Callable[[], Tensor] | None = None
 
     def __post_init__(self) -> None:
         """Sizes that leave no doubt settle the layout."""
@@ -57,17 +60,21 @@ class ObservedWeight:
 
 @dataclass
 class ActivationCall:
-    """One activation call: for each possible place of the samples, the packed signs of the first samples.
+    """One activation call of V = `n_neurons` values a sample, with what was asked for of its signs.
 
-    `words[c]` (V, ceil(n_packed/64)) belongs to `places.options[c]`; `layout` is the right one, once known.
+    For each possible place of the samples, `places.options[c]`: `words[c]` (V, ceil(n_packed/64)), the packed signs of
+    the first `n_packed` samples; `agreements[c]` (B, B), on how many neurons two samples agree. `layout` is the right
+    place, once known.
     """
 
     index: int
     name: str
     shape: torch.Size
     places: Places
+    n_neurons: int
     words: tuple[Tensor, ...]
     n_packed: int
+    agreements: tuple[Tensor, ...] = ()
     layout: SampleLayout | None = None
 
     def __post_init__(self) -> None:
@@ -75,15 +82,9 @@ class ActivationCall:
         if self.places.certain:
             self.layout = self.places.options[0]
 
-    @property
-    def n_neurons(self) -> int:
-        """V, the values per sample; the same for every possible layout."""
-        return self.words[0].shape[0]
-
-    @property
-    def pattern_words(self) -> Tensor:
-        """The words (V, W) of the settled layout."""
-        return self.words[self.places.options.index(cast(SampleLayout, self.layout))]
+    def settled(self, kept: tuple[Tensor, ...]) -> Tensor | None:
+        """What `words` or `agreements` hold for the settled layout; None when it was not asked for."""
+        return kept[self.places.options.index(cast(SampleLayout, self.layout))] if kept else None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,25 +18,37 @@ from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.flow import SampleFlow
 from lswag_fast.observe.functions import ObservedConv, ObservedLinear, Receive
+from lswag_fast.observe.recorder import BATCH_NORMS
 from lswag_fast.observe.samples import Places, places_by_size
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 
 KERNEL_DTYPES = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 
 _NO_GRADIENT = frozenset((torch.detach, Tensor.detach))
-_BATCH_NORMS = frozenset((F.batch_norm, torch.batch_norm))
+
 _BATCH_NORM_TRAINING = 5  # position of `training` among the arguments of both
 
 Protect = Callable[[str], None]
 """Called with a parameter's name before a call of the model writes into it."""
 
 
+@dataclass(frozen=True)
+class Keeps:
+    """What is kept of a forward pass: the signs of the first `n_packed` samples of each activation, the agreements of
+    all its samples, the calls on weights (`operands`), and their outputs too."""
+
+    n_packed: int
+    operands: bool = True
+    agreements: bool = False
+    outputs: bool = False
+
+
 class ObservingMode(CallMode):
     """Sees every call of one forward pass. Read the results through `outcome`.
 
-    `table` knows which parameters were frozen before the pass froze them all. The signs of the first `n_packed`
-    samples are packed. `on_operands(weight, call)` is called during backward, when (x, grad_out) of a call on a weight
-    are there; it answers whether any wanted call lies further upstream.
+    `table` knows which parameters were frozen before the pass froze them all. `keeps` says what is kept of the
+    activations and the outputs of weight calls. `on_operands(weight, call)` is called during backward, when
+    (x, grad_out) of a call on a weight are there; it answers whether any wanted call lies further upstream.
     """
 
     def __init__(
@@ -43,7 +56,7 @@ class ObservingMode(CallMode):
         model: nn.Module,
         table: WeightTable,
         n_samples: int,
-        n_packed: int,
+        keeps: Keeps,
         on_operands: Callable[[ObservedWeight, WeightCall], bool],
         protect: Protect,
         *,
@@ -56,7 +69,7 @@ class ObservingMode(CallMode):
         self.reasons: dict[str, str] = {}
         self.flow = SampleFlow()
         self.couples_samples = False
-        self._n_packed = n_packed
+        self.keeps = keeps
         self._on_operands = on_operands
         self._protect = protect
         self._independent_samples = independent_samples
@@ -66,38 +79,45 @@ class ObservingMode(CallMode):
 
     def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
         """Reroute one linear call, or run it as it is when its weight cannot be observed."""
+        places = self.flow.places(x, places)
         observed = self._observed(weight, x, "linear")
         if observed is None:
-            return F.linear(x, weight, bias)
-        call = WeightCall(index, x.shape, self.flow.places(x, places), _anchor(x))
+            return self._carried(F.linear(x, weight, bias), places)
+        call = WeightCall(index, x.shape, places, _anchor(x))
         receive = self._register(observed, call)
         x, weight, bias = _autocast(x, weight, bias)
         out: Tensor = ObservedLinear.apply(  # type: ignore[no-untyped-call]
             x, weight, bias, call.anchor, receive
         )
-        self._carry(call, out)
-        return out
+        if self.keeps.outputs:
+            call.output = _again(out, lambda: F.linear(x, weight, bias))
+        return self._carried(out, places)
 
     def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
         """Reroute one convolution call, or run it as it is when its weight cannot be observed."""
+        places = self.flow.places(call.x, places)
         observed = self._observed(call.weight, call.x, f"conv{len(call.geometry.kernel_size)}d")
         if observed is None:
-            return call.forward()
-        record = WeightCall(index, call.x.shape, self.flow.places(call.x, places), _anchor(call.x), call.geometry)
+            return self._carried(call.forward(), places, is_conv=True)
+        record = WeightCall(index, call.x.shape, places, _anchor(call.x), call.geometry)
         receive = self._register(observed, record)
         x, weight, bias = _autocast(call.x, call.weight, call.bias)
         out: Tensor = ObservedConv.apply(  # type: ignore[no-untyped-call]
             x, weight, bias, record.anchor, call.geometry, receive
         )
-        self._carry(record, out)
+        if self.keeps.outputs:
+            record.output = _again(out, ConvArguments(x, weight, bias, call.geometry).forward)
+        return self._carried(out, places, is_conv=True)
+
+    def _carried(self, out: Tensor, places: Places, is_conv: bool = False) -> Tensor:
+        """Note that the samples of a call's output lie where those of its input do, if not along a conv plane."""
+        if places.certain and (places.options[0].axis == 0 or not is_conv):
+            self.flow.mark(out, places.options[0])
         return out
 
-    def _carry(self, call: WeightCall, out: Tensor) -> None:
-        """The samples of a linear or conv call's output lie where those of its input do, if not along a conv plane."""
-        if call.layout is not None and (call.conv is None or call.layout.axis == 0):
-            self.flow.mark(out, call.layout)
-
     def _observed(self, weight: Tensor, x: Tensor, kind: str) -> ObservedWeight | None:
+        if not self.keeps.operands:
+            return None
         name = self.table.name_of(weight)
         reason = _refusal(weight, x)
         if reason is not None:
@@ -139,8 +159,8 @@ class ObservingMode(CallMode):
     # -- activations and the rest ----------------------------------------------------------------------------------
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
-        """Pack the signs of the first samples, once for each place where the samples may lie."""
-        if self._n_packed == 0:
+        """Pack the signs, once for each place where the samples may lie."""
+        if self.keeps.n_packed == 0 and not self.keeps.agreements:
             return
         name = f"{func.__name__.strip('_')}@{index}"
         places = self.flow.places(out, places_by_size(out.shape, self.n_samples, range(out.dim())))
@@ -152,14 +172,16 @@ class ObservingMode(CallMode):
             return
         with torch.no_grad():
             views = [layout.sample_first(out.detach(), self.n_samples) for layout in places.options]
-            words = tuple(kernels.pack_signs(view, self._n_packed) for view in views)
-        self.activations.append(ActivationCall(index, name, out.shape, places, words, self._n_packed))
+            n_packed, n_neurons = self.keeps.n_packed, out.numel() // self.n_samples
+            words = tuple(kernels.pack_signs(view, n_packed) for view in views if n_packed)
+            agreements = tuple(_agreements(view, n_neurons) for view in views if self.keeps.agreements)
+        self.activations.append(ActivationCall(index, name, out.shape, places, n_neurons, words, n_packed, agreements))
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a call that is not observed; note when it receives a weight, writes into one, or couples samples."""
         if func.__name__ == "__get__":  # a property: neither a use nor a write
             return func(*args, **kwargs)
-        if func in _BATCH_NORMS:
+        if func in BATCH_NORMS:
             self._note_batch_norm(args, kwargs)
         for tensor in _written(func, args, kwargs):
             name = self.table.name_by_storage(tensor)
@@ -193,6 +215,28 @@ class ObservingMode(CallMode):
                 continue
             if name is not None and any(self.table.name_of(result) != name for result in tensors_in(out)):
                 self.reasons.setdefault(name, f"used by {func.__name__}, which is not a linear or convolution call")
+
+
+def _agreements(view: Tensor, n_neurons: int) -> Tensor:
+    """On how many neurons two samples agree (B, B), from an activation viewed as (B, ...)."""
+    return kernels.hamming(kernels.pack_signs(view, view.shape[0], "sample"), n_neurons)
+
+
+def _again(out: Tensor, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Give a call's output once more at its backward; computed anew if the model has written into it since.
+
+    A detached alias keeps the values without a cycle from the output through its graph to itself.
+    """
+    alias = out.detach()
+    version = alias._version
+
+    def output() -> Tensor:
+        if alias._version == version:
+            return alias
+        with torch.no_grad():
+            return compute()
+
+    return output
 
 
 def _anchor(like: Tensor) -> Tensor:

@@ -28,6 +28,10 @@ def outcome(mode: ObservingMode, n_available: int, probe: Callable[[Sequence[int
     """
     calls = [call for weight in mode.weights.values() for call in weight.calls]
     settle([*calls, *mode.activations], mode.n_calls, mode.n_samples, n_available, probe)
+    settled = tuple(a for a in mode.activations if a.layout is not None)
+    unclear = {a.name: f"{_unclear(a)} output" for a in mode.activations if a.layout is None}
+    if not mode.keeps.operands:
+        return Outcome((), settled, tuple(Skipped(name, why) for name, why in (mode.reasons | unclear).items()))
     reasons = {name: "frozen (requires_grad=False)" for name, p in mode.table.matrices() if name in mode.table.frozen}
     reasons |= mode.reasons
     by_name: defaultdict[str, list[ObservedWeight]] = defaultdict(list)
@@ -40,8 +44,7 @@ def outcome(mode: ObservingMode, n_available: int, probe: Callable[[Sequence[int
     for name, _ in mode.table.matrices():
         if name not in by_name:
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
-    settled = tuple(a for a in mode.activations if a.layout is not None)
-    reasons |= {a.name: f"{_unclear(a)} output" for a in mode.activations if a.layout is None}
+    reasons |= unclear
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)
     return Outcome(tuple(weights), settled, tuple(Skipped(name, reason) for name, reason in reasons.items()))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lswag_fast.errors import InputError, ZeroVarianceError
 
@@ -16,19 +16,23 @@ MIN_SAMPLES = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """`inputs` and `targets`: each a tensor, or a tuple or dict of tensors; samples along axis 0, B of them."""
+    """`inputs` and `targets`: each a tensor, or a tuple or dict of tensors; samples along axis 0, B of them, of which
+    `n_batches` batches of the user's were made, one after the other."""
 
     inputs: Any
     targets: Any
     n_samples: int
+    n_batches: int = 1
 
     @classmethod
     def checked(cls, batch: Any) -> Batch:
-        """Check a user's batch.
+        """Check a user's batch, or list of batches; those are joined.
 
         Raises InputError for anything that is not a pair (inputs, targets) of at least two samples with finite
         values, and ZeroVarianceError when all samples are equal.
         """
+        if isinstance(batch, list) and batch and all(_is_pair(one) for one in batch):
+            return cls._joined([cls.checked(tuple(one)) for one in batch])
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:  # (inputs, targets)
             raise InputError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
         inputs, targets = batch
@@ -49,6 +53,16 @@ class Batch:
         _check_distinct(tensors, n_samples)
         return cls(inputs, targets, n_samples)
 
+    @classmethod
+    def _joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Several batches of one size as one; raises InputError for sizes or structures that differ."""
+        sizes = sorted({batch.n_samples for batch in batches})
+        if len(sizes) > 1:
+            raise InputError(f"a list of batches must hold batches of one size, got sizes {sizes}")
+        inputs = _join("inputs", [batch.inputs for batch in batches], sizes[0])
+        targets = _join("targets", [batch.targets for batch in batches], sizes[0])
+        return cls(inputs, targets, sizes[0] * len(batches), len(batches))
+
     @property
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by a name to use in messages."""
@@ -68,19 +82,84 @@ class Batch:
         for start in range(0, self.n_samples, chunk_size):
             yield self.take(slice(start, start + chunk_size))
 
+    def map_samples(self, function: Callable[[Tensor], Tensor], needed: str) -> Batch:
+        """The batch with `function` of every floating-point tensor of the inputs that holds samples, in its place.
+
+        Raises InputError beginning with `needed` when there is none.
+        """
+        mapped = 0
+
+        def each(tensor: Tensor) -> Tensor:
+            nonlocal mapped
+            if not tensor.is_floating_point() or not self._holds_samples(tensor):
+                return tensor
+            mapped += 1
+            return function(tensor)
+
+        inputs = map_tensors(each, self.inputs)
+        if not mapped:
+            dtypes = sorted({str(tensor.dtype) for _, tensor in _named_tensors("inputs", self.inputs)})
+            raise InputError(f"{needed}: the batch's inputs are {', '.join(dtypes)}, with no floating-point samples")
+        return replace(self, inputs=inputs)
+
     def _taken(self, value: Any, index: Any) -> Any:
-        if isinstance(value, Tensor):
-            sampled = value.dim() > 0 and value.shape[0] == self.n_samples
-            return value[index.to(value.device) if isinstance(index, Tensor) else index] if sampled else value
-        if isinstance(value, Mapping):
-            return {key: self._taken(item, index) for key, item in value.items()}
-        if isinstance(value, (tuple, list)):
-            items = [self._taken(item, index) for item in value]
-            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-        return value
+        def each(tensor: Tensor) -> Tensor:
+            if not self._holds_samples(tensor):
+                return tensor
+            return tensor[index.to(tensor.device) if isinstance(index, Tensor) else index]
+
+        return map_tensors(each, value)
+
+    def _holds_samples(self, tensor: Tensor) -> bool:
+        return tensor.dim() > 0 and tensor.shape[0] == self.n_samples
 
 
-def call_model(model: nn.Module, inputs: Any) -> Any:
+def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """A tensor, or the tensors in nested tuples, lists and dicts, each replaced by `function` of it."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, Mapping):
+        return {key: map_tensors(function, item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [map_tensors(function, item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], (Tensor, Mapping, tuple, list))
+    )  # (inputs, targets)
+
+
+def _join(name: str, values: Sequence[Any], n_samples: int) -> Any:
+    """Join tensors with samples along axis 0; anything else must be the same in every batch."""
+    first = values[0]
+    if any(type(value) is not type(first) for value in values):
+        raise InputError(f"a list of batches: {name} differ in kind between the batches")
+    if isinstance(first, Tensor):
+        if any(value.shape != first.shape or value.dtype != first.dtype for value in values):
+            raise InputError(f"a list of batches: {name} differ in shape or dtype between the batches")
+        if first.dim() and first.shape[0] == n_samples:
+            return torch.cat(list(values))
+        same = all(torch.equal(value, first) for value in values)
+    elif isinstance(first, Mapping):
+        if any(value.keys() != first.keys() for value in values):
+            raise InputError(f"a list of batches: {name} differ in their keys between the batches")
+        return {key: _join(f"{name}[{key!r}]", [value[key] for value in values], n_samples) for key in first}
+    elif isinstance(first, (tuple, list)):
+        if any(len(value) != len(first) for value in values):
+            raise InputError(f"a list of batches: {name} differ in length between the batches")
+        items = [_join(f"{name}[{k}]", [value[k] for value in values], n_samples) for k in range(len(first))]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    else:
+        same = all(value == first for value in values)
+    if not same:
+        raise InputError(f"a list of batches: {name} has no samples along axis 0 and differs between the batches")
+    return first
+
+
+def call_model(model: Callable[..., Any], inputs: Any) -> Any:
     """Call the model the way its inputs ask for: `model(x)`, `model(*tuple)` or `model(**dict)`."""
     if isinstance(inputs, Mapping):
         return model(**inputs)

@@ -32,13 +32,15 @@ class PieceStatistics:
     scale: float
     moments: kernels.Moments | None
     stats: kernels.GradientStats | None = None
+    fisher: float = 0.0
 
 
 class Collector:
     """Receives operands during backward, runs the kernel once a weight's calls are complete, and keeps the sums."""
 
-    def __init__(self, options: PassOptions, n_samples: int) -> None:
+    def __init__(self, options: PassOptions, n_samples: int, statistics: frozenset[str]) -> None:
         self._options = options
+        self._totals = "totals" in statistics
         self._group = 1 if options.n_groups is None else n_samples // options.n_groups
         self._chunked = options.chunk_size is not None and options.chunk_size < n_samples
         self.pieces: dict[str, dict[object, PieceStatistics]] = {}
@@ -72,10 +74,12 @@ class Collector:
         """Take the operands of one call; True when a wanted call lies further upstream."""
         if id(call) in self._wanted:
             weight.n_received += 1
+            self._add_fisher(weight, call)
             if weight.n_received == len(weight.calls):
                 self._reduce(weight)
         else:
             call.operands = None
+        call.output = None
         return call.index > self._earliest
 
     def finish(self) -> tuple[Skipped, ...]:
@@ -97,6 +101,9 @@ class Collector:
             gradient=self._options.gradient,
             row_blocks=piece.row_blocks,
             moments=piece.moments,
+            totals=self._totals,
+            weight=weight.view.detach() if self._totals else None,
+            xi=self._options.xi,
         )
         for call in weight.calls:
             call.operands = None
@@ -106,9 +113,26 @@ class Collector:
         if weight.piece not in pieces:
             n_rows, n_weights = weight.view.shape[0], weight.view.numel()
             blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
-            moments = kernels.Moments.empty(n_rows, n_weights // n_rows, dtype) if self._chunked else None
+            moments = self._moments(n_rows, n_weights // n_rows, dtype)
             pieces[weight.piece] = PieceStatistics(weight.first_index, n_weights, blocks, scale, moments)
         return pieces[weight.piece]
+
+    def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype) -> kernels.Moments | None:
+        """What the statistics of later chunks continue from."""
+        return kernels.Moments.empty(n_rows, n_columns, dtype, self._totals) if self._chunked else None
+
+    def _add_fisher(self, weight: ObservedWeight, call: WeightCall) -> None:
+        """Add sum_b sum_k (sum over positions of output x gradient)^2, times the weights of an output channel k."""
+        if call.output is None or call.operands is None or call.layout is None:
+            return
+        grad_out = call.operands[1]
+        out, grad_out = (call.layout.sample_first(t, self._n_samples) for t in (call.output(), grad_out))
+        if call.conv is not None:
+            out, grad_out = (t.movedim(-1 - len(call.conv.kernel_size), -1) for t in (out, grad_out))
+        products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
+        squares = products.sum(1, dtype=torch.float64).square().sum().item()
+        piece = self._piece(weight, grad_out.dtype)
+        piece.fisher += squares * (piece.n_weights // weight.view.shape[0])
 
     def _rows(self, key: str, n_rows: int) -> tuple[tuple[int, ...] | None, float]:
         """A random subset of the blocks of output rows, seeded by `key`, and the factor that makes up for the rest."""

@@ -76,11 +76,17 @@ def cross_entropy(outputs: Any, targets: Any) -> Tensor:
     return losses.flatten(1).sum(1) if losses.dim() > 1 else losses
 
 
+def find_logits(outputs: Any) -> Tensor | None:
+    """The logits among what a model returned: the tensor itself, or its item or attribute `logits`."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    return found if isinstance(found, Tensor) else None
+
+
 def _logits(outputs: Any) -> Tensor:
-    logits = outputs
-    if not isinstance(logits, Tensor):
-        logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    if not isinstance(logits, Tensor):
+    logits = find_logits(outputs)
+    if logits is None:
         raise InputError(
             f"the model returned {type(outputs).__name__} without `logits`; pass loss_fn(outputs, targets)"
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor, nn
 
 from lswag_fast.errors import InputError
 from lswag_fast.passes.loss import LossFunction, Reduction
@@ -12,11 +15,16 @@ SEEDS = 2**64  # the generator of torch takes 64 bits
 PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
 
 
+Features = str | Callable[[nn.Module, Any], Tensor | Sequence[Tensor]]
+"""Where a pass takes the features from: a module's name, a pattern of names, or `f(model, inputs)`."""
+
+
 @dataclass(frozen=True)
 class PassOptions:
     """Checked options; the names and meanings are those of `lswag_fast.score`.
 
-    `n_groups` is the N of variance="microbatch:N", None for variance="sample".
+    `n_groups` is the N of variance="microbatch:N", None for variance="sample"; `xi` the constant of the gradient
+    signal-to-noise ratio.
     """
 
     loss_fn: LossFunction | None
@@ -28,6 +36,8 @@ class PassOptions:
     row_fraction: float
     chunk_size: int | None
     seed: int
+    features: Features | None = None
+    xi: float = 1e-8
 
     def __post_init__(self) -> None:
         """Raise InputError for a value outside of its range."""
@@ -48,8 +58,21 @@ class PassOptions:
         if self.seed >= SEEDS:
             raise InputError(f"seed must be below 2**64, got {self.seed}")
 
-    def check_batch(self, n_samples: int) -> None:
-        """Raise InputError for what does not fit a batch of B samples."""
+    def for_batch(self, n_samples: int, n_batches: int = 1) -> PassOptions:
+        """The options for a batch of B samples, or for N batches of B samples together: those are the micro-batches,
+        and go through one by one. Raises InputError for what does not fit."""
+        if n_batches == 1:
+            self._check_batch(n_samples)
+            return self
+        if self.n_groups is not None or self.chunk_size is not None:
+            raise InputError("a list of batches is its own micro-batches and chunks; leave variance and chunk_size out")
+        size = n_samples // n_batches
+        # Published with the mean loss of each batch, whose gradients are 1/B of those of the summed loss.
+        fitting = replace(self, n_groups=n_batches, chunk_size=size, xi=self.xi * size**2)
+        fitting._check_batch(n_samples)
+        return fitting
+
+    def _check_batch(self, n_samples: int) -> None:
         if self.pattern_samples != "auto" and self.pattern_samples > n_samples:
             raise InputError(f"pattern_samples is {self.pattern_samples}, the batch has {n_samples} samples")
         if self.n_groups is None:

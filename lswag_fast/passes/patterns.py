@@ -42,31 +42,49 @@ def samples_to_pack(pattern_samples: int | Literal["auto"], n_samples: int, chun
 
 @dataclass
 class Activation:
-    """The packed signs (V, W) of one activation call, `n_packed` samples so far, over all chunks of a batch."""
+    """One activation call over all chunks of a batch: V, the packed signs (V, W) of `n_packed` samples so far, and the
+    agreements (B, B) of all samples; None for what was not asked for, and agreements do not reach over chunks."""
 
     index: int
     name: str
-    words: Tensor
+    n_neurons: int
+    words: Tensor | None
     n_packed: int
+    agreements: Tensor | None
+
+    @classmethod
+    def of(cls, call: ActivationCall) -> Activation:
+        """What the first chunk's call found."""
+        words, agreements = call.settled(call.words), call.settled(call.agreements)
+        return cls(call.index, call.name, call.n_neurons, words, call.n_packed, agreements)
 
     def append(self, call: ActivationCall) -> None:
         """Add the samples of the next chunk as higher bits."""
-        self.words |= call.pattern_words << self.n_packed
-        self.n_packed += call.n_packed
+        more = call.settled(call.words)
+        if self.words is not None and more is not None:
+            self.words |= more << self.n_packed
+            self.n_packed += call.n_packed
+        self.agreements = None
 
 
 class Patterns:
-    """The activations of a pass in order of execution, and their cardinalities (Eq. 7, 8 of the paper)."""
+    """The activations of a pass in order of execution, and their cardinalities (Eq. 7, 8 of the paper).
+
+    With `pattern_samples` None nothing was packed, and there are no cardinalities.
+    """
 
     def __init__(
-        self, activations: Sequence[Activation], pattern_samples: int | Literal["auto"], n_samples: int
+        self, activations: Sequence[Activation], pattern_samples: int | Literal["auto"] | None, n_samples: int
     ) -> None:
         self.activations = tuple(activations)
-        self.n_samples = pattern_samples if pattern_samples != "auto" else self._automatic(n_samples)
+        if pattern_samples is None:
+            self.n_samples = 0
+        else:
+            self.n_samples = pattern_samples if pattern_samples != "auto" else self._automatic(n_samples)
         self._counts: dict[int, int] = {}
 
     def _automatic(self, n_samples: int) -> int:
-        largest = max((a.words.shape[0] for a in self.activations), default=0)
+        largest = max((a.n_neurons for a in self.activations), default=0)
         wanted = samples_for(largest) if largest else 1
         if wanted > AUTO_LIMIT:
             raise InputError(
@@ -85,12 +103,13 @@ class Patterns:
     def cardinality(self, activation: int) -> int:
         """Psi: distinct neuron patterns of the activation at this position of `activations`."""
         if activation not in self._counts:
-            self._counts[activation] = kernels.count_distinct([self.activations[activation].words], self.n_samples)
+            self._counts[activation] = self.union_cardinality([activation])
         return self._counts[activation]
 
     def union_cardinality(self, activations: Iterable[int]) -> int:
         """Distinct neuron patterns of several activations taken together."""
-        words = [self.activations[a].words for a in sorted(set(activations))]
+        chosen = (self.activations[a].words for a in sorted(set(activations)))
+        words = [w for w in chosen if w is not None]
         return kernels.count_distinct(words, self.n_samples) if words else 0
 
 

@@ -11,12 +11,9 @@ from torch import nn
 
 from lswag_fast.errors import (
     LswagWarning,
-    NoActivationsError,
-    NonFiniteGradientError,
-    NothingObservedError,
     UnsupportedModelError,
 )
-from lswag_fast.observe import ActivationCall, ObservingMode, Outcome, Skipped, outcome
+from lswag_fast.observe import ActivationCall, Keeps, ObservingMode, Outcome, Skipped, outcome
 from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.batch import Batch, call_model
 from lswag_fast.passes.borrow import ModelSnapshot, borrowed, freeze
@@ -40,6 +37,7 @@ class StandardPass:
 class _Progress:
     """What accumulates over the chunks of a batch."""
 
+    statistics: frozenset[str]
     to_pack: int
     activations: list[Activation] = field(default_factory=list)
     skipped: dict[str, Skipped] = field(default_factory=dict)
@@ -52,26 +50,30 @@ class _Progress:
             if call.index in known:
                 known[call.index].append(call)
             else:
-                self.activations.append(Activation(call.index, call.name, call.pattern_words, call.n_packed))
+                self.activations.append(Activation.of(call))
 
 
-def standard_pass(model: nn.Module, batch: Batch, options: PassOptions) -> StandardPass:
-    """Run the pass on a checked model and batch.
+GRADIENT_STATISTICS = frozenset(("gradients", "totals", "fisher"))
+"""The statistics that need a backward pass."""
 
-    With `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next.
-    Raises NothingObservedError when no weight has a statistic (NonFiniteGradientError when the loss is NaN or infinite
-    besides) and NoActivationsError when no activation is seen.
+
+def standard_pass(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> StandardPass:
+    """Run the pass on a checked model and batch, for "gradients", "totals", "fisher", "patterns" and "codes".
+
+    With `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next; "codes"
+    do not. Without a statistic of gradients there is no loss and no backward.
     """
-    options.check_batch(batch.n_samples)
-    progress = _Progress(samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size))
-    collector = Collector(options, batch.n_samples)
+    options = options.for_batch(batch.n_samples, batch.n_batches)
+    patterned = "patterns" in statistics
+    to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
+    progress = _Progress(statistics, to_pack)
+    collector = Collector(options, batch.n_samples, statistics)
     with borrowed(model, options.seed) as snapshot:
         table = WeightTable(model)
         freeze(model)
         for chunk in batch.chunks(options.chunk_size):
             _run_chunk(model, batch, chunk, options, table, snapshot, collector, progress)
-    _check_found(collector, progress)
-    patterns = Patterns(progress.activations, options.pattern_samples, batch.n_samples)
+    patterns = Patterns(progress.activations, options.pattern_samples if patterned else None, batch.n_samples)
     return StandardPass(collector, patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
 
 
@@ -86,23 +88,31 @@ def _run_chunk(
     progress: _Progress,
 ) -> None:
     n_packed = min(progress.to_pack, chunk.n_samples)
+    is_part = chunk.n_samples < batch.n_samples
+    with_backward = not GRADIENT_STATISTICS.isdisjoint(progress.statistics)
     mode = ObservingMode(
         model,
         table,
         chunk.n_samples,
-        n_packed,
+        Keeps(
+            n_packed,
+            operands=with_backward,
+            agreements="codes" in progress.statistics and not is_part,
+            outputs="fisher" in progress.statistics,
+        ),
         collector.receive,
         snapshot.protect,
-        independent_samples=chunk.n_samples < batch.n_samples,
+        independent_samples=is_part and batch.n_batches == 1,
     )
     mode.flow.mark_batch(chunk.inputs, chunk.n_samples)
-    with mode:
+    with mode, torch.set_grad_enabled(with_backward):
         outputs = call_model(model, chunk.inputs)
-    total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, options.loss_fn, options.loss_reduction)
-    progress.n_nonfinite_losses += n_nonfinite
     found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
-    anchors = collector.plan(found, chunk.n_samples)
-    _backward(total, anchors)
+    if with_backward:
+        loss = (options.loss_fn, options.loss_reduction)
+        total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, *loss)
+        progress.n_nonfinite_losses += n_nonfinite
+        _backward(total, collector.plan(found, chunk.n_samples))
     progress.to_pack -= n_packed
     progress.add(found.activations)
     progress.skipped |= {skip.name: skip for skip in (*found.skipped, *collector.finish())}
@@ -142,19 +152,4 @@ def _warn_coupling(mode: ObservingMode, found: Outcome) -> None:
             "batch gradient; model.eval() avoids it",
             LswagWarning,
             stacklevel=2,
-        )
-
-
-def _check_found(collector: Collector, progress: _Progress) -> None:
-    if not collector.pieces:
-        if progress.n_nonfinite_losses:
-            raise NonFiniteGradientError(f"the loss is NaN or infinite for {progress.n_nonfinite_losses} value(s)")
-        reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in progress.skipped.values())
-        if collector.names and not reasons:
-            reasons = f"None of the {len(collector.names)} observable weights lies in the percentile bins asked for."
-        raise NothingObservedError(f"no weight could be observed. {reasons or 'The model calls no linear or conv.'}")
-    if not progress.activations:
-        raise NoActivationsError(
-            "no activation function was seen (relu, gelu, silu, ... called through torch), so there are no patterns to "
-            "count; a hand-written activation cannot be seen"
         )

@@ -1,5 +1,18 @@
-"""Proxies: pure functions from per-layer numbers to a score."""
+"""Proxies: pure functions from the numbers of a pass to a score, and their registry.
 
-from lswag_fast.proxies.lswag import COMBINES, Combine, lswag, trainability
+Each module registers its own when imported here.
+"""
 
-__all__ = ["COMBINES", "Combine", "lswag", "trainability"]
+from lswag_fast.proxies import (  # noqa: F401
+    gradient,
+    grasp,
+    jacobian,
+    lswag,
+    patterns,
+    size,
+    zen,
+    zico,
+)
+from lswag_fast.proxies.registry import ProxyInfo, get_proxy, list_proxies, register_proxy
+
+__all__ = ["ProxyInfo", "get_proxy", "list_proxies", "register_proxy"]

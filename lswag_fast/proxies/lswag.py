@@ -2,7 +2,8 @@
 
     L-SWAG = Lambda x Psi,   Lambda = sum_l ln( sum_{w in theta_l} 1 / sigma_w ),   Psi = number of distinct patterns
 
-with sigma_w the standard deviation of |dL/dw| over the samples. Higher is better.
+with sigma_w the standard deviation of |dL/dw| over the samples. Higher is better. On a vision transformer every linear
+weight and the patch projection count, and each takes the patterns of the block's activation that runs before it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Literal
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.numbers import LayerNumbers
+from lswag_fast.proxies.registry import Numbers, register_proxy
 
 Combine = Literal["layerwise", "product", "log"]
 COMBINES: tuple[Combine, ...] = ("layerwise", "product", "log")
@@ -22,20 +27,51 @@ def trainability(sum_inv_sigma: float) -> float:
     return math.log(sum_inv_sigma) if sum_inv_sigma > 0 else -math.inf
 
 
-def lswag(
+def combined(
     trainabilities: Sequence[float], cardinalities: Sequence[int], union_cardinality: int | None, combine: Combine
 ) -> float:
-    """Combine the layers' Lambda_l and Psi_l into one score; layers without variance (Lambda_l = -inf) are left out.
+    """Combine the layers' Lambda_l and Psi_l into one score.
 
     "layerwise": sum_l Lambda_l * Psi_l, the layer-wise product that the supplement (D.2) describes.
     "product": Eq. 1 read literally, (sum_l Lambda_l) * `union_cardinality`, the patterns of all layers in one set.
     "log": sum_l ln( Psi_l * sum_w 1/sigma_w ) = sum_l (Lambda_l + ln Psi_l).
     """
-    layers = [(t, c) for t, c in zip(trainabilities, cardinalities, strict=True) if t != -math.inf]
+    layers = list(zip(trainabilities, cardinalities, strict=True))
     if combine == "layerwise":
         return math.fsum(t * c for t, c in layers)
     if combine == "log":
         return math.fsum(t + math.log(c) for t, c in layers)
     if union_cardinality is None:
         raise TypeError("combine='product' needs union_cardinality")
-    return math.fsum(t for t, _ in layers) * union_cardinality
+    return math.fsum(trainabilities) * union_cardinality
+
+
+def lswag(numbers: Numbers, combine: Combine = "layerwise") -> float:
+    """L-SWAG of a standard pass; weights whose gradients do not vary are left out. Raises InputError for another
+    `combine`, and what `StandardNumbers` raises for a pass without weights, activations or variance."""
+    if combine not in COMBINES:
+        raise InputError(f"combine must be one of {', '.join(map(repr, COMBINES))}, got {combine!r}")
+    standard = numbers.standard
+    layers = standard.varying_layers()
+    standard.activations()
+    pairs = [_paired(layer) for layer in layers]
+    lambdas = [trainability(layer.sum_inv_sigma) for layer in layers]
+    union = None
+    if combine == "product":
+        union = standard.patterns.union_cardinality(map(_paired, standard.all_layers))
+    return combined(lambdas, [standard.patterns.cardinality(pair) for pair in pairs], union, combine)
+
+
+def _paired(layer: LayerNumbers) -> int:
+    if layer.activation is None:
+        raise TypeError("a pass with activations pairs every weight with one")
+    return layer.activation
+
+
+register_proxy(
+    "lswag",
+    lswag,
+    needs={"standard": ("gradients", "patterns")},
+    reference="Casarin, Escalera, Lanz, CVPR 2025, Eq. 1",
+    summary="evenness of per-sample gradients times distinct activation patterns, layer by layer",
+)

@@ -55,7 +55,7 @@ def test_equal_samples_have_exactly_no_variance(form: str, isa: str, generator: 
 
 def test_no_positions(isa: str) -> None:
     stats = gradient_stats([(torch.zeros(3, 0, 7), torch.zeros(3, 0, 5))], totals=True)
-    assert stats == GradientStats(35, 35, 0, 0.0, 0.0, 0.0, 0.0, None, None)
+    assert stats == GradientStats(35, 35, 0, 0.0, 0.0, 0.0, 0.0, 0.0, None, None)
 
 
 @pytest.mark.parametrize("shapes", [((3, 4, 0), (3, 4, 5)), ((3, 4, 5), (3, 4, 0))])

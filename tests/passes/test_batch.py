@@ -99,3 +99,66 @@ def test_call_model_passes_tensors_tuples_and_dicts() -> None:
     assert call_model(Echo(), (1, 2)) == ((1, 2), {})
     assert call_model(Echo(), [1, 2]) == ((1, 2), {})
     assert call_model(Echo(), {"a": 1}) == ((), {"a": 1})
+
+
+# ---- lists of batches ----
+
+
+def pairs(n: int = 2) -> list[tuple[object, torch.Tensor]]:
+    return [({"x": torch.randn(3, 4), "scale": torch.ones(4)}, torch.arange(3)) for _ in range(n)]
+
+
+def test_a_list_of_batches_is_joined_in_order() -> None:
+    batches = pairs()
+    joined = Batch.checked(batches)
+    assert (joined.n_samples, joined.n_batches) == (6, 2)
+    assert torch.equal(joined.inputs["x"], torch.cat([b[0]["x"] for b in batches]))
+    assert torch.equal(joined.inputs["scale"], torch.ones(4))  # it has no samples: the same in all
+    assert torch.equal(joined.targets, torch.arange(3).repeat(2))
+
+
+def test_a_pair_as_a_list_is_one_batch() -> None:
+    assert Batch.checked([torch.randn(3, 4), torch.arange(3)]).n_batches == 1
+
+
+def test_batches_of_a_list_must_fit() -> None:
+    x, y = torch.randn(3, 4), torch.arange(3)
+    with pytest.raises(InputError, match="batches of one size, got sizes"):
+        Batch.checked([(x, y), (x[:2], y[:2])])
+    with pytest.raises(InputError, match="inputs differ in shape or dtype"):
+        Batch.checked([(x, y), (x.double(), y)])
+    with pytest.raises(InputError, match="inputs differ in kind"):
+        Batch.checked([(x, y), ((x,), y)])
+    with pytest.raises(InputError, match="inputs differ in their keys"):
+        Batch.checked([({"a": x}, y), ({"b": x}, y)])
+    with pytest.raises(InputError, match="inputs differ in length"):
+        Batch.checked([((x,), y), ((x, x), y)])
+    unlike = pairs()
+    unlike[1][0]["scale"].add_(1)
+    with pytest.raises(InputError, match=r"inputs\['scale'\] has no samples along axis 0 and differs"):
+        Batch.checked(unlike)
+    with pytest.raises(InputError, match="has 1 sample"):
+        Batch.checked([(x[:1], y[:1]), (x[:1], y[:1])])
+
+
+def test_map_samples_replaces_floating_point_samples_only() -> None:
+    inputs = {
+        "x": torch.ones(3, 2),
+        "index": torch.arange(3),
+        "mask": torch.ones(2, 2),
+        "more": (torch.ones(3), "text"),
+    }
+    mapped = Batch(inputs, torch.ones(3), 3).map_samples(lambda x: x + 1, "this")
+    assert mapped.inputs["x"].tolist() == [[2.0, 2.0]] * 3
+    assert mapped.inputs["more"][0].tolist() == [2.0] * 3
+    assert mapped.inputs["index"] is inputs["index"]
+    assert mapped.inputs["mask"] is inputs["mask"]
+    assert mapped.inputs["more"][1] == "text"
+    assert mapped.targets.tolist() == [1.0] * 3
+
+
+def test_map_samples_without_floating_point_samples_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^zen wants noise: the batch's inputs are torch.int64, with no floating-point"
+    ):
+        Batch(torch.arange(3), None, 3).map_samples(torch.sin, "zen wants noise")

@@ -60,6 +60,9 @@ def wide(n_rows: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
     return model, (torch.randn(B, 5).double(), torch.arange(B) % 3)
 
 
+STATISTICS = frozenset(("gradients", "patterns"))
+
+
 def options(row_fraction: float, seed: int = 0) -> PassOptions:
     return PassOptions(None, None, None, None, "abs", "auto", row_fraction, None, seed)
 
@@ -67,12 +70,12 @@ def options(row_fraction: float, seed: int = 0) -> PassOptions:
 def test_all_rows_are_exact() -> None:
     model, batch = wide(40)
     assert score(model, batch, row_fraction=1.0).layers == score(model, batch).layers
-    assert Collector(options(1.0), B)._rows("key", 40) == (None, 1.0)
+    assert Collector(options(1.0), B, STATISTICS)._rows("key", 40) == (None, 1.0)
 
 
 @pytest.mark.parametrize(("fraction", "n_chosen"), [(0.125, 1), (0.25, 2), (0.26, 3), (0.5, 4), (0.9, 8)])
 def test_a_fraction_takes_that_many_blocks_rounded_up(fraction: float, n_chosen: int) -> None:
-    blocks, scale = Collector(options(fraction), B)._rows("key", 64)
+    blocks, scale = Collector(options(fraction), B, STATISTICS)._rows("key", 64)
     if n_chosen == 8:
         assert (blocks, scale) == (None, 1.0)
     else:
@@ -82,12 +85,12 @@ def test_a_fraction_takes_that_many_blocks_rounded_up(fraction: float, n_chosen:
 
 
 def test_a_short_last_block_counts_its_own_rows() -> None:
-    scales = {Collector(options(0.2, seed), B)._rows(f"{seed}", 20) for seed in range(20)}
+    scales = {Collector(options(0.2, seed), B, STATISTICS)._rows(f"{seed}", 20) for seed in range(20)}
     assert scales == {((0,), 20 / 8), ((1,), 20 / 8), ((2,), 20 / 4)}
 
 
 def test_rows_are_seeded_by_seed_and_layer() -> None:
-    collector = Collector(options(0.25), B)
+    collector = Collector(options(0.25), B, STATISTICS)
     assert collector._rows("0/a", 640) == collector._rows("0/a", 640)
     assert collector._rows("0/a", 640) != collector._rows("0/b", 640)
     model, batch = wide(80)

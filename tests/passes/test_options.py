@@ -86,12 +86,12 @@ def test_the_ends_of_each_range_are_taken(name: str, value: Any) -> None:
 )
 def test_what_does_not_fit_the_batch(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        PassOptions(**GOOD | changes).check_batch(8)
+        PassOptions(**GOOD | changes).for_batch(8)
 
 
 @pytest.mark.parametrize("changes", [{"pattern_samples": 8}, {"n_groups": 4}, {"n_groups": 4, "chunk_size": 6}])
 def test_what_fits_the_batch(changes: dict[str, Any]) -> None:
-    PassOptions(**GOOD | changes).check_batch(8)
+    PassOptions(**GOOD | changes).for_batch(8)
 
 
 @pytest.mark.parametrize(("variance", "expected"), [("sample", None), ("microbatch:2", 2), ("microbatch:16", 16)])

@@ -19,12 +19,14 @@ def packed(y: Tensor, n_packed: int, index: int = 0) -> ActivationCall:
     """The call of an activation whose output was y (S, V)."""
     words = kernels.pack_signs(y, n_packed)
     places = places_by_size(y.shape, y.shape[0], range(1))
-    return ActivationCall(index, f"relu@{index}", y.shape, places, (words,), n_packed, SampleLayout(0))
+    return ActivationCall(
+        index, f"relu@{index}", y.shape, places, y[0].numel(), (words,), n_packed, (), SampleLayout(0)
+    )
 
 
 def activation(y: Tensor, index: int = 0) -> Activation:
     call = packed(y, len(y), index)
-    return Activation(index, call.name, call.pattern_words, call.n_packed)
+    return Activation.of(call)
 
 
 @pytest.mark.parametrize("n_neurons", [1, 2, 3, 4, 5, 1023, 1024, 1025, 2**20])
@@ -98,6 +100,8 @@ def test_a_weight_takes_the_last_activation_before_it_or_the_first_after(weight,
 
 
 def test_an_activation_too_large_for_auto_asks_for_a_number() -> None:
-    huge = Activation(0, "relu@0", torch.zeros((), dtype=torch.int64).expand(2**31, 1), 32)  # no memory behind it
+    huge = Activation(
+        0, "relu@0", 2**31, torch.zeros((), dtype=torch.int64).expand(2**31, 1), 32, None
+    )  # no memory behind it
     with pytest.raises(InputError, match=r"2147483648 neurons.*33 samples"):
         Patterns([huge], "auto", 64)

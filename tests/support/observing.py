@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from lswag_fast.observe import ObservedWeight, ObservingMode, Outcome, WeightCall, outcome
+from lswag_fast.observe import Keeps, ObservedWeight, ObservingMode, Outcome, WeightCall, outcome
 from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.batch import Batch, call_model
 from lswag_fast.passes.borrow import borrowed, freeze
@@ -41,4 +41,4 @@ def _mode(model: nn.Module, n_samples: int, n_packed: int, protect: Any) -> Obse
         return True
 
     table = WeightTable(model)
-    return ObservingMode(model, table, n_samples, n_packed, ignore, protect, independent_samples=False)
+    return ObservingMode(model, table, n_samples, Keeps(n_packed), ignore, protect, independent_samples=False)

@@ -66,7 +66,7 @@ def per_sample_gradients(
     inputs, targets = batch
     rows: list[tuple[Tensor, ...]] = []
     for b in range(_n_samples(inputs)):
-        outputs = _call(model, _sample(inputs, b))
+        outputs = call_model(model, _sample(inputs, b))
         gradients = torch.autograd.grad(loss(outputs, _sample(targets, b)), weights, allow_unused=True)
         zeros = [torch.zeros_like(w) for w in weights]
         rows.append(tuple(z if g is None else g for g, z in zip(gradients, zeros, strict=True)))
@@ -84,11 +84,20 @@ def _sample(value: Any, b: int) -> Any:
         return {key: _sample(item, b) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return tuple(_sample(item, b) for item in value)
-    one = value[b : b + 1]
-    return one.double() if one.is_floating_point() else one
+    return as_float64(value[b : b + 1])
 
 
-def _call(model: nn.Module, inputs: Any) -> Any:
+def as_float64(value: Any) -> Any:
+    """A batch's inputs or targets with its floating-point tensors in float64."""
+    if isinstance(value, Mapping):
+        return {key: as_float64(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(as_float64(item) for item in value)
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def call_model(model: nn.Module, inputs: Any) -> Any:
+    """Call the model as its inputs ask: a dict by keyword, a tuple by position."""
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
@@ -111,7 +120,8 @@ def gradient_statistics(
     """Every sum that `gradient_stats` gives, from per-sample gradients (B, ...).
 
     sigma^2 is the population variance over b of |g| ("abs", Eq. 1) or g ("signed"). Weights of zero variance are left
-    out of the sums over 1/sigma. sum_gsnr, sum_squared_total, sum_weight_gradient use the signed gradient.
+    out of the sums over 1/sigma. sum_gsnr, sum_squared_total, sum_weight_gradient use the signed gradient, and so does
+    the sigma of sum_mean_abs_over_sigma, E|g| / sigma.
     """
     g = gradients.detach().double().flatten(1)
     values = g.abs() if gradient == "abs" else g
@@ -125,6 +135,7 @@ def gradient_statistics(
         "n_zero_variance": int((sigma == 0).sum()),
         "sum_inv_sigma": float((1 / sigma[varies]).sum()),
         "sum_mu_over_sigma": float((mu[varies] / sigma[varies]).sum()),
+        "sum_mean_abs_over_sigma": float((g.abs().mean(0) / variance.sqrt())[variance > 0].sum()),
         "sum_gsnr": float((g.mean(0).square() / (variance + xi)).sum()),
         "sum_squared_total": float(total.square().sum()),
         "sum_weight_gradient": float((w * total).sum()),

@@ -1,0 +1,76 @@
+"""How `lswag-fast score` shows what it found."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli.console import OUT, say, table
+
+if TYPE_CHECKING:
+    from lswag_fast.result import Score, Scores
+
+_COMPARE = "Scores compare only at the same data, batch size and options."
+
+
+def show_score(result: Score, data: str) -> None:
+    """One proxy: what each layer gives, what was left out, the score."""
+    if result.layers:
+        _show_layers(result)
+    if result.skipped:
+        say("\nnot scored:" if result.layers else "not scored:")
+        for skipped in result.skipped:
+            say(f"  {skipped.name}: {skipped.reason}")
+    say(f"\n{result.proxy} score: {result.value:.8g} ({_direction(result)} is better)")
+    if result.error:
+        say(result.error)
+    patterns = f"; patterns of {result.n_pattern_samples} samples" if result.n_pattern_samples else ""
+    say(f"data: {data}{patterns}")
+    _show_end(result)
+
+
+def show_scores(results: Scores, data: str) -> None:
+    """Several proxies: a table, then why some have no score."""
+    rows = table("proxy", "score", "better", left=("proxy", "better"))
+    for name, result in results.items():
+        value = "-" if result.error else f"{result.value:.8g}"
+        rows.add_row(name, value, _direction(result))
+    OUT.print(rows)
+    failed = {name: result.error for name, result in results.items() if result.error}
+    if failed:
+        say("\nwithout a score:")
+        for name, error in failed.items():
+            say(f"  {name}: {error}")
+    say(f"\ndata: {data}")
+    say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
+    _show_end(next(iter(results.values())))
+
+
+def plain(value: Any) -> Any:
+    """Replace NaN and infinities by None: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _direction(result: Score) -> str:
+    return "higher" if result.higher_is_better else "lower"
+
+
+def _show_layers(result: Score) -> None:
+    names = ("weight", "kind", "depth", "weights", "trainability", "cardinality", "no variance")
+    rows = table(*names, left=("weight", "kind"))
+    for layer in result.layers:
+        sizes = (f"{layer.depth:.2f}", f"{layer.n_weights:,}")
+        patterns = "-" if layer.cardinality is None else f"{layer.cardinality:,}"
+        rows.add_row(
+            layer.name, layer.kind, *sizes, f"{layer.trainability:.4f}", patterns, f"{layer.n_zero_variance:,}"
+        )
+    OUT.print(rows)
+
+
+def _show_end(result: Score) -> None:
+    say(f"{result.elapsed_ms:.0f} ms on {result.device} ({result.isa})")
+    say(_COMPARE)

@@ -1,0 +1,97 @@
+"""The double backward pass: the Hessian of the mean loss times its gradient, by differentiating twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lswag_fast.errors import NothingObservedError, UnsupportedModelError
+from lswag_fast.observe import WeightRecorder
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import borrowed
+from lswag_fast.passes.loss import total_loss
+from lswag_fast.passes.memory import is_out_of_memory
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.refusals import refuse_chunks
+
+_LEAF = "torch::autograd::AccumulateGrad"  # autograd's node of a leaf
+
+
+@dataclass(frozen=True)
+class DoubleBackwardNumbers:
+    """`weight_hessian_gradient`: for each trainable parameter that linear or convolution calls take as their weight, in
+    order of execution, the sum of W * (Hg), g and H the gradient and the Hessian of the mean loss in these weights."""
+
+    weight_hessian_gradient: dict[str, float]
+
+
+def double_backward_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> DoubleBackwardNumbers:
+    """Differentiate twice, in the model's own mode; g and Hg come from one forward, so dropout draws once for both.
+
+    Attention runs with the math backend, since the fused ones have no second derivative. Weights that the forward
+    computes (weight norm) do not count, nor do frozen ones. A list of batches goes through as one. A custom backward
+    that computes outside of autograd (with NumPy) cannot be told from a constant.
+
+    Raises NothingObservedError without a weight, UnsupportedModelError where a function of the model has no second
+    derivative, InputError for a chunk size.
+    """
+    refuse_chunks(options, "grasp")
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    recorder = WeightRecorder(parameters)
+    with borrowed(model, options.seed), sdpa_kernel(SDPBackend.MATH):
+        with recorder:
+            outputs = call_model(model, batch.inputs)
+        loss, _ = total_loss(outputs, batch.targets, batch.n_samples, options.loss_fn, options.loss_reduction)
+        weights = [parameters[name] for name in recorder.weights]
+        products = _hessian_gradient(loss / batch.n_samples, weights, parameters.values())
+    sums = [(w.detach().double() * p.double()).sum().item() for w, p in zip(weights, products, strict=True)]
+    return DoubleBackwardNumbers(dict(zip(recorder.weights, sums, strict=True)))
+
+
+def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Hg for each weight; 0 where the gradient does not depend on it."""
+    if not weights:
+        raise NothingObservedError(
+            "grasp: the model calls no linear or convolution function on a parameter that asks for a gradient"
+        )
+    if not loss.requires_grad:
+        raise UnsupportedModelError("grasp: the loss has no gradient in the model's weights")
+    try:
+        found = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+        product = sum(((g.detach() * g).sum() for g in found if g is not None), start=loss.new_zeros(()))
+        if not product.requires_grad:  # a loss linear in every weight
+            return [torch.zeros_like(w) for w in weights]
+        # Autograd skips what leads to no tensor asked for: the stand-in leaf of a function that can be differentiated
+        # once only, and with it the function's error.
+        products = torch.autograd.grad(product, [*weights, *_foreign_leaves(product, parameters)], allow_unused=True)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise UnsupportedModelError(
+            f"grasp differentiates twice (double_backward pass), which a function of the model does not allow: {error}"
+        ) from error
+    return [torch.zeros_like(w) if p is None else p for w, p in zip(weights, products, strict=False)]
+
+
+def _foreign_leaves(root: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """The tensors other than parameters from which the graph of `root` starts."""
+    known = {id(parameter) for parameter in parameters}
+    found: dict[int, Tensor] = {}
+    seen: set[Any] = set()
+    todo: list[Any] = [root.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name() == _LEAF and id(node.variable) not in known:
+            found[id(node.variable)] = node.variable
+        todo.extend(following for following, _ in node.next_functions)
+    return list(found.values())

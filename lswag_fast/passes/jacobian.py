@@ -1,0 +1,86 @@
+"""The Jacobian pass: one forward, and one backward of the sum of all logits down to the inputs; no loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lswag_fast.errors import InputError, UnsupportedModelError
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import borrowed, freeze
+from lswag_fast.passes.loss import find_logits
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.refusals import naming, refuse_chunks
+
+_PROXIES = "jacov and epe_nas"
+
+
+@dataclass(frozen=True)
+class JacobianNumbers:
+    """`jacobian` (B, D) float64: row b is the gradient of the sum of all logits in the inputs of sample b, flattened,
+    several inputs side by side. `classes` (B,) is the class of each sample, None where the targets name no class a
+    sample; `n_classes` the length of the logits' last axis."""
+
+    jacobian: Tensor
+    classes: Tensor | None
+    n_classes: int
+
+
+def jacobian_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> JacobianNumbers:
+    """Differentiate the logits in every floating-point input that holds samples.
+
+    The model runs in its own mode, as published. With a BatchNorm in train mode the samples depend on each other: row b
+    is then the gradient of all samples' logits in sample b, and not of its own logits alone. A list of batches goes
+    through as one.
+
+    Raises InputError for inputs that are not floating-point, outputs without logits, or a chunk size, and
+    UnsupportedModelError for a model that cannot be differentiated in its inputs.
+    """
+    refuse_chunks(options, _PROXIES)
+    leaves: list[Tensor] = []
+
+    def leaf(tensor: Tensor) -> Tensor:
+        leaves.append(tensor.detach().clone().requires_grad_())
+        return leaves[-1].clone()  # the model may work in place, which a leaf forbids
+
+    with borrowed(model, options.seed), naming(_PROXIES, "on inputs that ask for a gradient (jacobian pass)"):
+        freeze(model)
+        inputs = batch.map_samples(leaf, f"{_PROXIES} differentiate the logits in the inputs").inputs
+        logits = _differentiable(call_model(model, inputs))
+        gradients = torch.autograd.grad(logits, leaves, torch.ones_like(logits), allow_unused=True)
+    rows = [
+        (torch.zeros_like(x) if g is None else g).double().flatten(1) for x, g in zip(leaves, gradients, strict=True)
+    ]
+    classes = _classes(batch.targets) if "classes" in statistics else None
+    return JacobianNumbers(torch.cat(rows, dim=1).detach(), classes, logits.shape[-1])
+
+
+def _differentiable(outputs: Any) -> Tensor:
+    logits = find_logits(outputs)
+    if logits is None or logits.dim() == 0:
+        raise InputError(
+            f"{_PROXIES} need logits; the model returned {type(outputs).__name__} without a tensor of them"
+        )
+    if not logits.requires_grad:
+        raise UnsupportedModelError(f"{_PROXIES}: the logits have no gradient in the inputs")
+    return logits
+
+
+def _classes(targets: Any) -> Tensor | None:
+    """The class of each sample, from indices (B,), or from probabilities or one-hot rows (B, C)."""
+    if not isinstance(targets, Tensor):
+        return None
+    if targets.dim() == 1 and not targets.is_floating_point():
+        return targets.long()
+    if targets.dim() == 2 and targets.shape[1] > 1 and (targets.is_floating_point() or _one_hot(targets)):
+        return targets.double().argmax(1)
+    return None
+
+
+def _one_hot(targets: Tensor) -> bool:
+    return bool((targets.long().abs().sum(1) == 1).all())

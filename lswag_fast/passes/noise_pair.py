@@ -1,0 +1,145 @@
+"""The noise pair pass: how far features move when Gaussian inputs do, in a network of Gaussian weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lswag_fast.errors import InputError, NothingObservedError
+from lswag_fast.observe import WeightRecorder
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import borrowed, seed_all
+from lswag_fast.passes.features import feature_tensors
+from lswag_fast.passes.options import Features, PassOptions
+from lswag_fast.passes.refusals import naming, refuse_chunks
+
+EPSILON = 0.01
+"""How far x is moved, in units of the noise e."""
+
+
+@dataclass(frozen=True)
+class NoisePairNumbers:
+    """`feature_distance`: the mean over the samples of ||f(x) - f(x + 0.01 e)||_1, f the features of a sample.
+    `batch_norm_variances`: by name, the mean of the running variance of each BatchNorm that ran before f; empty where
+    the network has none."""
+
+    feature_distance: float
+    batch_norm_variances: dict[str, float]
+
+
+def noise_pair_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> NoisePairNumbers:
+    """Run the features of x ~ N(0, 1) and x + 0.01 e, e ~ N(0, 1), without gradients, all modules in train mode.
+
+    Every floating-point input that holds samples becomes noise of its shape; other inputs stay. In the network the
+    weights of linear and convolution calls are N(0, 1) and their biases 0, BatchNorm and GroupNorm have weight 1 and
+    bias 0, running statistics start from 0 and 1; everything else, LayerNorm too, is the model's own. These are
+    substitutes: nothing is written into the model. Weights are drawn in the order of `named_parameters`, then x, then
+    e, in float32 from one generator seeded by `options.seed`. Dropout drops the same in both runs.
+
+    `options.features` names f; of several tensors the last counts. One draw, as in NASLib; the command line of the
+    authors averages 32: average over seeds outside for that.
+
+    Raises InputError for inputs without floating-point samples, features that cannot be had, a BatchNorm without
+    running statistics or a chunk size, NothingObservedError without a weight, and UnsupportedModelError for a model
+    that fails on noise.
+    """
+    refuse_chunks(options, "zen")
+    with borrowed(model, options.seed), torch.no_grad():
+        norms, weights = _batch_norms(model), _weights(model, batch)
+        model.train()
+        generator = torch.Generator().manual_seed(options.seed)
+        tensors = _gaussian_network(model, weights, generator)
+        pair = _noise_pair(batch, generator)
+        with naming("zen", "on Gaussian weights and inputs (noise_pair pass)"):
+            first, second = (_features(model, tensors, inputs, options) for inputs in pair)
+        distance = _distance(first, second, batch.n_samples)
+    ran = [name for name in norms if int(tensors[f"{name}.num_batches_tracked"])]
+    return NoisePairNumbers(distance, {name: tensors[f"{name}.running_var"].double().mean().item() for name in ran})
+
+
+def _weights(model: nn.Module, batch: Batch) -> Collection[str]:
+    """The parameters that linear and convolution calls take as weights, in a forward of one sample in eval mode."""
+    recorder = WeightRecorder(dict(model.named_parameters()))
+    model.eval()
+    with recorder:
+        call_model(model, batch.take([0]).inputs)
+    if not recorder.weights:
+        raise NothingObservedError("zen: the model calls no linear or convolution function on a parameter")
+    return recorder.weights
+
+
+def _gaussian_network(model: nn.Module, weights: Collection[str], generator: torch.Generator) -> dict[str, Tensor]:
+    """What stands in for the model's parameters and buffers."""
+    parameters = dict(model.named_parameters())
+    tensors = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    for name, parameter in parameters.items():
+        if name in weights:
+            tensors[name] = _normal(parameter, generator)
+            bias = name.removesuffix("weight") + "bias"
+            if bias in parameters:
+                tensors[bias] = torch.zeros_like(parameters[bias])
+    for name, module in model.named_modules():
+        if isinstance(module, (_BatchNorm, nn.GroupNorm)):
+            fresh = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
+            for key, value in fresh.items():
+                own = getattr(module, key, None)
+                if isinstance(own, Tensor):
+                    tensors[f"{name}.{key}"] = torch.full_like(own, value)
+    return tensors
+
+
+def _batch_norms(model: nn.Module) -> list[str]:
+    found = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+    for name, module in found.items():
+        if module.running_var is None:
+            raise InputError(
+                f"zen reads running variances, and BatchNorm {name} keeps none (track_running_stats=False)"
+            )
+    return list(found)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """N(0, 1) in the shape of a tensor; in float32 first, so that every dtype gets the same numbers."""
+    return torch.randn(like.shape, generator=generator).to(like)
+
+
+def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:
+    needed = "zen puts noise in the place of the inputs"
+    noise = batch.map_samples(lambda x: _normal(x, generator), needed)
+    moved = noise.map_samples(lambda x: x + EPSILON * _normal(x, generator), needed)
+    return noise.inputs, moved.inputs
+
+
+class _Featured(nn.Module):
+    """A module whose output is the features of another; `functional_call` takes modules only."""
+
+    def __init__(self, model: nn.Module, features: Features | None) -> None:
+        super().__init__()
+        self.model = model
+        self.features = features
+
+    def forward(self, inputs: Any) -> Tensor:
+        return feature_tensors(self.model, inputs, self.features, "zen needs the features before pooling")[-1]
+
+
+def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options: PassOptions) -> Tensor:
+    seed_all(options.seed)  # the same dropout for both inputs
+    substitutes = {f"model.{name}": tensor for name, tensor in tensors.items()}
+    found: Tensor = functional_call(_Featured(model, options.features), substitutes, (inputs,))
+    return found
+
+
+def _distance(first: Tensor, second: Tensor, n_samples: int) -> float:
+    if first.dim() == 0 or first.shape[0] != n_samples or first.shape != second.shape:
+        raise InputError(
+            f"zen needs features with the batch's {n_samples} samples along axis 0, got shape {tuple(first.shape)}"
+        )
+    return (first.double() - second.double()).abs().sum().item() / n_samples

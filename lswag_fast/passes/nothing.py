@@ -1,0 +1,45 @@
+"""The pass without a loss: what a model's parameters say by themselves, and what one forward computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lswag_fast.errors import NothingObservedError
+from lswag_fast.observe import WeightRecorder
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import borrowed
+from lswag_fast.passes.options import PassOptions
+
+FLOPS_PER_MAC = 2
+
+
+@dataclass(frozen=True)
+class ModelNumbers:
+    """`n_params` elements of all parameters, tied ones once. From one sample's forward in eval mode, when asked for:
+    `weight_norms`, ||W||_2 of each weight of a linear or convolution call (statistic "norms"), and `macs`, its
+    multiply-accumulates ("macs", else 0)."""
+
+    n_params: int
+    weight_norms: dict[str, float]
+    macs: int
+
+
+def model_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> ModelNumbers:
+    """Count and measure; the model runs only for "norms" and "macs". Raises NothingObservedError when "norms" finds no
+    weight."""
+    n_params = sum(p.numel() for p in model.parameters())
+    if statistics.isdisjoint(("norms", "macs")):
+        return ModelNumbers(n_params, {}, 0)
+    parameters = dict(model.named_parameters())
+    recorder = WeightRecorder(parameters)
+    with borrowed(model, options.seed), torch.no_grad(), FlopCounterMode(display=False) as counter, recorder:
+        model.eval()
+        call_model(model, batch.take([0]).inputs)
+    if "norms" in statistics and not recorder.weights:
+        raise NothingObservedError("the model calls no linear or convolution function on a parameter")
+    norms = {name: torch.linalg.vector_norm(parameters[name].detach().double()).item() for name in recorder.weights}
+    return ModelNumbers(n_params, norms, counter.get_total_flops() // FLOPS_PER_MAC)

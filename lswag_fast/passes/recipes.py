@@ -1,0 +1,99 @@
+"""The ways to drive a model, by name, and the numbers that each leaves for the proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import nn
+
+from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.double_backward import DoubleBackwardNumbers, double_backward_numbers
+from lswag_fast.passes.jacobian import JacobianNumbers, jacobian_numbers
+from lswag_fast.passes.noise_pair import NoisePairNumbers, noise_pair_numbers
+from lswag_fast.passes.nothing import ModelNumbers, model_numbers
+from lswag_fast.passes.numbers import StandardNumbers, standard_numbers
+from lswag_fast.passes.options import PassOptions
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to drive a model: `run(model, batch, options, statistics)` gives the numbers; which statistics there are.
+
+    `run` borrows the model and gives it back as it was, and raises an `LswagError` for a model that it cannot drive.
+    """
+
+    run: Callable[[nn.Module, Batch, PassOptions, frozenset[str]], object]
+    statistics: frozenset[str]
+    summary: str
+
+
+RECIPES: dict[str, Recipe] = {
+    "none": Recipe(
+        model_numbers,
+        frozenset(("params", "norms", "macs")),
+        "no pass, or one forward of a single sample",
+    ),
+    "standard": Recipe(
+        standard_numbers,
+        frozenset(("gradients", "totals", "fisher", "patterns", "codes")),
+        "one forward and one backward of the summed loss, observed; without gradients the forward only",
+    ),
+    "jacobian": Recipe(
+        jacobian_numbers,
+        frozenset(("jacobian", "classes")),
+        "one forward and one backward of the sum of all logits, down to the inputs",
+    ),
+    "double_backward": Recipe(
+        double_backward_numbers,
+        frozenset(("weight_hessian_gradient",)),
+        "one forward and two backwards, the second through the first",
+    ),
+    "noise_pair": Recipe(
+        noise_pair_numbers,
+        frozenset(("feature_distance", "batch_norm_variances")),
+        "two forwards of noise in train mode, with Gaussian weights",
+    ),
+}
+"""Every pass recipe by name."""
+
+
+class Numbers:
+    """What the passes left, by recipe: all that a proxy may read."""
+
+    def __init__(self, found: Mapping[str, object]) -> None:
+        self._found = dict(found)
+
+    def _of(self, recipe: str, kind: type[T]) -> T:
+        found = self._found.get(recipe)
+        if not isinstance(found, kind):
+            raise TypeError(f"the {recipe} pass has not run: name it among the proxy's needs")
+        return found
+
+    @property
+    def model(self) -> ModelNumbers:
+        """The numbers of the pass "none"."""
+        return self._of("none", ModelNumbers)
+
+    @property
+    def standard(self) -> StandardNumbers:
+        """The numbers of the standard pass."""
+        return self._of("standard", StandardNumbers)
+
+    @property
+    def jacobian(self) -> JacobianNumbers:
+        """The numbers of the Jacobian pass."""
+        return self._of("jacobian", JacobianNumbers)
+
+    @property
+    def double_backward(self) -> DoubleBackwardNumbers:
+        """The numbers of the double backward pass."""
+        return self._of("double_backward", DoubleBackwardNumbers)
+
+    @property
+    def noise_pair(self) -> NoisePairNumbers:
+        """The numbers of the noise pair pass."""
+        return self._of("noise_pair", NoisePairNumbers)

@@ -1,0 +1,104 @@
+"""The registry of proxies: what each is called, which numbers of which pass it needs, and which way is better."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.recipes import RECIPES, Numbers
+
+Compute = Callable[..., float]
+"""`compute(numbers, **options)` -> the score; raises an `LswagError` when these numbers give none."""
+
+
+@dataclass(frozen=True)
+class ProxyInfo:
+    """A registered proxy.
+
+    name: what `score(proxy=...)` takes. higher_is_better: whether a larger value promises a better network. needs:
+    the statistics it reads, by the pass recipe that gives them, e.g. {"standard": {"gradients", "patterns"}}.
+    reference: the paper, or where the formula comes from. summary: one line for people. log_scale: whether the score
+    is given as sign(s) ln|s| of the raw value s, which may exceed any float. compute: the pure function behind it.
+    """
+
+    name: str
+    higher_is_better: bool
+    needs: Mapping[str, frozenset[str]]
+    reference: str
+    summary: str = ""
+    log_scale: bool = False
+    compute: Compute = field(repr=False, kw_only=True)
+
+    def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that `compute` is called with; raises InputError for one that it does not take."""
+        known = list(inspect.signature(self.compute).parameters)[1:]
+        for name in options:
+            if name not in known:
+                takes = f"it takes {', '.join(known)}" if known else "it takes none"
+                raise InputError(f"proxy {self.name!r} has no option {name!r}; {takes}")
+        return dict(options)
+
+
+_REGISTRY: dict[str, ProxyInfo] = {}
+
+
+def register_proxy(
+    name: str,
+    fn: Compute,
+    *,
+    needs: Mapping[str, Collection[str]],
+    higher_is_better: bool = True,
+    reference: str = "",
+    summary: str = "",
+    log_scale: bool = False,
+) -> ProxyInfo:
+    """Register a proxy, so that `score`, `score_many`, the search and the command line know it.
+
+    Args:
+        name: a name that is not taken.
+        fn: `fn(numbers, **options)` -> float, a pure function; `numbers.standard`, `numbers.synflow`, ... are the
+            numbers of the passes that it needs. Its keyword parameters are the proxy's options.
+        needs: {recipe: statistics}; `lswag_fast.passes.recipes.RECIPES` says which there are.
+        higher_is_better: the direction.
+        reference: the paper.
+        summary: one line for people.
+        log_scale: give sign(s) ln|s| as the value and s as `Score.raw`, for scores that explode.
+
+    Raises InputError for a name that is taken, or a recipe or statistic that does not exist.
+    """
+    if not name or name in _REGISTRY:
+        raise InputError(f"a proxy named {name!r} is registered already" if name else "a proxy needs a name")
+    for recipe, statistics in needs.items():
+        known = RECIPES[recipe].statistics if recipe in RECIPES else None
+        if known is None:
+            raise InputError(f"proxy {name!r} needs the pass {recipe!r}; there are {', '.join(RECIPES)}")
+        for statistic in sorted(set(statistics) - known):
+            raise InputError(
+                f"proxy {name!r} needs {statistic!r} of the {recipe} pass, which gives {', '.join(sorted(known))}"
+            )
+    wanted = MappingProxyType({recipe: frozenset(statistics) for recipe, statistics in needs.items()})
+    info = ProxyInfo(name, higher_is_better, wanted, reference, summary, log_scale, compute=fn)
+    _REGISTRY[name] = info
+    return info
+
+
+def get_proxy(name: str) -> ProxyInfo:
+    """The proxy of that name; raises InputError with the nearest name for one that does not exist."""
+    if name in _REGISTRY:
+        return _REGISTRY[name]
+    near = difflib.get_close_matches(str(name), _REGISTRY, n=1, cutoff=0.0)
+    raise InputError(f"proxy must be one of {', '.join(sorted(_REGISTRY))}, got {name!r}; did you mean {near[0]!r}?")
+
+
+def list_proxies(pattern: str = "*") -> list[ProxyInfo]:
+    """The registered proxies whose names match `pattern` (as of file names: "az_nas*"), by name."""
+    return [_REGISTRY[name] for name in sorted(fnmatch.filter(_REGISTRY, pattern))]
+
+
+__all__ = ["Compute", "Numbers", "ProxyInfo", "get_proxy", "list_proxies", "register_proxy"]

@@ -1,0 +1,93 @@
+"""grad_norm, plain, snip, fisher, ZiCo and xi-GSNR, from plain autograd on a float64 copy of the model.
+
+`names` are the weights that count. `loss(outputs, targets)` is the mean over the samples, cross-entropy by default.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast.reference.lswag import as_float64, call_model
+
+Loss = Callable[[Any, Any], Tensor]
+
+
+def weights_and_gradients(
+    model: nn.Module, batch: tuple[Any, Any], names: Iterable[str], loss: Loss = F.cross_entropy
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """{name: (W, dL/dW)} of the mean loss L."""
+    model = copy.deepcopy(model).double()
+    inputs, targets = map(as_float64, batch)
+    weights = {name: parameter for name, parameter in model.named_parameters() if name in set(names)}
+    gradients = torch.autograd.grad(loss(call_model(model, inputs), targets), list(weights.values()))
+    return {name: (w.detach(), g) for (name, w), g in zip(weights.items(), gradients, strict=True)}
+
+
+def grad_norm(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """sum_l ||dL/dW_l||_2 from (W, dL/dW)."""
+    return math.fsum(float(gradient.norm()) for _, gradient in pairs)
+
+
+def plain(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """sum_w w dL/dw."""
+    return math.fsum(float((weight * gradient).sum()) for weight, gradient in pairs)
+
+
+def snip(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """sum_w |w dL/dw|."""
+    return math.fsum(float((weight * gradient).abs().sum()) for weight, gradient in pairs)
+
+
+def fisher(model: nn.Module, batch: tuple[Any, Any], loss: Loss = F.cross_entropy) -> float:
+    """sum_k n_k Delta_k, Delta_k = 1/2 mean_b (sum_t a[b,t,k] dL/da[b,t,k])^2, over the output channels k of every
+    `nn.Linear` and `nn.Conv1d/2d` module, n_k the weights of channel k. Each module is called once, samples first."""
+    model = copy.deepcopy(model).double()
+    kept: list[tuple[nn.Module, Tensor]] = []
+
+    def keep(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        output.retain_grad()
+        kept.append((module, output))
+        return output.clone()  # an in-place activation must not overwrite what is kept
+
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+            module.register_forward_hook(keep)
+    inputs, targets = map(as_float64, batch)
+    loss(call_model(model, inputs), targets).backward()  # type: ignore[no-untyped-call]
+    total = 0.0
+    for module, output in kept:
+        if output.grad is None:
+            continue
+        axis = -1 if isinstance(module, nn.Linear) else 1
+        products = (output * output.grad).movedim(axis, -1)  # (B, ..., O)
+        delta = products.flatten(1, -2).sum(1) if products.dim() > 2 else products
+        per_channel = module.weight[0].numel()  # type: ignore[index]
+        total += float(delta.detach().square().mean(0).sum()) / 2 * per_channel
+    return total
+
+
+def zico(gradients: Sequence[Tensor], sigma: str = "signed") -> float:
+    """sum_l ln sum_w E|g| / sigma (Eq. 15) from each weight's gradients over the samples or batches, (N, ...).
+
+    sigma is the population deviation of g ("signed", the official code) or of |g| ("abs"); elements of zero deviation
+    and weights without any other are left out.
+    """
+    total = 0.0
+    for g in gradients:
+        spread = (g if sigma == "signed" else g.abs()).std(0, unbiased=False)
+        ratios = (g.abs().mean(0) / spread)[spread > 0]
+        total += math.log(float(ratios.sum())) if ratios.numel() else 0.0
+    return total
+
+
+def xi_gsnr(gradients: Sequence[Tensor], xi: float = 1e-8) -> float:
+    """sum_w (E g)^2 / (Var g + xi) from each weight's gradients, (N, ...); a weight that never varies gives 0."""
+    varying = [g for g in gradients if bool((g != g[:1]).any())]
+    return math.fsum(float((g.mean(0).square() / (g.var(0, unbiased=False) + xi)).sum()) for g in varying)

@@ -1,0 +1,95 @@
+"""Registering and listing proxies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from lswag_fast import ProxyInfo, list_proxies, register_proxy, score, score_many
+from lswag_fast.errors import InputError
+from lswag_fast.passes.recipes import RECIPES
+from lswag_fast.proxies import registry
+from networks import NETWORKS
+from support.oracle import SHOWN
+
+
+@pytest.fixture(autouse=True)
+def registered_before() -> Iterator[None]:
+    before = dict(registry._REGISTRY)
+    yield
+    registry._REGISTRY.clear()
+    registry._REGISTRY.update(before)
+
+
+def smallest_layer(numbers: registry.Numbers, scale: float = 1.0) -> float:
+    return scale * min(math.log(layer.sum_inv_sigma) for layer in numbers.standard.layers())
+
+
+def register() -> ProxyInfo:
+    return register_proxy("smallest", smallest_layer, needs={"standard": ["gradients"]}, reference="here")
+
+
+def test_a_proxy_of_the_users_own_is_scored_and_listed() -> None:
+    info = register()
+    assert (info.name, info.higher_is_better, info.reference) == ("smallest", True, "here")
+    assert info in list_proxies()
+    model, batch = NETWORKS["mlp"].build()
+    found = score(model, batch, proxy="smallest")
+    assert found.value == min(layer.trainability for layer in found.layers)
+    doubled = score(model, batch, proxy="smallest", proxy_options={"smallest": {"scale": 2.0}})
+    assert doubled.value == 2 * found.value
+    assert doubled.options["scale"] == 2.0
+
+
+def test_it_shares_the_pass_of_others() -> None:
+    register()
+    model, batch = NETWORKS["mlp"].build()
+    scores = score_many(model, batch, proxies=["smallest", "lswag", "swap"], pattern_samples=SHOWN)
+    assert scores.passes == ("standard",)
+    assert list(scores) == ["smallest", "lswag", "swap"]
+
+
+def test_a_name_is_taken_once() -> None:
+    register()
+    with pytest.raises(InputError, match="'smallest' is registered already"):
+        register()
+
+
+def test_needs_are_checked() -> None:
+    with pytest.raises(InputError, match="needs the pass 'thirdpass'; there are none, standard"):
+        register_proxy("a", smallest_layer, needs={"thirdpass": []})
+    with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives codes, fisher"):
+        register_proxy("a", smallest_layer, needs={"standard": ["colours"]})
+
+
+def test_an_option_that_a_proxy_does_not_take() -> None:
+    register()
+    model, batch = NETWORKS["mlp"].build()
+    with pytest.raises(InputError, match="proxy 'smallest' has no option 'size'; it takes scale"):
+        score(model, batch, proxy="smallest", proxy_options={"smallest": {"size": 2.0}})
+    with pytest.raises(InputError, match="proxy 'snip' has no option 'size'; it takes none"):
+        score(model, batch, proxy="snip", proxy_options={"snip": {"size": 2.0}})
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    model, batch = NETWORKS["mlp"].build()
+    with pytest.raises(InputError, match="got 'lswaq'; did you mean 'lswag'"):
+        score(model, batch, proxy="lswaq")
+
+
+def test_the_list_is_by_name_and_by_pattern() -> None:
+    names = [info.name for info in list_proxies()]
+    assert names == sorted(names)
+    assert {"lswag", "snip", "nwot", "swap", "zico"} <= set(names)
+    assert [info.name for info in list_proxies("*swap")] == ["reg_swap", "swap"]
+    assert list_proxies("nothing*") == []
+
+
+def test_each_says_what_it_needs_and_where_it_comes_from() -> None:
+    for info in list_proxies():
+        assert info.summary, info.name
+        assert info.compute.__doc__, info.name
+        for recipe, statistics in info.needs.items():
+            assert statistics <= RECIPES[recipe].statistics

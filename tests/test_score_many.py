@@ -1,0 +1,150 @@
+"""score_many: the fewest passes, and failures that stay with their proxy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lswag_fast
+from lswag_fast import LswagWarning, Scores, score, score_many
+from lswag_fast.errors import (
+    DeviceMismatchError,
+    InputError,
+    NonFiniteGradientError,
+    UnsupportedModelError,
+    ZeroVarianceError,
+)
+from networks import NETWORKS
+from support.contract import X, Y, mlp
+from support.oracle import SHOWN
+
+SHARED = ["grad_norm", "plain", "snip", "fisher", "zico", "xi_gsnr", "lswag", "nwot", "swap", "reg_swap"]
+
+
+def many(model: nn.Module, batch: Any = (X, Y), proxies: list[str] | None = None, **options: Any) -> Scores:
+    return score_many(model, batch, proxies=proxies or SHARED, **{"pattern_samples": SHOWN, **options})
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn_eval", "vit", "cross_attention_packed", "called_twice", "tied_module"])
+def test_together_they_are_what_each_is_alone(name: str) -> None:
+    model, batch = NETWORKS[name].build(torch.float32)
+    together = many(model, batch)
+    for proxy in SHARED:
+        assert together[proxy].value == score(model, batch, proxy=proxy, pattern_samples=SHOWN).value, proxy
+
+
+def test_ten_proxies_take_one_forward_and_one_backward() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = mlp()
+            self.n_forwards = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            counts.append(len(x))
+            return self.inner(x)
+
+    counts: list[int] = []
+    scores = many(Counting(), proxies=SHARED)
+    assert counts == [len(X)]
+    assert scores.passes == ("none", "standard")  # "none" reads the parameter count of reg_swap
+    assert list(scores) == SHARED
+
+
+def test_a_name_twice_is_one_score() -> None:
+    assert list(many(mlp(), proxies=["snip", "swap", "snip"])) == ["snip", "swap"]
+
+
+def test_without_gradients_there_is_no_loss_and_no_backward() -> None:
+    def never(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise AssertionError("no loss is needed")
+
+    scores = many(mlp(), proxies=["swap", "nwot"], loss_fn=never)
+    assert all(s.error is None and s.layers == () for s in scores.values())
+
+
+def test_the_failures_stay_with_their_proxies() -> None:
+    model, batch = NETWORKS["no_activation"].build()
+    scores = many(model, batch, proxies=["lswag", "snip", "swap", "no_such_proxy", "zico"])
+    assert math.isfinite(scores["snip"].value)
+    assert math.isfinite(scores["zico"].value)
+    for name in ("lswag", "swap"):
+        assert math.isnan(scores[name].value)
+        assert "no activation function was seen" in (scores[name].error or "")
+    assert "did you mean" in (scores["no_such_proxy"].error or "")
+
+
+def test_a_wrong_option_stays_with_its_proxy() -> None:
+    scores = many(mlp(), proxies=["zico", "snip"], proxy_options={"zico": {"tau": 1}})
+    assert "has no option 'tau'" in (scores["zico"].error or "")
+    assert scores["snip"].error is None
+
+
+def test_nonfinite_gradients_fail_what_reads_them() -> None:
+    model = mlp()
+    with torch.no_grad():
+        model[2].weight[0, 0] = math.inf
+    scores = many(model, proxies=["snip", "grad_norm", "lswag", "swap"])
+    for name in ("snip", "grad_norm", "lswag"):
+        assert math.isnan(scores[name].value)
+        assert "NaN or infinite" in (scores[name].error or "")
+    assert scores["swap"].error is None
+    with pytest.raises(NonFiniteGradientError, match="NaN or infinite"):
+        score(model, (X, Y), proxy="snip")
+    passed = score(model, (X, Y), proxy="snip", nonfinite="propagate")
+    assert math.isnan(passed.value)
+    assert passed.error == scores["snip"].error
+
+
+def test_a_layer_without_variance_is_warned_of_by_each_that_leaves_it_out() -> None:
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.fill_(1.0)
+        model[2].weight.zero_()  # no gradient comes back through it
+    with pytest.warns(LswagWarning, match=r"no gradient varies over the samples in 0\.weight"):
+        scores = many(model, proxies=["lswag", "snip"])
+    assert scores["snip"].error is None
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "error"),
+    [
+        (mlp(), (X[:1], Y[:1]), InputError),
+        (mlp(), (X[:1].expand(6, 5), Y[:1].expand(6)), ZeroVarianceError),
+        (mlp().to("meta"), (X, Y), (UnsupportedModelError, DeviceMismatchError)),
+        (torch.jit.script(mlp()), (X, Y), UnsupportedModelError),
+    ],
+)
+def test_what_no_proxy_can_be_had_from_is_raised(model: nn.Module, batch: Any, error: Any) -> None:
+    with pytest.raises(error):
+        many(model, batch)
+
+
+@pytest.mark.parametrize("proxies", ["lswag", []])
+def test_proxies_must_be_a_list(proxies: Any) -> None:
+    with pytest.raises(InputError, match="proxies must be a list of names"):
+        score_many(mlp(), (X, Y), proxies=proxies)
+
+
+def test_scores_are_json() -> None:
+    for found in many(mlp()).values():
+        assert found.to_dict()["proxy"] == found.proxy
+        assert found.to_dict()["higher_is_better"] is True
+
+
+def test_equal_seeds_give_equal_bits() -> None:
+    model, batch = NETWORKS["dropout_train"].build(torch.float32)
+    one, two, other = (many(model, batch, seed=seed) for seed in (3, 3, 4))
+    assert [s.value for s in one.values()] == [s.value for s in two.values()]
+    assert one["snip"].value != other["snip"].value
+
+
+def test_the_public_names() -> None:
+    for name in ("score_many", "list_proxies", "register_proxy", "ProxyInfo", "Scores"):
+        assert name in lswag_fast.__all__
+        assert getattr(lswag_fast, name)
