@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lswag_fast.driver.study import Study
     from lswag_fast.errors import LswagError, LswagWarning
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
+    from lswag_fast.ranking import rank_networks
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
 
@@ -33,6 +34,7 @@ _HOME = {
     "Study": "driver.study",
     "info": "build_info",
     "list_proxies": "proxies",
+    "rank_networks": "ranking",
     "register_proxy": "proxies",
     "score": "scoring",
     "score_many": "scoring",
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "info",
     "list_proxies",
+    "rank_networks",
     "reference",
     "register_proxy",
     "score",

@@ -11,7 +11,7 @@ from torch import nn
 from lswag_fast.errors import InputError, NonFiniteGradientError
 from lswag_fast.passes.loss import LossFunction, Reduction
 from lswag_fast.passes.options import Features, PassOptions, parse_variance
-from lswag_fast.proxies import get_proxy
+from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.proxies.lswag import Combine
 from lswag_fast.result import Score, Scores
 from lswag_fast.serving import serve
@@ -139,7 +139,8 @@ def score_many(
     reg_swap take one forward and one backward together. Arguments as for `score`.
 
     Returns:
-        `Scores`, a dict {proxy: Score} in the order asked for; `.passes` names the passes that ran. A proxy that failed
+        `Scores`, a dict {proxy: Score} in the order asked for, with the parts of az_nas and te_nas in their place (see
+        `rank_networks`); `.passes` names the passes that ran. A proxy that failed
         (unknown, or not to be had from this model or batch) holds value NaN and the reason in `.error`; the others
         are not touched by it.
 
@@ -152,7 +153,7 @@ def score_many(
     served = serve(
         model,
         batch,
-        list(dict.fromkeys(proxies)),
+        with_parts(proxies),
         PassOptions(
             loss_fn=loss_fn,
             loss_reduction=loss_reduction,

@@ -143,7 +143,7 @@ def test_permuting_the_samples_keeps_trainability() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"proxy": "synflow"}, "proxy must be one of"),
+        ({"proxy": "sinflow"}, "proxy must be one of .* did you mean 'synflow'"),
         ({"combine": "sum"}, "combine must be one of 'layerwise', 'product', 'log', got 'sum'"),
         ({"nonfinite": "ignore"}, "nonfinite must be one of"),
         ({"variance": "batch"}, "variance must be"),

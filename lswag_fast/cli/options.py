@@ -82,3 +82,15 @@ def repeat(args: argparse.Namespace) -> str:
 
 def _pattern_samples(text: str) -> str | int:
     return text if text == "auto" else positive(text)
+
+
+def proxy_option(text: str) -> tuple[str, str, float | str]:
+    """Read PROXY.OPTION=VALUE, the value a number where it is one."""
+    key, equals, value = text.partition("=")
+    proxy, dot, option = key.partition(".")
+    if not (equals and dot and proxy and option and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PROXY.OPTION=VALUE")
+    try:
+        return proxy, option, float(value)
+    except ValueError:
+        return proxy, option, value

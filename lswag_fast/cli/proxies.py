@@ -60,4 +60,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _needs(info: ProxyInfo) -> str:
+    if info.parts:
+        return f"ranks of {', '.join(info.parts)}"
     return "; ".join(f"{recipe} ({', '.join(sorted(statistics))})" for recipe, statistics in info.needs.items())

@@ -60,6 +60,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--features", metavar="MODULE", help="module, or pattern of modules, whose outputs zen and az_nas look at"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=options.proxy_option,
+        metavar="PROXY.OPTION=VALUE",
+        help="an option of one proxy, e.g. zen.batch_norm=optional; may be given several times",
+    )
     options.add_data_options(parser, "digits for a space, synthetic for a network of your own")
     options.add_network_options(parser)
     options.add_score_options(parser, several=True)
@@ -76,38 +84,48 @@ def run(args: argparse.Namespace) -> int:
     if args.eval:
         model.eval()
     names = _proxies(args.proxy)
-    if len(names) == 1:
-        _score_one(model, batch, names[0], args)
-    else:
-        _score_many(model, batch, names, args)
+    show = _score_one if len(names) == 1 else _score_many
+    show(model, batch, names, args, _keywords(args, names))
     return 0
+
+
+def _keywords(args: argparse.Namespace, names: list[str]) -> dict[str, Any]:
+    """The keywords of the call; raises InputError for an option of a proxy that is not scored."""
+    given: dict[str, dict[str, Any]] = {}
+    for name, option, value in args.set:
+        if name not in names:
+            raise InputError(f"--set {name}.{option}: {name!r} is not among the proxies of --proxy")
+        given.setdefault(name, {})[option] = value
+    return {"seed": args.seed, "features": args.features, "proxy_options": given, **options.score_options(args)}
 
 
 def _proxies(text: str) -> list[str]:
     """The proxies of --proxy NAME,NAME,... or "all"; an unknown name is the user's mistake."""
-    from lswag_fast.proxies import get_proxy, list_proxies
+    from lswag_fast.proxies import get_proxy, list_proxies, with_parts
 
     if text == ALL:
-        return [info.name for info in list_proxies()]
-    return [get_proxy(name.strip()).name for name in text.split(",")]
+        return with_parts(info.name for info in list_proxies())
+    return with_parts(get_proxy(name.strip()).name for name in text.split(","))
 
 
-def _score_one(model: nn.Module, batch: ImageBatch, name: str, args: argparse.Namespace) -> None:
+def _score_one(
+    model: nn.Module, batch: ImageBatch, names: list[str], args: argparse.Namespace, keywords: dict[str, Any]
+) -> None:
     from lswag_fast.scoring import score
 
-    keywords = options.score_options(args)
-    result = score(model, batch.batch, proxy=name, seed=args.seed, features=args.features, **keywords)
+    result = score(model, batch.batch, proxy=names[0], **keywords)
     if args.json:
         say(json.dumps({**plain(result.to_dict()), "data": batch.description}, indent=2, allow_nan=False))
     else:
         show_score(result, batch.description)
 
 
-def _score_many(model: nn.Module, batch: ImageBatch, names: list[str], args: argparse.Namespace) -> None:
+def _score_many(
+    model: nn.Module, batch: ImageBatch, names: list[str], args: argparse.Namespace, keywords: dict[str, Any]
+) -> None:
     from lswag_fast.scoring import score_many
 
-    keywords = options.score_options(args)
-    results = score_many(model, batch.batch, proxies=names, seed=args.seed, features=args.features, **keywords)
+    results = score_many(model, batch.batch, proxies=names, **keywords)
     if args.json:
         scores = {name: plain(result.to_dict()) for name, result in results.items()}
         content = {"scores": scores, "passes": results.passes, "data": batch.description}

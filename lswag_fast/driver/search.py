@@ -181,6 +181,8 @@ def _score_function(proxy: str | ScoreFunction, seed: int, options: Mapping[str,
     from lswag_fast.proxies import get_proxy
     from lswag_fast.scoring import score
 
+    if get_proxy(proxy).parts:
+        raise InputError(f"{proxy} is made of ranks among networks, which a search does not do; name another proxy")
     if not get_proxy(proxy).higher_is_better:
         raise InputError(f"lower is better for {proxy}, and a search looks for the highest score; pass a function")
     return lambda model, batch: score(model, batch, proxy=proxy, seed=seed, **options)

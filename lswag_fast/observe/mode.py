@@ -34,10 +34,11 @@ Protect = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Keeps:
-    """What is kept of a forward pass: the signs of the first `n_packed` samples of each activation, the agreements of
-    all its samples, the calls on weights (`operands`), and their outputs too."""
+    """What is kept of a forward pass: the activation calls, with the signs of their first `n_packed` samples and the
+    agreements of all, the calls on weights (`operands`), and their outputs too."""
 
     n_packed: int
+    activations: bool = True
     operands: bool = True
     agreements: bool = False
     outputs: bool = False
@@ -160,7 +161,7 @@ class ObservingMode(CallMode):
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Pack the signs, once for each place where the samples may lie."""
-        if self.keeps.n_packed == 0 and not self.keeps.agreements:
+        if not self.keeps.activations:
             return
         name = f"{func.__name__.strip('_')}@{index}"
         places = self.flow.places(out, places_by_size(out.shape, self.n_samples, range(out.dim())))

@@ -20,15 +20,16 @@ class WeightRecorder(CallMode):
     """Runs every call as it is and notes the named tensors that linear and convolution calls take as their weight.
 
     `tensors` are a model's parameters, or what stands in for them, by name; a slice of one counts as it.
-    `weights` then holds the names in order of first use, `conv_weights` those of convolutions. With `skip_batch_norm` a
-    BatchNorm gives back its input, as the published synflow has it.
+    `weights` then holds the names in order of first use, each with the number of activation calls before it,
+    `conv_weights` those of convolutions. With `skip_batch_norm` a BatchNorm gives back its input, as the published
+    synflow has it.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], *, skip_batch_norm: bool = False) -> None:
         super().__init__(n_samples=1)
-        self.weights: dict[str, None] = {}
+        self.weights: dict[str, int] = {}
         self.conv_weights: set[str] = set()
-        self.n_batch_norms = 0
+        self.n_activations = 0
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
 
@@ -45,14 +46,13 @@ class WeightRecorder(CallMode):
         return call.forward()
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
-        """Activations are of no interest here."""
+        """Count the activation calls."""
+        self.n_activations += 1
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Run any other call; count BatchNorms, and skip them if that is asked for."""
-        if func in BATCH_NORMS:
-            self.n_batch_norms += 1
-            if self._skip_batch_norm:
-                return args[0] if args else kwargs["input"]
+        """Run any other call, or skip it if it is a BatchNorm and that is asked for."""
+        if self._skip_batch_norm and func in BATCH_NORMS:
+            return args[0] if args else kwargs["input"]
         return func(*args, **kwargs)
 
     def _note(self, weight: Tensor) -> str | None:
@@ -60,5 +60,5 @@ class WeightRecorder(CallMode):
         if name is None and weight._base is not None:
             name = self._names.get(id(weight._base))
         if name is not None:
-            self.weights.setdefault(name)
+            self.weights.setdefault(name, self.n_activations)
         return name

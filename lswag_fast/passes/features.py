@@ -17,7 +17,11 @@ _HOW = "pass features=, the name of a module, a pattern of names or f(model, inp
 
 
 def feature_tensors(
-    model: nn.Module, inputs: Any, features: Features | None, needed: str = "this pass needs features"
+    model: nn.Module,
+    inputs: Any,
+    features: Features | None,
+    needed: str = "this pass needs features",
+    own: str = "forward_features",
 ) -> list[Tensor]:
     """Run the model on `inputs` and return the features that `features` names.
 
@@ -26,12 +30,13 @@ def feature_tensors(
         inputs: as the model takes them.
         features: the name of a module, for its output; a pattern of names, for the outputs of all modules that match,
             in order of execution, a module that is called twice giving two; or `features(model, inputs)`. None stands
-            for `model.forward_features`. A `*` stays within one part of a name: "blocks.*" are the blocks and
+            for the model's method `own`. A `*` stays within one part of a name: "blocks.*" are the blocks and
             "blocks.*.attn" their attention modules.
         needed: who needs them, as the beginning of the message when there are none.
+        own: the name of the method, called as the model is, that returns the features of a model that has it.
 
     Raises InputError for a name that no module has or that never runs, for features that are no tensors, and for None
-    where the model has no `forward_features`.
+    where the model has no such method.
     """
     if isinstance(features, str):
         return _outputs(model, inputs, features)
@@ -39,10 +44,10 @@ def feature_tensors(
         return _tensors("features(model, inputs)", features(model, inputs))
     if features is not None:
         raise InputError(f"features must be a name, a pattern of names or a function, got {features!r}")
-    own = getattr(model, "forward_features", None)
-    if not callable(own):
-        raise InputError(f"{needed}: {type(model).__name__} has no forward_features; {_HOW}")
-    return _tensors("model.forward_features", call_model(own, inputs))
+    method = getattr(model, own, None)
+    if not callable(method):
+        raise InputError(f"{needed}: {type(model).__name__} has no {own}; {_HOW}")
+    return _tensors(f"model.{own}", call_model(method, inputs))
 
 
 def _tensors(source: str, found: Any) -> list[Tensor]:

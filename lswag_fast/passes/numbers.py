@@ -17,11 +17,12 @@ from lswag_fast.errors import (
 from lswag_fast.kernels import GradientStats
 from lswag_fast.observe import Skipped
 from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.collect import PieceStatistics, percentile
+from lswag_fast.passes.collect import Collector, PieceStatistics
+from lswag_fast.passes.gather import percentile
 from lswag_fast.passes.memory import halving_chunks
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.patterns import Patterns, feeding_activation
-from lswag_fast.passes.standard import StandardPass, standard_pass
+from lswag_fast.passes.standard import ObservedPass, standard_pass
 
 
 @dataclass(frozen=True)
@@ -145,33 +146,33 @@ def standard_numbers(
 ) -> StandardNumbers:
     """Run the standard pass for these statistics; with less memory than it needs, in smaller chunks."""
 
-    def run(fitting: PassOptions) -> StandardPass:
+    def run(fitting: PassOptions) -> tuple[Collector, ObservedPass]:
         return standard_pass(model, batch, fitting, statistics)
 
-    done = halving_chunks(run, options, batch.n_samples)
+    collector, done = halving_chunks(run, options, batch.n_samples)
     activations = done.patterns.activations
     return StandardNumbers(
-        _layers(done),
+        _layers(collector, done.patterns),
         tuple(ActivationNumbers(a.name, a.n_neurons, a.agreements) for a in activations),
         done.patterns,
         done.skipped,
         batch.n_samples,
         done.n_nonfinite_losses,
-        len(done.collector.names),
+        len(collector.names),
     )
 
 
-def _layers(done: StandardPass) -> tuple[LayerNumbers, ...]:
+def _layers(collector: Collector, patterns: Patterns) -> tuple[LayerNumbers, ...]:
     """The numbers of every observed weight of the chosen layers; the pieces of one parameter are added up."""
-    names = done.collector.names
-    indices = [activation.index for activation in done.patterns.activations]
+    names = collector.names
+    indices = [activation.index for activation in patterns.activations]
     rows = []
     for position, name in enumerate(names, 1):
-        pieces = list(done.collector.pieces.get(name, {}).values())
+        pieces = list(collector.pieces.get(name, {}).values())
         if not pieces:
             continue
         activation = feeding_activation(min(p.index for p in pieces), indices) if indices else None
-        kind = done.collector.kinds[name]
+        kind = collector.kinds[name]
         rows.append(_layer(name, kind, position / len(names), percentile(position, len(names)), activation, pieces))
     return tuple(rows)
 

@@ -9,12 +9,15 @@ from typing import TypeVar
 from torch import nn
 
 from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.block_features import BlockFeatureNumbers, block_feature_numbers
 from lswag_fast.passes.double_backward import DoubleBackwardNumbers, double_backward_numbers
 from lswag_fast.passes.jacobian import JacobianNumbers, jacobian_numbers
 from lswag_fast.passes.noise_pair import NoisePairNumbers, noise_pair_numbers
 from lswag_fast.passes.nothing import ModelNumbers, model_numbers
+from lswag_fast.passes.ntk import NtkNumbers, ntk_numbers
 from lswag_fast.passes.numbers import StandardNumbers, standard_numbers
 from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.synflow import SynflowNumbers, synflow_numbers
 
 T = TypeVar("T")
 
@@ -42,10 +45,20 @@ RECIPES: dict[str, Recipe] = {
         frozenset(("gradients", "totals", "fisher", "patterns", "codes")),
         "one forward and one backward of the summed loss, observed; without gradients the forward only",
     ),
+    "synflow": Recipe(
+        synflow_numbers,
+        frozenset(("saliencies", "nuclear")),
+        "one forward of ones and one backward in float64, with the weights' absolute values and no BatchNorm",
+    ),
     "jacobian": Recipe(
         jacobian_numbers,
         frozenset(("jacobian", "classes")),
         "one forward and one backward of the sum of all logits, down to the inputs",
+    ),
+    "ntk": Recipe(
+        ntk_numbers,
+        frozenset(("kernels",)),
+        "one forward and one backward of the sum of all logits, observed; products of the samples' gradients",
     ),
     "double_backward": Recipe(
         double_backward_numbers,
@@ -56,6 +69,11 @@ RECIPES: dict[str, Recipe] = {
         noise_pair_numbers,
         frozenset(("feature_distance", "batch_norm_variances")),
         "two forwards of noise in train mode, with Gaussian weights",
+    ),
+    "block_features": Recipe(
+        block_feature_numbers,
+        frozenset(("entropies", "spectral_norms")),
+        "one forward of noise, and a backward from each feature to the one before",
     ),
 }
 """Every pass recipe by name."""
@@ -84,9 +102,19 @@ class Numbers:
         return self._of("standard", StandardNumbers)
 
     @property
+    def synflow(self) -> SynflowNumbers:
+        """The numbers of the synflow pass."""
+        return self._of("synflow", SynflowNumbers)
+
+    @property
     def jacobian(self) -> JacobianNumbers:
         """The numbers of the Jacobian pass."""
         return self._of("jacobian", JacobianNumbers)
+
+    @property
+    def ntk(self) -> NtkNumbers:
+        """The numbers of the NTK pass."""
+        return self._of("ntk", NtkNumbers)
 
     @property
     def double_backward(self) -> DoubleBackwardNumbers:
@@ -97,3 +125,8 @@ class Numbers:
     def noise_pair(self) -> NoisePairNumbers:
         """The numbers of the noise pair pass."""
         return self._of("noise_pair", NoisePairNumbers)
+
+    @property
+    def block_features(self) -> BlockFeatureNumbers:
+        """The numbers of the block features pass."""
+        return self._of("block_features", BlockFeatureNumbers)

@@ -1,4 +1,4 @@
-"""The standard pass: one forward and one backward of the summed loss, every event reduced as it happens."""
+"""An observed pass: one forward and one backward of the summed loss, every event reduced as it happens."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.batch import Batch, call_model
 from lswag_fast.passes.borrow import ModelSnapshot, borrowed, freeze
 from lswag_fast.passes.collect import Collector
+from lswag_fast.passes.gather import Gatherer
 from lswag_fast.passes.loss import total_loss
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.patterns import Activation, Patterns, samples_to_pack
 
 
 @dataclass
-class StandardPass:
-    """What a pass leaves behind: statistics per weight, patterns per activation, and what was skipped."""
+class ObservedPass:
+    """What a pass leaves behind beside the gatherer's weights: patterns per activation, and what was skipped."""
 
-    collector: Collector
     patterns: Patterns
     skipped: tuple[Skipped, ...]
     n_nonfinite_losses: int
@@ -57,24 +57,33 @@ GRADIENT_STATISTICS = frozenset(("gradients", "totals", "fisher"))
 """The statistics that need a backward pass."""
 
 
-def standard_pass(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> StandardPass:
+def standard_pass(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> tuple[Collector, ObservedPass]:
     """Run the pass on a checked model and batch, for "gradients", "totals", "fisher", "patterns" and "codes".
 
     With `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next; "codes"
     do not. Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)
+    collector = Collector(options, batch.n_samples, statistics)
+    return collector, observed_pass(model, batch, options, statistics, collector)
+
+
+def observed_pass(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str], gatherer: Gatherer
+) -> ObservedPass:
+    """Run the pass and hand the weights to `gatherer`, which makes of them what it likes; `options` fit the batch."""
     patterned = "patterns" in statistics
     to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
     progress = _Progress(statistics, to_pack)
-    collector = Collector(options, batch.n_samples, statistics)
     with borrowed(model, options.seed) as snapshot:
         table = WeightTable(model)
         freeze(model)
         for chunk in batch.chunks(options.chunk_size):
-            _run_chunk(model, batch, chunk, options, table, snapshot, collector, progress)
+            _run_chunk(model, batch, chunk, options, table, snapshot, gatherer, progress)
     patterns = Patterns(progress.activations, options.pattern_samples if patterned else None, batch.n_samples)
-    return StandardPass(collector, patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
+    return ObservedPass(patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
 
 
 def _run_chunk(
@@ -84,7 +93,7 @@ def _run_chunk(
     options: PassOptions,
     table: WeightTable,
     snapshot: ModelSnapshot,
-    collector: Collector,
+    gatherer: Gatherer,
     progress: _Progress,
 ) -> None:
     n_packed = min(progress.to_pack, chunk.n_samples)
@@ -96,11 +105,12 @@ def _run_chunk(
         chunk.n_samples,
         Keeps(
             n_packed,
+            activations=n_packed > 0 or "codes" in progress.statistics,
             operands=with_backward,
             agreements="codes" in progress.statistics and not is_part,
             outputs="fisher" in progress.statistics,
         ),
-        collector.receive,
+        gatherer.receive,
         snapshot.protect,
         independent_samples=is_part and batch.n_batches == 1,
     )
@@ -112,10 +122,10 @@ def _run_chunk(
         loss = (options.loss_fn, options.loss_reduction)
         total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, *loss)
         progress.n_nonfinite_losses += n_nonfinite
-        _backward(total, collector.plan(found, chunk.n_samples))
+        _backward(total, gatherer.plan(found, chunk.n_samples))
     progress.to_pack -= n_packed
     progress.add(found.activations)
-    progress.skipped |= {skip.name: skip for skip in (*found.skipped, *collector.finish())}
+    progress.skipped |= {skip.name: skip for skip in (*found.skipped, *gatherer.finish())}
     _warn_coupling(mode, found)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.proxies.registry import Numbers, register_proxy
@@ -21,15 +22,17 @@ def nwot(numbers: Numbers) -> float:
     The whole batch counts. Deviation: every activation call is seen, the published hooks see `nn.ReLU` modules only.
     Raises InputError when the batch went through in chunks.
     """
-    kernel: torch.Tensor | None = None
-    for activation in numbers.standard.activations():
-        if activation.agreements is None:
-            raise InputError("nwot compares all samples of the batch with each other; leave chunk_size out")
-        agreements = activation.agreements.double()
-        kernel = agreements if kernel is None else kernel + agreements
-    if kernel is None:
-        raise TypeError("activations() gives at least one")
-    return float(torch.linalg.slogdet(kernel).logabsdet)
+    total = sum(activation_kernels(numbers, "nwot"), start=torch.zeros((), dtype=torch.float64))
+    return float(torch.linalg.slogdet(total).logabsdet)
+
+
+def activation_kernels(numbers: Numbers, proxy: str) -> list[Tensor]:
+    """K of each activation call, (B, B) float64, for a proxy that is to be named in messages."""
+    kernels = [activation.agreements for activation in numbers.standard.activations()]
+    known = [kernel.double() for kernel in kernels if kernel is not None]
+    if len(known) < len(kernels):
+        raise InputError(f"{proxy} compares all samples of the batch with each other; leave chunk_size out")
+    return known
 
 
 def swap(numbers: Numbers) -> float:
@@ -50,8 +53,8 @@ def reg_swap(numbers: Numbers, mu: float = 25.0, sigma: float = 25.0) -> float:
     mu is the size to look for, sigma how strictly; set both for your space. Deviation: the published code counts P in
     thousands, with constants that are not all known; 25 and 25 are its values for ImageNet, here in millions.
     """
-    if sigma <= 0:
-        raise InputError(f"reg_swap: sigma must be positive, got {sigma!r}")
+    if not isinstance(mu, (int, float)) or not isinstance(sigma, (int, float)) or sigma <= 0:
+        raise InputError(f"reg_swap: mu must be a number and sigma a positive one, got {mu!r} and {sigma!r}")
     millions = numbers.model.n_params / 1e6
     return math.log(swap(numbers)) - (millions - mu) ** 2 / sigma
 

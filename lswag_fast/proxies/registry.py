@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from lswag_fast.errors import InputError
 from lswag_fast.passes.recipes import RECIPES, Numbers
+
+Aggregate = Literal["rank_sum", "log_rank_sum"]
+"""How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
 
 Compute = Callable[..., float]
 """`compute(numbers, **options)` -> the score; raises an `LswagError` when these numbers give none."""
@@ -25,6 +28,8 @@ class ProxyInfo:
     the statistics it reads, by the pass recipe that gives them, e.g. {"standard": {"gradients", "patterns"}}.
     reference: the paper, or where the formula comes from. summary: one line for people. log_scale: whether the score
     is given as sign(s) ln|s| of the raw value s, which may exceed any float. compute: the pure function behind it.
+    parts: for a proxy that is made of ranks among networks, the proxies that are ranked, and aggregate how; it has no
+    value for one network, `rank_networks` gives those of many.
     """
 
     name: str
@@ -33,6 +38,8 @@ class ProxyInfo:
     reference: str
     summary: str = ""
     log_scale: bool = False
+    parts: tuple[str, ...] = ()
+    aggregate: Aggregate | None = None
     compute: Compute = field(repr=False, kw_only=True)
 
     def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,8 +79,7 @@ def register_proxy(
 
     Raises InputError for a name that is taken, or a recipe or statistic that does not exist.
     """
-    if not name or name in _REGISTRY:
-        raise InputError(f"a proxy named {name!r} is registered already" if name else "a proxy needs a name")
+    _check_new(name)
     for recipe, statistics in needs.items():
         known = RECIPES[recipe].statistics if recipe in RECIPES else None
         if known is None:
@@ -86,6 +92,41 @@ def register_proxy(
     info = ProxyInfo(name, higher_is_better, wanted, reference, summary, log_scale, compute=fn)
     _REGISTRY[name] = info
     return info
+
+
+def register_ranked(
+    name: str, *, parts: Sequence[str], aggregate: Aggregate, reference: str = "", summary: str = ""
+) -> ProxyInfo:
+    """Register a proxy that is made of the ranks of registered ones among networks; see `ProxyInfo.parts`."""
+    _check_new(name)
+    known = tuple(get_proxy(part).name for part in parts)
+
+    def compute(numbers: Numbers) -> float:
+        """Refuse: one network has no rank."""
+        raise InputError(
+            f"{name} is made of ranks among networks and has no value for one; score_many(proxies=[{name!r}]) gives "
+            "its parts, and rank_networks ranks the networks"
+        )
+
+    info = ProxyInfo(
+        name, True, MappingProxyType({}), reference, summary, parts=known, aggregate=aggregate, compute=compute
+    )
+    _REGISTRY[name] = info
+    return info
+
+
+def _check_new(name: str) -> None:
+    if not name or name in _REGISTRY:
+        raise InputError(f"a proxy named {name!r} is registered already" if name else "a proxy needs a name")
+
+
+def with_parts(names: Iterable[str]) -> list[str]:
+    """The names, each once, with those of ranked proxies replaced by their parts; unknown ones stay."""
+    found: dict[str, None] = {}
+    for name in names:
+        info = _REGISTRY.get(name)
+        found.update(dict.fromkeys(info.parts if info is not None and info.parts else (name,)))
+    return list(found)
 
 
 def get_proxy(name: str) -> ProxyInfo:
@@ -101,4 +142,13 @@ def list_proxies(pattern: str = "*") -> list[ProxyInfo]:
     return [_REGISTRY[name] for name in sorted(fnmatch.filter(_REGISTRY, pattern))]
 
 
-__all__ = ["Compute", "Numbers", "ProxyInfo", "get_proxy", "list_proxies", "register_proxy"]
+__all__ = [
+    "Compute",
+    "Numbers",
+    "ProxyInfo",
+    "get_proxy",
+    "list_proxies",
+    "register_proxy",
+    "register_ranked",
+    "with_parts",
+]

@@ -137,7 +137,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map x (B, T, E) to (B, T, E)."""
-        x = x + self.attn(self.attn_layer_norm(x), index)
+        return self.transform(self.attend(x, index))
+
+    def attend(self, x: Tensor, index: Tensor) -> Tensor:
+        """The first half: x + attention(norm(x))."""
+        return cast(Tensor, x + self.attn(self.attn_layer_norm(x), index))
+
+    def transform(self, x: Tensor) -> Tensor:
+        """The second half: x + mlp(norm(x))."""
         return cast(Tensor, x + self.fc2(functional.gelu(self.fc1(self.ffn_layer_norm(x)))))
 
 
@@ -184,12 +191,30 @@ class AutoFormerNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, image_size, image_size) to logits (B, num_classes); raises InputError on another shape."""
-        self._check_images(images)
-        x = self.patch_embed_super(images)
-        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
+        return cast(Tensor, self.head(self.forward_features(images)[:, 1:].mean(dim=1)))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The normalised tokens before pooling, (B, T, E), class token first."""
+        x = self._embedded(images)
         for block in self.blocks:
             x = block(x, self.relative_index)
-        return cast(Tensor, self.head(self.norm(x)[:, 1:].mean(dim=1)))
+        return cast(Tensor, self.norm(x))
+
+    def block_features(self, images: Tensor) -> list[Tensor]:
+        """The tokens (B, T, E) after the attention and after the MLP of every block, in order."""
+        x = self._embedded(images)
+        features = []
+        for block in cast("list[Block]", self.blocks):
+            halfway = block.attend(x, self.relative_index)
+            x = block.transform(halfway)
+            features += [halfway, x]
+        return features
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        """Patches and class token with their positions, (B, T, E)."""
+        self._check_images(images)
+        x = self.patch_embed_super(images)
+        return torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
 
     def _check_images(self, images: Tensor) -> None:
         side = self.image_size

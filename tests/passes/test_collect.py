@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import lswag_fast
 from lswag_fast import Score, reference
 from lswag_fast.errors import LswagWarning, NothingObservedError
-from lswag_fast.passes.collect import Collector, percentile
+from lswag_fast.passes.collect import Collector
+from lswag_fast.passes.gather import percentile
 from lswag_fast.passes.options import PassOptions
 from networks import NETWORKS
 from support.oracle import SHOWN, summed_loss, trainability_of

@@ -88,7 +88,7 @@ def test_reg_swap_prefers_its_size() -> None:
     fitting = {"reg_swap": {"mu": n_params / 1e6, "sigma": 1e-3}}
     found = score(model, batch, proxy="reg_swap", pattern_samples=SHOWN, proxy_options=fitting)
     assert found.value == pytest.approx(math.log(swap), rel=1e-12)
-    with pytest.raises(InputError, match="sigma must be positive"):
+    with pytest.raises(InputError, match="mu must be a number and sigma a positive one"):
         score(model, batch, proxy="reg_swap", pattern_samples=SHOWN, proxy_options={"reg_swap": {"sigma": 0.0}})
 
 
@@ -103,4 +103,6 @@ def test_nwot_refuses_chunks_and_swap_does_not() -> None:
     model, batch = NETWORKS["mlp"].build()
     scores = score_many(model, batch, proxies=["nwot", "swap"], chunk_size=2, pattern_samples=SHOWN)
     assert "leave chunk_size out" in (scores["nwot"].error or "")
+    alone = score_many(model, batch, proxies=["nwot"], chunk_size=2)
+    assert alone["nwot"].error == scores["nwot"].error
     assert scores["swap"].value == score(model, batch, proxy="swap", pattern_samples=SHOWN).value

@@ -167,3 +167,18 @@ def test_images_of_another_shape_are_refused(small_space, shape):
     net = small_space.build(small_space.sample(random.Random(0)))
     with pytest.raises(InputError, match=r"images: found shape .* takes \(B, 3, 16, 16\)"):
         net(torch.zeros(shape))
+
+
+def test_features_are_the_tokens_before_pooling_and_after_each_half_of_a_block():
+    space = AutoFormer(
+        embed_dim=(64,), depth=(2,), num_heads=(1,), mlp_ratio=(2.0,), image_size=32, patch_size=8, num_classes=4
+    )
+    torch.manual_seed(0)
+    model = space.build(space.sample(random.Random(0)))
+    images = torch.randn(3, 3, 32, 32)
+    features = model.block_features(images)
+    assert [tuple(f.shape) for f in features] == [(3, 17, 64)] * 4
+    assert torch.equal(model.norm(features[-1]), model.forward_features(images))
+    assert torch.equal(model.head(model.forward_features(images)[:, 1:].mean(dim=1)), model(images))
+    block = model.blocks[1]
+    assert torch.equal(features[2], features[1] + block.attn(block.attn_layer_norm(features[1]), model.relative_index))

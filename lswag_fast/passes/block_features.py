@@ -1,0 +1,135 @@
+"""The block features pass: the features of a network on noise, and how gradients go from one to the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.borrow import borrowed
+from lswag_fast.passes.features import feature_tensors
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.refusals import naming, refuse_chunks
+
+_PROXIES = "az_nas"
+_LOG_OFFSET = 1e-8
+"""The published constant in the logarithm of the entropy."""
+_IMAGE_DIMS = 4
+
+
+@dataclass(frozen=True)
+class BlockFeatureNumbers:
+    """`entropies`: of each feature, in order, -sum p ln(p + 1e-8), p the eigenvalues of the covariance of its channels
+    over their sum (statistic "entropies"). `spectral_norms`: of each feature and the one before it, the largest
+    singular value of g_in^T g_out / positions, g_out random signs at the later one and g_in their gradient at the
+    earlier one; None where g_in is g_out (statistic "spectral_norms"). What was not asked for is empty."""
+
+    entropies: tuple[float, ...]
+    spectral_norms: tuple[float | None, ...]
+
+
+def block_feature_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> BlockFeatureNumbers:
+    """Run the features of inputs ~ N(0, 1), and differentiate each in the one before.
+
+    Every floating-point input that holds samples becomes noise of its shape; other inputs stay. As in the published
+    scripts a network with BatchNorm runs in train mode, another in eval mode; the weights are the model's own. Noise,
+    then the signs from the last feature to the second, are drawn in float32 from one generator seeded by
+    `options.seed`. `options.features` names the features, by default `model.block_features`: (B, C, H, W), or with the
+    channels last, (B, T, C) and (B, C).
+
+    Raises InputError for inputs without floating-point samples, features that cannot be had, fewer than two of them,
+    other shapes, features that do not depend on the one before, or a chunk size, and UnsupportedModelError for a model
+    that fails on noise.
+    """
+    refuse_chunks(options, _PROXIES)
+    generator = torch.Generator().manual_seed(options.seed)
+
+    def noise(x: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=generator).to(x).requires_grad_().clone()  # in place on a leaf raises
+
+    with borrowed(model, options.seed):
+        inputs = batch.map_samples(noise, f"{_PROXIES} puts noise in the place of the inputs").inputs
+        model.train(any(isinstance(module, _BatchNorm) for module in model.modules()))
+        with naming(_PROXIES, "on noise (block_features pass)"):
+            features = feature_tensors(
+                model, inputs, options.features, f"{_PROXIES} needs the features of the blocks", "block_features"
+            )
+        _check(features)
+        entropies = [_entropy(f.detach()) for f in features] if "entropies" in statistics else []
+        norms = _spectral_norms(features, generator) if "spectral_norms" in statistics else []
+    return BlockFeatureNumbers(tuple(entropies), tuple(norms))
+
+
+def _check(features: Sequence[Tensor]) -> None:
+    if len(features) < 2:  # a pair
+        raise InputError(f"{_PROXIES} compares features with the ones before, and found {len(features)}; name more")
+    for position, feature in enumerate(features):
+        if not 2 <= feature.dim() <= _IMAGE_DIMS:
+            raise InputError(
+                f"{_PROXIES}: feature {position} has shape {tuple(feature.shape)}; (B, C, H, W), (B, T, C) or (B, C) "
+                "are known"
+            )
+
+
+def _rows(feature: Tensor) -> Tensor:
+    """(B, C, H, W), (B, T, C) or (B, C) as rows of channels, (positions, C) float64."""
+    channels_last = feature.movedim(1, -1) if feature.dim() == _IMAGE_DIMS else feature
+    return channels_last.flatten(0, -2).double()
+
+
+def _entropy(feature: Tensor) -> float:
+    rows = _rows(feature)
+    centred = rows - rows.mean(0)
+    eigenvalues = torch.linalg.eigvalsh(centred.t() @ centred / len(rows))
+    p = eigenvalues / eigenvalues.sum()
+    return -float((p * (p + _LOG_OFFSET).log()).sum())
+
+
+def _spectral_norms(features: Sequence[Tensor], generator: torch.Generator) -> list[float | None]:
+    """From the second feature to the last; signs are drawn from the last to the second."""
+    norms: list[float | None] = []
+    for position in range(len(features) - 1, 0, -1):
+        before, feature = features[position - 1], features[position]
+        g_out = _signs(feature, generator)
+        g_in = _gradient(before, feature, g_out, position)
+        norms.append(None if torch.equal(g_in, g_out) else _spectral_norm(g_in, g_out, position))
+    return norms[::-1]
+
+
+def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    return (torch.randint(2, like.shape, generator=generator) * 2 - 1).to(like)
+
+
+def _gradient(before: Tensor, feature: Tensor, g_out: Tensor, position: int) -> Tensor:
+    found = None
+    if feature.requires_grad and before.requires_grad:
+        (found,) = torch.autograd.grad(feature, before, g_out, retain_graph=True, allow_unused=True)
+    if found is None:
+        raise InputError(f"{_PROXIES}: feature {position} does not depend on the one before it; name those of a chain")
+    return found
+
+
+def _spectral_norm(g_in: Tensor, g_out: Tensor, position: int) -> float:
+    if g_in.dim() == g_out.dim() == _IMAGE_DIMS and g_in.shape[2:] != g_out.shape[2:]:
+        stride = g_in.shape[2] // g_out.shape[2]
+        if stride < 1 or [side * stride for side in g_out.shape[2:]] != list(g_in.shape[2:]):
+            raise InputError(
+                f"{_PROXIES}: feature {position} of {tuple(g_out.shape)} is no whole reduction of the one before, "
+                f"{tuple(g_in.shape)}"
+            )
+        g_in = F.pixel_unshuffle(g_in, stride)  # the pixels that became one position are its channels
+    rows_in, rows_out = _rows(g_in), _rows(g_out)
+    if len(rows_in) != len(rows_out):
+        raise InputError(
+            f"{_PROXIES}: feature {position} of {tuple(g_out.shape)} has other positions than the one before, "
+            f"{tuple(g_in.shape)}"
+        )
+    return float(torch.linalg.matrix_norm(rows_in.t() @ rows_out / len(rows_out), 2))

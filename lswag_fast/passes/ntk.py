@@ -1,0 +1,162 @@
+"""The NTK pass: one forward and one backward of all logits, and the products of the samples' gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast.errors import InputError, NothingObservedError
+from lswag_fast.kernels import ConvGeometry
+from lswag_fast.observe import ObservedWeight, WeightCall
+from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.gather import Gatherer, Operands, sample_first
+from lswag_fast.passes.loss import find_logits
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.refusals import refuse_chunks
+from lswag_fast.passes.standard import observed_pass
+
+_PROXY = "te_nas_ntk"
+_TILE_ELEMENTS = 2**24
+"""Elements of the per-sample gradients that exist at one time: 64 MiB in float32."""
+
+
+@dataclass(frozen=True)
+class NtkNumbers:
+    """`kernels`: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of
+    sample b's logits in that weight. The neural tangent kernel is their sum."""
+
+    kernels: dict[str, Tensor]
+
+
+def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> NtkNumbers:
+    """Differentiate the sum of all logits, in the model's own mode, and multiply the samples' gradients.
+
+    With a BatchNorm in train mode a sample's gradient is its share of the batch gradient, and a warning says so. A list
+    of batches goes through as one. `options.layers` chooses the weights.
+
+    Raises InputError for outputs without logits or a chunk size, NothingObservedError without a weight.
+    """
+    refuse_chunks(options, _PROXY)
+    whole = replace(batch, n_batches=1)
+    settled = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, n_groups=None)
+    gatherer = GramGatherer(settled, batch.n_samples)
+    seen = observed_pass(model, whole, settled, frozenset(("gradients",)), gatherer)
+    if not gatherer.kernels:
+        reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in seen.skipped)
+        raise NothingObservedError(f"{_PROXY}: no weight could be observed. {reasons}")
+    return NtkNumbers(gatherer.kernels)
+
+
+def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
+    logits = find_logits(outputs)
+    if logits is None or logits.dim() < 2:  # (B, C, ...)
+        raise InputError(f"{_PROXY} needs logits (B, C); the model returned {type(outputs).__name__} without them")
+    return logits.flatten(1).sum(1)
+
+
+class GramGatherer(Gatherer):
+    """Adds up the products <G_a, G_b> of each weight."""
+
+    def __init__(self, options: PassOptions, n_samples: int) -> None:
+        super().__init__(options, n_samples)
+        self.kernels: dict[str, Tensor] = {}
+
+    def note(self, weight: ObservedWeight, call: WeightCall) -> None:
+        """A single call is of no interest here."""
+
+    def take(self, weight: ObservedWeight) -> None:
+        """Add the products of the gradients of one weight, or of one piece of a parameter."""
+        pairs = [pair for call in weight.calls if call.operands for pair in sample_first(call, self._n_samples)]
+        found = gradient_products(pairs, weight.calls[0].conv)
+        known = self.kernels.get(weight.name)
+        self.kernels[weight.name] = found if known is None else known + found
+
+
+def gradient_products(calls: Sequence[Operands], conv: ConvGeometry | None) -> Tensor:
+    """<G_a, G_b> of the per-sample gradients of one weight: (B, B) float64.
+
+    `calls` are its uses, as for `kernels.gradient_stats`: x (B, positions..., I) and grad_out (B, positions..., O), or
+    of a convolution x (B, C, ...) and grad_out (B, O, ...).
+    """
+    n_groups = 1 if conv is None else conv.groups
+    n_samples = len(calls[0][0])
+    products = (_group_products(partial(_as_rows, calls, conv, group), n_samples) for group in range(n_groups))
+    return reduce(torch.add, products)
+
+
+Rows = Callable[[int], Operands]
+"""Gives a sample's x (T, I) and grad_out (T, O). Called when needed: unfolded inputs of all samples would be large."""
+
+
+def _group_products(rows: Rows, n_samples: int) -> Tensor:
+    """By the cheaper of two ways."""
+    x, grad_out = rows(0)
+    n_positions, n_weights = len(x), x.shape[1] * grad_out.shape[1]
+    by_positions = (n_samples * n_positions) ** 2 * (x.shape[1] + grad_out.shape[1])
+    by_tiles = n_samples * n_weights * (n_positions + n_samples)
+    return _by_positions(rows, n_samples) if by_positions < by_tiles else _by_tiles(rows, n_samples)
+
+
+def _by_positions(rows: Rows, n_samples: int) -> Tensor:
+    """sum over positions t, t' of (x_at . x_bt') (grad_at . grad_bt'): no gradient is formed."""
+    pairs = [rows(b) for b in range(n_samples)]
+    x, grad_out = (torch.stack([pair[k] for pair in pairs]).double() for k in (0, 1))  # (B, T, I), (B, T, O)
+    products = [
+        (torch.einsum("ti,bui->btu", x_a, x) * torch.einsum("to,buo->btu", grad_a, grad_out)).sum((1, 2))
+        for x_a, grad_a in zip(x, grad_out, strict=True)
+    ]
+    return torch.stack(products)
+
+
+def _by_tiles(rows: Rows, n_samples: int) -> Tensor:
+    """Form G_b = grad_out^T x for some output rows of all samples, multiply, and go on to the next rows."""
+    x, grad_out = rows(0)
+    n_rows, n_columns = grad_out.shape[1], x.shape[1]
+    step = max(1, _TILE_ELEMENTS // (n_samples * n_columns))
+    total = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=x.device)
+    for start in range(0, n_rows, step):
+        tile = x.new_empty(n_samples, min(step, n_rows - start), n_columns)
+        for b in range(n_samples):
+            x, grad_out = rows(b)
+            torch.matmul(grad_out[:, start : start + step].t(), x, out=tile[b])
+        gradients = tile.flatten(1).double()
+        total += gradients @ gradients.t()
+    return total
+
+
+def _as_rows(calls: Sequence[Operands], conv: ConvGeometry | None, group: int, sample: int) -> Operands:
+    """One sample's x (T, I) and grad_out (T, O) of a group of channels, all calls one after the other."""
+    pairs = [_rows(x[sample], grad_out[sample], conv, group) for x, grad_out in calls]
+    x, grad_out = (torch.cat([pair[k] for pair in pairs]) for k in (0, 1))
+    wide = torch.promote_types(torch.promote_types(x.dtype, grad_out.dtype), torch.float32)
+    return x.to(wide), grad_out.to(wide)
+
+
+def _rows(x: Tensor, grad_out: Tensor, conv: ConvGeometry | None, group: int) -> Operands:
+    if conv is None:
+        return x.reshape(-1, x.shape[-1]), grad_out.reshape(-1, grad_out.shape[-1])
+    x, grad_out = (tensor.chunk(conv.groups)[group] for tensor in (x, grad_out))  # (C, ...) and (O, ...) of the group
+    return _patches(x, conv), grad_out.flatten(1).t()
+
+
+def _patches(x: Tensor, conv: ConvGeometry) -> Tensor:
+    """The inputs of every position of a convolution's output: (C, ...) -> (T, C * kernel)."""
+    flat = len(conv.kernel_size) == 1
+    image = x[None, :, None] if flat else x[None]  # as unfold takes it: (1, C, H, W)
+    kernel, dilation, padding, stride = (
+        tuple(_two_axes(values, neutral))
+        for values, neutral in ((conv.kernel_size, 1), (conv.dilation, 1), (conv.padding, 0), (conv.stride, 1))
+    )
+    return F.unfold(image, kernel, dilation, padding, stride)[0].t()
+
+
+def _two_axes(values: Sequence[int], neutral: int) -> Iterator[int]:
+    if len(values) == 1:
+        yield neutral
+    yield from values

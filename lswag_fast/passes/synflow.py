@@ -1,0 +1,132 @@
+"""The synflow pass: the output of an all-positive network on ones, differentiated in its weights, in float64."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lswag_fast.errors import InputError, NothingObservedError
+from lswag_fast.observe import WeightRecorder
+from lswag_fast.passes.batch import Batch, call_model
+from lswag_fast.passes.borrow import borrowed
+from lswag_fast.passes.loss import find_logits
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.refusals import naming
+
+_PROXIES = "synflow, logsynflow, dss and t_cet"
+_ATTENTION_NAMES = ("qkv", "in_proj")
+
+
+@dataclass(frozen=True)
+class LayerSaliency:
+    """One weight of a linear or convolution call, with R the sum of the outputs and s_w = |w dR/dw|.
+
+    `saliency` sum s_w; `log_saliency` sum |w| ln(|dR/dw| + 1); `deviation` the sample deviation of s_w, NaN for a
+    single element. `is_linear`: of a linear call. `is_attention`: of one whose name says query-key-value ("qkv",
+    "in_proj"), or that has as many inputs as outputs. `nuclear`: ||dR/dW||_* ||W||_* of those, with the statistic
+    "nuclear", else None. `activation`: the position, among the activation calls of the pass, of the one executed last
+    before the weight's first call, 0 where none was.
+    """
+
+    saliency: float
+    log_saliency: float
+    deviation: float
+    is_linear: bool
+    is_attention: bool
+    nuclear: float | None
+    activation: int
+
+
+@dataclass(frozen=True)
+class SynflowNumbers:
+    """The weights by name, in order of execution, and how many activation calls the pass made."""
+
+    layers: dict[str, LayerSaliency]
+    n_activations: int
+
+
+def synflow_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> SynflowNumbers:
+    """Run |model| on one sample of ones and differentiate the sum of its outputs.
+
+    Every parameter and buffer is replaced by its absolute value in float64; nothing is written into the model, and the
+    data play no part but for the shape of the inputs. BatchNorm gives back its input; other norms stay, in a vision
+    transformer LayerNorm, so that saliencies are not conserved from layer to layer there. In eval mode: dropout has no
+    place in it. Frozen weights do not count.
+
+    Raises InputError for inputs without floating-point samples or outputs without a tensor of logits,
+    NothingObservedError without a trainable weight, UnsupportedModelError for a model that fails in float64.
+    """
+    needed = f"{_PROXIES} put ones in the place of the inputs"
+    ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
+    with borrowed(model, options.seed):
+        model.eval()
+        tensors = {name: _positive(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+        weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
+        recorder = WeightRecorder(weights, skip_batch_norm=True)
+        with naming(_PROXIES, "in float64 with positive weights (synflow pass)"), recorder:
+            outputs = functional_call(_Called(model), {f"model.{n}": t for n, t in tensors.items()}, (ones.inputs,))
+        gradients = _gradients(outputs, [weights[name] for name in recorder.weights])
+    layers = {
+        name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics)
+        for name, gradient in zip(recorder.weights, gradients, strict=True)
+    }
+    return SynflowNumbers(layers, recorder.n_activations)
+
+
+class _Called(nn.Module):
+    """A model that is called the way its inputs ask for; `functional_call` takes modules only."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Any) -> Any:
+        return call_model(self.model, inputs)
+
+
+def _positive(tensor: Tensor) -> Tensor:
+    """|tensor|, in float64 if it is a floating-point one."""
+    tensor = tensor.detach()
+    if tensor.is_floating_point():
+        return tensor.double().abs()
+    return tensor.clone() if tensor.dtype == torch.bool else tensor.abs()
+
+
+def _gradients(outputs: Any, weights: list[Tensor]) -> list[Tensor]:
+    """dR/dW for each weight; 0 where R does not depend on it."""
+    logits = find_logits(outputs)
+    if logits is None:
+        raise InputError(f"{_PROXIES} need an output tensor; the model returned {type(outputs).__name__} without one")
+    if not weights or not logits.requires_grad:
+        raise NothingObservedError(f"{_PROXIES}: the output depends on no trainable weight of a linear or conv call")
+    found = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+
+
+def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecorder, nuclear: bool) -> LayerSaliency:
+    s = (weight * gradient).abs()
+    is_linear = name not in recorder.conv_weights
+    is_attention = is_linear and _is_attention(name, weight)
+    return LayerSaliency(
+        saliency=s.sum().item(),
+        log_saliency=(weight * gradient.abs().log1p()).sum().item(),
+        deviation=s.std().item() if s.numel() > 1 else math.nan,  # one element has no deviation
+        is_linear=is_linear,
+        is_attention=is_attention,
+        nuclear=_nuclear_norm(gradient) * _nuclear_norm(weight) if nuclear and is_attention else None,
+        activation=max(recorder.weights[name] - 1, 0),
+    )
+
+
+def _is_attention(name: str, weight: Tensor) -> bool:
+    named = any(part in name for part in _ATTENTION_NAMES)
+    return named or weight.shape[0] == weight.shape[1]
+
+
+def _nuclear_norm(matrix: Tensor) -> float:
+    return float(torch.linalg.matrix_norm(matrix, "nuc"))

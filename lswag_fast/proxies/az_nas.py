@@ -1,0 +1,80 @@
+"""AZ-NAS: expressivity, progressivity and trainability of a network's blocks, its complexity, and all as ranks.
+
+Lee, Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024. Higher is better. The
+complexity is the proxy `flops`. The features are those of the blocks, on noise; the weights are the model's own, which
+the published script for CNNs draws anew (Kaiming, fan-in). Signs and noise are drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from lswag_fast.proxies import size  # noqa: F401 - registers flops, the complexity
+from lswag_fast.proxies.registry import Numbers, register_proxy, register_ranked
+
+_OFFSET = 1e-6
+"""The published constant in the reciprocal of the trainability."""
+
+
+def az_nas_expressivity(numbers: Numbers) -> float:
+    """sum over the features of the entropy -sum p ln(p + 1e-8), p the normalised eigenvalues of the covariance of its
+    channels. Range [0, sum ln C]; grows with the number of blocks and their channels C."""
+    return math.fsum(numbers.block_features.entropies)
+
+
+def az_nas_progressivity(numbers: Numbers) -> float:
+    """The least growth of that entropy from one feature to the next. Any real number, below 0 where a block
+    narrows. Published for CNNs, whose stages widen; on a vision transformer, of one width, it says little."""
+    return min(after - before for before, after in pairwise(numbers.block_features.entropies))
+
+
+def az_nas_trainability(numbers: Numbers) -> float:
+    """The mean over the features of -s - 1/(s + 1e-6) + 2, s the largest singular value of the map from the gradient at
+    one feature to that at the one before, from random signs. At most about 0, reached where s = 1.
+
+    -inf, as published for CNNs, when a feature is the one before, unchanged; such a network is not ranked.
+    """
+    scores = [
+        -math.inf if s is None else -s - 1 / (s + _OFFSET) + 2  # at s = 1 this is about 0
+        for s in numbers.block_features.spectral_norms
+    ]
+    return sum(scores) / len(scores)
+
+
+_AZ_NAS = "Lee, Ham, CVPR 2024"
+register_proxy(
+    "az_nas_expressivity",
+    az_nas_expressivity,
+    needs={"block_features": ("entropies",)},
+    reference=_AZ_NAS,
+    summary="entropy of the principal components of the blocks' features",
+)
+register_proxy(
+    "az_nas_progressivity",
+    az_nas_progressivity,
+    needs={"block_features": ("entropies",)},
+    reference=_AZ_NAS,
+    summary="least growth of that entropy from block to block",
+)
+register_proxy(
+    "az_nas_trainability",
+    az_nas_trainability,
+    needs={"block_features": ("spectral_norms",)},
+    reference=_AZ_NAS,
+    summary="how well each block keeps the size of gradients",
+)
+register_ranked(
+    "az_nas",
+    parts=("az_nas_expressivity", "az_nas_progressivity", "az_nas_trainability", "flops"),
+    aggregate="log_rank_sum",
+    reference=_AZ_NAS,
+    summary="ranks of the three and of flops, their logarithms added: the form for CNNs",
+)
+register_ranked(
+    "az_nas_vit",
+    parts=("az_nas_expressivity", "az_nas_trainability", "flops"),
+    aggregate="log_rank_sum",
+    reference=_AZ_NAS,
+    summary="the same without the progressivity: the form for vision transformers",
+)

@@ -1,0 +1,108 @@
+"""Proxies of synaptic saliency: synflow, its logarithmic form, DSS of vision transformers, and T-CET.
+
+All take one pass of an all-positive network on ones, without data or BatchNorm. Higher is better.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.synflow import LayerSaliency
+from lswag_fast.proxies.patterns import activation_kernels
+from lswag_fast.proxies.registry import Numbers, register_proxy
+
+
+def synflow(numbers: Numbers) -> float:
+    """sum_w |w dR/dw| over the weights of linear and convolution calls, R the sum of the outputs (Tanaka, Kunin,
+    Yamins, Ganguli, NeurIPS 2020; as a proxy Abdelfattah et al., ICLR 2021).
+
+    Range [0, inf), 1e32 to 1e61 for deep CNNs, therefore given as ln s, with s as `Score.raw`. On a vision transformer
+    LayerNorm stays: the saliencies are not conserved from layer to layer, and GELU is not homogeneous. Deviation: in
+    eval mode, so that no dropout takes part; there in the mode that the network is in.
+    """
+    return math.fsum(layer.saliency for layer in numbers.synflow.layers.values())
+
+
+def logsynflow(numbers: Numbers) -> float:
+    """sum_w |w| ln(|dR/dw| + 1) (Cavagnero, Robbiano, Caputo, Averta, "FreeREA", WACV 2023). Range [0, inf).
+
+    Deviation: |dR/dw| where the published code takes dR/dw, which are the same for the positive CNNs that it was made
+    for; through a LayerNorm dR/dw may be below -1, and its logarithm would not exist.
+    """
+    return math.fsum(layer.log_saliency for layer in numbers.synflow.layers.values())
+
+
+def dss(numbers: Numbers) -> float:
+    """Diversity and saliency of a vision transformer: sum over attention weights of ||dR/dW||_* ||W||_*, nuclear norms,
+    plus sum_w |w dR/dw| of the other linear weights (Zhou et al., "Training-free Transformer Architecture Search",
+    CVPR 2022). Range [0, inf). Convolutions (the patch projection) do not count, as published.
+
+    A weight is attention's as in the published code: named so ("qkv", and here "in_proj"), or with as many inputs as
+    outputs, so that an output projection counts only where heads x head size is the embedding's size.
+    Deviations: the published code reads no gradient of sliced supernet weights, so that with the torch it runs on today
+    only its head counts, twice; here every weight counts, once. In float64, there in float32.
+    Raises InputError for a network without attention weights.
+    """
+    linear = [layer for layer in numbers.synflow.layers.values() if layer.is_linear]
+    nuclear = [layer.nuclear for layer in linear if layer.nuclear is not None]
+    if not nuclear:
+        raise InputError(
+            "dss is for vision transformers, and no linear weight is attention's: named qkv or in_proj, or square"
+        )
+    return math.fsum(nuclear) + math.fsum(layer.saliency for layer in linear if not layer.is_attention)
+
+
+def t_cet(numbers: Numbers) -> float:
+    """sum_l ln|det K_l| SNR_l, K_l of NWOT for the activation that feeds weight l, SNR_l the sum of its synflow
+    saliencies over their sample deviation, the sum alone where they do not vary (T-CET, by a public third-party
+    implementation). Any real number; -inf when two samples share the codes of a layer.
+
+    Deviations: the third-party code pairs the lists of activations and of weights by their place, and drops what is
+    left over; here a weight is paired as in L-SWAG. It keeps BatchNorm in its synflow, this pass leaves it out.
+    Raises InputError when the two passes see other numbers of activation calls, and as `nwot`.
+    """
+    logdets = [kernel.slogdet().logabsdet.item() for kernel in activation_kernels(numbers, "t_cet")]
+    found = numbers.synflow
+    if found.n_activations != len(logdets):
+        raise InputError(
+            f"t_cet pairs weights with activations, of which the data met {len(logdets)} and the synflow pass "
+            f"{found.n_activations}; the network takes another path in eval mode, call model.eval() first"
+        )
+    return math.fsum(logdets[layer.activation] * _signal_to_noise(layer) for layer in found.layers.values())
+
+
+def _signal_to_noise(layer: LayerSaliency) -> float:
+    varies = layer.deviation > 0  # false also for the NaN of a single element
+    return layer.saliency / layer.deviation if varies else layer.saliency
+
+
+register_proxy(
+    "synflow",
+    synflow,
+    needs={"synflow": ("saliencies",)},
+    reference="Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020; Abdelfattah, Mehrotra, Dudziak, Lane, ICLR 2021",
+    summary="saliency of the weights without data",
+    log_scale=True,
+)
+register_proxy(
+    "logsynflow",
+    logsynflow,
+    needs={"synflow": ("saliencies",)},
+    reference="Cavagnero, Robbiano, Caputo, Averta, WACV 2023",
+    summary="saliency of the weights with the logarithm of their gradients",
+)
+register_proxy(
+    "dss",
+    dss,
+    needs={"synflow": ("nuclear", "saliencies")},
+    reference="Zhou, Sheng, Zheng, Li, Sun, Tian, Chen, Ji, CVPR 2022",
+    summary="diversity of attention and saliency of the other weights of a transformer",
+)
+register_proxy(
+    "t_cet",
+    t_cet,
+    needs={"standard": ("codes",), "synflow": ("saliencies",)},
+    reference="T-CET, by a third-party implementation",
+    summary="NWOT times the signal-to-noise ratio of synflow, layer by layer",
+)

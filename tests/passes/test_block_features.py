@@ -1,0 +1,121 @@
+"""The block features pass: modes, shapes, resolutions, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast.errors import InputError, UnsupportedModelError
+from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.block_features import BlockFeatureNumbers, block_feature_numbers
+from lswag_fast.passes.options import PassOptions
+from support.snapshot import assert_unchanged, snapshot
+
+X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+ALL = ("entropies", "spectral_norms")
+
+
+def run(
+    model: nn.Module, features: Any = None, inputs: Any = X, statistics: tuple[str, ...] = ALL, **options: Any
+) -> BlockFeatureNumbers:
+    given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
+    settled = PassOptions(None, None, None, None, "abs", 1, 1.0, features=features, **given)
+    before = snapshot(model)
+    try:
+        return block_feature_numbers(model, Batch(inputs, None, 4), settled, frozenset(statistics))
+    finally:
+        assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_train_mode_with_batch_norm_and_eval_mode_without(norm: type[nn.Module]) -> None:
+    modes = []
+
+    def features(model: nn.Module, x: Tensor) -> list[Tensor]:
+        modes.append(model.training)
+        return [x, model(x)]
+
+    for training in (True, False):
+        run(nn.Sequential(nn.Conv2d(3, 4, 3), norm(4)).train(training), features, statistics=("entropies",))
+    assert modes == [norm is nn.BatchNorm2d] * 2
+
+
+def test_inputs_are_seeded_noise() -> None:
+    inputs = []
+    run(nn.Conv2d(3, 4, 3), lambda model, x: inputs.append(x.detach()) or [x, model(x)], seed=5, statistics=())
+    assert torch.equal(inputs[0], torch.randn(X.shape, generator=torch.Generator().manual_seed(5)))
+
+
+def test_the_entropy_of_equal_eigenvalues_is_the_logarithm_of_their_number() -> None:
+    corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
+    numbers = run(nn.Linear(3, 2), lambda model, x: [corners, corners[:, None] * 7], statistics=("entropies",))
+    assert numbers.entropies == pytest.approx([torch.tensor(2.0).log().item()] * 2, abs=1e-7)  # ln(p + 1e-8)
+    assert numbers.spectral_norms == ()
+
+
+def test_the_norm_of_a_linear_map_by_hand() -> None:
+    """g_in = W^T g_out, so that the matrix is W^T times the second moments of the signs, here of one channel: W^T."""
+    layer = nn.Linear(3, 1, bias=False)
+    numbers = run(layer, lambda model, x: [x, model(x)], torch.randn(4, 3), ("spectral_norms",))
+    assert numbers.spectral_norms[0] == pytest.approx(layer.weight.norm().item(), rel=1e-6)  # float32 gradients
+    assert numbers.entropies == ()
+
+
+def test_a_halved_resolution_takes_the_pixels_as_channels() -> None:
+    """A 2x2 convolution of stride 2: position by position it is a linear map of 12 numbers."""
+    conv = nn.Conv2d(3, 1, 2, stride=2, bias=False)
+    numbers = run(conv, lambda model, x: [x, model(x)], statistics=("spectral_norms",))
+    assert numbers.spectral_norms[0] == pytest.approx(conv.weight.norm().item(), rel=1e-6)  # float32 gradients
+
+
+def test_a_feature_passed_on_unchanged_has_no_norm() -> None:
+    def features(model: nn.Module, x: Tensor) -> list[Tensor]:
+        same = x.clone()
+        return [x, same, model(same)]
+
+    numbers = run(nn.Linear(3, 2), features, torch.randn(4, 3))
+    assert numbers.spectral_norms[0] is None
+    assert numbers.spectral_norms[1] is not None
+
+
+def test_frozen_parameters_and_work_in_place_do_not_matter() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 1), nn.ReLU(inplace=True))
+    expected = run(model, "[02]")
+    assert run(model.requires_grad_(False), "[02]") == expected
+
+
+def fewer_tokens(model: nn.Module, x: Tensor) -> list[Tensor]:
+    tokens = x.flatten(2)
+    return [tokens, tokens[:, :2] * 2]
+
+
+@pytest.mark.parametrize(
+    ("features", "inputs", "options", "message"),
+    [
+        (lambda m, x: [m(x)], X, {}, "found 1; name more"),
+        (lambda m, x: [x[0, 0, 0], m(x)], X, {}, r"feature 0 has shape \(8,\)"),
+        (lambda m, x: [x, m(torch.zeros_like(x))], X, {}, "feature 1 does not depend on the one before"),
+        (lambda m, x: [x, torch.ones_like(x)], X, {}, "feature 1 does not depend on the one before"),
+        (lambda m, x: [x, m(x)], X, {}, r"feature 1 of \(4, 4, 6, 6\) is no whole reduction of .*\(4, 3, 8, 8\)"),
+        (lambda m, x: [x, F.interpolate(x, size=16)], X, {}, "is no whole reduction"),
+        (lambda m, x: [x[:, :, 0], x[:, :2, 0]], X, {}, "does not depend on the one before"),
+        (fewer_tokens, X, {}, "has other positions than the one before"),
+        (lambda m, x: [x, m(x)], X, {"chunk_size": 2}, "az_nas: the whole batch goes through at once"),
+        (lambda m, x: [x, x], torch.ones(4, 2).long(), {}, "az_nas puts noise in the place of the inputs"),
+    ],
+)
+def test_refusals(features: Any, inputs: Tensor, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(nn.Conv2d(3, 4, 3), features, inputs, **options)
+
+
+def test_a_model_that_fails_on_noise_is_refused_by_name() -> None:
+    def features(model: nn.Module, x: Tensor) -> Tensor:
+        raise RuntimeError("expected images")
+
+    with pytest.raises(UnsupportedModelError, match=r"az_nas.*on noise \(block_features pass\): expected images"):
+        run(nn.Conv2d(3, 4, 3), features)

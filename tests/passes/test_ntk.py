@@ -1,0 +1,123 @@
+"""The NTK pass: both ways of multiplying gradients against the gradients themselves, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lswag_fast import reference
+from lswag_fast.errors import InputError, NothingObservedError
+from lswag_fast.kernels import ConvGeometry
+from lswag_fast.passes import ntk
+from lswag_fast.passes.batch import Batch
+from lswag_fast.passes.ntk import gradient_products, ntk_numbers
+from lswag_fast.passes.options import PassOptions
+from networks import NETWORKS
+from support.snapshot import assert_unchanged, snapshot
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape) + sum(shape)), dtype=torch.float64)
+
+
+def products(gradients: Tensor) -> Tensor:
+    flat = gradients.flatten(1)
+    return flat @ flat.t()
+
+
+LINEAR = [((5, 7), (5, 3)), ((5, 2, 7), (5, 2, 3)), ((4, 3, 5, 6), (4, 3, 5, 2)), ((3, 40, 2), (3, 40, 3))]
+
+
+@pytest.mark.parametrize("way", ["_by_positions", "_by_tiles"])
+@pytest.mark.parametrize(("x_shape", "grad_shape"), LINEAR)
+def test_linear(way: str, x_shape: tuple[int, ...], grad_shape: tuple[int, ...]) -> None:
+    x, grad_out = normal(*x_shape), normal(*grad_shape)
+    expected = products(reference.linear_gradients(x, grad_out))
+    rows = [(x[b].reshape(-1, x_shape[-1]), grad_out[b].reshape(-1, grad_shape[-1])) for b in range(len(x))]
+    found = getattr(ntk, way)(rows.__getitem__, len(x))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)  # float64 in another order
+    torch.testing.assert_close(gradient_products([(x, grad_out)], None), expected, rtol=1e-12, atol=1e-12)
+
+
+CONVOLUTIONS = [
+    ((4, 6, 9), (8, 6, 3), ConvGeometry((3,), (2,), (1,), (1,), 1)),
+    ((4, 6, 9), (6, 1, 3), ConvGeometry((3,), (1,), (0,), (2,), 6)),
+    ((3, 4, 7, 6), (6, 2, 3, 2), ConvGeometry((3, 2), (2, 1), (1, 0), (1, 2), 2)),
+    ((5, 3, 8, 8), (2, 3, 1, 1), ConvGeometry((1, 1), (1, 1), (0, 0), (1, 1), 1)),
+]
+
+
+@pytest.mark.parametrize(("x_shape", "weight_shape", "conv"), CONVOLUTIONS)
+def test_convolutions(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], conv: ConvGeometry) -> None:
+    function = torch.conv1d if len(conv.kernel_size) == 1 else torch.conv2d
+    x = normal(*x_shape)
+    arguments = conv.stride, conv.padding, conv.dilation, conv.groups
+    grad_out = normal(*function(x, normal(*weight_shape), None, *arguments).shape)
+    expected = products(reference.conv_gradients(x, grad_out, weight_shape, *arguments))
+    found = gradient_products([(x, grad_out)], conv)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-10)  # float64 in another order
+
+
+def test_small_tiles_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(normal(30, 7), normal(30, 11) + b) for b in range(3)]
+    whole = ntk._by_tiles(rows.__getitem__, 3)
+    monkeypatch.setattr(ntk, "_TILE_ELEMENTS", 3 * 7 * 2)  # two rows at a time, one in the last tile
+    torch.testing.assert_close(ntk._by_tiles(rows.__getitem__, 3), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_two_calls_add_their_gradients_before_the_product() -> None:
+    calls = [(normal(4, 3, 5), normal(4, 3, 2)), (normal(4, 6, 5), normal(4, 6, 2))]
+    expected = products(sum(reference.linear_gradients(*call) for call in calls))
+    torch.testing.assert_close(gradient_products(calls, None), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_half_precision_is_multiplied_in_float32() -> None:
+    x, grad_out = normal(4, 9, 5).bfloat16(), normal(4, 9, 3).bfloat16()
+    expected = products(reference.linear_gradients(x, grad_out))
+    torch.testing.assert_close(gradient_products([(x, grad_out)], None), expected, rtol=1e-5, atol=1e-4)  # float32 sums
+
+
+def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkNumbers:
+    given: dict[str, Any] = {"layers": None, "chunk_size": None, **options}
+    settled = PassOptions(None, None, given["layers"], None, "abs", 1, 1.0, given["chunk_size"], 0)
+    before = snapshot(model)
+    try:
+        return ntk_numbers(model, Batch(*batch, len(batch[1])), settled, frozenset(("kernels",)))
+    finally:
+        assert_unchanged(model, before)
+
+
+def test_every_weight_has_its_kernel() -> None:
+    net = NETWORKS["vit"]
+    model, (inputs, targets) = net.build()
+    found = run(model, (inputs, targets)).kernels
+    assert set(found) == set(net.observed)
+    for name, kernel in found.items():
+        torch.testing.assert_close(kernel, reference.ntk(model, inputs, [name]), rtol=1e-9, atol=1e-9)  # float64
+
+
+def test_layers_choose_the_weights() -> None:
+    assert list(run(*NETWORKS["mlp"].build(), layers=(10, 10)).kernels) == ["4.weight"]
+
+
+def test_the_pieces_of_a_parameter_add_up() -> None:
+    net = NETWORKS["disjoint_parts"]
+    model, (inputs, targets) = net.build()
+    found = run(model, (inputs, targets)).kernels["weight"]
+    torch.testing.assert_close(found, reference.ntk(model, inputs, ["weight"]), rtol=1e-9, atol=1e-9)  # float64
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error", "message"),
+    [
+        (nn.Linear(3, 2), {"chunk_size": 2}, InputError, "te_nas_ntk: the whole batch goes through at once"),
+        (nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), {}, InputError, r"te_nas_ntk needs logits \(B, C\)"),
+        (nn.Sequential(nn.Linear(3, 2).requires_grad_(False)), {}, NothingObservedError, "frozen"),
+    ],
+)
+def test_refusals(model: nn.Module, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        run(model, (torch.randn(4, 3), torch.zeros(4).long()), **options)

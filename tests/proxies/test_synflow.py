@@ -1,0 +1,153 @@
+"""synflow, logsynflow, dss and t_cet against float64 networks with positive weights; scaling laws and refusals."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lswag_fast import reference, score, score_many
+from lswag_fast.errors import InputError
+from lswag_fast.passes.synflow import LayerSaliency, SynflowNumbers
+from lswag_fast.proxies import get_proxy
+from lswag_fast.proxies.registry import Numbers
+from networks import NETWORKS, Network
+from proxies.conftest import autoformer
+from support.oracle import module_activations
+from support.snapshot import assert_unchanged, snapshot
+
+FLOWS = ["synflow", "logsynflow"]
+
+
+def raw(model: nn.Module, batch: Any, names: list[str]) -> dict[str, float]:
+    scores = score_many(model, batch, proxies=names)
+    assert all(s.error is None for s in scores.values()), {n: s.error for n, s in scores.items()}
+    return {name: s.raw for name, s in scores.items()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_against_float64(net: Network, dtype: torch.dtype) -> None:
+    model, batch = net.build(dtype)
+    pairs = reference.positive_weights_and_gradients(model, batch[0], net.observed)
+    expected = {"synflow": reference.synflow(pairs), "logsynflow": reference.logsynflow(pairs)}
+    # Both sides compute in float64 from the same weights.
+    assert raw(model, batch, FLOWS) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["cnn_train", "resnet_eval", "grouped", "conv1d", "called_twice", "tied_module"])
+def test_other_networks(name: str) -> None:
+    net = NETWORKS[name]
+    model, batch = net.build()
+    pairs = reference.positive_weights_and_gradients(model, batch[0], net.observed)
+    assert raw(model, batch, ["synflow"])["synflow"] == pytest.approx(reference.synflow(pairs), rel=1e-9)  # float64
+
+
+def test_on_an_autoformer() -> None:
+    model, batch = autoformer()
+    linear = [n for n, p in model.named_parameters() if n.endswith("weight") and p.dim() == 2]
+    attention = [n for n in linear if "qkv" in n or "proj" in n]  # heads x head size is the embedding's: proj is square
+    pairs = reference.positive_weights_and_gradients(model, batch[0], [*linear, "patch_embed_super.proj.weight"])
+    expected = {
+        "synflow": reference.synflow(pairs),
+        "logsynflow": reference.logsynflow(pairs),
+        "dss": reference.dss(pairs, attention, set(linear) - set(attention)),
+    }
+    assert raw(model, batch, [*FLOWS, "dss"]) == pytest.approx(expected, rel=1e-9)  # float64 on both sides
+
+
+def test_dss_knows_torchs_own_attention() -> None:
+    net = NETWORKS["encoder_batch_first_odd"]
+    model, batch = net.build()
+    pairs = reference.positive_weights_and_gradients(model, batch[0], net.observed)
+    attention = [n for n in net.observed if "in_proj" in n or pairs[n][0].shape[0] == pairs[n][0].shape[1]]
+    expected = reference.dss(pairs, attention, set(net.observed) - set(attention))
+    assert raw(model, batch, ["dss"])["dss"] == pytest.approx(expected, rel=1e-9)  # float64
+
+
+def test_dss_is_for_transformers() -> None:
+    with pytest.raises(InputError, match="dss is for vision transformers"):
+        score(*NETWORKS["cnn_eval"].build(), proxy="dss")
+
+
+@pytest.mark.parametrize(
+    ("name", "feeding"), [("cnn_eval", [0, 0, 1]), ("conv1d", [0, 0, 1, 2]), ("depthwise", [0, 0, 1, 2])]
+)
+def test_t_cet_pairs_a_weight_with_the_activation_that_feeds_it(name: str, feeding: list[int]) -> None:
+    net = NETWORKS[name]
+    model, batch = net.build()
+    pairs = reference.positive_weights_and_gradients(model, batch[0], net.observed)
+    activations = module_activations(model, batch[0])
+    expected = reference.t_cet(pairs, activations, dict(zip(net.observed, feeding, strict=True)))
+    assert raw(model, batch, ["t_cet"])["t_cet"] == pytest.approx(expected, rel=1e-9)  # float64
+
+
+def test_t_cet_of_a_layer_that_tells_two_samples_not_apart_is_not_finite_and_said_so() -> None:
+    found = score(*NETWORKS["mlp"].build(), proxy="t_cet")
+    assert found.value == -math.inf
+    assert "no finite value" in (found.error or "")
+
+
+def layer(**fields: Any) -> LayerSaliency:
+    given = {"saliency": 1.0, "log_saliency": 0.0, "deviation": 1.0, "activation": 0}
+    return LayerSaliency(**{**given, "is_linear": True, "is_attention": False, "nuclear": None, **fields})
+
+
+def test_t_cet_of_saliencies_that_do_not_vary_takes_their_sum() -> None:
+    layers = {"a": layer(saliency=6.0, deviation=2.0), "b": layer(saliency=5.0, deviation=0.0)}
+    layers["c"] = layer(saliency=7.0, deviation=math.nan)
+    with pytest.raises(InputError, match="met 1 and the synflow pass 3"):
+        _t_cet(layers, n_activations=3)
+    assert _t_cet(layers, n_activations=1) == pytest.approx((6 / 2 + 5 + 7) * math.log(3))
+
+
+def _t_cet(layers: dict[str, LayerSaliency], n_activations: int) -> float:
+    from lswag_fast.passes.numbers import ActivationNumbers, StandardNumbers
+
+    agreements = torch.tensor([[2, 1], [1, 2]])  # det 3
+    activation = ActivationNumbers("relu@0", 2, agreements)
+    standard = StandardNumbers((), (activation,), None, (), 2, 0, 0)  # type: ignore[arg-type]
+    numbers = Numbers({"standard": standard, "synflow": SynflowNumbers(layers, n_activations)})
+    return get_proxy("t_cet").compute(numbers)
+
+
+def test_the_value_is_the_logarithm_and_the_raw_number_stands_beside() -> None:
+    found = score(*NETWORKS["cnn_eval"].build(), proxy="synflow")
+    assert found.value == math.log(found.raw)
+
+
+def test_synflow_grows_with_every_layers_scale() -> None:
+    """Without norms and biases R is homogeneous of degree 1 in each weight: s = L R, and c W makes it c^L as large."""
+    model, batch = NETWORKS["mlp_no_bias"].build()
+    model[1] = nn.ReLU()
+    before = raw(model, batch, ["synflow"])["synflow"]
+    ones = torch.ones(1, 5, dtype=torch.float64)
+    with torch.no_grad():
+        output = (ones @ model[0].weight.abs().t() @ model[2].weight.abs().t()).sum().item()
+        assert before == pytest.approx(2 * output, rel=1e-12)
+        for parameter in model.parameters():
+            parameter *= -3.0
+    assert raw(model, batch, ["synflow"])["synflow"] == pytest.approx(9 * before, rel=1e-12)
+
+
+def test_the_data_play_no_part() -> None:
+    model, (inputs, targets) = NETWORKS["vit"].build()
+    names = [*FLOWS, "dss"]
+    assert raw(model, (inputs, targets), names) == raw(model, (inputs.flip(0) * 2, targets), names)
+
+
+def test_the_order_of_the_samples_does_not_matter_to_t_cet(net: Network) -> None:
+    model, (inputs, targets) = net.build()
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
+    found = [score(model, (x, targets), proxy="t_cet").value for x in (inputs, inputs[order])]
+    assert found[0] == pytest.approx(found[1], rel=1e-9)  # a determinant of permuted rows
+
+
+def test_all_share_one_pass_and_leave_the_model_as_it_was() -> None:
+    model, batch = NETWORKS["vit"].build(torch.float32)
+    before = snapshot(model)
+    scores = score_many(model, batch, proxies=[*FLOWS, "dss", "t_cet", "nwot"])
+    assert scores.passes == ("standard", "synflow")
+    assert_unchanged(model, before)

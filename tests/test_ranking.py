@@ -1,0 +1,79 @@
+"""Ranks among networks: by hand, ties, directions, networks that do not count, refusals."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lswag_fast import Score, list_proxies, rank_networks, score_many
+from lswag_fast.errors import InputError
+from networks import NETWORKS
+
+ONE = Score(0.0, "", (), (), 4, 0, 0.0, "cpu", "baseline", 0)
+
+
+def scored(**values: float) -> dict[str, Score]:
+    return {name: replace(ONE, value=value, proxy=name) for name, value in values.items()}
+
+
+def te_nas(*pairs: tuple[float, float]) -> list[float]:
+    return rank_networks([scored(te_nas_ntk=ntk, te_nas_regions=regions) for ntk, regions in pairs], "te_nas")
+
+
+def az_nas_vit(*triples: tuple[float, float, float]) -> list[float]:
+    names = ("az_nas_expressivity", "az_nas_trainability", "flops")
+    return rank_networks([scored(**dict(zip(names, triple, strict=True))) for triple in triples], "az_nas_vit")
+
+
+def test_te_nas_adds_ranks_and_a_small_condition_number_is_good() -> None:
+    assert te_nas((10.0, 5.0), (1.0, 9.0), (100.0, 7.0)) == [2 + 1, 3 + 3, 1 + 2]
+
+
+def test_ties_share_their_mean_rank() -> None:
+    assert te_nas((1.0, 4.0), (1.0, 4.0), (2.0, 3.0)) == [2.5 + 2.5, 2.5 + 2.5, 1 + 1]
+
+
+def test_az_nas_adds_logarithms_of_rank_over_number() -> None:
+    found = az_nas_vit((3.0, -1.0, 7.0), (4.0, -2.0, 8.0))
+    assert found == pytest.approx([2 * math.log(1 / 2) + 0.0, math.log(1 / 2)], rel=1e-15)
+
+
+def test_the_order_of_the_networks_does_not_matter() -> None:
+    triples = [(1.0, 5.0, 2.0), (2.0, 4.0, 1.0), (3.0, 6.0, 3.0)]
+    assert az_nas_vit(*triples[::-1]) == az_nas_vit(*triples)[::-1]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_network_that_is_not_finite_does_not_count(broken: float) -> None:
+    found = te_nas((10.0, 5.0), (broken, 9.0), (100.0, 7.0))
+    assert math.isnan(found[1])
+    assert [found[0], found[2]] == te_nas((10.0, 5.0), (100.0, 7.0))
+    assert all(map(math.isnan, te_nas((broken, 1.0))))
+
+
+def test_real_scores() -> None:
+    names = [info.name for info in list_proxies() if info.parts]
+    model, batch = NETWORKS["vit"].build()
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.blocks[0].fc1.weight *= 3.0
+    scores = [score_many(m, batch, proxies=names, features="blocks.*") for m in (model, other)]
+    for name in names:
+        found = rank_networks(scores, name)
+        assert all(map(math.isfinite, found)), name
+        assert found[::-1] == rank_networks(scores[::-1], name)
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="snip is a number of one network by itself"):
+        rank_networks([scored(snip=1.0)], "snip")
+    with pytest.raises(InputError, match="scores is empty"):
+        rank_networks([], "te_nas")
+    with pytest.raises(InputError, match=r"te_nas needs te_nas_regions, which network 1 lacks; score_many"):
+        rank_networks([scored(te_nas_ntk=1.0, te_nas_regions=2.0), scored(te_nas_ntk=1.0)], "te_nas")
+    with pytest.raises(InputError, match="did you mean 'te_nas'"):
+        rank_networks([scored(te_nas_ntk=1.0)], "te_na")
