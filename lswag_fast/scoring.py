@@ -74,7 +74,8 @@ def score(
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
             running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
-            or `f(model, inputs)` -> tensor or list of tensors. Default: the model's `forward_features`.
+            or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
+            `block_features` (az_nas).
         proxy_options: {proxy: {option: value}}, the options of single proxies, e.g. {"reg_swap": {"mu": 5.0}}.
         seed: of everything random during the pass (dropout, row subsets, random inputs).
         nonfinite: "raise" NonFiniteGradientError, or "propagate": value NaN and `Score.error` set.

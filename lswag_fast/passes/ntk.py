@@ -25,6 +25,9 @@ _PROXY = "te_nas_ntk"
 _TILE_ELEMENTS = 2**24
 """Elements of the per-sample gradients that exist at one time: 64 MiB in float32."""
 
+_INPUT_ELEMENTS = 2**20
+"""Elements of the inputs that are unfolded at one time, for at least one sample: 4 MiB, near the cache."""
+
 
 @dataclass(frozen=True)
 class NtkNumbers:
@@ -90,23 +93,22 @@ def gradient_products(calls: Sequence[Operands], conv: ConvGeometry | None) -> T
     return reduce(torch.add, products)
 
 
-Rows = Callable[[int], Operands]
-"""Gives a sample's x (T, I) and grad_out (T, O). Called when needed: unfolded inputs of all samples would be large."""
+Rows = Callable[[slice], Operands]
+"""Gives x (n, T, I) and grad_out (n, T, O) of some samples. Called when needed: unfolded inputs may be large."""
 
 
 def _group_products(rows: Rows, n_samples: int) -> Tensor:
     """By the cheaper of two ways."""
-    x, grad_out = rows(0)
-    n_positions, n_weights = len(x), x.shape[1] * grad_out.shape[1]
-    by_positions = (n_samples * n_positions) ** 2 * (x.shape[1] + grad_out.shape[1])
-    by_tiles = n_samples * n_weights * (n_positions + n_samples)
+    x, grad_out = rows(slice(1))
+    (n_positions, n_columns), n_rows = x.shape[1:], grad_out.shape[2]
+    by_positions = (n_samples * n_positions) ** 2 * (n_columns + n_rows)
+    by_tiles = n_samples * n_columns * n_rows * (n_positions + n_samples)
     return _by_positions(rows, n_samples) if by_positions < by_tiles else _by_tiles(rows, n_samples)
 
 
 def _by_positions(rows: Rows, n_samples: int) -> Tensor:
     """sum over positions t, t' of (x_at . x_bt') (grad_at . grad_bt'): no gradient is formed."""
-    pairs = [rows(b) for b in range(n_samples)]
-    x, grad_out = (torch.stack([pair[k] for pair in pairs]).double() for k in (0, 1))  # (B, T, I), (B, T, O)
+    x, grad_out = (operand.double() for operand in rows(slice(n_samples)))
     products = [
         (torch.einsum("ti,bui->btu", x_a, x) * torch.einsum("to,buo->btu", grad_a, grad_out)).sum((1, 2))
         for x_a, grad_a in zip(x, grad_out, strict=True)
@@ -116,44 +118,46 @@ def _by_positions(rows: Rows, n_samples: int) -> Tensor:
 
 def _by_tiles(rows: Rows, n_samples: int) -> Tensor:
     """Form G_b = grad_out^T x for some output rows of all samples, multiply, and go on to the next rows."""
-    x, grad_out = rows(0)
-    n_rows, n_columns = grad_out.shape[1], x.shape[1]
-    step = max(1, _TILE_ELEMENTS // (n_samples * n_columns))
+    x, grad_out = rows(slice(1))
+    (n_positions, n_columns), n_rows = x.shape[1:], grad_out.shape[2]
+    row_step = max(1, _TILE_ELEMENTS // (n_samples * n_columns))
+    sample_step = max(1, _INPUT_ELEMENTS // (n_positions * n_columns))
     total = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=x.device)
-    for start in range(0, n_rows, step):
-        tile = x.new_empty(n_samples, min(step, n_rows - start), n_columns)
-        for b in range(n_samples):
-            x, grad_out = rows(b)
-            torch.matmul(grad_out[:, start : start + step].t(), x, out=tile[b])
+    for start in range(0, n_rows, row_step):
+        stop = min(start + row_step, n_rows)
+        tile = x.new_empty(n_samples, stop - start, n_columns)
+        for first in range(0, n_samples, sample_step):
+            samples = slice(first, first + sample_step)
+            x, grad_out = rows(samples)
+            torch.bmm(grad_out[:, :, start:stop].transpose(1, 2), x, out=tile[samples])
         gradients = tile.flatten(1).double()
         total += gradients @ gradients.t()
     return total
 
 
-def _as_rows(calls: Sequence[Operands], conv: ConvGeometry | None, group: int, sample: int) -> Operands:
-    """One sample's x (T, I) and grad_out (T, O) of a group of channels, all calls one after the other."""
-    pairs = [_rows(x[sample], grad_out[sample], conv, group) for x, grad_out in calls]
-    x, grad_out = (torch.cat([pair[k] for pair in pairs]) for k in (0, 1))
+def _as_rows(calls: Sequence[Operands], conv: ConvGeometry | None, group: int, samples: slice) -> Operands:
+    """x (n, T, I) and grad_out (n, T, O) of a group of channels, the positions of all calls one after the other."""
+    pairs = [_rows(x[samples], grad_out[samples], conv, group) for x, grad_out in calls]
+    x, grad_out = pairs[0] if len(pairs) == 1 else (torch.cat([pair[k] for pair in pairs], dim=1) for k in (0, 1))
     wide = torch.promote_types(torch.promote_types(x.dtype, grad_out.dtype), torch.float32)
     return x.to(wide), grad_out.to(wide)
 
 
 def _rows(x: Tensor, grad_out: Tensor, conv: ConvGeometry | None, group: int) -> Operands:
     if conv is None:
-        return x.reshape(-1, x.shape[-1]), grad_out.reshape(-1, grad_out.shape[-1])
-    x, grad_out = (tensor.chunk(conv.groups)[group] for tensor in (x, grad_out))  # (C, ...) and (O, ...) of the group
-    return _patches(x, conv), grad_out.flatten(1).t()
+        return x.reshape(len(x), -1, x.shape[-1]), grad_out.reshape(len(x), -1, grad_out.shape[-1])
+    x, grad_out = (tensor.chunk(conv.groups, dim=1)[group] for tensor in (x, grad_out))  # (n, channels, ...)
+    return _patches(x, conv), grad_out.flatten(2).transpose(1, 2)
 
 
 def _patches(x: Tensor, conv: ConvGeometry) -> Tensor:
-    """The inputs of every position of a convolution's output: (C, ...) -> (T, C * kernel)."""
-    flat = len(conv.kernel_size) == 1
-    image = x[None, :, None] if flat else x[None]  # as unfold takes it: (1, C, H, W)
+    """The inputs of every position of a convolution's output: (n, C, ...) -> (n, T, C * kernel)."""
+    image = x.unsqueeze(2) if len(conv.kernel_size) == 1 else x  # as unfold takes it: (n, C, H, W)
     kernel, dilation, padding, stride = (
         tuple(_two_axes(values, neutral))
         for values, neutral in ((conv.kernel_size, 1), (conv.dilation, 1), (conv.padding, 0), (conv.stride, 1))
     )
-    return F.unfold(image, kernel, dilation, padding, stride)[0].t()
+    return F.unfold(image, kernel, dilation, padding, stride).transpose(1, 2)
 
 
 def _two_axes(values: Sequence[int], neutral: int) -> Iterator[int]:

@@ -28,6 +28,11 @@ def products(gradients: Tensor) -> Tensor:
     return flat @ flat.t()
 
 
+def rows_of(x: Tensor, grad_out: Tensor) -> ntk.Rows:
+    x, grad_out = (operand.reshape(len(x), -1, operand.shape[-1]) for operand in (x, grad_out))
+    return lambda samples: (x[samples], grad_out[samples])
+
+
 LINEAR = [((5, 7), (5, 3)), ((5, 2, 7), (5, 2, 3)), ((4, 3, 5, 6), (4, 3, 5, 2)), ((3, 40, 2), (3, 40, 3))]
 
 
@@ -36,8 +41,7 @@ LINEAR = [((5, 7), (5, 3)), ((5, 2, 7), (5, 2, 3)), ((4, 3, 5, 6), (4, 3, 5, 2))
 def test_linear(way: str, x_shape: tuple[int, ...], grad_shape: tuple[int, ...]) -> None:
     x, grad_out = normal(*x_shape), normal(*grad_shape)
     expected = products(reference.linear_gradients(x, grad_out))
-    rows = [(x[b].reshape(-1, x_shape[-1]), grad_out[b].reshape(-1, grad_shape[-1])) for b in range(len(x))]
-    found = getattr(ntk, way)(rows.__getitem__, len(x))
+    found = getattr(ntk, way)(rows_of(x, grad_out), len(x))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)  # float64 in another order
     torch.testing.assert_close(gradient_products([(x, grad_out)], None), expected, rtol=1e-12, atol=1e-12)
 
@@ -61,11 +65,13 @@ def test_convolutions(x_shape: tuple[int, ...], weight_shape: tuple[int, ...], c
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-10)  # float64 in another order
 
 
-def test_small_tiles_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(normal(30, 7), normal(30, 11) + b) for b in range(3)]
-    whole = ntk._by_tiles(rows.__getitem__, 3)
-    monkeypatch.setattr(ntk, "_TILE_ELEMENTS", 3 * 7 * 2)  # two rows at a time, one in the last tile
-    torch.testing.assert_close(ntk._by_tiles(rows.__getitem__, 3), whole, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize(("tile", "inputs"), [(3 * 7 * 2, 30 * 7 * 2), (1, 1)])
+def test_small_tiles_give_the_same(monkeypatch: pytest.MonkeyPatch, tile: int, inputs: int) -> None:
+    rows = rows_of(normal(3, 30, 7), normal(3, 30, 11))
+    whole = ntk._by_tiles(rows, 3)
+    monkeypatch.setattr(ntk, "_TILE_ELEMENTS", tile)  # two output rows at a time, one in the last tile; always one
+    monkeypatch.setattr(ntk, "_INPUT_ELEMENTS", inputs)  # two samples at a time, one at the end; always one
+    torch.testing.assert_close(ntk._by_tiles(rows, 3), whole, rtol=1e-12, atol=1e-12)
 
 
 def test_two_calls_add_their_gradients_before_the_product() -> None:
