@@ -1,17 +1,25 @@
-"""Search spaces: `AutoFormer`, the protocol for a space of your own, and the named spaces of the command line."""
+"""Search spaces: `AutoFormer`, `NasBench201`, the protocol for a space of your own, and those named on the command
+line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer import AutoFormer
 from lswag_fast.spaces.autoformer_choices import PUBLISHED
+from lswag_fast.spaces.nasbench201 import NasBench201
 from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights
 
-__all__ = ["Arch", "AutoFormer", "CountsParams", "SearchSpace", "SharesWeights", "get", "names"]
+__all__ = ["Arch", "AutoFormer", "CountsParams", "NasBench201", "SearchSpace", "SharesWeights", "get", "names"]
 
-_NAMED = {f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED}
+_NAMED: dict[str, Callable[..., AutoFormer | NasBench201]] = {
+    **{f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED},
+    "nasbench201": NasBench201,
+}
+_OVERRIDES = {"nasbench201": ("image_size", "num_classes")}
+_AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
 
 
 def names() -> tuple[str, ...]:
@@ -19,14 +27,15 @@ def names() -> tuple[str, ...]:
     return tuple(_NAMED)
 
 
-def get(name: str, **overrides: int) -> AutoFormer:
+def get(name: str, **overrides: int) -> AutoFormer | NasBench201:
     """Return the space called `name`, e.g. `get("autoformer-small", image_size=32, patch_size=4, num_classes=10)`.
 
-    Raises SpaceError if there is no such space or an override is not one of image_size, patch_size, num_classes.
+    Raises SpaceError if there is no such space, or for an override that it does not take: image_size and num_classes,
+    and of the Autoformer spaces patch_size.
     """
     if name not in _NAMED:
         raise SpaceError(f"space: found {name!r}, known are {', '.join(_NAMED)}")
-    allowed = ("image_size", "patch_size", "num_classes")
+    allowed = _OVERRIDES.get(name, _AUTOFORMER_OVERRIDES)
     unknown = [key for key in overrides if key not in allowed]
     if unknown:
         raise SpaceError(f"{unknown[0]}: cannot be set for {name}; allowed are {', '.join(allowed)}")

@@ -1,0 +1,102 @@
+"""The network of a NAS-Bench-201 cell (Dong and Yang, ICLR 2020), in plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+IN_CHANNELS = 3
+N_STAGES = 3
+N_NODES = 4
+EDGES = tuple((node, source) for node in range(1, N_NODES) for source in range(node))
+"""(node, source) of the six edges, in the order in which a cell's string names them."""
+
+
+class ReluConvBn(nn.Sequential):
+    """ReLU, a convolution without bias that keeps the resolution up to its stride, BatchNorm."""
+
+    def __init__(self, in_channels: int, channels: int, kernel_size: int, stride: int = 1) -> None:
+        conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
+        super().__init__(nn.ReLU(), conv, nn.BatchNorm2d(channels))
+
+
+class Zero(nn.Module):
+    """The operation `none`: zeros of the input's shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x to zeros."""
+        return torch.zeros_like(x)
+
+
+def operation(name: str, channels: int) -> nn.Module:
+    """The module of an operation of the benchmark, for maps of that many channels."""
+    if name == "none":
+        return Zero()
+    if name == "skip_connect":
+        return nn.Identity()
+    if name == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return ReluConvBn(channels, channels, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name])
+
+
+class Cell(nn.Module):
+    """Four nodes: the first is the input, each further one sums its edges from those before, the last is the output."""
+
+    def __init__(self, ops: Sequence[str], channels: int) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(operation(op, channels) for op in ops)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, C, H, W)."""
+        nodes = [x]
+        for node in range(1, N_NODES):
+            terms = [edge(nodes[source]) for edge, (to, source) in zip(self.edges, EDGES, strict=True) if to == node]
+            nodes.append(cast(Tensor, sum(terms[1:], start=terms[0])))
+        return nodes[-1]
+
+
+class Reduction(nn.Module):
+    """The residual block between stages: half the resolution, twice the channels."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(ReluConvBn(in_channels, channels, 3, stride=2), ReluConvBn(channels, channels, 3))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2), nn.Conv2d(in_channels, channels, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, 2 C, H / 2, W / 2)."""
+        return cast(Tensor, self.shortcut(x) + self.body(x))
+
+
+class NasBench201Net(nn.Module):
+    """Stem, three stages of cells with a reduction between them, BatchNorm, ReLU, global pooling, classifier."""
+
+    def __init__(self, ops: Sequence[str], channels: int, cells_per_stage: int, num_classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(IN_CHANNELS, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        blocks: list[nn.Module] = []
+        for stage in range(N_STAGES):
+            width = channels << stage
+            blocks += [Reduction(width // 2, width)] if stage else []
+            blocks += [Cell(ops, width) for _ in range(cells_per_stage)]
+        self.blocks = nn.ModuleList(blocks)
+        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.classifier = nn.Linear(width, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to logits (B, num_classes)."""
+        return cast(Tensor, self.classifier(self.forward_features(images).mean((2, 3))))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The features before pooling, (B, 4 channels, H / 4, W / 4)."""
+        return cast(Tensor, self.last(self.block_features(images)[-1]))
+
+    def block_features(self, images: Tensor) -> list[Tensor]:
+        """The outputs of the stem and of every cell and reduction, in order."""
+        features = [self.stem(images)]
+        for block in self.blocks:
+            features.append(block(features[-1]))
+        return features
