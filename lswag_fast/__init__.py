@@ -9,14 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lswag_fast import reference, spaces
+    from lswag_fast import reference, spaces, tables
     from lswag_fast.build_info import info
     from lswag_fast.driver.budget import Budget
     from lswag_fast.driver.search import SearchResult, search
     from lswag_fast.driver.study import Study
     from lswag_fast.errors import LswagError, LswagWarning
+    from lswag_fast.libra import Libra
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
-    from lswag_fast.ranking import rank_networks
+    from lswag_fast.ranking import rank_aggregate, rank_networks
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
 
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Budget": "driver.budget",
     "LayerScore": "result",
+    "Libra": "libra",
     "LswagError": "errors",
     "LswagWarning": "errors",
     "ProxyInfo": "proxies",
@@ -34,6 +36,7 @@ _HOME = {
     "Study": "driver.study",
     "info": "build_info",
     "list_proxies": "proxies",
+    "rank_aggregate": "ranking",
     "rank_networks": "ranking",
     "register_proxy": "proxies",
     "score": "scoring",
@@ -45,6 +48,7 @@ _HOME = {
 __all__ = [
     "Budget",
     "LayerScore",
+    "Libra",
     "LswagError",
     "LswagWarning",
     "ProxyInfo",
@@ -55,6 +59,7 @@ __all__ = [
     "__version__",
     "info",
     "list_proxies",
+    "rank_aggregate",
     "rank_networks",
     "reference",
     "register_proxy",
@@ -62,6 +67,7 @@ __all__ = [
     "score_many",
     "search",
     "spaces",
+    "tables",
 ]
 
 

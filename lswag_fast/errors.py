@@ -52,6 +52,10 @@ class DataError(LswagError, ValueError):
     """A data set is missing, unreadable or too small for the batch asked for."""
 
 
+class TableError(LswagError, ValueError):
+    """A benchmark table lacks a column or rows, names an architecture twice, or cannot be read."""
+
+
 class StorageError(LswagError, OSError):
     """A run folder cannot be read or written."""
 

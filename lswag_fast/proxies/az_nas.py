@@ -67,14 +67,14 @@ register_proxy(
 register_ranked(
     "az_nas",
     parts=("az_nas_expressivity", "az_nas_progressivity", "az_nas_trainability", "flops"),
-    aggregate="log_rank_sum",
+    aggregate="log_rank",
     reference=_AZ_NAS,
     summary="ranks of the three and of flops, their logarithms added: the form for CNNs",
 )
 register_ranked(
     "az_nas_vit",
     parts=("az_nas_expressivity", "az_nas_trainability", "flops"),
-    aggregate="log_rank_sum",
+    aggregate="log_rank",
     reference=_AZ_NAS,
     summary="the same without the progressivity: the form for vision transformers",
 )

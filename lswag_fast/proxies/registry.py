@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lswag_fast.errors import InputError
 from lswag_fast.passes.recipes import RECIPES, Numbers
 
-Aggregate = Literal["rank_sum", "log_rank_sum"]
+Aggregate = Literal["rank_sum", "log_rank"]
 """How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
 
 Compute = Callable[..., float]

@@ -1,0 +1,270 @@
+"""LIBRA: the choice of three proxies for a benchmark, and their combination (Casarin, Escalera, Lanz, CVPR 2025)."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.stats import pearsonr, spearmanr
+
+from lswag_fast import information
+from lswag_fast.errors import InputError, LswagWarning, TableError
+from lswag_fast.information import Binning, Codes, Logarithm
+from lswag_fast.proxies import list_proxies
+from lswag_fast.ranking import Aggregate, rank_aggregate
+from lswag_fast.tables import finite_numbers, numbers
+
+Correlation = Literal["rank", "raw"]
+WIDER_TOLERANCE = 0.2
+"""What the authors widen the tolerance to where it leaves too few proxies (supplement E)."""
+
+SCHEMA_VERSION = 1
+_ROLES = ("z1", "z2", "z3")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit found: one row a proxy in `proxies`, and the numbers of the whole table.
+
+    Columns of `proxies`: rho (Spearman with the target, signed), in_tolerance, information_gain (bits), bias,
+    bias_distance, role (z1, z2, z3 or empty), note.
+    """
+
+    selection: tuple[str, ...]
+    proxies: pd.DataFrame
+    target: str
+    bias: str
+    n_rows: int
+    n_dropped: int
+    n_bins: int
+    target_bias: float
+    tolerance: float
+
+
+class Libra:
+    """Select three proxies for a target (Algorithm 1) and combine them.
+
+    z1 has the highest Spearman correlation rho with the target; z2, among the proxies whose rho lies within the
+    tolerance of it, the lowest information gain H(y|z1) - H(y|z1, z2); z3, among those, the bias nearest to that of the
+    target. The selection needs a target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
+
+    Args:
+        tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves fewer than two beside z1 it is
+            widened to 0.2, as the authors do, and a warning says so; where that does not help the selection is shorter.
+        bias: how biases are correlated: "rank", Pearson of the ranks (the text), or "raw", of the values (the published
+            Table 6).
+        logarithm, binning: how columns are binned for the entropies, see `information`; the defaults are those of the
+            field's notebook. The gain is not invariant under monotone transforms with "equal_width": one outlier makes
+            a proxy look as if it added nothing, and it is then chosen.
+        combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`.
+
+    Raises InputError for another value of an option.
+    """
+
+    def __init__(
+        self,
+        tolerance: float = 0.1,
+        *,
+        bias: Correlation = "rank",
+        logarithm: Logarithm = "natural",
+        binning: Binning = "equal_width",
+        combine: Aggregate = "log_rank",
+    ) -> None:
+        if not isinstance(tolerance, (int, float)) or isinstance(tolerance, bool) or not 0 < tolerance < 2:
+            raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
+        options = (("bias", bias, Correlation), ("logarithm", logarithm, Logarithm), ("binning", binning, Binning))
+        for name, value, kind in (*options, ("combine", combine, Aggregate)):
+            if value not in get_args(kind):
+                raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")
+        self.tolerance = tolerance
+        self.bias = bias
+        self.logarithm = logarithm
+        self.binning = binning
+        self.combine = combine
+        self._fit: Fit | None = None
+
+    def fit(
+        self, table: pd.DataFrame, target: str, bias: str = "params", proxies: Sequence[str] | None = None
+    ) -> Libra:
+        """Select on a table of architectures x (target, proxies, bias); returns itself.
+
+        Args:
+            table: as of `lswag_fast.tables`; rows where a column in use is NaN or infinite are left out, see `explain`.
+            target: the column of the accuracy.
+            bias: the column that proxies may be biased to, which may be a proxy itself.
+            proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies of
+                which less is better are negated, all others are taken as they are.
+
+        Raises TableError for a column that is not there or holds no numbers, fewer than 10 finite rows, or a target
+        that is constant, InputError for fewer than two proxies that vary.
+        """
+        names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
+        if target in names:
+            raise InputError(f"the target {target!r} is among the proxies; leave it out there")
+        chosen, n_dropped = finite_numbers(table, [target, bias, *names])
+        if chosen[target].nunique() == 1:
+            raise TableError(f"the target {target!r} is {chosen[target].iloc[0]} in every row")
+        self._fit = self._selected(_oriented(chosen, names), chosen[target], chosen[bias], n_dropped)
+        return self
+
+    def _selected(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_dropped: int) -> Fit:
+        rows = self._measured(scores, y, bias)
+        order = rows.dropna(subset="rho").sort_values(["rho", "name"], ascending=[False, True]).index
+        if len(order) < 2:  # z1 and z2
+            raise InputError(f"LIBRA chooses among proxies that vary, and found {len(order)}")
+        z1 = order[0]
+        tolerance, near = self._candidates(rows["rho"], order)
+        rows.loc[[z1, *near], "in_tolerance"] = True
+        n_bins = information.sturges_bins(len(y), self.logarithm)
+        self._add_gains(rows, scores, y, z1, near, n_bins)
+        selection = [z1, *_least(rows, near, "information_gain")]
+        selection += _least(rows, [name for name in near if name not in selection], "bias_distance")
+        for role, name in zip(_ROLES, selection, strict=False):
+            rows.loc[name, "role"] = role
+        found = rows.loc[[*order, *rows.index.difference(order, sort=False)]].drop(columns="name")
+        target_bias = _correlated(y, bias, self.bias)
+        return Fit(
+            tuple(selection), found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance
+        )
+
+    def _measured(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series) -> pd.DataFrame:
+        """Correlation and bias of every proxy that varies."""
+        target_bias = _correlated(y, bias, self.bias)
+        rows = []
+        for name in scores.columns:
+            z = scores[name]
+            varies = z.nunique() > 1
+            own_bias = _correlated(z, bias, self.bias) if varies else np.nan
+            rows.append(
+                {
+                    "name": name,
+                    "rho": float(spearmanr(z, y).statistic) if varies else np.nan,
+                    "in_tolerance": False,
+                    "information_gain": np.nan,
+                    "bias": own_bias,
+                    "bias_distance": abs(target_bias - own_bias),
+                    "role": "",
+                    "note": "" if varies else f"constant, {z.iloc[0]:g}",
+                }
+            )
+        return pd.DataFrame(rows).set_index("name", drop=False).rename_axis("proxy")
+
+    def _candidates(self, rho: pd.Series, order: pd.Index) -> tuple[float, list[str]]:
+        """The tolerance that was used, and the proxies within it beside the best."""
+        best = rho[order[0]]
+        for tolerance in (self.tolerance, max(self.tolerance, WIDER_TOLERANCE)):
+            near = [name for name in order[1:] if best - tolerance < rho[name]]
+            if len(near) >= len(_ROLES) - 1:
+                break
+        if tolerance != self.tolerance or len(near) < len(_ROLES) - 1:
+            warnings.warn(
+                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others; "
+                f"widened to {tolerance:g}, which leaves {len(near)}",
+                LswagWarning,
+                stacklevel=4,
+            )
+        return tolerance, near
+
+    def _add_gains(
+        self, rows: pd.DataFrame, scores: pd.DataFrame, y: pd.Series, z1: str, near: Sequence[str], n_bins: int
+    ) -> None:
+        def codes(column: pd.Series) -> Codes:
+            return information.discretised(column.to_numpy(dtype=float), n_bins, self.binning)
+
+        target, first = codes(y), codes(scores[z1])
+        alone = information.conditional_entropy(target, [first])
+        for name in near:
+            together = information.conditional_entropy(target, [first, codes(scores[name])])
+            rows.loc[name, "information_gain"] = alone - together
+
+    @property
+    def result(self) -> Fit:
+        """Everything the fit found; raises InputError before `fit`."""
+        if self._fit is None:
+            raise InputError("fit first: nothing is selected yet")
+        return self._fit
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """(z1, z2, z3); shorter where the table has too few proxies near the best."""
+        return self.result.selection
+
+    def explain(self) -> pd.DataFrame:
+        """Every number that led to the choice, a row a proxy, best first; see `Fit`. Beside the table `result` has the
+        target's bias, the tolerance used, the bins, and how many rows were left out."""
+        return self.result.proxies.copy()
+
+    def predict(self, table: pd.DataFrame) -> pd.Series:
+        """Combine the selected proxies of each architecture into one number, higher is better.
+
+        The number depends on which architectures are ranked together. Raises TableError for a table without one of the
+        columns; an architecture with a NaN or infinite value has NaN.
+        """
+        names = list(self.selection)
+        return rank_aggregate(_oriented(numbers(table, names), names), self.combine)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The selection and how it came about, as JSON values."""
+        found = self.result
+        rows = found.proxies.reset_index().astype(object).where(lambda t: t.notna(), None)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "selection": list(found.selection),
+            "combine": self.combine,
+            "options": {
+                "tolerance": self.tolerance,
+                "bias": self.bias,
+                "logarithm": self.logarithm,
+                "binning": self.binning,
+            },
+            "fitted_on": {
+                "target": found.target,
+                "bias": found.bias,
+                "n_rows": found.n_rows,
+                "n_dropped": found.n_dropped,
+                "n_bins": found.n_bins,
+                "target_bias": found.target_bias,
+                "tolerance": found.tolerance,
+            },
+            "proxies": rows.to_dict(orient="records"),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_dict` as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:
+    known = {info.name for info in list_proxies()}
+    return [name for name in table.columns if name in known and name != target]
+
+
+def _oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The columns, those of which less is better negated."""
+    lower = {info.name for info in list_proxies() if not info.higher_is_better}
+    return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
+
+
+def _correlated(values: pd.Series, bias: pd.Series, kind: Correlation) -> float:
+    """Pearson correlation with the bias, of the ranks or of the values; 0 where the bias is constant."""
+    if bias.nunique() == 1:
+        return 0.0
+    found = (
+        spearmanr(values, bias) if kind == "rank" else pearsonr(values, bias)
+    )  # Spearman's is Pearson's of the ranks
+    return float(found.statistic)
+
+
+def _least(rows: pd.DataFrame, names: Sequence[str], column: str) -> list[str]:
+    """The name with the least value, ties going to the higher rho, then to the name; none of none."""
+    if not names:
+        return []
+    ordered = rows.loc[list(names)].sort_values([column, "rho", "name"], ascending=[True, False, True])
+    return [str(ordered.index[0])]

@@ -1,0 +1,193 @@
+"""Benchmark tables: architectures by name, with their accuracies, proxies and sizes as columns of a `DataFrame`.
+
+The index holds the architectures, each once, as text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lswag_fast.errors import TableError
+
+MIN_ROWS = 10
+"""Fewer architectures say nothing about a rank correlation."""
+
+_ACCURACY = "val_accuracy"  # of the NAS-Bench-Suite-Zero layout; every other entry is a proxy's {score, time}
+
+
+def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | None = None) -> pd.DataFrame:
+    """Read a table of CSV (also compressed: .csv.gz), Parquet or JSON in the layout of NAS-Bench-Suite-Zero.
+
+    Args:
+        path: the file; its name ends in .csv, .csv.gz, .parquet or .json.
+        key: the column that names the architectures; read as text, leading zeros kept. Of no use in JSON.
+        dataset: for JSON, which data set to take; may be left out where the file holds one.
+
+    Returns:
+        A DataFrame indexed by `key`. JSON gives a column for each proxy's score, one named PROXY_time where times are
+        there, and val_accuracy.
+
+    Raises TableError for a file that cannot be read, another kind of file, a missing or empty key, an architecture that
+    is named twice, or an unknown data set; ImportError for Parquet without pyarrow (`pip install lswag-fast[parquet]`).
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".json":
+            return suite_table(json.loads(path.read_text(encoding="utf-8")), dataset, str(path))
+        table = _read_columns(path, key)
+    except (OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        raise TableError(f"{path}: cannot be read ({error})") from error
+    if key not in table.columns:
+        raise TableError(f"{path}: no column {key!r} names the architectures; there are {_listed(table.columns)}")
+    return checked_table(table.set_index(key), str(path))
+
+
+def _read_columns(path: Path, key: str) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path).astype({key: str}, errors="ignore")
+    if path.name.endswith((".csv", ".csv.gz")):
+        return pd.read_csv(path, dtype={key: str})
+    raise TableError(f"{path}: the name of a table ends in .csv, .csv.gz, .parquet or .json")
+
+
+def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table as CSV (also .csv.gz) or Parquet, by the name of the file; `read_table` gives it back.
+
+    Raises TableError for another name; ImportError for Parquet without pyarrow.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.name.endswith((".csv", ".csv.gz")):
+        table.to_csv(path)
+    else:
+        raise TableError(f"{path}: a table is written as .csv, .csv.gz or .parquet; `suite_dict` gives the JSON layout")
+
+
+def suite_table(content: Mapping[str, Any], dataset: str | None = None, source: str = "table") -> pd.DataFrame:
+    """Turn {dataset: {arch: {proxy: {score, time}, ..., val_accuracy}}} into a table of one data set.
+
+    Raises TableError for an unknown data set, several where none is named, or another layout.
+    """
+    known = dict(content) if isinstance(content, Mapping) else {}
+    name = next(iter(known)) if dataset is None and len(known) == 1 else dataset
+    if name not in known or not isinstance(known[name], Mapping):
+        raise TableError(f"{source}: name one of its data sets ({_listed(known)}), found {dataset!r}")
+    rows = {}
+    for arch, entries in known[name].items():
+        if not isinstance(entries, Mapping):
+            raise TableError(f"{source}: {arch}: found {type(entries).__name__}, expected the scores by proxy")
+        rows[arch] = _suite_row(entries, f"{source}: {arch}")
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return checked_table(table.rename_axis("arch"), source)
+
+
+def _suite_row(entries: Mapping[str, Any], where: str) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for name, entry in entries.items():
+        if isinstance(entry, Mapping) and "score" in entry:
+            row[name] = float(entry["score"])
+            if "time" in entry:
+                row[f"{name}_time"] = float(entry["time"])
+        elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
+            row[name] = float(entry)
+        else:
+            raise TableError(f"{where}: {name}: found {entry!r}, expected a number or {{score, time}}")
+    return row
+
+
+def suite_dict(table: pd.DataFrame, dataset: str, proxies: Sequence[str], accuracy: str) -> dict[str, Any]:
+    """Turn a table into the layout of NAS-Bench-Suite-Zero: the columns `proxies` as scores, `accuracy` as
+    val_accuracy. Raises TableError for a column that is not there."""
+    times = [time for name in proxies if (time := f"{name}_time") in table.columns]
+    columns = numbers(table, [*proxies, accuracy, *times])
+    rows: dict[str, Any] = {}
+    for arch, row in zip(columns.index, columns.to_dict(orient="records"), strict=True):
+        rows[str(arch)] = {**{name: _suite_entry(row, name) for name in proxies}, _ACCURACY: row[accuracy]}
+    return {dataset: rows}
+
+
+def _suite_entry(row: Mapping[Any, float], name: str) -> dict[str, float]:
+    time = f"{name}_time"
+    return {"score": row[name], "time": row[time]} if time in row else {"score": row[name]}
+
+
+def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
+    """The table itself; raises TableError for an architecture without a name, or named twice, with its row."""
+    missing = np.flatnonzero(table.index.isna() | (table.index.astype(str) == ""))
+    if len(missing):
+        raise TableError(f"{source}: row {missing[0] + 1} names no architecture")
+    repeated = np.flatnonzero(table.index.duplicated())
+    if len(repeated):
+        row = repeated[0]
+        raise TableError(f"{source}: row {row + 1} names {table.index[row]!r} again")
+    return table
+
+
+def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The columns of all tables for the architectures that all of them hold, in the order of the first.
+
+    Raises TableError for no table, a column that two of them have, or no common architecture.
+    """
+    if not tables:
+        raise TableError("no table to join")
+    joined = reduce(_join_two, tables)
+    if not len(joined):
+        raise TableError("the tables have no architecture in common; do their keys mean the same?")
+    return joined
+
+
+def _join_two(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    shared = [name for name in right.columns if name in left.columns]
+    if shared:
+        raise TableError(f"two tables have the column {shared[0]!r}; rename it in one of them")
+    return left.join(right, how="inner")
+
+
+def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Some columns of a table as float64. Raises TableError for one that is not there, or whose values are no numbers,
+    naming row and column."""
+    columns = list(dict.fromkeys(columns))
+    absent = [name for name in columns if name not in table.columns]
+    if absent:
+        raise TableError(f"no column {absent[0]!r}; there are {_listed(table.columns)}")
+    converted = {}
+    for name in columns:
+        values = pd.to_numeric(table[name], errors="coerce")
+        wrong = np.flatnonzero(values.isna() & table[name].notna() & (table[name].astype(str).str.lower() != "nan"))
+        if len(wrong):
+            arch, found = table.index[wrong[0]], table[name].iloc[wrong[0]]
+            raise TableError(f"column {name!r} of {arch!r}: found {found!r}, expected a number")
+        converted[name] = values.astype(float)
+    return pd.DataFrame(converted, index=table.index)
+
+
+def finite_numbers(table: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFrame, int]:
+    """Some columns as float64 without the rows where one of them is NaN or infinite, and how many those were.
+
+    Raises TableError as `numbers`, and where fewer than 10 rows are left, naming the column that costs most rows.
+    """
+    chosen = numbers(table, columns)
+    is_finite = np.isfinite(chosen.to_numpy())
+    kept = chosen.iloc[np.flatnonzero(is_finite.all(axis=1))]
+    if len(kept) < MIN_ROWS:
+        counts = (~is_finite).sum(axis=0)
+        worst = ""
+        if counts.any():
+            worst = f"; {chosen.columns[counts.argmax()]!r} is NaN or infinite in {counts.max()}"
+        raise TableError(f"{len(kept)} of {len(chosen)} rows are finite, at least {MIN_ROWS} are needed{worst}")
+    return kept, len(chosen) - len(kept)
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, names)) or "none"
