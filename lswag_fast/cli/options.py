@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from lswag_fast.errors import InputError
+
+ALL = "all"  # --proxy all
 
 # Options that decide a score, as `repeat` writes them back.
 _DECIDING = (
@@ -31,12 +36,14 @@ def add_data_options(parser: argparse.ArgumentParser, default: str) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that decide the shape and the weights of the networks."""
+def add_network_options(parser: argparse.ArgumentParser, with_checkpoint: bool = True) -> None:
+    """Add the options that decide the shape and, if they are shared, the weights of the networks."""
     group = parser.add_argument_group("networks")
     group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
     group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
     group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
+    if not with_checkpoint:
+        return
     group.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="trained supernet weights of the space, not drawn ones"
     )
@@ -48,14 +55,19 @@ def add_score_options(parser: argparse.ArgumentParser, several: bool = False) ->
     many = "; several with commas, or all" if several else ""
     text = f"what to score with, see `lswag-fast proxies`{many} (default: lswag)"
     group.add_argument("--proxy", default="lswag", metavar="NAME", help=text)
-    group.add_argument(
+    add_pattern_options(group)
+
+
+def add_pattern_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options of how much a score looks at."""
+    parser.add_argument(
         "--pattern-samples",
         type=_pattern_samples,
         default="auto",
         metavar="S",
         help="samples in an activation pattern (default: auto, from the largest activation)",
     )
-    group.add_argument(
+    parser.add_argument(
         "--row-fraction",
         type=float,
         default=1.0,
@@ -94,3 +106,49 @@ def proxy_option(text: str) -> tuple[str, str, float | str]:
         return proxy, option, float(value)
     except ValueError:
         return proxy, option, value
+
+
+def add_proxy_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that single proxies take."""
+    parser.add_argument(
+        "--features", metavar="MODULE", help="module, or pattern of modules, whose outputs zen and az_nas look at"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=proxy_option,
+        metavar="PROXY.OPTION=VALUE",
+        help="an option of one proxy, e.g. zen.batch_norm=optional; may be given several times",
+    )
+
+
+def chosen_proxy_options(args: argparse.Namespace, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The options of --set by proxy; raises InputError for one of a proxy that is not scored."""
+    given: dict[str, dict[str, Any]] = {}
+    for name, option, value in args.set:
+        if name not in names:
+            raise InputError(f"--set {name}.{option}: {name!r} is not among the proxies that are scored")
+        given.setdefault(name, {})[option] = value
+    return given
+
+
+def proxy_names(text: str) -> list[str]:
+    """The proxies of NAME,NAME,... or "all", ranked ones by their parts; raises InputError for an unknown name."""
+    from lswag_fast.proxies import get_proxy, list_proxies, with_parts
+
+    known = [info.name for info in list_proxies()] if text == ALL else [get_proxy(name).name for name in listed(text)]
+    return with_parts(known)
+
+
+def columns_of(columns: Iterable[str], text: str | None) -> list[str]:
+    """The columns of NAME,NAME,..., or those named like a known proxy."""
+    from lswag_fast.proxies import list_proxies
+
+    known = {info.name for info in list_proxies()}
+    return listed(text) if text else [name for name in columns if name in known]
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list with commas."""
+    return [item.strip() for item in text.split(",")]

@@ -1,4 +1,4 @@
-"""Progress of a search on stderr: a bar on a terminal, else a plain line now and then."""
+"""Progress on stderr: a bar on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -58,3 +58,39 @@ class SearchProgress:
         if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
             self.last_line = now
             say(f"{done}/{self.n_trials} trials, {found}", ERR)
+
+
+class CountProgress:
+    """A context manager and, inside it, a callback `(done, total)`.
+
+    Args:
+        what: what is being done, in a word.
+        plain_line_s: seconds between two lines where stderr is no terminal.
+    """
+
+    def __init__(self, what: str, plain_line_s: float = PLAIN_LINE_S) -> None:
+        self.what = what
+        self.plain_line_s = plain_line_s
+        self.last_line = time.monotonic()
+        columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self.bar = Progress(*columns, console=ERR, disable=not ERR.is_terminal)
+        self.task = self.bar.add_task("", total=None)
+
+    def __enter__(self) -> CountProgress:
+        """Start the bar."""
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it stands."""
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Count one more that is done."""
+        self.bar.update(self.task, completed=done, total=total)
+        now = time.monotonic()
+        if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
+            self.last_line = now
+            say(f"{self.what}: {done}/{total}", ERR)

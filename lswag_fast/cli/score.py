@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # What a network of the user's own is fed when nothing else is said.
 OWN_IMAGE_SIZE = 224
-ALL = "all"  # --proxy all
 
 _DESCRIPTION = """\
 Score one untrained network and show layer by layer how the score comes about, or by several proxies at once.
@@ -57,17 +56,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("network", metavar="NETWORK", help="package.module:factory or SPACE:ARCHJSON")
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON instead of tables")
     parser.add_argument("--eval", action="store_true", help="score in eval mode: BatchNorm then keeps samples apart")
-    parser.add_argument(
-        "--features", metavar="MODULE", help="module, or pattern of modules, whose outputs zen and az_nas look at"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=options.proxy_option,
-        metavar="PROXY.OPTION=VALUE",
-        help="an option of one proxy, e.g. zen.batch_norm=optional; may be given several times",
-    )
+    options.add_proxy_options(parser)
     options.add_data_options(parser, "digits for a space, synthetic for a network of your own")
     options.add_network_options(parser)
     options.add_score_options(parser, several=True)
@@ -83,29 +72,16 @@ def run(args: argparse.Namespace) -> int:
     model, batch = _of_space(name, "{" + arch_fields, args) if is_member else _own(args)
     if args.eval:
         model.eval()
-    names = _proxies(args.proxy)
+    names = options.proxy_names(args.proxy)
+    keywords = {
+        "seed": args.seed,
+        "features": args.features,
+        "proxy_options": options.chosen_proxy_options(args, names),
+        **options.score_options(args),
+    }
     show = _score_one if len(names) == 1 else _score_many
-    show(model, batch, names, args, _keywords(args, names))
+    show(model, batch, names, args, keywords)
     return 0
-
-
-def _keywords(args: argparse.Namespace, names: list[str]) -> dict[str, Any]:
-    """The keywords of the call; raises InputError for an option of a proxy that is not scored."""
-    given: dict[str, dict[str, Any]] = {}
-    for name, option, value in args.set:
-        if name not in names:
-            raise InputError(f"--set {name}.{option}: {name!r} is not among the proxies of --proxy")
-        given.setdefault(name, {})[option] = value
-    return {"seed": args.seed, "features": args.features, "proxy_options": given, **options.score_options(args)}
-
-
-def _proxies(text: str) -> list[str]:
-    """The proxies of --proxy NAME,NAME,... or "all"; an unknown name is the user's mistake."""
-    from lswag_fast.proxies import get_proxy, list_proxies, with_parts
-
-    if text == ALL:
-        return with_parts(info.name for info in list_proxies())
-    return with_parts(get_proxy(name.strip()).name for name in text.split(","))
 
 
 def _score_one(

@@ -104,7 +104,6 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_dataframe_has_the_columns_of_the_table():
-    pytest.importorskip("pandas")
     study = Study(ToySpace())
     study.tell(study.ask(), 1.5)
     study.tell(study.ask(), error="broken")

@@ -1,0 +1,113 @@
+"""How well proxies rank architectures: rank correlations with an accuracy, with bootstrap confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from lswag_fast.errors import InputError
+from lswag_fast.proxies import list_proxies
+from lswag_fast.tables import finite_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TOP_FRACTION = 0.05
+CONFIDENCE = 0.95
+Values = NDArray[np.float64]
+
+
+def correlate(
+    table: pd.DataFrame, target: str, proxies: Sequence[str], *, n_bootstrap: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Rank correlations of proxies with a target.
+
+    Args:
+        table: as of `lswag_fast.tables`.
+        target: the column of the accuracy.
+        proxies: the columns to compare with it. Registered proxies of which less is better are negated.
+        n_bootstrap: resamples of the architectures for the intervals, 0 for none.
+        seed: of the resamples, which are the same for all proxies.
+
+    Returns:
+        A row a proxy, in the order given: spearman, kendall (tau-b), top5 (the part of the 5 % best architectures that
+        is among the 5 % best by the proxy; ties broken by the order of the rows), each with NAME_low and NAME_high, the
+        percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN or infinite.
+
+    Raises TableError for a column that is not there or has fewer than 10 finite rows, InputError for a negative
+    n_bootstrap. A proxy that is constant has NaN.
+    """
+    if n_bootstrap < 0:
+        raise InputError(f"n_bootstrap must be at least 0, got {n_bootstrap}")
+    lower = {info.name for info in list_proxies() if not info.higher_is_better}
+    rows = {}
+    for name in proxies:
+        kept, n_dropped = finite_numbers(table, [name, target])
+        z, y = kept[name].to_numpy(), kept[target].to_numpy()
+        measured = _with_intervals(-z if name in lower else z, y, n_bootstrap, seed)
+        rows[name] = {**measured, "n": len(kept), "n_dropped": n_dropped}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("proxy")
+
+
+def _with_intervals(z: Values, y: Values, n_bootstrap: int, seed: int) -> dict[str, float]:
+    """Every measure, and its interval over resamples."""
+    if len(np.unique(z)) == 1:
+        return {f"{name}{end}": np.nan for name in _MEASURES for end in ("", "_low", "_high")}
+    rng = np.random.default_rng(seed)
+    resamples = [rng.integers(len(z), size=len(z)) for _ in range(n_bootstrap)]
+    found: dict[str, float] = {}
+    for name, measure in _MEASURES.items():
+        found[name] = measure(z, y)
+        again = [measure(z[rows], y[rows]) for rows in resamples]
+        tail = 100 * (1 - CONFIDENCE) / 2
+        ends = np.nanpercentile(again, [tail, 100 - tail]) if again else (np.nan, np.nan)
+        found[f"{name}_low"], found[f"{name}_high"] = map(float, ends)
+    return found
+
+
+def _spearman(z: Values, y: Values) -> float:
+    return float(spearmanr(z, y).statistic)
+
+
+def _kendall(z: Values, y: Values) -> float:
+    return float(kendalltau(z, y).statistic)
+
+
+def _top_overlap(z: Values, y: Values) -> float:
+    count = max(1, round(TOP_FRACTION * len(z)))
+    best = [set(np.argsort(-values, kind="stable")[:count]) for values in (z, y)]
+    return len(best[0] & best[1]) / count
+
+
+_MEASURES: dict[str, Callable[[Values, Values], float]] = {
+    "spearman": _spearman,
+    "kendall": _kendall,
+    "top5": _top_overlap,
+}
+
+
+def plot_correlations(columns: dict[str, pd.Series], title: str = "Spearman correlation") -> Figure:
+    """Draw a heatmap of proxies x targets from {target: correlation by proxy}, best proxy on average first.
+
+    Needs matplotlib (`pip install lswag-fast[plot]`). The figure is not shown; save it with `figure.savefig(path)`.
+    """
+    from matplotlib.figure import Figure  # optional
+
+    values = pd.DataFrame(columns)
+    values = values.loc[values.mean(axis=1).sort_values(ascending=False, na_position="last").index]
+    figure = Figure(figsize=(1.6 + 1.3 * len(values.columns), 1.2 + 0.3 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values.to_numpy(), cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(values.columns)), list(values.columns))
+    axes.set_yticks(range(len(values)), list(values.index))
+    for (row, column), value in np.ndenumerate(values.to_numpy()):
+        shade = "white" if abs(value) > 0.6 else "black"  # readable on the dark ends of the map
+        axes.text(column, row, "-" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=shade)
+    axes.set_title(title)
+    figure.colorbar(image, ax=axes)
+    return figure

@@ -1,0 +1,98 @@
+"""Rank correlations with intervals: by hand, against scipy's definitions, directions and refusals."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lswag_fast.errors import InputError, TableError
+from lswag_fast.evaluation import correlate, plot_correlations
+
+RNG = np.random.default_rng(0)
+N = 200
+Y = RNG.normal(size=N)
+TABLE = pd.DataFrame(
+    {
+        "accuracy": Y,
+        "same": np.exp(Y),
+        "opposite": -Y,
+        "noisy": Y + RNG.normal(size=N),
+        "constant": 1.0,
+        "te_nas_ntk": -Y,
+    }
+)
+
+
+def test_monotone_functions_rank_perfectly() -> None:
+    found = correlate(TABLE, "accuracy", ["same", "opposite"], n_bootstrap=20)
+    for measure in ("spearman", "kendall"):
+        assert found.loc["same", [measure, f"{measure}_low", f"{measure}_high"]].tolist() == pytest.approx([1, 1, 1])
+        assert found.loc["opposite", measure] == pytest.approx(-1)
+    assert found.loc["same", "top5"] == 1
+    assert found.loc["opposite", "top5"] == 0
+
+
+def test_a_proxy_of_which_less_is_better_is_turned() -> None:
+    assert correlate(TABLE, "accuracy", ["te_nas_ntk"], n_bootstrap=0).loc["te_nas_ntk", "spearman"] == pytest.approx(1)
+
+
+def test_spearman_kendall_and_overlap_by_counting() -> None:
+    table = TABLE.iloc[:40]
+    z, y = table["noisy"].to_numpy(), table["accuracy"].to_numpy()
+    found = correlate(table, "accuracy", ["noisy"], n_bootstrap=0).loc["noisy"]
+    signs = [np.sign((z[a] - z[b]) * (y[a] - y[b])) for a in range(40) for b in range(a)]
+    assert found["kendall"] == pytest.approx(np.mean(signs), rel=1e-12)
+    ranks = [values.argsort().argsort() for values in (z, y)]
+    assert found["spearman"] == pytest.approx(1 - 6 * sum((ranks[0] - ranks[1]) ** 2) / (40 * (40**2 - 1)), rel=1e-12)
+    best = [set(np.argsort(values)[-2:]) for values in (z, y)]  # 5 % of 40
+    assert found["top5"] == len(best[0] & best[1]) / 2
+    assert math.isnan(found["spearman_low"])
+
+
+def test_intervals_hold_the_value_and_are_seeded() -> None:
+    one, two, other = (correlate(TABLE, "accuracy", ["noisy"], n_bootstrap=100, seed=seed) for seed in (1, 1, 2))
+    row = one.loc["noisy"]
+    assert row["spearman_low"] < row["spearman"] < row["spearman_high"]
+    # For normal columns of correlation r the standard error of Spearman's is about (1 - r^2) / sqrt(n) = 0.035.
+    assert 0.05 < row["spearman_high"] - row["spearman_low"] < 0.25
+    pd.testing.assert_frame_equal(one, two)
+    assert one.loc["noisy", "spearman_low"] != other.loc["noisy", "spearman_low"]
+
+
+def test_rows_that_are_not_finite_are_left_out_proxy_by_proxy() -> None:
+    table = TABLE.copy()
+    table.loc[:2, "same"] = [math.nan, math.inf, -math.inf]
+    found = correlate(table, "accuracy", ["same", "opposite"], n_bootstrap=0)
+    assert found[["n", "n_dropped"]].values.tolist() == [[197, 3], [200, 0]]
+    assert found.loc["same", "spearman"] == pytest.approx(1)
+
+
+def test_a_constant_proxy_has_none() -> None:
+    row = correlate(TABLE, "accuracy", ["constant"], n_bootstrap=5).loc["constant"]
+    assert row[["spearman", "kendall", "top5"]].isna().all()
+
+
+def test_refusals() -> None:
+    with pytest.raises(TableError, match="no column 'magic'"):
+        correlate(TABLE, "accuracy", ["magic"])
+    with pytest.raises(TableError, match="9 of 9 rows are finite, at least 10"):
+        correlate(TABLE.iloc[:9], "accuracy", ["same"])
+    with pytest.raises(InputError, match="n_bootstrap must be at least 0"):
+        correlate(TABLE, "accuracy", ["same"], n_bootstrap=-1)
+
+
+def test_the_heatmap_shows_every_number_best_first(tmp_path: Path) -> None:
+    columns = {
+        "a": pd.Series({"x": 0.1, "y": 0.9, "z": math.nan}),
+        "b": pd.Series({"x": 0.2, "y": -0.5, "z": math.nan}),
+    }
+    figure = plot_correlations(columns)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["y", "x", "z"]
+    assert [text.get_text() for text in axes.texts] == ["0.90", "-0.50", "0.10", "0.20", "-", "-"]
+    figure.savefig(tmp_path / "heatmap.png")
+    assert (tmp_path / "heatmap.png").stat().st_size > 0

@@ -1,0 +1,170 @@
+"""Scoring a table: rows, continuing after a cut, what is refused, workers that change nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from lswag_fast import score
+from lswag_fast.errors import InputError, StorageError, TableError
+from lswag_fast.evaluation import INITIALISATIONS, evaluate, initialise
+from lswag_fast.evaluation.evaluate import Task
+from lswag_fast.spaces import NasBench201
+
+SPACE = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+BATCH = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
+CELLS = [
+    "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|",
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
+    "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+    "|skip_connect~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|",
+]
+TABLE = pd.DataFrame({"accuracy": [90.5, 91.25, 10.0, 85.0]}, index=pd.Index(CELLS, name="arch"))
+PROXIES = ("lswag", "params", "dss")
+
+
+def task(**options: Any) -> Task:
+    return Task(SPACE, BATCH, PROXIES, mode="eval", **options)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_times(path: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key != "elapsed_s"} for row in rows_of(path)]
+
+
+def test_a_row_has_the_tables_columns_and_the_scores(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "scores.csv"
+    seen: list[tuple[int, int]] = []
+    assert evaluate(task(), TABLE, out, callback=lambda done, total: seen.append((done, total))) == 4
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    rows = rows_of(out)
+    assert list(rows[0]) == ["arch", "accuracy", *PROXIES, "errors", "warnings", "elapsed_s"]
+    assert [row["arch"] for row in rows] == CELLS
+    assert [float(row["accuracy"]) for row in rows] == list(TABLE["accuracy"])
+    assert [int(float(row["params"])) for row in rows] == [SPACE.n_params({"cell": cell}) for cell in CELLS]
+    assert all(math.isnan(float(row["dss"])) and "dss is for vision transformers" in row["errors"] for row in rows)
+
+
+def test_the_score_is_that_of_the_network_built_from_the_seed(tmp_path: Path) -> None:
+    evaluate(task(seed=3, initialisation="kaiming"), TABLE, tmp_path / "a.csv")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = SPACE.build({"cell": CELLS[1]}).eval()
+    expected = score(initialise(model, "kaiming", 3), BATCH, seed=3).value
+    assert float(rows_of(tmp_path / "a.csv")[1]["lswag"]) == expected
+
+
+def test_it_goes_on_where_it_stopped_and_a_larger_n_adds(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole.csv", tmp_path / "parts.csv"
+    evaluate(task(), TABLE, whole, n=4)
+    assert [evaluate(task(), TABLE, parts, n=n) for n in (2, 2, 3, 4)] == [2, 0, 1, 1]
+    assert without_times(parts) == without_times(whole)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_a_torn_row_is_cut_off_and_scored_again(tmp_path: Path, cut: int) -> None:
+    whole, torn = tmp_path / "whole.csv", tmp_path / "torn.csv"
+    evaluate(task(), TABLE, whole)
+    evaluate(task(), TABLE, torn)
+    torn.write_bytes(torn.read_bytes()[:-cut])
+    assert evaluate(task(), TABLE, torn) == 1
+    assert without_times(torn) == without_times(whole)
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    evaluate(task(), TABLE, tmp_path / "one.csv")
+    evaluate(task(), TABLE, tmp_path / "two.csv", n_workers=2)
+    assert without_times(tmp_path / "one.csv") == without_times(tmp_path / "two.csv")
+
+
+def test_a_network_that_cannot_be_scored_has_a_reason_and_warnings_are_kept(tmp_path: Path) -> None:
+    evaluate(Task(SPACE, BATCH, ("snip", "lswag"), mode="train"), TABLE, tmp_path / "a.csv")
+    for row in rows_of(tmp_path / "a.csv"):
+        assert "BatchNorm in train mode" in row["warnings"]
+    small = BATCH[0][:1].expand(12, -1, -1, -1), BATCH[1] * 0
+    evaluate(Task(SPACE, small, ("snip",)), TABLE, tmp_path / "b.csv")
+    for row in rows_of(tmp_path / "b.csv"):
+        assert math.isnan(float(row["snip"]))
+        assert row["errors"].startswith("all: ZeroVarianceError: all 12 samples")
+
+
+def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    evaluate(task(), TABLE, out, n=1, settings={"data": "noise"})
+    with pytest.raises(StorageError, match=r"was made with seed 0, now it is 5; name another file"):
+        evaluate(task(seed=5), TABLE, out, settings={"data": "noise"})
+    with pytest.raises(StorageError, match=r"was made with data 'noise', now it is 'photos'"):
+        evaluate(task(), TABLE, out, settings={"data": "photos"})
+    out.with_name("scores.csv.json").write_text("{")
+    with pytest.raises(StorageError, match=r"its settings .* cannot be read"):
+        evaluate(task(), TABLE, out)
+    out.with_name("scores.csv.json").unlink()
+    with pytest.raises(StorageError, match="cannot be read"):
+        evaluate(task(), TABLE, out)
+
+
+def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    evaluate(task(), TABLE, out, n=1)
+    content = "arch,other\n"
+    out.write_text(content)
+    with pytest.raises(StorageError, match="has other columns"):
+        evaluate(task(), TABLE, out)
+    assert out.read_text() == content
+
+
+def test_the_settings_are_json_beside_the_rows(tmp_path: Path) -> None:
+    evaluate(task(score_options={"pattern_samples": 6}), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
+    settings = json.loads((tmp_path / "a.csv.json").read_text())
+    assert settings["space"] == repr(SPACE)
+    assert (settings["data"], settings["mode"], settings["score_options"]) == ("noise", "eval", {"pattern_samples": 6})
+
+
+def test_what_does_not_fit_is_refused_before_any_score(tmp_path: Path) -> None:
+    out = tmp_path / "a.csv"
+    with pytest.raises(TableError, match="has a column 'params', which is the name of a proxy"):
+        evaluate(task(), TABLE.assign(params=1), out)
+    with pytest.raises(TableError, match=r"row 2, column 'arch': cell: found '\|bad\|'"):
+        evaluate(task(), TABLE.rename(index={CELLS[1]: "|bad|"}), out)
+    with pytest.raises(TableError, match="n is 5, the table has 4 architectures"):
+        evaluate(task(), TABLE, out, n=5)
+    with pytest.raises(InputError, match="did you mean 'snip'"):
+        evaluate(Task(SPACE, BATCH, ("snipp",)), TABLE, out)
+    with pytest.raises(InputError, match="name the parts of ranked proxies"):
+        evaluate(Task(SPACE, BATCH, ("te_nas",)), TABLE, out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", INITIALISATIONS)
+def test_initialisations(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(8, 64, 3), nn.BatchNorm2d(64), nn.Linear(64, 64))
+    before = [p.detach().clone() for p in model.parameters()]
+    state = torch.get_rng_state()
+    assert initialise(model, name, 1) is model
+    assert torch.equal(state, torch.get_rng_state())
+    deviations = {"kaiming": (2 / 72) ** 0.5, "xavier": (2 / (72 + 64 * 9)) ** 0.5, "gaussian": 0.02}
+    if name == "own":
+        assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+        return
+    assert model[0].weight.std().item() == pytest.approx(deviations[name], rel=0.05)  # 4,608 draws: about 1 %
+    assert not model[0].bias.any()
+    assert not model[2].bias.any()
+    assert torch.equal(before[2], model[1].weight)
+
+
+def test_an_unknown_initialisation() -> None:
+    with pytest.raises(InputError, match="init must be one of own, kaiming"):
+        initialise(nn.Linear(2, 2), "lecun", 0)

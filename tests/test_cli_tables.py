@@ -1,0 +1,94 @@
+"""`lswag-fast evaluate`, `correlate` and `libra`, one after the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.spaces import NasBench201
+
+FACTORY = """
+from lswag_fast.spaces import NasBench201
+
+def make():
+    return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+"""
+EVALUATE = ["evaluate", "tiny_space:make", "--table", "table.csv", "--data", "synthetic", "--batch-size", "12"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import random
+
+    rng = random.Random(0)
+    space = NasBench201()
+    cells = list(dict.fromkeys(space.sample(rng)["cell"] for _ in range(14)))
+    table = pd.DataFrame({"accuracy": np.linspace(50, 90, len(cells))}, index=pd.Index(cells, name="arch"))
+    table.to_csv(tmp_path / "table.csv")
+    (tmp_path / "tiny_space.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_a_table_to_a_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main([*EVALUATE, "--proxies", "params,flops,l2_norm", "--mode", "eval", "--out", "scores.csv", "--n", "11"])
+        == 0
+    )
+    assert "11 architectures scored now; rows: scores.csv" in capsys.readouterr().out
+    assert main([*EVALUATE, "--proxies", "params,flops,l2_norm", "--mode", "eval", "--out", "scores.csv"]) == 0
+    assert "3 architectures scored now" in capsys.readouterr().out
+
+    words = [
+        "correlate",
+        "scores.csv",
+        "--target",
+        "accuracy",
+        "--bootstrap",
+        "10",
+        "--csv",
+        "rho.csv",
+        "--plot",
+        "rho.png",
+    ]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("accuracy:\n")
+    assert "l2_norm" in out
+    assert list(pd.read_csv("rho.csv")["proxy"]) == ["params", "flops", "l2_norm"]
+    assert Path("rho.png").stat().st_size > 0
+
+    assert main(["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.5", "--out", "selection.json"]) == 0
+    out = capsys.readouterr().out
+    content = json.loads(Path("selection.json").read_text())
+    assert sorted(content["selection"]) == ["flops", "l2_norm", "params"]
+    assert f"selected: {', '.join(content['selection'])}" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([*EVALUATE, "--out", "a.csv", "--key", "cell"], "no column 'cell' names the architectures; there are arch"),
+        ([*EVALUATE, "--out", "a.csv", "--n", "99"], "n is 99, the table has 14"),
+        ([*EVALUATE, "--out", "a.csv", "--init", "lecun"], "init must be one of own, kaiming, xavier, gaussian"),
+        ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
+        (["correlate", "table.csv", "--target", "accurate", "--proxies", "accuracy"], "no column 'accurate'"),
+        (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
+        (["libra", "table.csv", "--target", "accuracy", "--proxies", "accuracy"], "is among the proxies"),
+        (["libra", "table.csv", "--target", "accuracy", "--proxies", "x"], "no column"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], argv: list[str], words: str
+) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert words in err
+    assert not Path("a.csv").exists()
