@@ -9,7 +9,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lswag_fast.driver.budget import Budget
 from lswag_fast.driver.pool import Pool, check_reachable
