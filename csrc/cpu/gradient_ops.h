@@ -108,6 +108,7 @@ struct GradientOps {
   int lanes;
   int tile_rows;
   int tile_vectors;
+  int task_rows;  // output rows whose grad_out is packed once for all columns of a task
   void (*pack)(const PackJob<T>& job);
   void (*tile)(const TileJob<T>& job);
   void (*tile_samples)(const SamplesJob<T>& job);

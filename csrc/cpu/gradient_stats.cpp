@@ -306,7 +306,7 @@ void Engine<T>::merge_parts(int64_t slice) {
 
 template <class T>
 GradientStats run_problem(const Problem& problem, const GradientOptions& options, const GradientOps<T>& ops) {
-  const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors});
+  const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors, ops.task_rows});
   const bool continued = options.moments && options.moments->count > 0;
   const Exponents exponents = choose_exponents<T>(problem, continued ? &options.moments->exponent : nullptr);
   const GradientStats stats = Engine<T>(problem, plan, options, ops, exponents).run();
