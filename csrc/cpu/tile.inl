@@ -16,10 +16,18 @@ static inline __attribute__((always_inline)) typename Wide<T>::Bits gradient_mas
 template <class T, int N>
 static inline __attribute__((always_inline)) void update_state(const TileJob<T>& job, const Vec<T> (&gradient)[N]) {
   constexpr int L = kLanes<T>;
-  const auto mask = gradient_mask<T>(job.absolute);
   const Vec<T> inv_count = splat(job.inv_count);
   T* mean = job.state;
   T* m2 = mean + N * L;
+  if (job.totals) {
+    T* signed_mean = m2 + N * L;
+#pragma GCC unroll 32
+    for (int j = 0; j < N; ++j) {
+      const Vec<T> old_mean = load(signed_mean + j * L);
+      store(signed_mean + j * L, old_mean + (gradient[j] - old_mean) * inv_count);
+    }
+  }
+  const auto mask = gradient_mask<T>(job.absolute);
 #pragma GCC unroll 32
   for (int j = 0; j < N; ++j) {
     const Vec<T> g = apply_mask<T>(gradient[j], mask);
@@ -28,13 +36,6 @@ static inline __attribute__((always_inline)) void update_state(const TileJob<T>&
     const Vec<T> new_mean = old_mean + deviation * inv_count;
     store(mean + j * L, new_mean);
     store(m2 + j * L, load(m2 + j * L) + deviation * (g - new_mean));
-  }
-  if (!job.totals) return;
-  T* signed_mean = m2 + N * L;
-#pragma GCC unroll 32
-  for (int j = 0; j < N; ++j) {
-    const Vec<T> old_mean = load(signed_mean + j * L);
-    store(signed_mean + j * L, old_mean + (gradient[j] - old_mean) * inv_count);
   }
 }
 
