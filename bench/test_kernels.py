@@ -29,6 +29,10 @@ VIT_WEIGHTS = {
     "fc2": (32, 1344, 384),
     "fc1_batch8": (8, 384, 1344),
 }
+# (channels, side of the planes) of the 3x3 convolutions of a NAS-Bench-201-like network.
+CNN_WEIGHTS = {"conv16": (16, 32), "conv32": (32, 16), "conv64": (64, 8)}
+CNN_SAMPLES = 64
+CONV_3X3 = kernels.ConvGeometry((3, 3), (1, 1), (1, 1), (1, 1), 1)
 # The activations of a network: shape of one sample, and how many of them.
 VIT = (((N_TOKENS, 1344), 13),)
 CNN = (((16, 32, 32), 33), ((32, 16, 16), 33), ((64, 8, 8), 33))
@@ -73,6 +77,16 @@ def test_gradient_stats(measure: Measure, benchmark: BenchmarkFixture, isa: str,
     peak = fma_peak(isa)
     seconds = measure(lambda: kernels.gradient_stats([(x, grad_out)]), peak_gflops=peak / 1e9)
     rate = 2 * n_samples * N_TOKENS * n_inputs * n_outputs / seconds
+    benchmark.extra_info.update(gflops=rate / 1e9, fraction_of_peak=rate / peak)
+
+
+@pytest.mark.parametrize("weight", CNN_WEIGHTS)
+def test_gradient_stats_of_conv(measure: Measure, benchmark: BenchmarkFixture, isa: str, weight: str) -> None:
+    n_channels, side = CNN_WEIGHTS[weight]
+    x, grad_out = torch.randn(2, CNN_SAMPLES, n_channels, side, side)
+    peak = fma_peak(isa)
+    seconds = measure(lambda: kernels.gradient_stats([(x, grad_out)], conv=CONV_3X3), peak_gflops=peak / 1e9)
+    rate = 2 * CNN_SAMPLES * (side * n_channels * 3) ** 2 / seconds
     benchmark.extra_info.update(gflops=rate / 1e9, fraction_of_peak=rate / peak)
 
 

@@ -3,7 +3,8 @@
 static double fma_loop(int64_t n_iterations, float* sink) {
   constexpr int kChains = LSWAG_TILE_ROWS * LSWAG_TILE_VECTORS;  // enough to hide the latency of 4 or 5 cycles
   Vec<float> acc[kChains];
-  for (int j = 0; j < kChains; ++j) acc[j] = splat(static_cast<float>(j));
+  // Start values that the compiler cannot know: of a chain that begins at its fixed point it makes a constant.
+  for (int j = 0; j < kChains; ++j) acc[j] = splat(*sink + static_cast<float>(j));
   Vec<float> factor = splat(0.999f);
   Vec<float> addend = splat(0.001f);
   for (int64_t n = 0; n < n_iterations; ++n) {

@@ -13,6 +13,7 @@
 namespace lswag {
 
 constexpr int kMaxTileVectors = 3;
+constexpr int kStretch = 32;          // positions between two looks ahead
 constexpr int kMaxTaps = 9;           // taps of a depthwise tile
 constexpr int kMaxStateVectors = 24;  // vectors of the largest state: 8 rows x 3 vectors
 
@@ -57,9 +58,10 @@ struct TileJob {
   bool absolute;
   bool totals;
   T inv_count;  // 1 / number of samples including this one
-  // Memory that the next sample will be packed from, touched position by position while this one is computed.
+  // Memory that the next sample will be packed from: so many cache lines are fetched at each stretch of positions.
   const char* ahead;
   int64_t ahead_step;  // bytes
+  int n_ahead;
 };
 
 // All samples of one tile, where a sample has so few positions that loading and storing the state would dominate.
@@ -106,6 +108,7 @@ struct GradientOps {
   int lanes;
   int tile_rows;
   int tile_vectors;
+  int task_rows;  // output rows whose grad_out is packed once for all columns of a task
   void (*pack)(const PackJob<T>& job);
   void (*tile)(const TileJob<T>& job);
   void (*tile_samples)(const SamplesJob<T>& job);

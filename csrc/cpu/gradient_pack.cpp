@@ -50,25 +50,45 @@ int operand_exponent(const Problem& problem, Operand CallOperands::* operand) {
   return 0;
 }
 
-// Only for features that lie side by side at evenly spaced positions, the usual case.
+// Only where features or positions lie side by side and the others are evenly spaced, the usual cases.
 Lookahead::Source source_lines(const Operand& operand, int64_t b, int64_t feature, int64_t n_features) {
-  if (operand.feature_stride != 1 || operand.n_dims != 1) return {};
+  if (operand.n_dims != 1) return {};
   const int64_t bytes = element_bytes(operand.view.dtype);
-  const void* first = at(operand.view, b * operand.sample_stride + feature);
-  return {{static_cast<const char*>(first), operand.stride[0] * bytes}, ceil_div(n_features * bytes, kLineBytes)};
+  const int64_t first = b * operand.sample_stride + feature * operand.feature_stride;
+  const char* start = static_cast<const char*>(at(operand.view, first));
+  const int64_t pitch = operand.stride[0] * bytes;
+  const int64_t feature_pitch = operand.feature_stride * bytes;
+  if (operand.feature_stride == 1) {
+    return {start, operand.size[0], pitch, ceil_div(n_features * bytes, kLineBytes), kLineBytes};
+  }
+  if (operand.stride[0] == 1) {
+    return {start, ceil_div(operand.size[0] * bytes, kLineBytes), kLineBytes, n_features, feature_pitch};
+  }
+  return {};
 }
 
 }  // namespace
 
-Lookahead::Line Lookahead::next() {
-  due_ += sources_[0].n_lines + sources_[1].n_lines;
-  if (due_ < n_tiles_) return {};
-  due_ = std::min(due_ - n_tiles_, n_tiles_);  // more lines than tiles: the rest is left to chance
-  const bool of_x = given_ < sources_[0].n_lines;
-  Line line = sources_[of_x ? 0 : 1].line;
-  line.first += (of_x ? given_ : given_ - sources_[0].n_lines) * kLineBytes;
-  ++given_;
-  return line;
+Lookahead::Lookahead(const Source& x, const Source& grad, int64_t n_tiles, int64_t stretches_per_tile)
+    : sources_{x, grad}, stretches_(stretches_per_tile) {
+  const int64_t n_lines = x.n_lines * x.n_passes + grad.n_lines * grad.n_passes;
+  n_ = static_cast<int>(ceil_div(n_lines, std::max<int64_t>(1, n_tiles * stretches_per_tile)));
+}
+
+Lookahead::Lines Lookahead::next() {
+  while (source_ < 2 && pass_ == sources_[source_].n_passes) {
+    ++source_;
+    pass_ = 0;
+  }
+  if (source_ == 2) return {};
+  const Source& source = sources_[source_];
+  const Lines lines{source.first + pass_ * source.pass_step + line_ * source.step, source.step, n_};
+  line_ += n_ * stretches_;  // the end of a pass may be passed, which does no harm
+  if (line_ >= source.n_lines) {
+    line_ = 0;
+    ++pass_;
+  }
+  return lines;
 }
 
 template <class T>
@@ -175,11 +195,16 @@ void Packer<T>::panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) 
 template <class T>
 Lookahead Packer<T>::lookahead(const Task& task, int64_t b) const {
   const CallOperands& call = problem_.calls.front();
-  const int64_t column = task.first_tile * panel_width();
+  const bool panel = problem_.form == Form::panel;
   const int64_t row = plan_.rows[plan_.slices[task.first_slice].first];
-  return {source_lines(call.x, b, column, std::min(task.n_tiles * panel_width(), problem_.n_columns - column)),
+  const int64_t column =
+      panel ? task.first_tile * panel_width() : plan_.slices[task.first_slice].group * plan_.plane_step;
+  const int64_t n_columns =
+      panel ? std::min(task.n_tiles * panel_width(), problem_.n_columns - column) : plan_.plane_step;
+  const int64_t stretches = panel ? ceil_div(call.n_positions, kStretch) : call.out.h * ceil_div(call.out.w, kStretch);
+  return {source_lines(call.x, b, column, n_columns),
           source_lines(call.grad, b, row, std::min(task.n_slices * ops_.tile_rows, problem_.n_rows - row)),
-          task.n_tiles * task.n_slices};
+          task.n_tiles * task.n_slices, stretches};
 }
 
 // n_features channels of one call's x into the inside of its plane.

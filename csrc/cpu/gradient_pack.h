@@ -21,30 +21,38 @@ struct Exponents {
 template <class T>
 Exponents choose_exponents(const Problem& problem, const int* fixed);
 
-// Fetches the operands of the next sample into the cache while this one is computed: each tile touches one cache line
-// of every position. Without it, waiting for memory took a fifth of the time.
+// Fetches the operands of the next sample into the cache while this one is computed, a few cache lines at each stretch
+// of positions: in bursts they would hold up the loads of the tiles.
 class Lookahead {
  public:
-  struct Line {
-    const char* first;  // at the first position; null: nothing to fetch
-    int64_t step;       // bytes between positions
+  // n cache lines for each stretch of a tile.
+  struct Lines {
+    const char* first;
+    int64_t step;  // bytes
+    int n;
   };
+  // Cache lines at an even step, in several passes. Without passes there is nothing to fetch.
   struct Source {
-    Line line;
-    int64_t n_lines;
+    const char* first = nullptr;
+    int64_t n_lines = 0;  // of a pass
+    int64_t step = 0;     // bytes between them
+    int64_t n_passes = 0;
+    int64_t pass_step = 0;
   };
 
   Lookahead() = default;
-  Lookahead(const Source& x, const Source& grad, int64_t n_tiles) : sources_{x, grad}, n_tiles_(n_tiles) {}
+  Lookahead(const Source& x, const Source& grad, int64_t n_tiles, int64_t stretches_per_tile);
 
   // For the next of n_tiles tiles.
-  Line next();
+  Lines next();
 
  private:
   Source sources_[2] = {};
-  int64_t n_tiles_ = 1;
-  int64_t due_ = 0;  // lines due by now, times n_tiles, less those given out
-  int64_t given_ = 0;
+  int64_t stretches_ = 0;  // of a tile
+  int n_ = 0;              // lines for a stretch
+  int source_ = 0;         // where the next line lies
+  int64_t pass_ = 0;
+  int64_t line_ = 0;
 };
 
 template <class T>
@@ -60,7 +68,7 @@ class Packer {
   // Form::panel: the columns of the task's tiles, out[tile * tile_pitch + position * panel_width() + column].
   void panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) const;
   int64_t panel_width() const { return static_cast<int64_t>(plan_.tiles.front().n_vectors) * ops_.lanes; }
-  // Form::panel: what packing sample b will read, spread over the task's tiles.
+  // What packing sample b will read, spread over the task's tiles. Panels and planes.
   Lookahead lookahead(const Task& task, int64_t b) const;
   // Form::plane: the channels of one group. The margins must be zero and stay so.
   void planes(int64_t group, int64_t b, T* out) const;

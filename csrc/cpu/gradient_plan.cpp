@@ -9,11 +9,10 @@
 namespace lswag {
 namespace {
 
-constexpr int64_t kTaskRows = 96;            // grad_out of so many rows is packed once for all columns of a task
-constexpr int64_t kTaskElements = 96 * 384;  // mean and M2 of so many weights stay in the second-level cache
-constexpr int64_t kEnoughTasks = 8;          // with fewer, the samples are cut into parts
-constexpr int64_t kPartSamples = 4;          // a part has at least so many, or merging costs more than it gains
-constexpr int64_t kFewPositions = 8;         // up to here the moments stay in registers
+constexpr int64_t kTaskColumns = 384;  // of a task with all its rows; one with fewer rows has more columns
+constexpr int64_t kEnoughTasks = 8;    // with fewer, the samples are cut into parts
+constexpr int64_t kPartSamples = 4;    // a part has at least so many, or merging costs more than it gains
+constexpr int64_t kFewPositions = 8;   // up to here the moments stay in registers
 constexpr int64_t kTasksPerThread = 2;
 
 // The size of pieces, at most `limit`, that cut n most evenly.
@@ -144,9 +143,9 @@ void cut_tasks(const Problem& problem, Plan& plan, int n_threads) {
   int64_t tiles_per_task = n_tiles;
   if (problem.form != Form::depthwise) {
     const int64_t rows_per_group = ceil_div(static_cast<int64_t>(plan.rows.size()), problem.conv.groups);
-    plan.slices_per_task = ceil_div(std::clamp<int64_t>(rows_per_group, 1, kTaskRows), plan.shape.rows);
+    plan.slices_per_task = ceil_div(std::clamp<int64_t>(rows_per_group, 1, plan.shape.task_rows), plan.shape.rows);
     const int64_t tile_elements = plan.slices_per_task * plan.shape.rows * plan.shape.vectors * plan.shape.lanes;
-    tiles_per_task = balanced(n_tiles, std::max<int64_t>(1, kTaskElements / tile_elements));
+    tiles_per_task = balanced(n_tiles, std::max<int64_t>(1, plan.shape.task_rows * kTaskColumns / tile_elements));
   }
   add_tasks(plan, tiles_per_task);
   const int64_t n_tasks = static_cast<int64_t>(plan.tasks.size());

@@ -16,6 +16,7 @@ struct TileShape {
   int lanes;
   int rows;
   int vectors;
+  int task_rows;
 };
 
 // Up to TileShape::rows consecutive rows of one group; depthwise: up to `lanes` rows, not always consecutive.

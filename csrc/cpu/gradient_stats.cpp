@@ -203,9 +203,10 @@ void Engine<T>::run_tiles(const Task& task, Scratch<T>& scratch, TileJob<T> job,
   job.n_calls = static_cast<int>(scratch.calls.size());
   for (int64_t slice = 0; slice < task.n_slices; ++slice) {
     job.state = state_of(task, scratch, slice, tile);
-    const Lookahead::Line line = scratch.ahead.next();
-    job.ahead = line.first ? line.first : reinterpret_cast<const char*>(job.state);
-    job.ahead_step = line.step;
+    const Lookahead::Lines lines = scratch.ahead.next();
+    job.ahead = lines.first;
+    job.ahead_step = lines.step;
+    job.n_ahead = lines.n;
     ops_.tile(job);
     for (TileCall<T>& call : scratch.calls) call.grad += problem_.n_positions * ops_.tile_rows;
   }
@@ -261,6 +262,7 @@ void Engine<T>::run_planes(const Task& task, Scratch<T>& scratch) {
   for (int64_t b = begin(task.part); b < begin(task.part + 1); ++b) {
     packer_.planes(group, b, scratch.x.get());
     packer_.grad(task, b, scratch.grad.get(), problem_.n_positions * ops_.tile_rows);
+    scratch.ahead = b + 1 < begin(task.part + 1) ? packer_.lookahead(task, b + 1) : Lookahead();
     for (int64_t tile = 0; tile < task.n_tiles; ++tile) {
       packer_.plane_calls(scratch.grad.get(), scratch.x.get(), ops_.tile_rows, &scratch.calls);
       run_tiles(task, scratch, tile_job(task, b), tile);
@@ -304,7 +306,7 @@ void Engine<T>::merge_parts(int64_t slice) {
 
 template <class T>
 GradientStats run_problem(const Problem& problem, const GradientOptions& options, const GradientOps<T>& ops) {
-  const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors});
+  const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors, ops.task_rows});
   const bool continued = options.moments && options.moments->count > 0;
   const Exponents exponents = choose_exponents<T>(problem, continued ? &options.moments->exponent : nullptr);
   const GradientStats stats = Engine<T>(problem, plan, options, ops, exponents).run();

@@ -17,27 +17,43 @@ static void merge(T* into, const T* from, int64_t n, bool totals, int64_t count_
 static inline float square_root(float value) { return __builtin_sqrtf(value); }
 static inline double square_root(double value) { return __builtin_sqrt(value); }
 
-// Partial sums by lane, so that the loop over the lanes is vector code.
+// 1 / sqrt(v), lane by lane: there is no such vector operator, but a plain loop becomes one instruction.
+template <class T>
+static inline __attribute__((always_inline)) Vec<T> inverse_square_root(Vec<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int k = 0; k < kLanes<T>; ++k) lanes[k] = T(1) / square_root(lanes[k]);
+  return load(lanes);
+}
+
+template <class T>
+static inline __attribute__((always_inline)) void add_lanes(double* sums, Vec<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int k = 0; k < kLanes<T>; ++k) sums[k] += static_cast<double>(lanes[k]);
+}
+
+// Partial sums by lane, with masks (all bits set or none) in place of branches.
 template <class T>
 struct LaneSums {
+  using Bits = typename Wide<T>::Bits;
   double inv_sigma[kLanes<T>] = {};
   double mu_over_sigma[kLanes<T>] = {};
-  int32_t n_zero[kLanes<T>] = {};
-  int32_t n_nonfinite[kLanes<T>] = {};
+  Bits n_zero = {};
+  Bits n_nonfinite = {};
 
-  inline __attribute__((always_inline)) void add(const T* mean, const T* m2, int valid, T inv_count) {
-    for (int k = 0; k < kLanes<T>; ++k) {
-      const bool used = k < valid;
-      // x - x is zero for finite x only.
-      const bool finite = (m2[k] - m2[k] == 0) & (mean[k] - mean[k] == 0);
-      const T variance = m2[k] * inv_count;
-      const bool varies = used & finite & (variance > 0);
-      const T inv_sigma_k = T(1) / square_root(varies ? variance : T(1));
-      inv_sigma[k] += static_cast<double>(varies ? inv_sigma_k : T(0));
-      mu_over_sigma[k] += static_cast<double>(varies ? mean[k] * inv_sigma_k : T(0));
-      n_zero[k] += used & finite & !(variance > 0);
-      n_nonfinite[k] += used & !finite;
-    }
+  inline __attribute__((always_inline)) void add(Vec<T> mean, Vec<T> m2, Bits used, Vec<T> inv_count) {
+    const Vec<T> one = splat(T(1));
+    const Vec<T> variance = m2 * inv_count;
+    // x - x is zero for finite x only.
+    const Bits finite = used & (m2 - m2 == Vec<T>{}) & (mean - mean == Vec<T>{});
+    const Bits varies = finite & (variance > Vec<T>{});
+    const Vec<T> safe = (Vec<T>)((varies & (Bits)variance) | (~varies & (Bits)one));
+    const Vec<T> inv_sigma_v = inverse_square_root<T>(safe);
+    add_lanes<T>(inv_sigma, (Vec<T>)(varies & (Bits)inv_sigma_v));
+    add_lanes<T>(mu_over_sigma, (Vec<T>)(varies & (Bits)(mean * inv_sigma_v)));
+    n_zero -= finite & ~varies;
+    n_nonfinite -= used & ~finite;
   }
 
   void into(GradientSums* sums) const {
@@ -49,6 +65,14 @@ struct LaneSums {
     }
   }
 };
+
+// Mask of the first n lanes.
+template <class T>
+static inline __attribute__((always_inline)) typename Wide<T>::Bits first_lanes(int n) {
+  typename Wide<T>::Bits index;
+  for (int k = 0; k < kLanes<T>; ++k) index[k] = k;
+  return index < n - typename Wide<T>::Bits{};
+}
 
 // With statistics of |g|, Var g = Var |g| + (E |g|)^2 - (E g)^2; the last two cancel exactly where all gradients have
 // one sign, since both means were then rounded alike. With statistics of g they are equal.
@@ -80,11 +104,11 @@ static void add_totals(const FinishJob<T>& job, int vector, GradientSums* sums) 
 template <class T>
 static void finish(const FinishJob<T>& job, GradientSums* sums) {
   const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
-  const T inv_count = T(1) / static_cast<T>(job.count);
+  const Vec<T> inv_count = splat(T(1) / static_cast<T>(job.count));
   LaneSums<T> lanes;
   for (int v = 0; v < job.n_vectors; ++v) {
     const T* mean = job.state + v * kLanes<T>;
-    lanes.add(mean, mean + n, job.valid[v], inv_count);
+    lanes.add(load(mean), load(mean + n), first_lanes<T>(job.valid[v]), inv_count);
     if (job.totals) add_totals(job, v, sums);
   }
   lanes.into(sums);

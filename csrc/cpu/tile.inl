@@ -16,10 +16,18 @@ static inline __attribute__((always_inline)) typename Wide<T>::Bits gradient_mas
 template <class T, int N>
 static inline __attribute__((always_inline)) void update_state(const TileJob<T>& job, const Vec<T> (&gradient)[N]) {
   constexpr int L = kLanes<T>;
-  const auto mask = gradient_mask<T>(job.absolute);
   const Vec<T> inv_count = splat(job.inv_count);
   T* mean = job.state;
   T* m2 = mean + N * L;
+  if (job.totals) {
+    T* signed_mean = m2 + N * L;
+#pragma GCC unroll 32
+    for (int j = 0; j < N; ++j) {
+      const Vec<T> old_mean = load(signed_mean + j * L);
+      store(signed_mean + j * L, old_mean + (gradient[j] - old_mean) * inv_count);
+    }
+  }
+  const auto mask = gradient_mask<T>(job.absolute);
 #pragma GCC unroll 32
   for (int j = 0; j < N; ++j) {
     const Vec<T> g = apply_mask<T>(gradient[j], mask);
@@ -29,12 +37,24 @@ static inline __attribute__((always_inline)) void update_state(const TileJob<T>&
     store(mean + j * L, new_mean);
     store(m2 + j * L, load(m2 + j * L) + deviation * (g - new_mean));
   }
-  if (!job.totals) return;
-  T* signed_mean = m2 + N * L;
-#pragma GCC unroll 32
-  for (int j = 0; j < N; ++j) {
-    const Vec<T> old_mean = load(signed_mean + j * L);
-    store(signed_mean + j * L, old_mean + (gradient[j] - old_mean) * inv_count);
+}
+
+// The outer products of n positions. The accumulators stay in registers since this becomes part of the caller.
+template <class T, int NV>
+static inline __attribute__((always_inline)) void add_positions(Vec<T> (&acc)[LSWAG_TILE_ROWS * NV], const T* grad,
+                                                                const T* x, const int64_t (&offset)[NV],
+                                                                int64_t col_step, int64_t n) {
+  constexpr int R = LSWAG_TILE_ROWS;
+  for (int64_t k = 0; k < n; ++k, x += col_step, grad += R) {
+    Vec<T> columns[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) columns[v] = load(x + offset[v]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vec<T> g = splat(grad[r]);
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) acc[r * NV + v] += g * columns[v];
+    }
   }
 }
 
@@ -42,24 +62,20 @@ template <class T, int NV>
 static void tile_of(const TileJob<T>& job) {
   constexpr int R = LSWAG_TILE_ROWS;
   Vec<T> acc[R * NV] = {};
+  int64_t offset[NV];
+  for (int v = 0; v < NV; ++v) offset[v] = job.offset[v];
   const char* ahead = job.ahead;
   for (int c = 0; c < job.n_calls; ++c) {
     const TileCall<T>& call = job.calls[c];
     const T* grad = call.grad;
     for (int64_t row = 0; row < call.n_rows; ++row) {
       const T* x = call.x + row * call.row_pitch;
-      for (int64_t col = 0; col < call.n_cols; ++col, x += call.col_step, grad += R) {
-        __builtin_prefetch(ahead, 0, 2);  // never faults
-        ahead += job.ahead_step;
-        Vec<T> columns[NV];
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) columns[v] = load(x + job.offset[v]);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          const Vec<T> g = splat(grad[r]);
-#pragma GCC unroll 4
-          for (int v = 0; v < NV; ++v) acc[r * NV + v] += g * columns[v];
-        }
+      for (int64_t left = call.n_cols; left > 0; left -= kStretch) {
+        for (int k = 0; k < job.n_ahead; ++k, ahead += job.ahead_step) __builtin_prefetch(ahead, 0, 2);  // never faults
+        const int64_t n = left < kStretch ? left : kStretch;
+        add_positions<T, NV>(acc, grad, x, offset, call.col_step, n);
+        grad += n * R;
+        x += n * call.col_step;
       }
     }
   }

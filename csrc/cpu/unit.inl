@@ -15,8 +15,8 @@ namespace LSWAG_ISA {
 #include "cpu/tile.inl"
 
 template <class T>
-constexpr GradientOps<T> kGradientOps = {kLanes<T>,       LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, pack<T>,  tile<T>,
-                                         tile_samples<T>, depthwise<T>,    merge<T>,           finish<T>};
+constexpr GradientOps<T> kGradientOps = {kLanes<T>, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, LSWAG_TASK_ROWS, pack<T>,
+                                         tile<T>,   tile_samples<T>, depthwise<T>,       merge<T>,        finish<T>};
 
 extern const KernelTable table = {
     LSWAG_ISA_NAME,

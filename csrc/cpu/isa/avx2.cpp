@@ -4,4 +4,5 @@
 #define LSWAG_VECTOR_BYTES 32
 #define LSWAG_TILE_ROWS 4
 #define LSWAG_TILE_VECTORS 3
+#define LSWAG_TASK_ROWS 192
 #include "cpu/unit.inl"
