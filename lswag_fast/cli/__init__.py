@@ -1,4 +1,4 @@
-"""The command line: `lswag-fast score | search | proxies | evaluate | correlate | libra | info`.
+"""The command line: `lswag-fast score | search | proxies | evaluate | correlate | libra | layers | info`.
 
 Every mistake of the user is one line on stderr and exit code 2; anything else that goes wrong keeps its traceback.
 torch and the rest of the package are loaded by the command that needs them, so that `--help` is quick.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lswag_fast import __version__
-from lswag_fast.cli import correlate, evaluate, info, proxies, score, search
+from lswag_fast.cli import correlate, evaluate, info, layers, proxies, score, search
 from lswag_fast.cli.console import say_error, warnings_once
 from lswag_fast.errors import InputError, LswagError
 
@@ -65,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lswag-fast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (score, search, proxies, evaluate, correlate, info):
+    for command in (score, search, proxies, evaluate, correlate, layers, info):
         command.add_parser(commands)
     return parser

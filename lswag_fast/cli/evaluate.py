@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         "features": args.features,
         "chunk_size": args.chunk_size,
         "proxy_options": options.chosen_proxy_options(args, proxies),
-        **options.score_options(args),
+        **options.score_options(args, space.name),
     }
     task = Task(space, batch.batch, proxies, args.mode, args.init, args.seed, args.threads, score_options)
     settings = {"data": batch.description, "table": args.table.name}

@@ -11,11 +11,12 @@ from typing import Any
 from lswag_fast.errors import InputError
 
 ALL = "all"  # --proxy all
+AUTO = "auto"
 
 # Options that decide a score, as `repeat` writes them back.
 _DECIDING = (
     *("data", "split", "batch_size", "image_size", "patch_size", "num_classes", "seed"),
-    *("checkpoint", "proxy", "pattern_samples", "row_fraction"),
+    *("checkpoint", "proxy", "pattern_samples", "row_fraction", "layers"),
 )
 
 
@@ -74,11 +75,31 @@ def add_pattern_options(parser: argparse._ActionsContainer) -> None:
         metavar="F",
         help="part of each weight's rows to measure; less is faster, and 0.125 ranks nearly the same (default: 1)",
     )
+    parser.add_argument(
+        "--layers",
+        type=_layers,
+        metavar="LO,HI",
+        help="score these percentile bins of depth only (0 to 10), or auto: those known for the space (default: all)",
+    )
 
 
-def score_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the score as keywords of `lswag_fast.score`."""
-    return {"pattern_samples": args.pattern_samples, "row_fraction": args.row_fraction}
+def score_options(args: argparse.Namespace, space: str | None = None) -> dict[str, Any]:
+    """Return the options of the score as keywords of `lswag_fast.score`; `space` is the one that --layers auto means.
+
+    Raises InputError for --layers auto without a space, or for one whose interval is not known.
+    """
+    keywords = {"pattern_samples": args.pattern_samples, "row_fraction": args.row_fraction}
+    if args.layers is None:
+        return keywords
+    return {**keywords, "layers": _interval(space) if args.layers == AUTO else args.layers}
+
+
+def _interval(space: str | None) -> tuple[int, int] | None:
+    from lswag_fast.evaluation.intervals import interval_of
+
+    if space is None:
+        raise InputError("--layers auto is for networks of a space; give LO,HI")
+    return interval_of(space)
 
 
 def repeat(args: argparse.Namespace) -> str:
@@ -89,11 +110,23 @@ def repeat(args: argparse.Namespace) -> str:
     add_data_options(defaults, "")
     usual = vars(defaults.parse_args([]))
     given = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) != usual[name]}
-    return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
+    return "".join(f" --{name.replace('_', '-')} {shlex.quote(_written(value))}" for name, value in given.items())
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _pattern_samples(text: str) -> str | int:
-    return text if text == "auto" else positive(text)
+    return text if text == AUTO else positive(text)
+
+
+def _layers(text: str) -> str | tuple[int, int]:
+    """Read "auto" or LO,HI (for argparse)."""
+    low, comma, high = text.partition(",")
+    if text != AUTO and not (comma and low.isdecimal() and high.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor LO,HI")
+    return text if text == AUTO else (int(low), int(high))
 
 
 def proxy_option(text: str) -> tuple[str, str, float | str]:

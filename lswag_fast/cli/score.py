@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "features": args.features,
         "proxy_options": options.chosen_proxy_options(args, names),
-        **options.score_options(args),
+        **options.score_options(args, name if is_member else None),
     }
     show = _score_one if len(names) == 1 else _score_many
     show(model, batch, names, args, keywords)

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             storage=args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S"),
             callbacks=(progress,),
             weights=weights,
-            score_options=options.score_options(args),
+            score_options=options.score_options(args, space.name),
             metadata={"data": batch.description, "checkpoint": args.checkpoint and str(args.checkpoint)},
         )
     _show(result, args)

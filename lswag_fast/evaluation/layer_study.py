@@ -1,0 +1,128 @@
+"""Which layers a score should look at: the spread of gradients by depth over random networks of a space.
+
+The paper reads the interval off a plot by eye (Section 3.1, supplement D.1), once a benchmark. Here a rule does it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lswag_fast.errors import InputError
+from lswag_fast.passes.options import PERCENTILE_BINS
+from lswag_fast.scoring import score
+from lswag_fast.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+SPIKE_DEVIATIONS = 1.0
+"""k of the rule: a bin belongs to a spike when it lies above the mean over the bins by so many deviations."""
+
+Interval = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LayerStudy:
+    """`bins`: a row a percentile bin (Eq. 6) that holds a layer, with mean and deviation of ln sigma over all layers of
+    all networks in it, and their number n. `interval`: (lo, hi), the spike, or None where no bin stands out."""
+
+    space: str
+    n_networks: int
+    bins: pd.DataFrame
+    interval: Interval | None
+
+    def plot(self) -> Figure:
+        """Draw mean and deviation of ln sigma by depth, the spike marked; needs matplotlib. The figure is not shown."""
+        from matplotlib.figure import Figure  # optional
+
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.errorbar(self.bins.index, self.bins["mean"], self.bins["deviation"], marker="o", capsize=3)
+        if self.interval is not None:
+            axes.axvspan(self.interval[0] - 0.5, self.interval[1] + 0.5, alpha=0.2, label="spike")
+            axes.legend()
+        axes.set_xticks(range(PERCENTILE_BINS + 1))
+        axes.set_xlabel("percentile bin of depth (Eq. 6)")
+        axes.set_ylabel("ln sigma, mean and deviation")
+        axes.set_title(f"{self.space}, {self.n_networks} random networks")
+        return figure
+
+
+def study_layers(
+    space: SearchSpace,
+    batch: Any,
+    *,
+    n: int,
+    build: Callable[[Any], nn.Module],
+    seed: int = 0,
+    callback: Callable[[int, int], None] | None = None,
+) -> LayerStudy:
+    """Measure ln sigma of every layer of `n` random networks and find the spike.
+
+    ln sigma of a layer is that of the harmonic mean of its weights' sigma, ln(weights with variance) - Lambda_l: the
+    same sum that the score takes, free of the layer's size. Layers in which nothing varies are left out.
+
+    Args:
+        space: the networks are drawn by its `sample`.
+        batch: as `score` takes it.
+        n: networks.
+        build: builds an architecture, as `driver.search.candidate_builder` makes it.
+        seed: of the architectures and the scores.
+        callback: called as `callback(done, n)`.
+
+    Raises InputError for `n` below 1, and what `score` raises.
+    """
+    if n < 1:
+        raise InputError(f"n must be at least 1, got {n}")
+    rng = random.Random(seed)
+    rows = []
+    for done in range(1, n + 1):
+        model = build(space.sample(rng))
+        found = score(model, batch, proxy="grad_norm", seed=seed)  # has the layers, and is content without variance
+        for layer in found.layers:
+            n_varying = layer.n_weights - layer.n_zero_variance
+            if n_varying > 0 and math.isfinite(layer.trainability):
+                rows.append((layer.percentile, math.log(n_varying) - layer.trainability))
+        if callback is not None:
+            callback(done, n)
+    values = pd.DataFrame(rows, columns=["bin", "log_sigma"]).groupby("bin")["log_sigma"]
+    bins = pd.DataFrame({"mean": values.mean(), "deviation": values.std(ddof=0), "n": values.count()})
+    return LayerStudy(space.name, n, bins, spike(dict(zip(bins.index.tolist(), bins["mean"].tolist(), strict=True))))
+
+
+def spike(means: dict[int, float], deviations: float = SPIKE_DEVIATIONS) -> Interval | None:
+    """The widest run of neighbouring bins whose mean lies above mean + k deviations of all bins' means.
+
+    Of runs of one width the one with the highest mean, then the first. Bins without a layer do not break a run. None
+    where no bin lies above, as when all are equal.
+    """
+    if not means:
+        return None
+    centre = math.fsum(means.values()) / len(means)
+    spread = math.sqrt(math.fsum((value - centre) ** 2 for value in means.values()) / len(means))
+    runs = _runs(sorted(means), [bin_ for bin_ in means if means[bin_] > centre + deviations * spread])
+    if not runs:
+        return None
+    best = max(runs, key=lambda run: (len(run), max(means[bin_] for bin_ in run), -run[0]))
+    return best[0], best[-1]
+
+
+def _runs(bins: Sequence[int], high: Sequence[int]) -> list[list[int]]:
+    """The chosen bins in runs of neighbours among all bins."""
+    runs: list[list[int]] = []
+    previous_is_high = False
+    for bin_ in bins:
+        if bin_ in high:
+            if previous_is_high:
+                runs[-1].append(bin_)
+            else:
+                runs.append([bin_])
+        previous_is_high = bin_ in high
+    return runs

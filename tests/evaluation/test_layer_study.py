@@ -1,0 +1,151 @@
+"""The layer study: ln sigma by hand, the rule of the spike, the packaged intervals, the command."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lswag_fast import score
+from lswag_fast.cli import main
+from lswag_fast.driver.search import candidate_builder
+from lswag_fast.errors import InputError
+from lswag_fast.evaluation.intervals import interval_of, known_intervals
+from lswag_fast.evaluation.layer_study import spike, study_layers
+from lswag_fast.spaces import AutoFormer, names
+
+SPACE = AutoFormer(
+    embed_dim=(64,), depth=(2, 3), num_heads=(1,), mlp_ratio=(2.0,), image_size=16, patch_size=8, num_classes=4
+)
+BATCH = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 4
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0], (3, 3)),
+        ([0, 0, 5, 5, 0, 0, 0, 9, 0, 0, 0], (2, 3)),  # the widest
+        ([0, 5, 0, 0, 0, 6, 0, 0, 0, 0, 0], (5, 5)),  # of one width the highest
+        ([0, 5, 0, 0, 0, 5, 0, 0, 0, 0, 0], (1, 1)),  # then the first
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 8], (9, 10)),
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], None),
+        ([0, 1, 0, 1], None),  # every high bin lies at exactly one deviation
+    ],
+)
+def test_the_spike(values: list[float], expected: tuple[int, int] | None) -> None:
+    assert spike(dict(enumerate(map(float, values)))) == expected
+
+
+def test_bins_without_a_layer_do_not_break_a_run() -> None:
+    assert spike({0: 0.0, 2: 0.0, 4: 9.0, 6: 9.0, 8: 0.0, 9: 0.0, 10: 0.0}) == (4, 6)
+    assert spike({}) is None
+
+
+def test_more_deviations_ask_for_more() -> None:
+    means = {0: 0.0, 1: 0.0, 2: 0.0, 3: 3.0, 4: 4.0}
+    assert spike(means, deviations=0.5) == (3, 4)
+    assert spike(means, deviations=1.2) == (4, 4)
+    assert spike(means, deviations=3.0) is None
+
+
+def test_ln_sigma_is_that_of_the_harmonic_mean() -> None:
+    build = candidate_builder(SPACE, None, 0)
+    seen: list[tuple[int, int]] = []
+    study = study_layers(SPACE, BATCH, n=2, build=build, callback=lambda done, n: seen.append((done, n)))
+    assert seen == [(1, 2), (2, 2)]
+    import random
+
+    rng = random.Random(0)
+    values: dict[int, list[float]] = {}
+    for _ in range(2):
+        found = score(build(SPACE.sample(rng)), BATCH, proxy="zico")
+        for layer in found.layers:
+            n_varying = layer.n_weights - layer.n_zero_variance
+            harmonic = n_varying / math.exp(layer.trainability)
+            values.setdefault(layer.percentile, []).append(math.log(harmonic))
+    assert list(study.bins.index) == sorted(values)
+    for bin_, row in study.bins.iterrows():
+        assert row["mean"] == pytest.approx(sum(values[bin_]) / len(values[bin_]), rel=1e-12)
+        assert row["n"] == len(values[bin_])
+    assert study.interval == spike(dict(study.bins["mean"]))
+
+
+def test_layers_without_variance_are_left_out() -> None:
+    def build(arch: object) -> nn.Module:
+        model = nn.Sequential(nn.Flatten(), nn.Linear(768, 4), nn.Linear(4, 4), nn.Linear(4, 4))
+        with torch.no_grad():
+            model[2].weight.zero_()  # the first layer sees no gradient
+        return model
+
+    study = study_layers(SPACE, BATCH, n=2, build=build)
+    assert study.bins["n"].to_dict() == {6: 2, 10: 2}  # the second and the third layer of two networks
+
+
+def test_the_plot_marks_the_spike(tmp_path: Path) -> None:
+    study = study_layers(SPACE, BATCH, n=1, build=candidate_builder(SPACE, None, 0))
+    figure = study.plot()
+    figure.savefig(tmp_path / "layers.png")
+    assert (tmp_path / "layers.png").stat().st_size > 0
+
+
+def test_at_least_one_network() -> None:
+    with pytest.raises(InputError, match="n must be at least 1"):
+        study_layers(SPACE, BATCH, n=0, build=candidate_builder(SPACE, None, 0))
+
+
+def test_packaged_intervals_are_those_of_named_spaces_with_their_origin() -> None:
+    for name, found in known_intervals().items():
+        assert name in names()
+        assert {"interval", "n_networks", "data", "bins"} <= set(found)
+        means = {row["bin"]: row["mean"] for row in found["bins"]}
+        assert interval_of(name) == spike(means)
+    with pytest.raises(InputError, match="layers='auto' is known for autoformer"):
+        interval_of("resnets")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small_space.py").write_text(
+        "from lswag_fast.spaces import NasBench201\n\n"
+        "def make():\n    return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=10)\n"
+    )
+    words = [
+        "layers",
+        "small_space:make",
+        "--n",
+        "3",
+        "--batch-size",
+        "6",
+        "--eval",
+        "--plot",
+        "a.png",
+        "--json",
+        "a.json",
+    ]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    content = json.loads(Path("a.json").read_text())
+    assert content["n_networks"] == 3
+    assert ("--layers" in out) == (content["interval"] is not None)
+    assert Path("a.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [("5", "'5' is neither auto nor LO,HI"), ("7,3", "0 <= lo <= hi"), ("auto", "known for autoformer")],
+)
+def test_layers_of_a_score(
+    layers: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other_space.py").write_text(
+        "from lswag_fast.spaces import NasBench201\n\n"
+        "class Other(NasBench201):\n    name = 'other'\n\n"
+        "def make():\n    return Other(channels=4, cells_per_stage=1, image_size=8)\n"
+    )
+    assert main(["search", "other_space:make", "--trials", "1", "--batch-size", "4", "--layers", layers]) == 2
+    assert words in capsys.readouterr().err
