@@ -132,6 +132,18 @@ def test_synflow_grows_with_every_layers_scale() -> None:
     assert raw(model, batch, ["synflow"])["synflow"] == pytest.approx(9 * before, rel=1e-12)
 
 
+def test_dss_grows_with_the_scale_of_a_weight_and_t_cet_does_not() -> None:
+    model = nn.Sequential(nn.Linear(40, 40, bias=False), nn.ReLU(), nn.Linear(40, 40, bias=False)).double()
+    batch = torch.randn(4, 40, dtype=torch.float64), torch.arange(4)
+    before = raw(model, batch, ["dss", "t_cet"])
+    with torch.no_grad():
+        model[0].weight *= 3.0
+    after = raw(model, batch, ["dss", "t_cet"])
+    # Of both layers: the norm of the one's weight, and that of the other's gradient, is three times as large.
+    assert after["dss"] == pytest.approx(3 * before["dss"], rel=1e-12)
+    assert after["t_cet"] == pytest.approx(before["t_cet"], rel=1e-9)  # the same signs; saliencies over their deviation
+
+
 def test_the_data_play_no_part() -> None:
     model, (inputs, targets) = NETWORKS["vit"].build()
     names = [*FLOWS, "dss"]

@@ -67,10 +67,23 @@ def test_the_formula() -> None:
         computed(torch.full((2, 2), math.nan).double())
 
 
-def test_scale_and_order_cancel(net: Network) -> None:
+class Scaled(nn.Module):
+    """The logits of a model, a hundred times as large."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * self.model(x)
+
+
+def test_the_scale_of_the_logits_and_the_order_of_the_samples_cancel(net: Network) -> None:
     model, (inputs, targets) = net.build()
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))
-    assert kappa(model, (inputs[order], targets)) == pytest.approx(kappa(model, (inputs, targets)), rel=1e-6)
+    found = kappa(model, (inputs, targets))
+    assert kappa(model, (inputs[order], targets)) == pytest.approx(found, rel=1e-6)  # the smallest eigenvalue
+    assert kappa(Scaled(model), (inputs, targets)) == pytest.approx(found, rel=1e-6)
 
 
 def test_lower_is_better() -> None:
