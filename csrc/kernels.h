@@ -132,6 +132,37 @@ void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_a
 void hamming(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, int64_t* out,
              Stream stream);
 
+// The sums of GradientStats, float64, in this order.
+enum GradientSum : int {
+  kZeroVariance,
+  kNonfinite,
+  kInvSigma,
+  kMuOverSigma,
+  kGsnr,
+  kMeanAbsOverSigma,
+  kSquaredTotal,
+  kWeightGradient,
+  kAbsWeightGradient,
+  kGradientSums
+};
+
+// Float32 is multiplied exactly, or rounded to TF32 (10 bits of mantissa) for the tensor cores.
+enum class Precision : int { exact, tf32 };
+
+// All in device memory. The moments of `options` too, and their exponent is `exponent` (one number, read when their
+// count > 0 and written always), not the one in MomentsRef.
+struct GradientMemory {
+  void* workspace = nullptr;
+  int32_t* exponent = nullptr;  // null without moments
+  double* sums = nullptr;       // kGradientSums
+};
+
+int64_t gradient_stats_bytes(const GradientCall* calls, int n_calls, const GradientOptions& options);
+
+// Raises the count of the moments; returns n_weights.
+int64_t gradient_stats(const GradientCall* calls, int n_calls, const GradientOptions& options, Precision precision,
+                       const GradientMemory& memory, Stream stream);
+
 }  // namespace cuda
 
 // ---- measuring the machine ----

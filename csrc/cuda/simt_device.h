@@ -11,6 +11,7 @@
 #define SIMT_DEVICE __device__ __forceinline__
 #define SIMT_HOST_DEVICE __host__ __device__ __forceinline__
 #define SIMT_UNROLL _Pragma("unroll")
+#define SIMT_UNROLL_4 _Pragma("unroll 4")
 #define SIMT_SHARED(type, name, n)                \
   __shared__ __align__(16) type name##_memory[n]; \
   const simt::Shared<type> name(name##_memory)
@@ -40,7 +41,7 @@ class Shared {
  public:
   SIMT_DEVICE explicit Shared(T* data) : data_(data) {}
   SIMT_DEVICE T& operator[](int64_t i) const { return data_[i]; }
-  SIMT_DEVICE T* address(int64_t i) const { return data_ + i; }
+  SIMT_HOST_DEVICE T* address(int64_t i) const { return data_ + i; }
 
  private:
   T* data_;
@@ -54,7 +55,7 @@ class Global {
   SIMT_HOST_DEVICE Global(T* data, int64_t) : data_(data) {}
   SIMT_HOST_DEVICE Global(T* data, int64_t, int64_t) : data_(data) {}
   SIMT_DEVICE T& operator[](int64_t i) const { return data_[i]; }
-  SIMT_DEVICE T* address(int64_t i) const { return data_ + i; }
+  SIMT_HOST_DEVICE T* address(int64_t i) const { return data_ + i; }
 
  private:
   T* data_ = nullptr;
@@ -126,19 +127,19 @@ SIMT_DEVICE void load_matrices_transposed(const Shared<T>& memory, int64_t row, 
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
 
 template <class T>
-SIMT_DEVICE void multiply_matrices(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+SIMT_DEVICE void multiply_matrices(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
 template <>
-SIMT_DEVICE void multiply_matrices<Bf16>(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+SIMT_DEVICE void multiply_matrices<Bf16>(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   LSWAG_MMA("m16n8k16.row.col.f32.bf16.bf16.f32");
 }
 
 template <>
-SIMT_DEVICE void multiply_matrices<Half>(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+SIMT_DEVICE void multiply_matrices<Half>(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   LSWAG_MMA("m16n8k16.row.col.f32.f16.f16.f32");
 }
 
-SIMT_DEVICE void multiply_matrices_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+SIMT_DEVICE void multiply_matrices_tf32(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   LSWAG_MMA("m16n8k8.row.col.f32.tf32.tf32.f32");
 }
 

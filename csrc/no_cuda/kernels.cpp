@@ -23,5 +23,11 @@ void count_distinct(const uint64_t* const*, const int64_t*, int, int64_t, int64_
 
 void hamming(const uint64_t*, int64_t, int64_t, int64_t, int64_t*, Stream) { refuse(); }
 
+int64_t gradient_stats_bytes(const GradientCall*, int, const GradientOptions&) { refuse(); }
+
+int64_t gradient_stats(const GradientCall*, int, const GradientOptions&, Precision, const GradientMemory&, Stream) {
+  refuse();
+}
+
 }  // namespace cuda
 }  // namespace lswag

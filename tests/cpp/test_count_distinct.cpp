@@ -95,9 +95,8 @@ int main() {
     testing::check(agrees({{colliding_rows(400)}, 2, 128}), "rows of equal hash");
     testing::check(agrees({{{}}, 1, 10}), "no rows");
   });
-  testing::check_mutants("count_distinct", [] {
-    return agrees({{rows_among(150, 1, 40, 1), rows_among(60, 1, 40, 2)}, 1, 60}) &&
-           agrees({{rows_among(70, 2, 30, 1), rows_among(33, 2, 30, 2), colliding_rows(9)}, 2, 100});
-  });
+  testing::check_mutants("count_distinct",
+                         {[] { return agrees({{rows_among(150, 1, 40, 1), rows_among(60, 1, 40, 2)}, 1, 60}); },
+                          [] { return agrees({{rows_among(70, 2, 30, 1), colliding_rows(9)}, 2, 100}); }});
   return testing::finish("count_distinct");
 }

@@ -47,6 +47,6 @@ int main() {
     }
     testing::check(agrees(3, 2100, 2100 * 64 - 5), "several runs of words");
   });
-  testing::check_mutants("hamming", [] { return agrees(18, 35, 35 * 64 - 7); });
+  testing::check_mutants("hamming", {[] { return agrees(18, 35, 35 * 64 - 7); }});
   return testing::finish("hamming");
 }

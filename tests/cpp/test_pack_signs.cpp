@@ -79,9 +79,9 @@ int main() {
     check(activation(DType::f32, {5, 3, 0}), 5, "no neurons");
     check(activation(DType::f32, {9}), 9, "one neuron");
   });
-  testing::check_mutants("pack_signs", [] {
-    const Tensor y = activation(DType::f32, {66, 5, 26}, {0, 2, 1});
-    return agrees(y, 66, Layout::neuron_major) && agrees(y, 66, Layout::sample_major);
-  });
+  testing::check_mutants("pack_signs", {[] {
+                           const Tensor y = activation(DType::f32, {66, 5, 26}, {0, 2, 1});
+                           return agrees(y, 66, Layout::neuron_major) && agrees(y, 66, Layout::sample_major);
+                         }});
   return testing::finish("pack_signs");
 }

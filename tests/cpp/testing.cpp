@@ -115,20 +115,21 @@ void for_each_seed(const std::function<void(uint64_t seed)>& test) {
   simt::Machine::instance().settings = {};
 }
 
-void check_mutants(const std::string& kernel, const Run& run, int equivalent) {
+void check_mutants(const std::string& kernel, const std::vector<Run>& runs) {
   simt::Sites sites;
-  simt::Machine::instance().settings.sites = &sites;
-  check(run(), kernel + ", unchanged");
-  simt::Machine::instance().settings = {};
-  std::vector<std::string> survivors;
+  for (const Run& run : runs) {
+    simt::Machine::instance().settings.sites = &sites;
+    check(run(), kernel + ", unchanged");
+    simt::Machine::instance().settings = {};
+  }
+  std::string survivors;
   for (const auto& [kind, site] : sites) {
     const simt::Mutant mutant{kind, site};
-    if (!is_caught(run, mutant)) survivors.push_back(describe(mutant));
+    const bool caught = std::any_of(runs.begin(), runs.end(), [&](const Run& run) { return is_caught(run, mutant); });
+    if (!caught) survivors += "\n  " + describe(mutant);
   }
-  std::string list;
-  for (const std::string& survivor : survivors) list += "\n  " + survivor;
-  check(static_cast<int>(survivors.size()) == equivalent, kernel + ": mutants that nothing tells apart:" + list);
-  std::printf("%s: %zu of %zu mutants caught\n", kernel.c_str(), sites.size() - survivors.size(), sites.size());
+  check(survivors.empty(), kernel + ": changes that nothing tells apart:" + survivors);
+  std::printf("%s: %zu changes tried\n", kernel.c_str(), sites.size());
 }
 
 Tensor::Tensor(lswag::DType dtype, std::vector<int64_t> size, std::vector<int> axis_order, int64_t gap) {

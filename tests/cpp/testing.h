@@ -26,9 +26,9 @@ void for_each_seed(const std::function<void(uint64_t seed)>& test);
 // A run of a kernel on small, fixed input; true if the result is right.
 using Run = std::function<bool()>;
 
-// Every barrier and wait that the run passes is deleted in turn, and every line's indices shifted by one: each of these
-// must end in a fault or a wrong result under some seed. `equivalent` counts the changes known to make no difference.
-void check_mutants(const std::string& kernel, const Run& run, int equivalent = 0);
+// Every barrier and wait that the runs pass is deleted in turn, and every line's indices shifted by one: each of these
+// must end in a fault or a wrong result in some run, under some seed.
+void check_mutants(const std::string& kernel, const std::vector<Run>& runs);
 
 using Random = std::mt19937_64;
 

@@ -12,6 +12,7 @@
 #define SIMT_DEVICE inline
 #define SIMT_HOST_DEVICE inline
 #define SIMT_UNROLL
+#define SIMT_UNROLL_4
 #define SIMT_SHARED(type, name, n) const simt::Shared<type> name((n), simt::Site{__FILE__, __LINE__})
 
 namespace simt {

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "simt/machine.h"
@@ -106,7 +107,10 @@ class Allocation {
   template <class T>
   explicit Allocation(const std::vector<T>& values) : Allocation(values.data(), values.size() * sizeof(T)) {}
   Allocation(Allocation&& other) noexcept : begin_(other.begin_) { other.begin_ = 0; }
-  Allocation& operator=(Allocation&&) = delete;
+  Allocation& operator=(Allocation&& other) noexcept {
+    std::swap(begin_, other.begin_);
+    return *this;
+  }
   ~Allocation();
 
  private:

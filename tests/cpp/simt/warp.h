@@ -97,8 +97,8 @@ void add_product(void** slots, const double (&a)[16][K], const double (&b)[K][8]
 
 // mma.m16n8k16 of bfloat16 or float16 with float accumulators.
 template <class T>
-void multiply_matrices(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
-                       const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+void multiply_matrices(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2], const char* file = __builtin_FILE(),
+                       int line = __builtin_LINE()) {
   MatrixSlot slot{a, b, c};
   Machine::instance().meet(Site{file, line}, &slot, [](void** slots) {
     double a_values[16][16], b_values[16][8];
@@ -121,7 +121,7 @@ void multiply_matrices(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b
 }
 
 // mma.m16n8k8 of TF32 with float accumulators.
-inline void multiply_matrices_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+inline void multiply_matrices_tf32(float* c, const uint32_t (&a)[4], const uint32_t (&b)[2],
                                    const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   MatrixSlot slot{a, b, c};
   Machine::instance().meet(Site{file, line}, &slot, [](void** slots) {
