@@ -33,9 +33,11 @@ test: $(VENV)/.extra-test emulated
 
 # The CUDA kernels, executed on the host: needs neither nvcc nor a GPU. Where nvcc is, the install above compiled them too.
 emulated: $(VENV)/.extra-test
-	$(BIN)/cmake -S . -B build/emulated -DLSWAG_TESTS=ON -DLSWAG_CUDA=OFF
+	$(BIN)/cmake -S . -B build/emulated -DLSWAG_TESTS=ON -DLSWAG_CUDA=OFF -DLSWAG_PYTHON=ON \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
 	$(BIN)/cmake --build build/emulated --parallel 2
 	$(BIN)/ctest --test-dir build/emulated -L simt --output-on-failure
+	$(BIN)/python tests/gpu/emulated.py build/emulated/tests/cpp
 
 lint: $(VENV)/.extra-lint
 	$(BIN)/ruff check $(PYTHON_CODE)

@@ -74,8 +74,8 @@ struct FusedMath : TileOf<2, 2, 4 * kRows, 32, kChunkPositions, T> {
 
 // Where the elements of a warp's 32 x 32 tile lie that tensor cores add up: 2 x 4 products of 16 x 8.
 template <int kChunkPositions, class Element>
-struct TensorTile : TileOf<4, 2, 32, 32, kChunkPositions, Element> {
-  using Tile = TileOf<4, 2, 32, 32, kChunkPositions, Element>;
+struct TensorTile : TileOf<2, 2, 32, 32, kChunkPositions, Element> {
+  using Tile = TileOf<2, 2, 32, 32, kChunkPositions, Element>;
   using Number = float;
   static constexpr int kRowProducts = 2;
   static constexpr int kColumnProducts = 4;

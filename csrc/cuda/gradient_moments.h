@@ -97,6 +97,8 @@ struct GradientMoments {
   using Storage = typename Math::Storage;
   using Moments = RunningMoments<T, Math::kElements, kTotals>;
   static constexpr int kThreads = Math::kThreads;
+  // As many as fit without spilling: a thread holds 3 or 4 numbers for each of its elements.
+  static constexpr int kMinBlocks = kTotals ? 2 : 3;
   static constexpr int kGradStage = Math::kChunk * Math::kGradPitch;
   static constexpr int kXStage = Math::kChunk * Math::kXPitch;
 

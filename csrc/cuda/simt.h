@@ -2,7 +2,8 @@
 // an emulator that executes the kernels thread by thread and checks every access (tests/cpp/simt/).
 //
 // A kernel is a plain structure of its arguments with `kThreads`, the threads of a block (whole warps, one dimension),
-// and `SIMT_DEVICE void operator()() const`; `simt::launch(kernel, grid, stream)` runs it.
+// and `SIMT_DEVICE void operator()() const`; `simt::launch(kernel, grid, stream)` runs it. With `kMinBlocks` the
+// compiler keeps the registers low enough for so many blocks at a time.
 //
 //   SIMT_SHARED(type, name, n)          an array of the block's shared memory
 //   Global<T>, Shared<T>                arrays: a[i] is read or assigned

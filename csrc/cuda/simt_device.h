@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/runtime_check.h"
 
@@ -159,8 +160,14 @@ SIMT_DEVICE uint32_t to_tf32(float value) {
   return bits;
 }
 
+// Blocks that a multiprocessor holds at a time, where a kernel asks for a number: it bounds the registers.
+template <class Kernel, class = void>
+constexpr int kBlocksAtOnce = 1;
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) run(const __grid_constant__ Kernel kernel) {
+constexpr int kBlocksAtOnce<Kernel, std::void_t<decltype(Kernel::kMinBlocks)>> = Kernel::kMinBlocks;
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads, kBlocksAtOnce<Kernel>) run(const __grid_constant__ Kernel kernel) {
   kernel();
 }
 

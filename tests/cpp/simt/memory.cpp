@@ -20,6 +20,7 @@ Allocation::Allocation(const void* data, int64_t n_bytes) : begin_(reinterpret_c
 Allocation::~Allocation() { allocations().erase(begin_); }
 
 void check_allocated(const void* address, int64_t n_bytes, const Site& site) {
+  if (allocations().empty()) return;
   const auto begin = reinterpret_cast<uintptr_t>(address);
   auto found = allocations().upper_bound(begin);
   if (found != allocations().begin() && begin + n_bytes <= (--found)->second) return;

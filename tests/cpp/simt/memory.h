@@ -100,7 +100,7 @@ class Shared {
   SharedMemory<T>* memory_;
 };
 
-// Memory of the host that stands for device memory while this lives. Kernels may touch no other.
+// Memory of the host that stands for device memory while this lives. Kernels may touch no other; without any, all.
 class Allocation {
  public:
   Allocation(const void* data, int64_t n_bytes);
