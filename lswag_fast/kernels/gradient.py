@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 import torch
@@ -91,8 +91,12 @@ class GradientStats:
 
 
 def _native_moments(
-    moments: Moments, shape: tuple[int, int], dtype: torch.dtype, totals: bool, on_cpu: bool
+    moments: Moments, calls: Sequence[tuple[Tensor, Tensor]], conv: ConvGeometry | None, totals: bool, on_cpu: bool
 ) -> core.Moments:
+    """The state as the kernels see it, checked against what the calls need."""
+    shape = _weight_shape(*calls[0], conv)
+    wide = any(tensor.dtype == torch.float64 for call in calls for tensor in call)
+    dtype = torch.float64 if wide else torch.float32
     tensors = {"mean": moments.mean, "m2": moments.m2}
     if totals:
         if moments.signed_mean is None:
@@ -209,17 +213,17 @@ def start_gradient_stats(
     require_core()
     weight = weight if totals else None
     stream = device.stream_of(_named_tensors(calls, moments, weight))
-    views = [(view(x, f"x of call {k}"), view(g, f"grad_out of call {k}")) for k, (x, g) in enumerate(calls)]
-    state = None
-    if moments is not None:
-        wide = any(tensor.dtype == torch.float64 for call in calls for tensor in call)
-        compute = torch.float64 if wide else torch.float32
-        state = _native_moments(moments, _weight_shape(*calls[0], conv), compute, totals, stream is None)
-    geometry = None
-    if conv is not None:
-        geometry = core.ConvGeometry(conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
-    weight_view = None if weight is None else view(weight, "weight")
-    job = core.GradientJob(views, geometry, gradient == "abs", row_blocks, state, totals, weight_view, xi)
+    state = None if moments is None else _native_moments(moments, calls, conv, totals, stream is None)
+    job = core.GradientJob(
+        [(view(x, f"x of call {k}"), view(g, f"grad_out of call {k}")) for k, (x, g) in enumerate(calls)],
+        None if conv is None else core.ConvGeometry(*astuple(conv)),
+        gradient == "abs",
+        row_blocks,
+        state,
+        totals,
+        None if weight is None else view(weight, "weight"),
+        xi,
+    )
     try:
         with native():
             read = _start_on_cpu(job) if stream is None else _start_on_device(job, calls[0][0].device, moments, stream)
@@ -230,7 +234,8 @@ def start_gradient_stats(
         moments.count = state.count
         if stream is None:
             moments.exponent.fill_(state.exponent)
-    return PendingStats(lambda: _typed_stats(read(), totals, weight is not None, gradient == "abs"))
+    weighted, absolute = weight is not None, gradient == "abs"
+    return PendingStats(lambda: _typed_stats(read(), totals, weighted, absolute))
 
 
 def _named_tensors(calls: Sequence[tuple[Tensor, Tensor]], moments: Moments | None, weight: Tensor | None) -> Tensors:
