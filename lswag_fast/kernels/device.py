@@ -62,8 +62,8 @@ def _build_problem() -> str | None:
     toolkit, _ = core.cuda_build()
     if not toolkit:
         return (
-            f"this is a CPU-only build ({', '.join(core.isa_compiled())}; {core.compiler}), made where no CUDA "
-            "compiler was found; install again where nvcc is, or move the model and the batch to the CPU"
+            f"this is a CPU-only build ({', '.join(core.isa_compiled())}; {core.compiler}): install again where the "
+            "build finds nvcc, or move the model and the batch to the CPU"
         )
     return _driver_problem(toolkit, core.cuda_driver_version())
 
