@@ -2,8 +2,9 @@
 //
 // A block has a tile of the weight and a run of samples (a part). It walks over the samples and, within one, over
 // chunks of positions; while one chunk is multiplied, the next is on its way to shared memory. The gradient of a sample
-// and its moments never leave the registers. One position a sample (heads) goes the same way: written as two products of
-// matrices, the moments would cancel in float32.
+// and its moments never leave the registers.
+//
+// One position a sample (heads) goes the same way: as two products of matrices the moments would cancel in float32.
 #pragma once
 
 #include <cstdint>
