@@ -1,5 +1,6 @@
 # make search   set up everything and search a vision transformer on handwritten digits (a few minutes on two cores)
 # make test     set up everything and run the tests
+# make emulated only the CUDA kernels, executed on the host
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers; what is measured already is left out
 # make clean    remove what the others made, runs/ and bench/results/ excepted
@@ -21,20 +22,28 @@ SEARCH_BATCH := 24
 BENCH_CSV := bench/results/whole_score.csv
 PYTHON_CODE := lswag_fast tests bench setup.py
 
-.PHONY: search test lint check-install bench clean
+.PHONY: search test emulated lint check-install bench clean
 
 search: $(VENV)/.built
 	$(BIN)/lswag-fast search autoformer-tiny --params 5M..7M --trials $(TRIALS) --batch-size $(SEARCH_BATCH) \
 	  --data digits --seed 0 --out $(RUN_FOLDER)
 
-test: $(VENV)/.extra-test
+test: $(VENV)/.extra-test emulated
 	$(BIN)/pytest -m "not slow"
+
+# The CUDA kernels, executed on the host: needs neither nvcc nor a GPU. Where nvcc is, the install above compiled them too.
+emulated: $(VENV)/.extra-test
+	$(BIN)/cmake -S . -B build/emulated -DLSWAG_TESTS=ON -DLSWAG_CUDA=OFF -DLSWAG_PYTHON=ON \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
+	$(BIN)/cmake --build build/emulated --parallel 2
+	$(BIN)/ctest --test-dir build/emulated -L simt --output-on-failure
+	$(BIN)/python tests/gpu/emulated.py build/emulated/tests/cpp
 
 lint: $(VENV)/.extra-lint
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy
-	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
+	find csrc tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
 # The editable install sees the source tree. This one looks at what `pip install .` puts on a disk.
 check-install: $(VENV)/.built

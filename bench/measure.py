@@ -7,6 +7,8 @@ import statistics
 import time
 from pathlib import Path
 
+import torch
+
 from bench.methods import method as method_named
 from bench.networks import ALL_SETTINGS
 from bench.peers import Run
@@ -17,10 +19,11 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # written to clear_refs, it sets the high-water mark of the resident set to its present size
 
 
-def prepare(network: str, batch_size: int, method: str) -> Run:
-    """Build the network and its batch, and return the method as a call without arguments."""
+def prepare(network: str, batch_size: int, method: str, device: str | torch.device = "cpu") -> Run:
+    """Build the network and its batch on a device, and return the method as a call without arguments."""
     setting = ALL_SETTINGS[network]
-    return method_named(method)(setting.build(), *setting.batch(batch_size))
+    images, labels = setting.batch(batch_size)
+    return method_named(method)(setting.build().to(device), images.to(device), labels.to(device))
 
 
 def seconds(run: Run) -> float:

@@ -1,10 +1,11 @@
-// The Python module _core: the functions of kernels.h as they are. Checks and typed results are in kernels.py.
+// The Python module _core: the functions of kernels.h as they are. Checks and typed results are in lswag_fast/kernels/.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -72,28 +73,111 @@ lswag::MomentsRef make_moments(int64_t count, int exponent, uintptr_t mean, uint
           reinterpret_cast<void*>(signed_mean)};
 }
 
-lswag::GradientStats gradient_stats(const std::vector<std::pair<View, View>>& pairs,
-                                    const std::optional<lswag::ConvGeometry>& conv, bool absolute,
-                                    const std::optional<std::vector<int64_t>>& row_blocks, lswag::MomentsRef* moments,
-                                    bool totals, const std::optional<View>& weight, double xi, int n_threads) {
-  std::vector<lswag::GradientCall> calls;
-  for (const auto& [x, grad_out] : pairs) calls.push_back({x, grad_out});
-  lswag::GradientOptions options;
-  options.conv = conv ? &*conv : nullptr;
-  options.absolute = absolute;
-  // A pointer of its own: that of an empty vector may be null, which stands for all blocks.
-  const int64_t none = 0;
-  if (row_blocks) {
-    options.row_blocks = row_blocks->empty() ? &none : row_blocks->data();
-    options.n_row_blocks = static_cast<int64_t>(row_blocks->size());
+// The arguments of gradient_stats, which own what the plain structures point to.
+class GradientJob {
+ public:
+  GradientJob(const std::vector<std::pair<View, View>>& pairs, std::optional<lswag::ConvGeometry> conv, bool absolute,
+              std::optional<std::vector<int64_t>> row_blocks, lswag::MomentsRef* moments, bool totals,
+              std::optional<View> weight, double xi)
+      : conv_(std::move(conv)), row_blocks_(std::move(row_blocks)), weight_(std::move(weight)) {
+    for (const auto& [x, grad_out] : pairs) calls_.push_back({x, grad_out});
+    options_.absolute = absolute;
+    options_.moments = moments;
+    options_.totals = totals;
+    options_.xi = xi;
   }
-  options.moments = moments;
-  options.totals = totals;
-  options.weight = weight ? &*weight : nullptr;
-  options.xi = xi;
-  options.n_threads = n_threads;
-  return lswag::gradient_stats(calls.data(), static_cast<int>(calls.size()), options);
+
+  const lswag::GradientCall* calls() const { return calls_.data(); }
+  int n_calls() const { return static_cast<int>(calls_.size()); }
+
+  lswag::GradientOptions options(int n_threads) const {
+    static const int64_t none = 0;
+    lswag::GradientOptions options = options_;
+    options.conv = conv_ ? &*conv_ : nullptr;
+    // A pointer of its own: that of an empty vector may be null, which stands for all blocks.
+    if (row_blocks_) options.row_blocks = row_blocks_->empty() ? &none : row_blocks_->data();
+    options.n_row_blocks = row_blocks_ ? static_cast<int64_t>(row_blocks_->size()) : 0;
+    options.weight = weight_ ? &*weight_ : nullptr;
+    options.n_threads = n_threads;
+    return options;
+  }
+
+ private:
+  std::vector<lswag::GradientCall> calls_;
+  std::optional<lswag::ConvGeometry> conv_;
+  std::optional<std::vector<int64_t>> row_blocks_;
+  std::optional<View> weight_;
+  lswag::GradientOptions options_;
+};
+
+lswag::GradientStats gradient_stats(const GradientJob& job, int n_threads) {
+  return lswag::gradient_stats(job.calls(), job.n_calls(), job.options(n_threads));
 }
+
+namespace device {
+
+using lswag::cuda::Stream;
+
+void pack_signs(const View& y, int64_t n_samples, lswag::Layout layout, uintptr_t out, const Stream& stream) {
+  lswag::cuda::pack_signs(y, n_samples, layout, reinterpret_cast<uint64_t*>(out), stream);
+}
+
+int64_t count_distinct_bytes(const std::vector<int64_t>& n_rows) {
+  return lswag::cuda::count_distinct_bytes(n_rows.data(), static_cast<int>(n_rows.size()));
+}
+
+void count_distinct(const std::vector<uintptr_t>& words, const std::vector<int64_t>& n_rows, int64_t words_per_row,
+                    int64_t n_bits, uintptr_t workspace, uintptr_t out, const Stream& stream) {
+  std::vector<const uint64_t*> pointers;
+  for (uintptr_t p : words) pointers.push_back(reinterpret_cast<const uint64_t*>(p));
+  lswag::cuda::count_distinct(pointers.data(), n_rows.data(), static_cast<int>(pointers.size()), words_per_row, n_bits,
+                              reinterpret_cast<void*>(workspace), reinterpret_cast<int64_t*>(out), stream);
+}
+
+void hamming(uintptr_t words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, uintptr_t out,
+             const Stream& stream) {
+  lswag::cuda::hamming(reinterpret_cast<const uint64_t*>(words), n_samples, words_per_sample, n_neurons,
+                       reinterpret_cast<int64_t*>(out), stream);
+}
+
+int64_t gradient_stats_bytes(const GradientJob& job) {
+  return lswag::cuda::gradient_stats_bytes(job.calls(), job.n_calls(), job.options(1));
+}
+
+int64_t gradient_stats(const GradientJob& job, bool tf32, uintptr_t workspace, uintptr_t exponent, uintptr_t sums,
+                       const Stream& stream) {
+  const lswag::cuda::GradientMemory memory{reinterpret_cast<void*>(workspace), reinterpret_cast<int32_t*>(exponent),
+                                           reinterpret_cast<double*>(sums)};
+  const auto precision = tf32 ? lswag::cuda::Precision::tf32 : lswag::cuda::Precision::exact;
+  return lswag::cuda::gradient_stats(job.calls(), job.n_calls(), job.options(1), precision, memory, stream);
+}
+
+// What a device computed, once it is on the host.
+lswag::GradientStats read_sums(int64_t n_weights, const std::vector<double>& sums) {
+  using namespace lswag::cuda;
+  if (sums.size() != kGradientSums) throw std::invalid_argument("the wrong number of sums");
+  lswag::GradientStats stats;
+  stats.n_weights = n_weights;
+  stats.n_zero_variance = static_cast<int64_t>(sums[kZeroVariance]);
+  stats.n_nonfinite = static_cast<int64_t>(sums[kNonfinite]);
+  stats.sum_inv_sigma = sums[kInvSigma];
+  stats.sum_mu_over_sigma = sums[kMuOverSigma];
+  stats.sum_gsnr = sums[kGsnr];
+  stats.sum_mean_abs_over_sigma = sums[kMeanAbsOverSigma];
+  stats.sum_squared_total = sums[kSquaredTotal];
+  stats.sum_weight_gradient = sums[kWeightGradient];
+  stats.sum_abs_weight_gradient = sums[kAbsWeightGradient];
+  return stats;
+}
+
+std::pair<std::string, std::string> build() {
+  const lswag::cuda::Build build = lswag::cuda::build();
+  return {build.toolkit, build.architectures};
+}
+
+Stream make_stream(int device, uintptr_t handle) { return {device, reinterpret_cast<void*>(handle)}; }
+
+}  // namespace device
 
 double fma_loop(const std::string& isa, int64_t n_iterations, int n_threads) {
   return lswag::fma_loop(isa, n_iterations, n_threads);
@@ -133,9 +217,13 @@ void bind_gradient(py::module_& m) {
       .def_readonly("sum_squared_total", &Stats::sum_squared_total)
       .def_readonly("sum_weight_gradient", &Stats::sum_weight_gradient)
       .def_readonly("sum_abs_weight_gradient", &Stats::sum_abs_weight_gradient);
-  m.def("gradient_stats", &gradient_stats, py::arg("calls"), py::arg("conv"), py::arg("absolute"),
-        py::arg("row_blocks"), py::arg("moments"), py::arg("totals"), py::arg("weight"), py::arg("xi"),
-        py::arg("n_threads"), Unlocked());
+  // A job points to its moments.
+  py::class_<GradientJob>(m, "GradientJob")
+      .def(py::init<const std::vector<std::pair<View, View>>&, std::optional<lswag::ConvGeometry>, bool,
+                    std::optional<std::vector<int64_t>>, lswag::MomentsRef*, bool, std::optional<View>, double>(),
+           py::arg("calls"), py::arg("conv"), py::arg("absolute"), py::arg("row_blocks"), py::arg("moments"),
+           py::arg("totals"), py::arg("weight"), py::arg("xi"), py::keep_alive<1, 6>());
+  m.def("gradient_stats", &gradient_stats, py::arg("job"), py::arg("n_threads"), Unlocked());
 }
 
 void bind_patterns(py::module_& m) {
@@ -145,6 +233,25 @@ void bind_patterns(py::module_& m) {
         py::arg("n_bits"), Unlocked());
   m.def("hamming", &hamming, py::arg("words"), py::arg("n_samples"), py::arg("words_per_sample"), py::arg("n_neurons"),
         py::arg("out"), py::arg("n_threads"), Unlocked());
+}
+
+void bind_cuda(py::module_& m) {
+  py::class_<lswag::cuda::Stream>(m, "Stream")
+      .def(py::init(&device::make_stream), py::arg("device"), py::arg("handle"));
+  m.attr("N_GRADIENT_SUMS") = static_cast<int>(lswag::cuda::kGradientSums);
+  m.def("cuda_build", &device::build);
+  m.def("cuda_driver_version", &lswag::cuda::driver_version);
+  m.def("cuda_pack_signs", &device::pack_signs, py::arg("y"), py::arg("n_samples"), py::arg("layout"), py::arg("out"),
+        py::arg("stream"), Unlocked());
+  m.def("cuda_count_distinct_bytes", &device::count_distinct_bytes, py::arg("n_rows"));
+  m.def("cuda_count_distinct", &device::count_distinct, py::arg("words"), py::arg("n_rows"), py::arg("words_per_row"),
+        py::arg("n_bits"), py::arg("workspace"), py::arg("out"), py::arg("stream"), Unlocked());
+  m.def("cuda_hamming", &device::hamming, py::arg("words"), py::arg("n_samples"), py::arg("words_per_sample"),
+        py::arg("n_neurons"), py::arg("out"), py::arg("stream"), Unlocked());
+  m.def("cuda_gradient_stats_bytes", &device::gradient_stats_bytes, py::arg("job"));
+  m.def("cuda_gradient_stats", &device::gradient_stats, py::arg("job"), py::arg("tf32"), py::arg("workspace"),
+        py::arg("exponent"), py::arg("sums"), py::arg("stream"), Unlocked());
+  m.def("cuda_read_sums", &device::read_sums, py::arg("n_weights"), py::arg("sums"));
 }
 
 void bind_machine(py::module_& m) {
@@ -163,8 +270,10 @@ void bind_machine(py::module_& m) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Native kernels of lswag_fast. Use them through lswag_fast.kernels.";
   py::register_exception<lswag::IsaError>(m, "IsaError", PyExc_RuntimeError);
+  py::register_exception<lswag::CudaError>(m, "CudaError", PyExc_RuntimeError);
   bind_types(m);
   bind_gradient(m);
   bind_patterns(m);
   bind_machine(m);
+  bind_cuda(m);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ struct GradientStats {
   int64_t n_nonfinite = 0;
   double sum_inv_sigma = 0;
   double sum_mu_over_sigma = 0;
-  double sum_gsnr = 0;  // this and the following only with totals
+  double sum_gsnr = 0;                 // this and the following only with totals
   double sum_mean_abs_over_sigma = 0;  // E|g| / sigma of the signed g; only if `absolute` too
   double sum_squared_total = 0;
   double sum_weight_gradient = 0;  // this and the following only with totals and weight
@@ -90,6 +91,79 @@ int64_t count_distinct(const uint64_t* const* words, const int64_t* n_rows, int 
 // out[s, s'] = on how many of the first n_neurons bits two rows of words (S, words_per_sample) agree. out (S, S).
 void hamming(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, int64_t* out,
              int n_threads);
+
+// ---- CUDA ----
+//
+// The same reductions of device memory. A build without CUDA has them too; they then throw CudaError. Every call is
+// queued on `stream` and returns at once: nothing is allocated, and nothing is copied back to the host. Outputs and
+// workspaces are device memory that the caller owns, of the sizes that the *_bytes functions give; their content
+// before the call does not matter.
+
+struct CudaError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+namespace cuda {
+
+struct Stream {
+  int device = 0;
+  void* handle = nullptr;  // a cudaStream_t
+};
+
+struct Build {
+  std::string toolkit;        // "13.0"; empty: built without CUDA
+  std::string architectures;  // "sm_80, sm_90, compute_90"
+};
+
+Build build();
+
+// Version of CUDA that the driver supports, 1000 major + 10 minor; 0 without a driver.
+int driver_version();
+
+// As above, with out in device memory.
+void pack_signs(const View& y, int64_t n_samples, Layout layout, uint64_t* out, Stream stream);
+
+int64_t count_distinct_bytes(const int64_t* n_rows, int n_arrays);
+
+// Writes one number to out. The arrays hold addresses of device memory, but lie on the host themselves.
+void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_arrays, int64_t words_per_row,
+                    int64_t n_bits, void* workspace, int64_t* out, Stream stream);
+
+void hamming(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, int64_t* out,
+             Stream stream);
+
+// The sums of GradientStats, float64, in this order.
+enum GradientSum : int {
+  kZeroVariance,
+  kNonfinite,
+  kInvSigma,
+  kMuOverSigma,
+  kGsnr,
+  kMeanAbsOverSigma,
+  kSquaredTotal,
+  kWeightGradient,
+  kAbsWeightGradient,
+  kGradientSums
+};
+
+// Float32 is multiplied exactly, or rounded to TF32 (10 bits of mantissa) for the tensor cores.
+enum class Precision : int { exact, tf32 };
+
+// All in device memory. The moments of `options` too, and their exponent is `exponent` (one number, read when their
+// count > 0 and written always), not the one in MomentsRef.
+struct GradientMemory {
+  void* workspace = nullptr;
+  int32_t* exponent = nullptr;  // null without moments
+  double* sums = nullptr;       // kGradientSums
+};
+
+int64_t gradient_stats_bytes(const GradientCall* calls, int n_calls, const GradientOptions& options);
+
+// Raises the count of the moments; returns n_weights.
+int64_t gradient_stats(const GradientCall* calls, int n_calls, const GradientOptions& options, Precision precision,
+                       const GradientMemory& memory, Stream stream);
+
+}  // namespace cuda
 
 // ---- measuring the machine ----
 

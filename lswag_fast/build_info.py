@@ -32,7 +32,9 @@ class BuildInfo:
     """Files of the OpenMP runtimes loaded in this process (Linux only, else empty)."""
     torch_version: str
     torch_threads: int
-    cuda_built: bool
+    cuda_toolkit: str
+    """Version of CUDA that the kernels were built with; empty for a CPU-only build."""
+    cuda_architectures: str
     devices: tuple[str, ...]
     """Devices that the kernels can run on."""
     problems: tuple[str, ...]
@@ -64,6 +66,20 @@ def _version_problems(version: str, built_version: str) -> list[str]:
     return [f"the extension was built for version {built_version}, the package is {version}: build it again"]
 
 
+def _devices(facts: kernels.BuildFacts) -> tuple[list[str], list[str]]:
+    """The devices that the kernels can run on, and what is wrong with the CUDA devices that torch sees beside them."""
+    if not facts.isas:
+        return [], []
+    devices, problems = ["cpu"], []
+    for index in range(torch.cuda.device_count() if facts.cuda_toolkit else 0):
+        problem = kernels.device_problem(torch.device("cuda", index))
+        if problem is None:
+            devices.append(f"cuda:{index} ({torch.cuda.get_device_name(index)})")
+        else:
+            problems.append(problem)
+    return devices, problems
+
+
 def info() -> BuildInfo:
     """Collect what was built and what runs. Never raises: what is missing is named in `problems`."""
     problems: list[str] = []
@@ -77,7 +93,8 @@ def info() -> BuildInfo:
     except BackendUnavailableError as error:
         problems.append(str(error))
     runtimes = openmp_runtimes()
-    problems += _version_problems(__version__, facts.version) + _runtime_problems(runtimes)
+    devices, device_problems = _devices(facts)
+    problems += _version_problems(__version__, facts.version) + _runtime_problems(runtimes) + device_problems
     return BuildInfo(
         version=__version__,
         compiler=facts.compiler,
@@ -88,8 +105,9 @@ def info() -> BuildInfo:
         openmp_runtimes=runtimes,
         torch_version=torch.__version__,
         torch_threads=torch.get_num_threads(),
-        cuda_built=False,  # no GPU sources are part of the build yet
-        devices=("cpu",) if facts.isas else (),
+        cuda_toolkit=facts.cuda_toolkit,
+        cuda_architectures=facts.cuda_architectures,
+        devices=tuple(devices),
         problems=tuple(problems),
     )
 
@@ -100,11 +118,14 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def format_info(info: BuildInfo) -> str:
     """A readable text of a few lines, without a newline at the end."""
+    cuda = f"built with CUDA {info.cuda_toolkit} for {info.cuda_architectures}"
+    if not info.cuda_toolkit:
+        cuda = "built without CUDA"
     lines = [
         ("lswag_fast", f"{info.version} ({info.compiler}, {info.build_type})"),
         ("instruction sets", f"{info.isa_active} active; {_listed(info.isas_supported)} usable here"),
         ("", f"{_listed(info.isas_compiled)} compiled"),
-        ("devices", f"{_listed(info.devices)} ({'with' if info.cuda_built else 'built without'} CUDA)"),
+        ("devices", f"{_listed(info.devices)} ({cuda})"),
         ("torch", f"{info.torch_version}, {info.torch_threads} threads"),
         ("OpenMP", _listed(info.openmp_runtimes)),
         *(("warning", problem) for problem in info.problems),

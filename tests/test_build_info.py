@@ -27,7 +27,9 @@ def test_facts_of_this_process() -> None:
     assert info.isa_active in info.isas_supported
     assert info.torch_version == torch.__version__
     assert info.torch_threads == torch.get_num_threads()
-    assert not info.cuda_built and info.devices == ("cpu",)
+    assert info.devices[0] == "cpu"
+    assert len(info.devices) == 1 or info.cuda_toolkit
+    assert (info.cuda_toolkit, info.cuda_architectures) == kernels.build_facts()[-2:]
     assert info.compiler.split()[0] in ("GNU", "Clang", "AppleClang")
 
 
@@ -87,5 +89,6 @@ def test_stale_extension_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_names_every_fact() -> None:
     info = build_info.info()
     text = build_info.format_info(info)
-    for fact in (info.version, info.compiler, info.isa_active, info.torch_version, *info.isas_compiled, "without CUDA"):
+    cuda = f"built with CUDA {info.cuda_toolkit}" if info.cuda_toolkit else "built without CUDA"
+    for fact in (info.version, info.compiler, info.isa_active, info.torch_version, *info.isas_compiled, cuda):
         assert fact in text

@@ -23,8 +23,13 @@ class PieceStatistics:
     row_blocks: tuple[int, ...] | None
     scale: float
     moments: kernels.Moments | None
-    stats: kernels.GradientStats | None = None
+    pending: kernels.PendingStats | None = None
     fisher: float = 0.0
+
+    @property
+    def stats(self) -> kernels.GradientStats | None:
+        """The sums so far; read them at the end of a pass, since that waits for the device."""
+        return None if self.pending is None else self.pending.result()
 
 
 class Collector(Gatherer):
@@ -43,7 +48,7 @@ class Collector(Gatherer):
             pair for call in weight.calls if call.operands for pair in sample_first(call, self._n_samples, self._group)
         ]
         piece = self._piece(weight, operands[0][1].dtype)
-        piece.stats = kernels.gradient_stats(
+        piece.pending = kernels.start_gradient_stats(
             operands,
             conv=weight.calls[0].conv,
             gradient=self._options.gradient,
@@ -72,13 +77,13 @@ class Collector(Gatherer):
         if weight.piece not in pieces:
             n_rows, n_weights = weight.view.shape[0], weight.view.numel()
             blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
-            moments = self._moments(n_rows, n_weights // n_rows, dtype)
+            moments = self._moments(n_rows, n_weights // n_rows, dtype, weight.view.device)
             pieces[weight.piece] = PieceStatistics(weight.first_index, n_weights, blocks, scale, moments)
         return pieces[weight.piece]
 
-    def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype) -> kernels.Moments | None:
+    def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype, device: torch.device) -> kernels.Moments | None:
         """What the statistics of later chunks continue from."""
-        return kernels.Moments.empty(n_rows, n_columns, dtype, self._totals) if self._chunked else None
+        return kernels.Moments.empty(n_rows, n_columns, dtype, self._totals, device) if self._chunked else None
 
     def _rows(self, key: str, n_rows: int) -> tuple[tuple[int, ...] | None, float]:
         """A random subset of the blocks of output rows, seeded by `key`, and the factor that makes up for the rest."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lswag_fast.errors import BackendUnavailableError, DeviceMismatchError, InputError, UnsupportedModelError
+from lswag_fast import kernels
+from lswag_fast.errors import DeviceMismatchError, InputError, UnsupportedModelError
 from lswag_fast.passes.batch import Batch
 
 _WRAPPERS = {
@@ -14,7 +15,6 @@ _WRAPPERS = {
     "DataParallel": "wrapped in DataParallel: score model.module",
     "FullyShardedDataParallel": "wrapped in FullyShardedDataParallel: score the module before wrapping it",
 }
-SUPPORTED_DEVICES = frozenset(("cpu",))
 
 
 def check_model(model: nn.Module, batch: Batch) -> torch.device:
@@ -71,10 +71,7 @@ def _common_device(model: nn.Module, batch: Batch) -> torch.device:
             f"the model lies on {_listed(of_model)}, the batch on {_listed(of_batch)}; move the batch with .to(device)"
         )
     device = of_model.pop()
-    if device.type not in SUPPORTED_DEVICES:
-        raise BackendUnavailableError(
-            f"no kernels for {device}: this is a CPU-only build; move model and batch to the CPU"
-        )
+    kernels.require_device(device)
     return device
 
 

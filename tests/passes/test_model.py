@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from lswag_fast import kernels
 from lswag_fast.errors import (
     BackendUnavailableError,
     DeviceMismatchError,
     InputError,
     UnsupportedModelError,
 )
-from lswag_fast.passes import model as model_module
 from lswag_fast.passes.batch import Batch
 from lswag_fast.passes.model import check_model
 
@@ -122,7 +122,7 @@ def test_parameters_on_several_devices() -> None:
 
 
 def test_a_device_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_module, "SUPPORTED_DEVICES", frozenset())
+    monkeypatch.setattr(kernels.device, "device_problem", lambda device: f"no kernels for {device}")
     with pytest.raises(BackendUnavailableError, match="no kernels for cpu"):
         check_model(mlp(), BATCH)
 

@@ -1,0 +1,44 @@
+"""Typed calls into the native kernels: the only importer of the binary extension.
+
+Arguments are checked here once; tensors go to the kernels as plain views (address, dtype, sizes, strides), whatever
+their strides. CPU tensors are computed on `torch.get_num_threads()` threads, with the same bits for any number of them;
+CUDA tensors on their device, in torch's current stream, with outputs and workspaces that torch allocates.
+"""
+
+from lswag_fast.kernels.binary import MAX_DIMS
+from lswag_fast.kernels.device import device_problem, require_device
+from lswag_fast.kernels.gradient import (
+    ROW_BLOCK,
+    ConvGeometry,
+    GradientStats,
+    Moments,
+    PendingStats,
+    gradient_stats,
+    start_gradient_stats,
+)
+from lswag_fast.kernels.machine import BuildFacts, build_facts, fma_loop, isa_active, isa_list, set_isa
+from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, count_distinct, hamming, pack_signs
+
+__all__ = [
+    "MAX_DIMS",
+    "ROW_BLOCK",
+    "WORD_BITS",
+    "BuildFacts",
+    "ConvGeometry",
+    "GradientStats",
+    "Moments",
+    "PatternLayout",
+    "PendingStats",
+    "build_facts",
+    "count_distinct",
+    "device_problem",
+    "fma_loop",
+    "gradient_stats",
+    "hamming",
+    "isa_active",
+    "isa_list",
+    "pack_signs",
+    "require_device",
+    "set_isa",
+    "start_gradient_stats",
+]

@@ -1,0 +1,61 @@
+"""The binary extension, and how tensors are handed to it: the only importer of the binary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Before the extension: both then use the OpenMP runtime that torch brought.
+import torch
+from torch import Tensor
+
+from lswag_fast.errors import BackendUnavailableError, InputError
+
+__all__ = ["MAX_DIMS", "core", "native", "require_core", "view"]
+
+_IMPORT_ERROR: ImportError | None = None
+try:
+    from lswag_fast import _core as core
+except ImportError as error:
+    core = None  # type: ignore[assignment] # `require_core` stands before every use
+    _IMPORT_ERROR = error
+
+MAX_DIMS = 8
+"""Axes that a view in the kernels can have."""
+
+_DTYPE_NAMES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
+
+
+def require_core() -> None:
+    """Raise BackendUnavailableError, saying what to do, where the extension is missing."""
+    if _IMPORT_ERROR is not None:
+        raise BackendUnavailableError(
+            f"the binary extension lswag_fast._core cannot be imported ({_IMPORT_ERROR}); install the package with "
+            "`pip install .`, which needs a C++17 compiler"
+        ) from _IMPORT_ERROR
+
+
+@contextmanager
+def native() -> Iterator[None]:
+    """Around calls into the extension: it must be there, and have what was asked for."""
+    require_core()
+    try:
+        yield
+    except (core.IsaError, core.CudaError) as error:
+        raise BackendUnavailableError(str(error)) from error
+
+
+def view(tensor: Tensor, name: str) -> core.View:
+    """The tensor as the kernels see it. It borrows the memory.
+
+    Raises InputError for a dtype, layout or number of axes that the kernels do not take.
+    """
+    if tensor.layout != torch.strided or tensor.dtype not in _DTYPE_NAMES:
+        raise InputError(
+            f"{name} is {tensor.layout} {tensor.dtype}; the kernels take strided float32, float64, bfloat16 or float16"
+        )
+    if tensor.ndim > MAX_DIMS:
+        raise InputError(f"{name} has {tensor.ndim} dimensions; the kernels take at most {MAX_DIMS}")
+    require_core()
+    dtype = getattr(core.DType, _DTYPE_NAMES[tensor.dtype])
+    return core.View(tensor.data_ptr(), dtype, tuple(tensor.shape), tensor.stride())

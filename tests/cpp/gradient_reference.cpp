@@ -1,0 +1,253 @@
+#include "gradient_reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/simt.h"
+
+namespace testing {
+namespace {
+
+using lswag::DType;
+
+bool is_wide(const GradientProblem& problem) {
+  return std::any_of(problem.calls.begin(), problem.calls.end(), [](const Call& call) {
+    return call.x.view().dtype == DType::f64 || call.grad_out.view().dtype == DType::f64;
+  });
+}
+
+double rounded(const GradientProblem& problem, double value) {
+  return problem.tf32 ? simt::float_of_bits(simt::to_tf32(static_cast<float>(value))) : value;
+}
+
+// visit(sample, output feature, input column, grad_out, x) for every term of every per-sample gradient.
+template <class Visit>
+void for_each_linear_term(const Call& call, Visit visit) {
+  const int ndim = call.x.view().ndim;
+  const int64_t n_inputs = call.x.view().size[ndim - 1];
+  call.grad_out.for_each([&](const std::vector<int64_t>& index) {
+    std::vector<int64_t> place = index;
+    for (int64_t i = 0; i < n_inputs; ++i) {
+      place.back() = i;
+      visit(index[0], index.back(), i, call.grad_out.get(index), call.x.get(place));
+    }
+  });
+}
+
+template <class Visit>
+void for_each_conv_term(const Call& call, const lswag::ConvGeometry& conv, Visit visit) {
+  const int n = conv.n_dims;
+  const int64_t channels = call.x.view().size[1] / conv.groups;
+  const int64_t rows_per_group = call.grad_out.view().size[1] / conv.groups;
+  const int64_t kernel_h = n == 2 ? conv.kernel[0] : 1;
+  const int64_t kernel_w = conv.kernel[n - 1];
+  call.grad_out.for_each([&](const std::vector<int64_t>& index) {
+    std::vector<int64_t> place = index;
+    for (int64_t column = 0; column < channels * kernel_h * kernel_w; ++column) {
+      const int64_t tap[2] = {column / kernel_w % kernel_h, column % kernel_w};
+      bool inside = true;
+      place[1] = index[1] / rows_per_group * channels + column / kernel_w / kernel_h;
+      for (int d = 0; d < n; ++d) {
+        place[2 + d] = index[2 + d] * conv.stride[d] - conv.padding[d] + tap[2 - n + d] * conv.dilation[d];
+        inside = inside && place[2 + d] >= 0 && place[2 + d] < call.x.view().size[2 + d];
+      }
+      if (inside) visit(index[0], index[1], column, call.grad_out.get(index), call.x.get(place));
+    }
+  });
+}
+
+// (samples, all rows, columns)
+std::vector<double> per_sample_gradients(const GradientProblem& problem) {
+  std::vector<double> gradients(problem.n_samples() * problem.n_rows() * problem.n_columns(), 0.0);
+  const auto add = [&](int64_t b, int64_t row, int64_t column, double g, double x) {
+    gradients[(b * problem.n_rows() + row) * problem.n_columns() + column] += rounded(problem, g) * rounded(problem, x);
+  };
+  for (const Call& call : problem.calls) {
+    problem.conv ? for_each_conv_term(call, *problem.conv, add) : for_each_linear_term(call, add);
+  }
+  return gradients;
+}
+
+double weight_at(const GradientProblem& problem, int64_t row, int64_t column) {
+  const lswag::View& view = problem.weight->view();
+  std::vector<int64_t> index(view.ndim);
+  for (int d = view.ndim - 1; d >= 1; --d) {
+    index[d] = column % view.size[d];
+    column /= view.size[d];
+  }
+  index[0] = row;
+  return problem.weight->get(index);
+}
+
+struct Spread {
+  double mean = 0;
+  double variance = 0;
+  bool finite = true;
+  bool varies = false;
+};
+
+Spread spread_of(const std::vector<double>& values) {
+  Spread spread;
+  for (double value : values) {
+    spread.mean += value / static_cast<double>(values.size());
+    spread.finite = spread.finite && std::isfinite(value);
+    spread.varies = spread.varies || value != values[0];
+  }
+  for (double value : values) {
+    spread.variance += (value - spread.mean) * (value - spread.mean) / static_cast<double>(values.size());
+  }
+  return spread;
+}
+
+void add_weight(const GradientProblem& problem, const std::vector<double>& gradients, int64_t row, int64_t column,
+                Sums& sums) {
+  using namespace lswag::cuda;
+  std::vector<double> magnitudes;
+  for (double g : gradients) magnitudes.push_back(std::abs(g));
+  const Spread of_gradient = spread_of(gradients);
+  const Spread of_statistic = problem.absolute ? spread_of(magnitudes) : of_gradient;
+  sums[kNonfinite] += !of_gradient.finite;
+  if (!of_gradient.finite) return;
+  sums[kZeroVariance] += !of_statistic.varies;
+  if (of_statistic.varies) {
+    sums[kInvSigma] += 1 / std::sqrt(of_statistic.variance);
+    sums[kMuOverSigma] += of_statistic.mean / std::sqrt(of_statistic.variance);
+  }
+  if (!problem.totals) return;
+  const double total = of_gradient.mean * static_cast<double>(gradients.size());
+  sums[kGsnr] += of_gradient.mean * of_gradient.mean / (of_gradient.variance + problem.xi);
+  if (of_gradient.varies) sums[kMeanAbsOverSigma] += of_statistic.mean / std::sqrt(of_gradient.variance);
+  sums[kSquaredTotal] += total * total;
+  if (!problem.weight) return;
+  sums[kWeightGradient] += total * weight_at(problem, row, column);
+  sums[kAbsWeightGradient] += std::abs(total * weight_at(problem, row, column));
+}
+
+lswag::GradientOptions options_of(const GradientProblem& problem) {
+  lswag::GradientOptions options;
+  options.conv = problem.conv ? &*problem.conv : nullptr;
+  options.absolute = problem.absolute;
+  static const int64_t none = 0;
+  if (problem.row_blocks) {
+    options.row_blocks = problem.row_blocks->empty() ? &none : problem.row_blocks->data();
+    options.n_row_blocks = static_cast<int64_t>(problem.row_blocks->size());
+  }
+  options.totals = problem.totals;
+  options.weight = problem.weight ? &problem.weight->view() : nullptr;
+  options.xi = problem.xi;
+  return options;
+}
+
+std::vector<lswag::GradientCall> views_of(const GradientProblem& problem) {
+  std::vector<lswag::GradientCall> calls;
+  for (const Call& call : problem.calls) calls.push_back({call.x.view(), call.grad_out.view()});
+  return calls;
+}
+
+}  // namespace
+
+int64_t GradientProblem::n_rows() const {
+  const lswag::View& view = calls[0].grad_out.view();
+  return view.size[conv ? 1 : view.ndim - 1];
+}
+
+int64_t GradientProblem::n_columns() const {
+  const lswag::View& view = calls[0].x.view();
+  if (!conv) return view.size[view.ndim - 1];
+  return view.size[1] / conv->groups * conv->kernel[0] * (conv->n_dims == 2 ? conv->kernel[1] : 1);
+}
+
+std::vector<int64_t> GradientProblem::rows() const {
+  std::vector<int64_t> chosen;
+  for (int64_t row = 0; row < n_rows(); ++row) {
+    const int64_t block = row / lswag::kRowBlock;
+    if (!row_blocks || std::count(row_blocks->begin(), row_blocks->end(), block)) chosen.push_back(row);
+  }
+  return chosen;
+}
+
+Sums expected_sums(const GradientProblem& problem) {
+  const std::vector<double> gradients = per_sample_gradients(problem);
+  Sums sums(lswag::cuda::kGradientSums, 0.0);
+  std::vector<double> of_weight(problem.n_samples());
+  for (int64_t row : problem.rows()) {
+    for (int64_t column = 0; column < problem.n_columns(); ++column) {
+      for (int64_t b = 0; b < problem.n_samples(); ++b) {
+        of_weight[b] = gradients[(b * problem.n_rows() + row) * problem.n_columns() + column];
+      }
+      add_weight(problem, of_weight, row, column, sums);
+    }
+  }
+  return sums;
+}
+
+MomentsMemory::MomentsMemory(const GradientProblem& problem)
+    : mean(problem.n_rows() * problem.n_columns(), NAN), m2(mean), signed_mean(mean) {}
+
+Sums emulated_sums(const GradientProblem& problem, MomentsMemory* memory) {
+  const std::vector<lswag::GradientCall> calls = views_of(problem);
+  const int n_calls = static_cast<int>(calls.size());
+  lswag::GradientOptions options = options_of(problem);
+  lswag::MomentsRef moments;
+  std::vector<simt::Allocation> allocations;
+  lswag::cuda::GradientMemory device;
+  if (memory) {
+    moments = {memory->count, 0, memory->mean.data(), memory->m2.data(), memory->signed_mean.data()};
+    for (const auto* values : {&memory->mean, &memory->m2, &memory->signed_mean}) allocations.emplace_back(*values);
+    allocations.emplace_back(&memory->exponent, sizeof memory->exponent);
+    options.moments = &moments;
+    device.exponent = &memory->exponent;
+  }
+  // Never written memory is NaN.
+  std::vector<double> workspace(lswag::cuda::gradient_stats_bytes(calls.data(), n_calls, options) / 8, NAN);
+  Sums sums(lswag::cuda::kGradientSums, NAN);
+  allocations.emplace_back(workspace);
+  allocations.emplace_back(sums);
+  device.workspace = workspace.data();
+  device.sums = sums.data();
+  const auto precision = problem.tf32 ? lswag::cuda::Precision::tf32 : lswag::cuda::Precision::exact;
+  const int64_t n_weights = lswag::cuda::gradient_stats(calls.data(), n_calls, options, precision, device, {});
+  const bool right = n_weights == static_cast<int64_t>(problem.rows().size()) * problem.n_columns();
+  if (memory) memory->count = moments.count;
+  return right ? sums : Sums();
+}
+
+Sums cpu_sums(const GradientProblem& problem) {
+  const std::vector<lswag::GradientCall> calls = views_of(problem);
+  const auto s = lswag::gradient_stats(calls.data(), static_cast<int>(calls.size()), options_of(problem));
+  return {static_cast<double>(s.n_zero_variance),
+          static_cast<double>(s.n_nonfinite),
+          s.sum_inv_sigma,
+          s.sum_mu_over_sigma,
+          s.sum_gsnr,
+          s.sum_mean_abs_over_sigma,
+          s.sum_squared_total,
+          s.sum_weight_gradient,
+          s.sum_abs_weight_gradient};
+}
+
+bool close(const Sums& found, const Sums& expected, double tolerance, double n_weights) {
+  using namespace lswag::cuda;
+  if (found.size() != expected.size()) return false;
+  for (int k = 0; k < kGradientSums; ++k) {
+    double size = std::abs(expected[k]);
+    if (k == kWeightGradient) size = std::max(size, expected[kAbsWeightGradient]);
+    if (k == kMuOverSigma) size = std::max(size, std::sqrt(n_weights));
+    if (k <= kNonfinite) size = 0;
+    if (!(std::abs(found[k] - expected[k]) <= tolerance * size)) return false;
+  }
+  return true;
+}
+
+double tolerance_of(const GradientProblem& problem) { return is_wide(problem) ? kFloat64Tolerance : kFloat32Tolerance; }
+
+void check_gradient(const GradientProblem& problem, const std::string& what) {
+  const Sums found = emulated_sums(problem);
+  const double tolerance = tolerance_of(problem);
+  const double n_weights = static_cast<double>(problem.rows().size()) * static_cast<double>(problem.n_columns());
+  check(close(found, expected_sums(problem), tolerance, n_weights), what + ", against the definition");
+  if (problem.tf32) return;  // the CPU does not round its operands
+  check(close(found, cpu_sums(problem), 2 * tolerance, n_weights), what + ", against the CPU kernel");
+}
+
+}  // namespace testing
