@@ -45,10 +45,11 @@ lint: $(VENV)/.extra-lint
 	$(BIN)/mypy
 	find csrc tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
-# The editable install sees the source tree. This one looks at what `pip install .` puts on a disk.
+# The editable install sees the source tree. This one looks at what `pip install .` puts on a disk; without CUDA, whose
+# kernels the other has compiled.
 check-install: $(VENV)/.built
 	rm -rf build/installed
-	$(PIP) install --no-deps --target build/installed .
+	CMAKE_ARGS=-DLSWAG_CUDA=OFF $(PIP) install --no-deps --target build/installed .
 	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
 
 bench: $(VENV)/.extra-bench
