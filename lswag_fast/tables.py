@@ -54,7 +54,12 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
 
 def _read_columns(path: Path, key: str) -> pd.DataFrame:
     if path.suffix == ".parquet":
-        return pd.read_parquet(path).astype({key: str}, errors="ignore")
+        table = pd.read_parquet(path)
+        if table.index.name == key:  # as `write_table` leaves it
+            table = table.reset_index()
+        if key in table.columns:
+            table[key] = table[key].map(str, na_action="ignore")
+        return table
     if path.name.endswith((".csv", ".csv.gz")):
         return pd.read_csv(path, dtype={key: str})
     raise TableError(f"{path}: the name of a table ends in .csv, .csv.gz, .parquet or .json")

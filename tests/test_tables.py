@@ -1,0 +1,81 @@
+"""Benchmark tables: every format goes round, joins, numbers, refusals that name row and column, published tables."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lswag_fast.errors import TableError
+from lswag_fast.tables import (
+    read_table,
+    write_table,
+)
+
+DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
+WRITTEN = ["table.csv", "table.csv.gz", "table.parquet"]
+
+
+def example() -> pd.DataFrame:
+    """Names with leading zeros, in no order; a fraction without an end, a large, a small and a missing number."""
+    index = pd.Index(["010", "001", "100", "1"], name="arch")
+    values = {"nwot": [1 / 3, -1e300, 5e-7, math.nan], "params": [3, 2, 1, 0], "val_accuracy": [9.5, 10.0, 93.25, 0.1]}
+    return pd.DataFrame(values, index=index)
+
+
+def assert_same_table(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    # Reading decimals, older pandas may miss the nearest double by one.
+    pd.testing.assert_frame_equal(found, expected, rtol=3e-16, atol=0, check_index_type=False)
+    assert all(isinstance(name, str) for name in found.index)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+    write_table(example(), tmp_path / name)
+    assert_same_table(read_table(tmp_path / name), example())
+    assert_same_table(read_table(str(tmp_path / name)), example())
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_key_may_be_any_column(tmp_path: Path, name: str) -> None:
+    write_table(example().rename_axis("ops"), tmp_path / name)
+    assert_same_table(read_table(tmp_path / name, key="ops"), example().rename_axis("ops"))
+
+
+def test_parquet_written_elsewhere_has_its_key_as_a_column(tmp_path: Path) -> None:
+    example().reset_index().to_parquet(tmp_path / "plain.parquet", index=False)
+    assert_same_table(read_table(tmp_path / "plain.parquet"), example())
+
+
+def test_numeric_keys_of_parquet_become_text(tmp_path: Path) -> None:
+    pd.DataFrame({"arch": [7, 12], "nwot": [0.5, 1.5]}).to_parquet(tmp_path / "numeric.parquet")
+    assert read_table(tmp_path / "numeric.parquet").index.tolist() == ["7", "12"]
+
+
+def test_parquet_without_pyarrow_is_an_import_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(example(), tmp_path / "table.parquet")
+    for package in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match="pyarrow"):
+        read_table(tmp_path / "table.parquet")
+    with pytest.raises(ImportError, match="pyarrow"):
+        write_table(example(), tmp_path / "other.parquet")
+
+
+def write(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_key_that_is_no_column_lists_the_columns(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_table(example().rename_axis("ops"), path)
+    with pytest.raises(
+        TableError, match=rf"{name}: no column 'arch' names the architectures; there are .*nwot, params"
+    ):
+        read_table(path)
