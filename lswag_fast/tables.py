@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -35,15 +36,16 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
         A DataFrame indexed by `key`. JSON gives a column for each proxy's score, one named PROXY_time where times are
         there, and val_accuracy.
 
-    Raises TableError for a file that cannot be read, another kind of file, a missing or empty key, an architecture that
-    is named twice, or an unknown data set; ImportError for Parquet without pyarrow (`pip install lswag-fast[parquet]`).
+    Raises TableError for a file that cannot be read, another kind of file, rows longer than the header, a missing or
+    empty key, an architecture that is named twice, or an unknown data set; ImportError for Parquet without pyarrow
+    (`pip install lswag-fast[parquet]`).
     """
     path = Path(path)
     try:
         if path.suffix == ".json":
             return suite_table(json.loads(path.read_text(encoding="utf-8")), dataset, str(path))
         table = _read_columns(path, key)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # the last two of damaged gzip
         if isinstance(error, TableError):
             raise
         raise TableError(f"{path}: cannot be read ({error})") from error
@@ -61,7 +63,10 @@ def _read_columns(path: Path, key: str) -> pd.DataFrame:
             table[key] = table[key].map(str, na_action="ignore")
         return table
     if path.name.endswith((".csv", ".csv.gz")):
-        return pd.read_csv(path, dtype={key: str})
+        table = pd.read_csv(path, dtype={key: str})
+        if not isinstance(table.index, pd.RangeIndex):  # pandas then takes the first fields for an index
+            raise TableError(f"{path}: its rows have more fields than its header names")
+        return table
     raise TableError(f"{path}: the name of a table ends in .csv, .csv.gz, .parquet or .json")
 
 

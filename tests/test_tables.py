@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import os
 import sys
@@ -79,3 +80,58 @@ def test_a_key_that_is_no_column_lists_the_columns(tmp_path: Path, name: str) ->
         TableError, match=rf"{name}: no column 'arch' names the architectures; there are .*nwot, params"
     ):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.csv.gz", gzip.compress(b"arch,nwot\na,1\n")[:-12], "cannot be read .Compressed file ended"),
+        ("t.csv.gz", gzip.compress(b"arch,nwot\na,1\n")[:10] + b"\xff" * 20, "cannot be read .Error -3"),
+        ("t.csv.gz", b"arch,nwot\na,1\n", "cannot be read .Not a gzipped file"),
+        ("t.csv", b"", "cannot be read .No columns"),
+        ("t.csv", b"arch,nwot\n\xff,1\n", "cannot be read .'utf-8'"),
+        ("t.csv", b"arch,nwot\na,1\nb,1,2\n", "cannot be read .*line 3"),
+        ("t.csv", b"arch,nwot\na,1,2\nb,1,2\n", "its rows have more fields than its header"),
+        ("t.parquet", b"PAR1", "cannot be read .*Parquet"),
+        ("t.json", b'{"cifar10": {', "cannot be read .*line 1"),
+        ("t.xlsx", b"arch", "the name of a table ends in .csv, .csv.gz, .parquet or .json"),
+    ],
+)
+def test_files_that_are_no_tables_are_refused(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=f"{name}: {words}"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "table.json"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TableError, match=f"{name}: cannot be read"):
+        read_table(tmp_path / name)
+
+
+def test_only_three_endings_are_written(tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError, match=r"t.json: .* written as .csv, .csv.gz or .parquet; `suite_dict` gives the JSON"
+    ):
+        write_table(example(), tmp_path / "t.json")
+    assert not (tmp_path / "t.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("ops,nwot\na,1\n", "no column 'arch' names the architectures; there are ops, nwot"),
+        ("arch,nwot\na,1\n,2\n", "row 2 names no architecture"),
+        ("arch,nwot\na,1\nb,2\na,3\n", "row 3 names 'a' again"),
+    ],
+)
+def test_keys_name_each_architecture_once(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(TableError, match=f"t.csv: {words}"):
+        read_table(write(tmp_path / "t.csv", content))
+
+
+def test_parquet_without_a_name_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"arch": ["a", None], "nwot": [1.0, 2.0]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"t.parquet: row 2 names no architecture"):
+        read_table(tmp_path / "t.parquet")
