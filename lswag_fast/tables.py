@@ -43,7 +43,8 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
     path = Path(path)
     try:
         if path.suffix == ".json":
-            return suite_table(json.loads(path.read_text(encoding="utf-8")), dataset, str(path))
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+            return suite_table(content, dataset, str(path))
         table = _read_columns(path, key)
     except (OSError, ValueError, EOFError, zlib.error) as error:  # the last two of damaged gzip
         if isinstance(error, TableError):
@@ -52,6 +53,16 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
     if key not in table.columns:
         raise TableError(f"{path}: no column {key!r} names the architectures; there are {_listed(table.columns)}")
     return checked_table(table.set_index(key), str(path))
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where it has a name twice, of which `json` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"one object has {name!r} twice")
+        found[name] = value
+    return found
 
 
 def _read_columns(path: Path, key: str) -> pd.DataFrame:
@@ -105,14 +116,14 @@ def suite_table(content: Mapping[str, Any], dataset: str | None = None, source: 
 def _suite_row(entries: Mapping[str, Any], where: str) -> dict[str, float]:
     row: dict[str, float] = {}
     for name, entry in entries.items():
-        if isinstance(entry, Mapping) and "score" in entry:
-            row[name] = float(entry["score"])
-            if "time" in entry:
-                row[f"{name}_time"] = float(entry["time"])
-        elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
-            row[name] = float(entry)
-        else:
-            raise TableError(f"{where}: {name}: found {entry!r}, expected a number or {{score, time}}")
+        parts = entry if isinstance(entry, Mapping) else {"score": entry}
+        columns = {name: parts.get("score")}
+        if "time" in parts:
+            columns[f"{name}_time"] = parts["time"]
+        for column, value in columns.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise TableError(f"{where}: {name}: found {entry!r}, expected a number or {{score, time}} of numbers")
+            row[column] = float(value)
     return row
 
 

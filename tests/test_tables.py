@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lswag_fast.errors import TableError
 from lswag_fast.tables import (
     read_table,
+    suite_dict,
+    suite_table,
     write_table,
 )
 
@@ -135,3 +140,84 @@ def test_parquet_without_a_name_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"arch": ["a", None], "nwot": [1.0, 2.0]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(TableError, match=r"t.parquet: row 2 names no architecture"):
         read_table(tmp_path / "t.parquet")
+
+
+SUITE: dict[str, Any] = {
+    "cifar10": {
+        "012": {"nwot": {"score": 1.5, "time": 0.25}, "flops": {"score": 30}, "val_accuracy": 90.5},
+        "001": {"nwot": {"score": -math.inf, "time": 0.5}, "flops": {"score": 20}, "val_accuracy": 10},
+    },
+    "svhn": {"012": {"nwot": {"score": 2.5}, "val_accuracy": 95.0}},
+}
+
+
+def suite(entry: Any) -> dict[str, Any]:
+    return {"cifar10": {"012": {"nwot": {"score": 1.5}}, "001": {"nwot": entry}}}
+
+
+def test_suite_json_is_a_table_of_one_data_set(tmp_path: Path) -> None:
+    expected = pd.DataFrame(
+        {"nwot": [1.5, -math.inf], "nwot_time": [0.25, 0.5], "flops": [30.0, 20.0], "val_accuracy": [90.5, 10.0]},
+        index=pd.Index(["012", "001"], name="arch"),
+    )
+    path = write(tmp_path / "zc.json", json.dumps(SUITE))
+    pd.testing.assert_frame_equal(read_table(path, dataset="cifar10"), expected, check_exact=True)
+    assert read_table(path, dataset="svhn").to_dict() == {"nwot": {"012": 2.5}, "val_accuracy": {"012": 95.0}}
+
+
+def test_the_only_data_set_needs_no_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "zc.json", json.dumps({"svhn": SUITE["svhn"]}))
+    assert read_table(path).equals(read_table(path, dataset="svhn"))
+
+
+def test_a_proxy_that_an_architecture_lacks_is_nan() -> None:
+    table = suite_table({"d": {"b": {"nwot": 1.0}, "a": {"nwot": 2.0, "zen": 3.0}}})
+    assert table.index.tolist() == ["b", "a"]
+    np.testing.assert_array_equal(table["zen"], [math.nan, 3.0])
+
+
+def test_suite_json_goes_round(tmp_path: Path) -> None:
+    table = suite_table(SUITE, "cifar10")
+    assert suite_dict(table, "cifar10", ["nwot", "flops"], "val_accuracy") == {"cifar10": SUITE["cifar10"]}
+    path = write(tmp_path / "again.json", json.dumps(suite_dict(table, "new", ["nwot", "flops"], "val_accuracy")))
+    pd.testing.assert_frame_equal(read_table(path, dataset="new"), table, check_exact=True)
+
+
+def test_suite_dict_renames_the_accuracy_and_takes_only_what_is_named() -> None:
+    table = example().rename(columns={"val_accuracy": "top1"})
+    assert suite_dict(table, "svhn", ["params"], "top1")["svhn"]["010"] == {"params": {"score": 3}, "val_accuracy": 9.5}
+    with pytest.raises(TableError, match="no column 'zen'; there are nwot, params, top1"):
+        suite_dict(table, "svhn", ["zen"], "top1")
+
+
+@pytest.mark.parametrize("content", [SUITE, {}, [1, 2], {"cifar10": [1]}])
+def test_a_data_set_is_named(content: Any) -> None:
+    listed = ", ".join(content) if isinstance(content, dict) and content else "none"
+    with pytest.raises(TableError, match=rf"table: name one of its data sets \({listed}\), found None"):
+        suite_table(content)
+
+
+def test_an_unknown_data_set_lists_the_known(tmp_path: Path) -> None:
+    path = write(tmp_path / "zc.json", json.dumps(SUITE))
+    with pytest.raises(TableError, match=r"zc.json: name one of its data sets \(cifar10, svhn\), found 'mnist'"):
+        read_table(path, dataset="mnist")
+
+
+@pytest.mark.parametrize(
+    "entry", [None, "high", True, [1.0], {"time": 1.0}, {"score": None}, {"score": "1"}, {"score": 1.0, "time": None}]
+)
+def test_what_is_no_number_in_suite_json(tmp_path: Path, entry: Any) -> None:
+    path = write(tmp_path / "zc.json", json.dumps(suite(entry)))
+    with pytest.raises(TableError, match=r"zc.json: 001: nwot: found .*, expected a number or \{score, time\}"):
+        read_table(path)
+
+
+def test_an_architecture_without_scores_by_proxy() -> None:
+    with pytest.raises(TableError, match="zc: 001: found float, expected the scores by proxy"):
+        suite_table({"cifar10": {"001": 93.0}}, source="zc")
+
+
+def test_json_that_names_an_architecture_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "zc.json", '{"d": {"001": {"nwot": 1.0}, "001": {"nwot": 2.0}}}')
+    with pytest.raises(TableError, match=r"zc.json: cannot be read .one object has '001' twice"):
+        read_table(path)
