@@ -158,11 +158,12 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
 def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The columns of all tables for the architectures that all of them hold, in the order of the first.
 
-    Raises TableError for no table, a column that two of them have, or no common architecture.
+    Raises TableError for no table, an architecture that is named twice in one of them, a column that two of them have,
+    or no common architecture.
     """
     if not tables:
         raise TableError("no table to join")
-    joined = reduce(_join_two, tables)
+    joined = reduce(_join_two, [checked_table(table, f"table {n}") for n, table in enumerate(tables, 1)])
     if not len(joined):
         raise TableError("the tables have no architecture in common; do their keys mean the same?")
     return joined
@@ -176,12 +177,15 @@ def _join_two(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Some columns of a table as float64. Raises TableError for one that is not there, or whose values are no numbers,
-    naming row and column."""
+    """Some columns of a table as float64. Raises TableError for one that is not there or there twice, or whose values
+    are no numbers, naming row and column."""
     columns = list(dict.fromkeys(columns))
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise TableError(f"no column {absent[0]!r}; there are {_listed(table.columns)}")
+    repeated = [name for name in columns if list(table.columns).count(name) > 1]
+    if repeated:
+        raise TableError(f"several columns are named {repeated[0]!r}; keep one of them")
     converted = {}
     for name in columns:
         values = pd.to_numeric(table[name], errors="coerce")

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lswag_fast.errors import TableError
+from lswag_fast.errors import LswagError, TableError
 from lswag_fast.tables import (
+    finite_numbers,
+    join,
+    numbers,
     read_table,
     suite_dict,
     suite_table,
@@ -221,3 +225,141 @@ def test_json_that_names_an_architecture_twice(tmp_path: Path) -> None:
     path = write(tmp_path / "zc.json", '{"d": {"001": {"nwot": 1.0}, "001": {"nwot": 2.0}}}')
     with pytest.raises(TableError, match=r"zc.json: cannot be read .one object has '001' twice"):
         read_table(path)
+
+
+def column(name: str, values: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame({name: values})
+
+
+A = column("a", {"z": 1.0, "m": 2.0, "b": 3.0, "k": 4.0})
+B = column("b", {"b": 30.0, "k": 40.0, "q": 50.0, "z": 10.0})
+C = column("c", {"k": 400.0, "z": 100.0, "m": 200.0})
+
+
+def test_join_keeps_what_all_tables_hold_in_the_order_of_the_first() -> None:
+    assert join([A, B]).to_dict() == {"a": {"z": 1, "b": 3, "k": 4}, "b": {"z": 10, "b": 30, "k": 40}}
+    assert join([A, B]).index.tolist() == ["z", "b", "k"]
+    assert join([B, A]).index.tolist() == ["b", "k", "z"]
+
+
+def test_join_of_three_and_of_one() -> None:
+    expected = pd.DataFrame({"a": [1.0, 4.0], "b": [10.0, 40.0], "c": [100.0, 400.0]}, index=["z", "k"])
+    pd.testing.assert_frame_equal(join([A, B, C]), expected, check_exact=True)
+    pd.testing.assert_frame_equal(join([A]), A, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ([], "no table to join"),
+        ([A, B, column("a", {"z": 1.0})], "two tables have the column 'a'; rename it"),
+        ([A, column("d", {"x": 1.0})], "no architecture in common; do their keys mean the same"),
+        ([column("d", {"m": 1.0}), A, B], "no architecture in common"),
+        ([A, pd.DataFrame({"d": [1.0]}, index=[7])], "no architecture in common"),
+        ([A.iloc[:0]], "no architecture in common"),
+        ([A, pd.concat([B, B])], "table 2: row 5 names 'b' again"),
+        ([column("d", {"": 1.0}), A], "table 1: row 1 names no architecture"),
+    ],
+)
+def test_tables_that_do_not_join(tables: list[pd.DataFrame], words: str) -> None:
+    with pytest.raises(TableError, match=words):
+        join(tables)
+
+
+def test_numbers_reads_text_and_keeps_what_is_not_finite() -> None:
+    table = pd.DataFrame({"x": ["1.5", "inf", "-Infinity", "NaN", None], "n": [1, 2, 3, 4, 5], "t": list("abcde")})
+    found = numbers(table, ["n", "x", "n"])
+    assert found.columns.tolist() == ["n", "x"]
+    assert set(found.dtypes) == {np.dtype(np.float64)}
+    np.testing.assert_array_equal(found["x"], [1.5, math.inf, -math.inf, math.nan, math.nan])
+
+
+def test_numbers_names_row_and_column() -> None:
+    table = pd.DataFrame({"x": ["1", "n/a", "3", "?"]}, index=["p", "q", "r", "s"])
+    with pytest.raises(TableError, match="column 'x' of 'q': found 'n/a', expected a number"):
+        numbers(table, ["x"])
+    with pytest.raises(TableError, match="no column 'y'; there are x"):
+        numbers(table, ["x", "y", "w"])
+    with pytest.raises(TableError, match="several columns are named 'a'; keep one of them"):
+        numbers(pd.concat([A, A], axis=1), ["a"])
+
+
+def broken(n_rows: int = 14) -> pd.DataFrame:
+    """Rows 0 and 1 are NaN in b, rows 1 and 2 infinite in c, row 3 NaN in d."""
+    table = pd.DataFrame({name: np.arange(n_rows, dtype=float) for name in "abcd"})
+    table.loc[[0, 1], "b"], table.loc[[1, 2], "c"], table.loc[3, "d"] = math.nan, [math.inf, -math.inf], math.nan
+    return table
+
+
+@pytest.mark.parametrize(
+    ("columns", "dropped"), [("a", []), ("ab", [0, 1]), ("abc", [0, 1, 2]), ("abcd", [0, 1, 2, 3])]
+)
+def test_rows_that_are_not_finite_are_left_out_and_counted(columns: str, dropped: list[int]) -> None:
+    kept, n_dropped = finite_numbers(broken(), columns)
+    assert n_dropped == len(dropped)
+    assert kept.index.tolist() == [row for row in range(14) if row not in dropped]
+    assert np.isfinite(kept.to_numpy()).all()
+
+
+def test_ten_finite_rows_are_enough_and_nine_name_the_worst_column() -> None:
+    assert len(finite_numbers(broken(12), "ab")[0]) == 10
+    table = broken(12)
+    table.loc[5, "c"] = math.nan
+    with pytest.raises(
+        TableError, match="7 of 12 rows are finite, at least 10 are needed; 'c' is NaN or infinite in 3"
+    ):
+        finite_numbers(table, "abcd")
+
+
+def test_a_short_table_blames_no_column() -> None:
+    with pytest.raises(TableError, match=r"4 of 4 rows are finite, at least 10 are needed$"):
+        finite_numbers(A, ["a"])
+
+
+def test_table_errors_are_value_errors_of_the_library() -> None:
+    assert issubclass(TableError, ValueError)
+    assert issubclass(TableError, LswagError)
+
+
+@pytest.fixture
+def published() -> Callable[[str], Path]:
+    """The path of a published NAS-Bench-201 table."""
+
+    def find(name: str) -> Path:
+        path = DATA / "nasbench201" / name
+        if not path.is_file():
+            pytest.skip(f"published data not found: {path}")
+        return path
+
+    return find
+
+
+def test_published_accuracies(published: Callable[[str], Path]) -> None:
+    table = read_table(published("nb201_accuracy.csv.gz"), key="ops")
+    assert len(table) == 15_625
+    assert {len(ops) for ops in table.index} == {6}
+    assert table.loc["000000", "cifar10_test"] == 10.0  # the cell without operations guesses
+    assert table["cifar10_test"].max() == pytest.approx(94.37, abs=0.005)  # as published, to two decimals
+    assert table["index"].idxmin() == "421211"
+    with pytest.raises(TableError, match=r"column 'cifar10_test_seeds' of '421211': found '85.62;86.18;85.79'"):
+        numbers(table, ["cifar10_test_seeds"])
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenet16"])
+def test_published_proxies_join_the_accuracies(published: Callable[[str], Path], name: str) -> None:
+    proxies = read_table(published(f"nb201_proxies_suite_{name}.csv.gz"), key="index")
+    accuracies = read_table(published("nb201_accuracy.csv.gz"), key="index")
+    joined = join([proxies, accuracies])
+    assert joined.index.equals(proxies.index)
+    assert len(joined) == 9_445
+    assert finite_numbers(joined, proxies.columns)[1] == 0
+    size = joined[f"params_m_{name}"]
+    np.testing.assert_allclose(joined["params"], size, rtol=0, atol=1e-6)  # millions, of single parameters
+
+
+def test_published_proxies_go_round_as_suite_json(published: Callable[[str], Path], tmp_path: Path) -> None:
+    table = read_table(published("nb201_proxies_suite_cifar10.csv.gz"), key="index").head(50).rename_axis("arch")
+    table = table.rename(columns={"val_accuracy_suite": "val_accuracy"}).astype(float)
+    content = suite_dict(table, "cifar10", [name for name in table.columns if name != "val_accuracy"], "val_accuracy")
+    path = write(tmp_path / "zc.json", json.dumps(content))
+    pd.testing.assert_frame_equal(read_table(path), table, check_exact=True)
