@@ -167,9 +167,10 @@ class Libra:
             if len(near) >= len(_ROLES) - 1:
                 break
         if tolerance != self.tolerance or len(near) < len(_ROLES) - 1:
+            widened = f"; widened to {tolerance:g}, which leaves" if tolerance != self.tolerance else ":"
             warnings.warn(
-                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others; "
-                f"widened to {tolerance:g}, which leaves {len(near)}",
+                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others"
+                f"{widened} {len(near)}",
                 LswagWarning,
                 stacklevel=4,
             )

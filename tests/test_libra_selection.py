@@ -150,6 +150,14 @@ def test_none_near_the_best_leaves_it_alone() -> None:
     assert libra.selection == ("first",)
 
 
+@pytest.mark.parametrize("tolerance", [0.2, 0.3])
+def test_a_tolerance_that_cannot_be_widened_is_not_called_widened(tolerance: float) -> None:
+    with pytest.warns(LswagWarning, match=rf"within {tolerance:g} of .* lie too few others: 1$"):
+        libra = Libra(tolerance).fit(rivals(20, 200), "acc", bias="size", proxies=["first", "a", "b"])
+    assert libra.result.tolerance == tolerance
+    assert libra.selection == ("first", "a")
+
+
 def test_two_candidates_need_no_widening() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
