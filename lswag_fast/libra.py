@@ -109,6 +109,8 @@ class Libra:
         that is constant, InputError for fewer than two proxies that vary.
         """
         names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
+        if not names:
+            raise InputError("no proxy to choose from; give the names of columns in proxies")
         if target in names:
             raise InputError(f"the target {target!r} is among the proxies; leave it out there")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
