@@ -73,7 +73,7 @@ def test_information_agrees_with_scikit_learn(seed: int) -> None:
     in_bits = mutual_info_score(target, noisy) / math.log(2)  # theirs is in nats
     found = entropy([target]) - conditional_entropy(target, [noisy])
     assert found == pytest.approx(in_bits, abs=ROUNDING)
-    assert found > 0.3
+    assert found > 0.3  # two thirds of the rows show the target, of 2.3 bits
 
 
 def test_the_number_of_bins() -> None:
