@@ -41,7 +41,7 @@ def discretised(values: NDArray[np.float64], n_bins: int, binning: Binning = "eq
     if binning == "equal_count":
         edges = np.quantile(values, np.linspace(0, 1, n_bins + 1))
     else:
-        edges = np.histogram_bin_edges(values, bins=n_bins)
+        edges = np.linspace(values.min(), values.max(), n_bins + 1)  # of a range of a few roundings too
     return np.searchsorted(edges[1:-1], values, side="right").astype(np.int64)
 
 

@@ -25,6 +25,9 @@ Correlation = Literal["rank", "raw"]
 WIDER_TOLERANCE = 0.2
 """What the authors widen the tolerance to where it leaves too few proxies (supplement E)."""
 
+_DECIMALS = 12
+"""Of all that is compared, so that equal numbers are ties and the bound is strict however sums were rounded."""
+
 SCHEMA_VERSION = 1
 _ROLES = ("z1", "z2", "z3")
 
@@ -106,6 +109,8 @@ class Libra:
         that is constant, InputError for fewer than two proxies that vary.
         """
         names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
+        if not names:
+            raise InputError("no proxy to choose from; give the names of columns in proxies")
         if target in names:
             raise InputError(f"the target {target!r} is among the proxies; leave it out there")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
@@ -145,11 +150,11 @@ class Libra:
             rows.append(
                 {
                     "name": name,
-                    "rho": float(spearmanr(z, y).statistic) if varies else np.nan,
+                    "rho": _rounded(spearmanr(z, y).statistic) if varies else np.nan,
                     "in_tolerance": False,
                     "information_gain": np.nan,
                     "bias": own_bias,
-                    "bias_distance": abs(target_bias - own_bias),
+                    "bias_distance": _rounded(abs(target_bias - own_bias)),
                     "role": "",
                     "note": "" if varies else f"constant, {z.iloc[0]:g}",
                 }
@@ -160,13 +165,14 @@ class Libra:
         """The tolerance that was used, and the proxies within it beside the best."""
         best = rho[order[0]]
         for tolerance in (self.tolerance, max(self.tolerance, WIDER_TOLERANCE)):
-            near = [name for name in order[1:] if best - tolerance < rho[name]]
+            near = [name for name in order[1:] if _rounded(best - tolerance) < rho[name]]
             if len(near) >= len(_ROLES) - 1:
                 break
         if tolerance != self.tolerance or len(near) < len(_ROLES) - 1:
+            widened = f"; widened to {tolerance:g}, which leaves" if tolerance != self.tolerance else ":"
             warnings.warn(
-                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others; "
-                f"widened to {tolerance:g}, which leaves {len(near)}",
+                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others"
+                f"{widened} {len(near)}",
                 LswagWarning,
                 stacklevel=4,
             )
@@ -182,7 +188,7 @@ class Libra:
         alone = information.conditional_entropy(target, [first])
         for name in near:
             together = information.conditional_entropy(target, [first, codes(scores[name])])
-            rows.loc[name, "information_gain"] = alone - together
+            rows.loc[name, "information_gain"] = _rounded(alone - together)
 
     @property
     def result(self) -> Fit:
@@ -260,6 +266,10 @@ def _correlated(values: pd.Series, bias: pd.Series, kind: Correlation) -> float:
         spearmanr(values, bias) if kind == "rank" else pearsonr(values, bias)
     )  # Spearman's is Pearson's of the ranks
     return float(found.statistic)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), _DECIMALS) + 0.0  # no -0.0
 
 
 def _least(rows: pd.DataFrame, names: Sequence[str], column: str) -> list[str]:

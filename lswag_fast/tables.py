@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -35,15 +36,17 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
         A DataFrame indexed by `key`. JSON gives a column for each proxy's score, one named PROXY_time where times are
         there, and val_accuracy.
 
-    Raises TableError for a file that cannot be read, another kind of file, a missing or empty key, an architecture that
-    is named twice, or an unknown data set; ImportError for Parquet without pyarrow (`pip install lswag-fast[parquet]`).
+    Raises TableError for a file that cannot be read, another kind of file, rows longer than the header, a missing or
+    empty key, an architecture that is named twice, or an unknown data set; ImportError for Parquet without pyarrow
+    (`pip install lswag-fast[parquet]`).
     """
     path = Path(path)
     try:
         if path.suffix == ".json":
-            return suite_table(json.loads(path.read_text(encoding="utf-8")), dataset, str(path))
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+            return suite_table(content, dataset, str(path))
         table = _read_columns(path, key)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # the last two of damaged gzip
         if isinstance(error, TableError):
             raise
         raise TableError(f"{path}: cannot be read ({error})") from error
@@ -52,11 +55,29 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
     return checked_table(table.set_index(key), str(path))
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where it has a name twice, of which `json` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"one object has {name!r} twice")
+        found[name] = value
+    return found
+
+
 def _read_columns(path: Path, key: str) -> pd.DataFrame:
     if path.suffix == ".parquet":
-        return pd.read_parquet(path).astype({key: str}, errors="ignore")
+        table = pd.read_parquet(path)
+        if table.index.name == key:  # as `write_table` leaves it
+            table = table.reset_index()
+        if key in table.columns:
+            table[key] = table[key].map(str, na_action="ignore")
+        return table
     if path.name.endswith((".csv", ".csv.gz")):
-        return pd.read_csv(path, dtype={key: str})
+        table = pd.read_csv(path, dtype={key: str})
+        if not isinstance(table.index, pd.RangeIndex):  # pandas then takes the first fields for an index
+            raise TableError(f"{path}: its rows have more fields than its header names")
+        return table
     raise TableError(f"{path}: the name of a table ends in .csv, .csv.gz, .parquet or .json")
 
 
@@ -95,14 +116,14 @@ def suite_table(content: Mapping[str, Any], dataset: str | None = None, source: 
 def _suite_row(entries: Mapping[str, Any], where: str) -> dict[str, float]:
     row: dict[str, float] = {}
     for name, entry in entries.items():
-        if isinstance(entry, Mapping) and "score" in entry:
-            row[name] = float(entry["score"])
-            if "time" in entry:
-                row[f"{name}_time"] = float(entry["time"])
-        elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
-            row[name] = float(entry)
-        else:
-            raise TableError(f"{where}: {name}: found {entry!r}, expected a number or {{score, time}}")
+        parts = entry if isinstance(entry, Mapping) else {"score": entry}
+        columns = {name: parts.get("score")}
+        if "time" in parts:
+            columns[f"{name}_time"] = parts["time"]
+        for column, value in columns.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise TableError(f"{where}: {name}: found {entry!r}, expected a number or {{score, time}} of numbers")
+            row[column] = float(value)
     return row
 
 
@@ -137,11 +158,12 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
 def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The columns of all tables for the architectures that all of them hold, in the order of the first.
 
-    Raises TableError for no table, a column that two of them have, or no common architecture.
+    Raises TableError for no table, an architecture that is named twice in one of them, a column that two of them have,
+    or no common architecture.
     """
     if not tables:
         raise TableError("no table to join")
-    joined = reduce(_join_two, tables)
+    joined = reduce(_join_two, [checked_table(table, f"table {n}") for n, table in enumerate(tables, 1)])
     if not len(joined):
         raise TableError("the tables have no architecture in common; do their keys mean the same?")
     return joined
@@ -155,12 +177,15 @@ def _join_two(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Some columns of a table as float64. Raises TableError for one that is not there, or whose values are no numbers,
-    naming row and column."""
+    """Some columns of a table as float64. Raises TableError for one that is not there or there twice, or whose values
+    are no numbers, naming row and column."""
     columns = list(dict.fromkeys(columns))
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise TableError(f"no column {absent[0]!r}; there are {_listed(table.columns)}")
+    repeated = [name for name in columns if list(table.columns).count(name) > 1]
+    if repeated:
+        raise TableError(f"several columns are named {repeated[0]!r}; keep one of them")
     converted = {}
     for name in columns:
         values = pd.to_numeric(table[name], errors="coerce")

@@ -1,4 +1,4 @@
-"""Ranks among networks: by hand, ties, directions, networks that do not count, refusals."""
+"""Ranks among networks and aggregates of columns: by hand, ties, directions, what does not count, refusals."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import copy
 import math
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from lswag_fast import Score, list_proxies, rank_networks, score_many
+from lswag_fast import Score, list_proxies, rank_aggregate, rank_networks, score_many
 from lswag_fast.errors import InputError
+from lswag_fast.ranking import Aggregate
 from networks import NETWORKS
 
 ONE = Score(0.0, "", (), (), 4, 0, 0.0, "cpu", "baseline", 0)
@@ -77,3 +80,67 @@ def test_refusals() -> None:
         rank_networks([scored(te_nas_ntk=1.0, te_nas_regions=2.0), scored(te_nas_ntk=1.0)], "te_nas")
     with pytest.raises(InputError, match="did you mean 'te_nas'"):
         rank_networks([scored(te_nas_ntk=1.0)], "te_na")
+
+
+TABLE = pd.DataFrame({"a": [10.0, 30.0, 20.0, 50.0], "b": [2.0, -1.0, 2.0, 0.0]}, index=["w", "x", "y", "z"])
+# Ranks of a 1 3 2 4, of b 3.5 1 3.5 2; a scaled 0 1/2 1/4 1, b scaled 1 0 1 1/3.
+BY_HAND: dict[Aggregate, list[float]] = {
+    "log_rank": [math.log(product / 16) for product in (1 * 3.5, 3 * 1, 2 * 3.5, 4 * 2)],
+    "mean_rank": [4.5 / 8, 4 / 8, 5.5 / 8, 6 / 8],
+    "rank_sum": [4.5, 4, 5.5, 6],
+    "product": [0, 0, 1 / 4, 1 / 3],
+}
+
+
+@pytest.mark.parametrize("how", BY_HAND)
+def test_aggregates_by_hand_with_ties(how: Aggregate) -> None:
+    found = rank_aggregate(TABLE, how)
+    assert found.index.equals(TABLE.index)
+    assert found.tolist() == pytest.approx(BY_HAND[how], rel=1e-14)  # some roundings
+
+
+def test_logarithms_of_ranks_are_the_default() -> None:
+    assert rank_aggregate(TABLE).equals(rank_aggregate(TABLE, "log_rank"))
+
+
+@pytest.mark.parametrize("how", BY_HAND)
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_row_that_is_not_finite_has_nan_and_takes_no_part(how: Aggregate, broken: float) -> None:
+    more = pd.concat([TABLE, pd.DataFrame({"a": [40.0], "b": [broken]}, index=["v"])])
+    found = rank_aggregate(more, how)
+    assert math.isnan(found["v"])
+    pd.testing.assert_series_equal(found.drop("v"), rank_aggregate(TABLE, how), check_exact=True)
+    assert rank_aggregate(more.loc[["v"]], how).isna().all()
+    assert not len(rank_aggregate(TABLE.iloc[:0], how))
+
+
+@pytest.mark.parametrize("how", BY_HAND)
+def test_a_constant_column_changes_no_order(how: Aggregate) -> None:
+    alone = rank_aggregate(TABLE[["a"]], how)
+    beside = rank_aggregate(TABLE[["a"]].assign(flat=7.0), how)
+    assert beside.sort_values().index.equals(alone.sort_values().index)
+    if how == "product":
+        pd.testing.assert_series_equal(beside, alone, check_exact=True)
+
+
+def test_a_product_of_constants_is_one() -> None:
+    assert rank_aggregate(pd.DataFrame({"a": [3.0, 3.0], "b": [0.0, 0.0]}), "product").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["log_rank", "mean_rank", "rank_sum"])
+def test_ranks_see_no_monotone_transform_but_the_product_does(how: Aggregate) -> None:
+    changed = TABLE.assign(a=np.exp(TABLE["a"]))
+    assert rank_aggregate(changed, how).equals(rank_aggregate(TABLE, how))
+    assert not rank_aggregate(changed, "product").equals(rank_aggregate(TABLE, "product"))
+
+
+@pytest.mark.parametrize("how", BY_HAND)
+def test_the_order_of_rows_is_that_of_the_table(how: Aggregate) -> None:
+    assert rank_aggregate(TABLE.iloc[::-1], how).iloc[::-1].equals(rank_aggregate(TABLE, how))
+
+
+def test_refused_aggregates() -> None:
+    with pytest.raises(InputError, match="how must be one of log_rank, mean_rank, rank_sum, product, got 'median'"):
+        rank_aggregate(TABLE, "median")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a table without columns has nothing to rank by"):
+        rank_aggregate(TABLE[[]])
