@@ -66,7 +66,8 @@ class Libra:
         logarithm, binning: how columns are binned for the entropies, see `information`; the defaults are those of the
             field's notebook. The gain is not invariant under monotone transforms with "equal_width": one outlier makes
             a proxy look as if it added nothing, and it is then chosen.
-        combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`.
+        combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
+            below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
 
     Raises InputError for another value of an option.
     """

@@ -82,11 +82,13 @@ def _read_columns(path: Path, key: str) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV (also .csv.gz) or Parquet, by the name of the file; `read_table` gives it back.
+    """Write a table as CSV (also .csv.gz) or Parquet, by the name of the file; `read_table` gives it back. An index
+    without a name is called arch.
 
     Raises TableError for another name; ImportError for Parquet without pyarrow.
     """
     path = Path(path)
+    table = table.rename_axis(str(table.index.name or "arch"))
     if path.suffix == ".parquet":
         table.to_parquet(path)
     elif path.name.endswith((".csv", ".csv.gz")):

@@ -127,8 +127,8 @@ def _show_correlations(found: pd.DataFrame) -> None:
 
 
 def _interval(row: pd.Series, name: str) -> str:
-    interval = f" [{_figure(row[f'{name}_low'])}, {_figure(row[f'{name}_high'])}]"
-    return _figure(row[name]) + (interval if row[f"{name}_low"] == row[f"{name}_low"] else "")
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return _figure(row[name]) + ("" if low != low else f" [{low:.2f}, {high:.2f}]")  # NaN without resamples
 
 
 def _figure(value: float) -> str:

@@ -76,6 +76,18 @@ class ObservingMode(CallMode):
         self._independent_samples = independent_samples
         self._model = model
 
+    def release(self) -> None:
+        """Forget the calls, once nothing more is asked of them: call after the pass, also when it failed.
+
+        The graph of the pass leads to this mode, through the functions that stand in for the calls, and what the calls
+        keep leads back to the graph. Python's garbage collector does not see through autograd, so that a branch that no
+        gradient reaches would never be freed.
+        """
+        for weight in self.weights.values():
+            for call in weight.calls:
+                call.output = call.operands = None
+        self.weights.clear()
+
     # -- weights ---------------------------------------------------------------------------------------------------
 
     def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:

@@ -77,7 +77,9 @@ class Gatherer(ABC):
     def finish(self) -> tuple[Skipped, ...]:
         """Reduce the weights some of whose calls saw no gradient; list those that saw none."""
         unused: dict[str, Skipped] = {}
-        for weight in {id(w): w for w in self._wanted.values()}.values():
+        weights = {id(weight): weight for weight in self._wanted.values()}
+        self._wanted = {}
+        for weight in weights.values():
             if 0 < weight.n_received < len(weight.calls):
                 self._complete(weight)
             elif weight.n_received == 0:

@@ -115,18 +115,21 @@ def _run_chunk(
         independent_samples=is_part and batch.n_batches == 1,
     )
     mode.flow.mark_batch(chunk.inputs, chunk.n_samples)
-    with mode, torch.set_grad_enabled(with_backward):
-        outputs = call_model(model, chunk.inputs)
-    found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
-    if with_backward:
-        loss = (options.loss_fn, options.loss_reduction)
-        total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, *loss)
-        progress.n_nonfinite_losses += n_nonfinite
-        _backward(total, gatherer.plan(found, chunk.n_samples))
-    progress.to_pack -= n_packed
-    progress.add(found.activations)
-    progress.skipped |= {skip.name: skip for skip in (*found.skipped, *gatherer.finish())}
-    _warn_coupling(mode, found)
+    try:
+        with mode, torch.set_grad_enabled(with_backward):
+            outputs = call_model(model, chunk.inputs)
+        found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
+        if with_backward:
+            loss = (options.loss_fn, options.loss_reduction)
+            total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, *loss)
+            progress.n_nonfinite_losses += n_nonfinite
+            _backward(total, gatherer.plan(found, chunk.n_samples))
+        progress.to_pack -= n_packed
+        progress.add(found.activations)
+        progress.skipped |= {skip.name: skip for skip in (*found.skipped, *gatherer.finish())}
+        _warn_coupling(mode, found)
+    finally:
+        mode.release()
 
 
 def _backward(total: torch.Tensor, anchors: Sequence[torch.Tensor]) -> None:

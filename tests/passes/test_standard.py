@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -213,3 +214,34 @@ def test_threads_may_share_a_model() -> None:
         thread.join()
     assert found == [expected] * 4
     assert snapshot(model) == before
+
+
+# ---- memory ----
+
+
+class DeadBranch(nn.Module):
+    """Two layers whose output is used for its values, but no gradient goes back to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.dead, self.head = nn.Linear(5, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))
+        return self.head(x + F.relu(self.dead(x)).detach())
+
+
+def dead_branch() -> tuple[nn.Module, Any]:
+    return DeadBranch(), (torch.randn(6, 5), torch.arange(6) % 3)
+
+
+@pytest.mark.parametrize("proxy", ["lswag", "fisher", "te_nas_ntk"])
+@pytest.mark.parametrize("make", [dead_branch, lambda: NETWORKS["weight_norm"].build(torch.float32)])
+def test_nothing_of_a_pass_outlives_it(make: Callable[[], tuple[nn.Module, Any]], proxy: str) -> None:
+    model, batch = make()
+    counts = []
+    for _ in range(4):
+        lswag_fast.score(model, batch, proxy=proxy, pattern_samples=SHOWN)
+        gc.collect()
+        counts.append(sum(isinstance(found, Tensor) for found in gc.get_objects()))
+    assert len(set(counts[1:])) == 1, counts  # the first call may fill caches
