@@ -26,6 +26,9 @@ class IndexSpace {
   // Stride of the innermost axis.
   int64_t run_stride() const { return n_axes_ > 0 ? stride_[n_axes_ - 1] : 1; }
 
+  // Whether the offset of an index is the index.
+  bool is_one_run() const { return n_axes_ == 0 || (n_axes_ == 1 && stride_[0] == 1); }
+
   // Cuts the indices [begin, end) into runs along the innermost axis and calls visit(first, offset, n) for each: n
   // indices from `first` on, the first of them `offset` from the origin.
   template <class Visit>
@@ -57,6 +60,9 @@ struct NeuronWalk {
   int64_t n_neurons = 1;
   IndexSpace memory;
   IndexSpace logical;
+
+  // Whether the neurons of a sample lie next to each other in the order of their numbers.
+  bool is_contiguous() const { return memory.is_one_run() && logical.is_one_run(); }
 
   explicit NeuronWalk(const View& y) {
     int axes[kMaxDims];

@@ -18,11 +18,14 @@ template <class T>
 constexpr GradientOps<T> kGradientOps = {kLanes<T>, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, LSWAG_TASK_ROWS, pack<T>,
                                          tile<T>,   tile_samples<T>, depthwise<T>,       merge<T>,        finish<T>};
 
+template <class Bits>
+constexpr SignOps<Bits> kSignOps = {accumulate_signs<Bits>, pack_row<Bits>};
+
 extern const KernelTable table = {
     LSWAG_ISA_NAME,
     kGradientOps<float>,
     kGradientOps<double>,
-    {accumulate_signs<uint16_t>, accumulate_signs<uint32_t>, accumulate_signs<uint64_t>, count_differing},
+    {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
     fma_loop,
 };
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 # Before the extension: both then use the OpenMP runtime that torch brought.
 import torch
@@ -35,14 +34,17 @@ def require_core() -> None:
         ) from _IMPORT_ERROR
 
 
-@contextmanager
-def native() -> Iterator[None]:
+class native:  # noqa: N801 # used like a function; `contextmanager` would cost as much as a small kernel
     """Around calls into the extension: it must be there, and have what was asked for."""
-    require_core()
-    try:
-        yield
-    except (core.IsaError, core.CudaError) as error:
-        raise BackendUnavailableError(str(error)) from error
+
+    def __enter__(self) -> None:
+        require_core()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (core.IsaError, core.CudaError)):
+            raise BackendUnavailableError(str(error)) from error
 
 
 def view(tensor: Tensor, name: str) -> core.View:

@@ -42,6 +42,8 @@ def stream_of(tensors: dict[str, Tensor]) -> core.Stream | None:
 
     Raises BackendUnavailableError for a device that the kernels do not run on, InputError for several.
     """
+    if all(tensor.device.type == "cpu" for tensor in tensors.values()):
+        return None
     for name, tensor in tensors.items():
         problem = device_problem(tensor.device)
         if problem is not None:
@@ -51,8 +53,6 @@ def stream_of(tensors: dict[str, Tensor]) -> core.Stream | None:
         places = ", ".join(f"{name} on {device}" for device, name in devices.items())
         raise InputError(f"the tensors lie on several devices: {places}; move them to one")
     (device,) = devices
-    if device.type == "cpu":
-        return None
     return core.Stream(device.index or 0, torch.cuda.current_stream(device).cuda_stream)
 
 

@@ -105,7 +105,7 @@ def hamming(words: Tensor, n_neurons: int) -> Tensor:
     if not 0 <= n_neurons <= WORD_BITS * width:
         raise InputError(f"n_neurons is {n_neurons}, but a row of {width} words holds 0..{WORD_BITS * width}")
     stream = device.stream_of({"words": words})
-    out = torch.empty((n_samples, n_samples), dtype=torch.int64, device=words.device)
+    out = words.new_empty((n_samples, n_samples))
     arguments = (words.data_ptr(), n_samples, width, n_neurons, out.data_ptr())
     with native():
         if stream is None:
