@@ -24,7 +24,12 @@ class PieceStatistics:
     scale: float
     moments: kernels.Moments | None
     pending: kernels.PendingStats | None = None
-    fisher: float = 0.0
+    squares: torch.Tensor | None = None
+
+    @property
+    def fisher(self) -> float:
+        """See `Collector.note`; waits for the device, too."""
+        return 0.0 if self.squares is None else float(self.squares)
 
     @property
     def stats(self) -> kernels.GradientStats | None:
@@ -68,9 +73,10 @@ class Collector(Gatherer):
         if call.conv is not None:
             out, grad_out = (t.movedim(-1 - len(call.conv.kernel_size), -1) for t in (out, grad_out))
         products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
-        squares = products.sum(1, dtype=torch.float64).square().sum().item()
+        squares = products.sum(1, dtype=torch.float64).square().sum()
         piece = self._piece(weight, grad_out.dtype)
-        piece.fisher += squares * (piece.n_weights // weight.view.shape[0])
+        squares *= piece.n_weights // weight.view.shape[0]
+        piece.squares = squares if piece.squares is None else piece.squares + squares
 
     def _piece(self, weight: ObservedWeight, dtype: torch.dtype) -> PieceStatistics:
         pieces = self.pieces.setdefault(weight.name, {})

@@ -48,9 +48,10 @@ def double_backward_numbers(
     with borrowed(model, options.seed), sdpa_kernel(SDPBackend.MATH):
         with recorder:
             outputs = call_model(model, batch.inputs)
-        loss, _ = total_loss(outputs, batch.targets, batch.n_samples, options.loss_fn, options.loss_reduction)
+        loss = total_loss(outputs, batch.targets, batch.n_samples, options.loss_fn, options.loss_reduction)
         weights = [parameters[name] for name in recorder.weights]
-        products = _hessian_gradient(loss / batch.n_samples, weights, parameters.values())
+        products = _hessian_gradient(loss.total / batch.n_samples, weights, parameters.values())
+        loss.checked()
     sums = [(w.detach().double() * p.double()).sum().item() for w, p in zip(weights, products, strict=True)]
     return DoubleBackwardNumbers(dict(zip(recorder.weights, sums, strict=True)))
 

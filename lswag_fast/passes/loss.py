@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -15,17 +16,54 @@ LossFunction = Callable[[Any, Any], Tensor]
 Reduction = Literal["sum", "mean"]
 
 
+@dataclass(frozen=True)
+class Loss:
+    """`total`, the sum of the losses of the samples: a scalar, so that every sample's gradient enters unscaled.
+
+    What is wrong with the values is found on their device and read by `checked`, after the backward, so that a pass on
+    a GPU is not held up in its middle.
+    """
+
+    total: Tensor
+    n_nonfinite: Tensor
+    labels: LabelRange | None
+
+    def checked(self) -> int:
+        """The number of losses that are NaN or infinite; raises InputError for a label outside of the classes."""
+        if self.labels is not None:
+            self.labels.check()
+        return int(self.n_nonfinite)
+
+
+@dataclass(frozen=True)
+class LabelRange:
+    """The least and the largest class index of a batch, on its device."""
+
+    extremes: Tensor
+    n_classes: int
+
+    def check(self) -> None:
+        """Raise InputError for a label outside of the classes."""
+        low, high = self.extremes.tolist()
+        if low < 0 or high >= self.n_classes:
+            last = self.n_classes - 1
+            raise InputError(f"labels run from {low} to {high}, but the model has {self.n_classes} classes (0..{last})")
+
+
 def total_loss(
     outputs: Any, targets: Any, n_samples: int, loss_fn: LossFunction | None, reduction: Reduction | None
-) -> tuple[Tensor, int]:
-    """Sum of the losses of the samples, a scalar, so that every sample's gradient enters unscaled; and how many of the
-    returned values are NaN or infinite.
+) -> Loss:
+    """The summed loss, to be checked when the pass is over.
 
     `loss_fn(outputs, targets)` returns (B,), one loss a sample, or, when `reduction` says which it is, their sum or
     mean; the mean is multiplied by B, since it would scale every per-sample gradient by 1/B. Default: cross-entropy.
     Raises InputError for another shape.
     """
-    losses = (loss_fn or cross_entropy)(outputs, targets)
+    labels = None
+    if loss_fn is None:
+        losses, labels = cross_entropy(outputs, targets)
+    else:
+        losses = loss_fn(outputs, targets)
     if not isinstance(losses, Tensor):
         raise InputError(f"loss_fn must return a tensor, got {type(losses).__name__}")
     if losses.dim() == 0:
@@ -35,7 +73,7 @@ def total_loss(
     else:
         said = "" if reduction is None else f" although loss_reduction={reduction!r} announces a scalar"
         raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss a sample is ({n_samples},)")
-    return total, int((~torch.isfinite(losses)).sum())
+    return Loss(total, (~torch.isfinite(losses.detach())).sum(), labels)
 
 
 def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Tensor:
@@ -47,11 +85,11 @@ def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Ten
     return loss * n_samples if reduction == "mean" else loss
 
 
-def cross_entropy(outputs: Any, targets: Any) -> Tensor:
-    """Cross-entropy per sample (B,); the positions of a dense prediction (B, C, ...) are summed.
+def cross_entropy(outputs: Any, targets: Any) -> tuple[Tensor, LabelRange | None]:
+    """Cross-entropy per sample (B,), and the range of the class indices, which is still to be checked.
 
-    `targets` are class indices (B, ...) or class probabilities (B, C, ...). Raises InputError when the output holds no
-    logits, the shapes do not fit, or a label lies outside of the classes.
+    The positions of a dense prediction (B, C, ...) are summed. `targets` are class indices (B, ...) or class
+    probabilities (B, C, ...). Raises InputError when the output holds no logits or the shapes do not fit.
     """
     logits = _logits(outputs)
     if not isinstance(targets, Tensor):
@@ -64,16 +102,14 @@ def cross_entropy(outputs: Any, targets: Any) -> Tensor:
         )
     if targets.numel() == 0:
         raise InputError(f"the targets of shape {tuple(targets.shape)} have no elements")
+    labels = None
     if not targets.is_floating_point():
         n_classes = logits.shape[1]
-        low, high = int(targets.min()), int(targets.max())
-        if low < 0 or high >= n_classes:
-            raise InputError(
-                f"labels run from {low} to {high}, but the model has {n_classes} classes (0..{n_classes - 1})"
-            )
-        targets = targets.long()
+        labels = LabelRange(torch.stack(torch.aminmax(targets)), n_classes)
+        # An index out of range would end a process with a GPU before it could be told.
+        targets = targets.long().clamp(0, n_classes - 1)
     losses = F.cross_entropy(logits, targets, reduction="none")
-    return losses.flatten(1).sum(1) if losses.dim() > 1 else losses
+    return losses.flatten(1).sum(1) if losses.dim() > 1 else losses, labels
 
 
 def find_logits(outputs: Any) -> Tensor | None:

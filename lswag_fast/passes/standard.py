@@ -120,10 +120,10 @@ def _run_chunk(
             outputs = call_model(model, chunk.inputs)
         found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
         if with_backward:
-            loss = (options.loss_fn, options.loss_reduction)
-            total, n_nonfinite = total_loss(outputs, chunk.targets, chunk.n_samples, *loss)
-            progress.n_nonfinite_losses += n_nonfinite
-            _backward(total, gatherer.plan(found, chunk.n_samples))
+            how = (options.loss_fn, options.loss_reduction)
+            loss = total_loss(outputs, chunk.targets, chunk.n_samples, *how)
+            _backward(loss.total, gatherer.plan(found, chunk.n_samples))
+            progress.n_nonfinite_losses += loss.checked()
         progress.to_pack -= n_packed
         progress.add(found.activations)
         progress.skipped |= {skip.name: skip for skip in (*found.skipped, *gatherer.finish())}

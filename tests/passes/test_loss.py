@@ -27,7 +27,7 @@ class Output:
 
 @pytest.mark.parametrize("outputs", [LOGITS, Output(LOGITS), SimpleNamespace(logits=LOGITS), {"logits": LOGITS}])
 def test_default_is_cross_entropy_of_the_output_or_its_logits(outputs: Any) -> None:
-    torch.testing.assert_close(total_loss(outputs, LABELS, B, None, None)[0], SUM)
+    torch.testing.assert_close(total_loss(outputs, LABELS, B, None, None).total, SUM)
 
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
@@ -36,11 +36,11 @@ def test_every_reduction_gives_the_sum(reduction: str) -> None:
         return F.cross_entropy(outputs, targets, reduction=reduction)
 
     said = None if reduction == "none" else reduction
-    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, loss_fn, said)[0], SUM)
+    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, loss_fn, said).total, SUM)
 
 
 def test_a_loss_module_works() -> None:
-    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, torch.nn.CrossEntropyLoss(), "mean")[0], SUM)
+    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, torch.nn.CrossEntropyLoss(), "mean").total, SUM)
 
 
 @pytest.mark.parametrize(
@@ -62,26 +62,26 @@ def test_losses_that_are_not_finite_are_counted() -> None:
     logits = LOGITS.clone()
     logits[1] = torch.nan
     logits[3, 1] = -torch.inf
-    assert total_loss(logits, LABELS, B, None, None)[1] == 2
-    assert total_loss(logits, LABELS, B, F.cross_entropy, "mean")[1] == 1
-    assert total_loss(LOGITS, LABELS, B, None, None)[1] == 0
+    assert total_loss(logits, LABELS, B, None, None).checked() == 2
+    assert total_loss(logits, LABELS, B, F.cross_entropy, "mean").checked() == 1
+    assert total_loss(LOGITS, LABELS, B, None, None).checked() == 0
 
 
 def test_dense_targets_are_summed_over_their_positions() -> None:
     logits, labels = torch.randn(B, K, 4, 2), torch.randint(0, K, (B, 4, 2))
-    losses = cross_entropy(logits, labels)
+    losses, _ = cross_entropy(logits, labels)
     assert losses.shape == (B,)
     torch.testing.assert_close(losses.sum(), F.cross_entropy(logits, labels, reduction="sum"))
 
 
 def test_probabilities_are_targets_too() -> None:
     one_hot = F.one_hot(LABELS, K).double()
-    torch.testing.assert_close(cross_entropy(LOGITS, one_hot).sum(), SUM)
+    torch.testing.assert_close(cross_entropy(LOGITS, one_hot)[0].sum(), SUM)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64])
 def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
-    torch.testing.assert_close(cross_entropy(LOGITS, LABELS.to(dtype)).sum(), SUM)
+    torch.testing.assert_close(cross_entropy(LOGITS, LABELS.to(dtype))[0].sum(), SUM)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
 )
 def test_what_the_default_loss_cannot_use_is_refused(outputs: Any, targets: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        cross_entropy(outputs, targets)
+        total_loss(outputs, targets, B, None, None).checked()
 
 
 def test_labels_without_elements_are_refused() -> None:

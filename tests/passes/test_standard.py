@@ -245,3 +245,33 @@ def test_nothing_of_a_pass_outlives_it(make: Callable[[], tuple[nn.Module, Any]]
         gc.collect()
         counts.append(sum(isinstance(found, Tensor) for found in gc.get_objects()))
     assert len(set(counts[1:])) == 1, counts  # the first call may fill caches
+
+
+READS = ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__")
+"""How Python gets at the values of a tensor; on a GPU each of them waits for all that was started before."""
+
+
+@pytest.mark.parametrize("proxies", [["lswag", "zico", "nwot"], ["fisher", "snip", "plain"]])
+def test_no_value_is_read_before_the_backward_is_over(proxies: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = NETWORKS["cnn_eval"].build(torch.float32)
+    events: list[str] = []
+    for name in READS:
+        read = getattr(Tensor, name)
+        monkeypatch.setattr(
+            Tensor, name, lambda self, *a, _read=read, _name=name, **k: (events.append(_name), _read(self, *a, **k))[1]
+        )
+    backward = torch.autograd.grad
+
+    def recorded(*arguments: Any, **keywords: Any) -> Any:
+        found = backward(*arguments, **keywords)
+        events.append("backward")
+        return found
+
+    monkeypatch.setattr(torch.autograd, "grad", recorded)
+    hook = model.register_forward_pre_hook(lambda *_: events.append("forward"))
+    lswag_fast.score_many(model, batch, proxies=proxies, pattern_samples=SHOWN)
+    hook.remove()
+    assert events.count("forward") == events.count("backward") == 1
+    between = events[events.index("forward") + 1 : events.index("backward")]
+    assert between == []
+    assert set(events) & set(READS), "nothing was read at all: the test sees no reads"
