@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lswag_fast.errors import InputError, NothingObservedError
@@ -16,8 +15,9 @@ from lswag_fast.observe import WeightRecorder
 from lswag_fast.passes.batch import Batch, call_model
 from lswag_fast.passes.borrow import borrowed, seed_all
 from lswag_fast.passes.features import feature_tensors
-from lswag_fast.passes.options import Features, PassOptions
+from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.refusals import naming, refuse_chunks
+from lswag_fast.passes.substitute import call_with
 
 EPSILON = 0.01
 """How far x is moved, in units of the noise e."""
@@ -118,22 +118,13 @@ def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:
     return noise.inputs, moved.inputs
 
 
-class _Featured(nn.Module):
-    """A module whose output is the features of another; `functional_call` takes modules only."""
-
-    def __init__(self, model: nn.Module, features: Features | None) -> None:
-        super().__init__()
-        self.model = model
-        self.features = features
-
-    def forward(self, inputs: Any) -> Tensor:
-        return feature_tensors(self.model, inputs, self.features, "zen needs the features before pooling")[-1]
-
-
 def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options: PassOptions) -> Tensor:
     seed_all(options.seed)  # the same dropout for both inputs
-    substitutes = {f"model.{name}": tensor for name, tensor in tensors.items()}
-    found: Tensor = functional_call(_Featured(model, options.features), substitutes, (inputs,))
+
+    def features(module: nn.Module, given: Any) -> Tensor:
+        return feature_tensors(module, given, options.features, "zen needs the features before pooling")[-1]
+
+    found: Tensor = call_with(model, tensors, features, inputs)
     return found
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.observe import WeightRecorder
@@ -17,6 +16,7 @@ from lswag_fast.passes.borrow import borrowed
 from lswag_fast.passes.loss import find_logits
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.refusals import naming
+from lswag_fast.passes.substitute import call_with
 
 _PROXIES = "synflow, logsynflow, dss and t_cet"
 _ATTENTION_NAMES = ("qkv", "in_proj")
@@ -69,24 +69,13 @@ def synflow_numbers(model: nn.Module, batch: Batch, options: PassOptions, statis
         weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
         recorder = WeightRecorder(weights, skip_batch_norm=True)
         with naming(_PROXIES, "in float64 with positive weights (synflow pass)"), recorder:
-            outputs = functional_call(_Called(model), {f"model.{n}": t for n, t in tensors.items()}, (ones.inputs,))
+            outputs = call_with(model, tensors, call_model, ones.inputs)
         gradients = _gradients(outputs, [weights[name] for name in recorder.weights])
     layers = {
         name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics)
         for name, gradient in zip(recorder.weights, gradients, strict=True)
     }
     return SynflowNumbers(layers, recorder.n_activations)
-
-
-class _Called(nn.Module):
-    """A model that is called the way its inputs ask for; `functional_call` takes modules only."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Any) -> Any:
-        return call_model(self.model, inputs)
 
 
 def _positive(tensor: Tensor) -> Tensor:
