@@ -19,6 +19,7 @@ from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.information import Binning, Codes, Logarithm
 from lswag_fast.proxies import list_proxies
 from lswag_fast.ranking import Aggregate, rank_aggregate
+from lswag_fast.selection import SCHEMA_VERSION
 from lswag_fast.tables import finite_numbers, numbers
 
 Correlation = Literal["rank", "raw"]
@@ -28,7 +29,6 @@ WIDER_TOLERANCE = 0.2
 _DECIMALS = 12
 """Of all that is compared, so that equal numbers are ties and the bound is strict however sums were rounded."""
 
-SCHEMA_VERSION = 1
 _ROLES = ("z1", "z2", "z3")
 
 
