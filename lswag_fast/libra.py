@@ -81,13 +81,17 @@ class Libra:
         binning: Binning = "equal_width",
         combine: Aggregate = "log_rank",
     ) -> None:
-        if not isinstance(tolerance, (int, float)) or isinstance(tolerance, bool) or not 0 < tolerance < 2:
+        if (
+            not isinstance(tolerance, (int, float, np.integer, np.floating))
+            or isinstance(tolerance, bool)
+            or not 0 < tolerance < 2
+        ):
             raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
         options = (("bias", bias, Correlation), ("logarithm", logarithm, Logarithm), ("binning", binning, Binning))
         for name, value, kind in (*options, ("combine", combine, Aggregate)):
             if value not in get_args(kind):
                 raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")
-        self.tolerance = tolerance
+        self.tolerance = float(tolerance)
         self.bias = bias
         self.logarithm = logarithm
         self.binning = binning
@@ -117,7 +121,17 @@ class Libra:
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
         if chosen[target].nunique() == 1:
             raise TableError(f"the target {target!r} is {chosen[target].iloc[0]} in every row")
-        self._fit = self._selected(_oriented(chosen, names), chosen[target], chosen[bias], n_dropped)
+        if chosen[bias].nunique() == 1:
+            warnings.warn(
+                f"LIBRA: the bias {bias!r} is {chosen[bias].iloc[0]:g} in every row, so that no proxy leans to it: the "
+                "third is chosen by its correlation alone",
+                LswagWarning,
+                stacklevel=2,
+            )
+        fit = self._selected(_oriented(chosen, names), chosen[target], chosen[bias], n_dropped)
+        constant = [name for name in names if chosen[name].nunique() == 1]
+        fit.proxies.loc[constant, "note"] = [f"constant, {chosen[name].iloc[0]:g}" for name in constant]
+        self._fit = fit
         return self
 
     def _selected(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_dropped: int) -> Fit:
@@ -157,7 +171,7 @@ class Libra:
                     "bias": own_bias,
                     "bias_distance": _rounded(abs(target_bias - own_bias)),
                     "role": "",
-                    "note": "" if varies else f"constant, {z.iloc[0]:g}",
+                    "note": "",
                 }
             )
         return pd.DataFrame(rows).set_index("name", drop=False).rename_axis("proxy")

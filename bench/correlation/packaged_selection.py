@@ -2,8 +2,8 @@
 --out lswag_fast/selections/autoformer.json`.
 
 scores.csv is what `lswag-fast evaluate autoformer-tiny` wrote for the table of `bench.correlation.autoformer_table`.
-The target is the mean of a network's ranks in the three accuracies after training with distillation: their spreads differ
-by ten times, so that a mean of accuracies would be that of Flowers alone.
+The target is the mean of a network's ranks in the three accuracies after training with distillation: their
+spreads differ by ten times, so that a mean of accuracies would be that of Flowers alone.
 """
 
 from __future__ import annotations
