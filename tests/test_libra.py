@@ -171,7 +171,8 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
     assert (found["schema_version"], found["combine"]) == (1, "product")
     assert found["selection"] == list(libra.selection)
     options = {"tolerance": 0.15, "bias": "raw", "logarithm": "natural", "binning": "equal_width"}
-    assert found["options"] == options
+    assert found["options"] == {**options, "stability": None, "seed": 0}
+    assert found["proposals"] is None
     fit = libra.result
     assert found["fitted_on"] == {
         "target": "acc",
