@@ -72,8 +72,9 @@ class Libra:
         combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
         stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
-            by Algorithm 1, and the one whose combination ranks the halves left out best, on average, is taken: it
-            changes less from sample to sample, and has to hold on networks that it was not chosen on.
+            by Algorithm 1, and the one whose combination ranks the halves left out best, on average, is taken; the best
+            proxy alone is judged with them, so that a combination has to be better than it. The choice changes less
+            from sample to sample.
         seed: of the halves.
 
     Raises InputError for another value of an option.
@@ -180,7 +181,8 @@ class Libra:
             combined = rank_aggregate(scores.iloc[rows][list(chosen)], self.combine)
             return _rounded(spearmanr(combined, y.iloc[rows]).statistic)
 
-        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=fit.selection)
+        also = [fit.selection, fit.selection[:1]]
+        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=also)
         selection = found["selection"].iloc[0]
         rows = fit.proxies.assign(role=_roles(fit.proxies.index, selection))
         return replace(fit, selection=selection, proxies=rows, proposals=found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def proposals(
     n_rows: int,
     n_halves: int,
     seed: int,
-    also: Chosen,
+    also: Sequence[Chosen],
 ) -> pd.DataFrame:
     """What `n_halves` random halves of the rows select, and how well it ranks the rows left out, best first.
 
@@ -31,14 +31,14 @@ def proposals(
         n_rows: of the table.
         n_halves: how often it is cut in two.
         seed: of the cuts.
-        also: a selection that is judged whether a half proposes it or not.
+        also: selections that are judged whether a half proposes them or not.
 
     Returns:
         A row a selection: `n_proposed`, by how many halves; `rho_left_out`, the mean over all the other halves. Equal
         ones by how often they were proposed, then by their names.
     """
     rng = np.random.default_rng(seed)
-    counts: dict[Chosen, int] = {also: 0}
+    counts: dict[Chosen, int] = dict.fromkeys(also, 0)
     left_out = []
     for _ in range(n_halves):
         order = rng.permutation(n_rows)

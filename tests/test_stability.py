@@ -23,12 +23,12 @@ def test_halves_are_seeded_and_the_other_half_judges() -> None:
         return ("a",)
 
     def rho(chosen: Chosen, rows: Rows) -> float:
-        seen[-3 + len(judged)] = (seen[-3 + len(judged)][0], rows)
+        seen[len(judged)] = (seen[len(judged)][0], rows)
         judged.append(chosen)
         return 0.5
 
     judged: list[Chosen] = []
-    found = proposals(select, rho, n_rows=7, n_halves=3, seed=1, also=("a",))
+    found = proposals(select, rho, n_rows=7, n_halves=3, seed=1, also=[("a",)])
     assert judged == [("a",)] * 3
     assert found.to_dict("records") == [{"selection": ("a",), "n_proposed": 3, "rho_left_out": 0.5}]
     for half, rest in seen:
@@ -41,7 +41,7 @@ def test_the_best_on_the_other_halves_comes_first_also_when_proposed_once() -> N
     answers = iter([("a", "b"), ("c",), ("a", "b")])
     values = {("a", "b"): 0.7, ("c",): 0.8, ("d",): 0.1}
     found = proposals(
-        lambda rows: next(answers), lambda chosen, rows: values[chosen], n_rows=20, n_halves=3, seed=0, also=("d",)
+        lambda rows: next(answers), lambda chosen, rows: values[chosen], n_rows=20, n_halves=3, seed=0, also=[("d",)]
     )
     assert found["selection"].tolist() == [("c",), ("a", "b"), ("d",)]
     assert found["n_proposed"].tolist() == [1, 2, 0]
@@ -50,7 +50,7 @@ def test_the_best_on_the_other_halves_comes_first_also_when_proposed_once() -> N
 
 def test_equals_go_by_how_often_then_by_name() -> None:
     answers = iter([("c",), ("b",), ("b",), ("a",)])
-    found = proposals(lambda rows: next(answers), lambda *_: 0.5, n_rows=20, n_halves=4, seed=0, also=("d",))
+    found = proposals(lambda rows: next(answers), lambda *_: 0.5, n_rows=20, n_halves=4, seed=0, also=[("d",)])
     assert found["selection"].tolist() == [("b",), ("a",), ("c",), ("d",)]
 
 
@@ -96,9 +96,23 @@ def test_the_value_of_a_proposal_by_hand() -> None:
     for source in (half, table):
         libra = fitted(source)
         expected[libra.selection] = libra.predict(rest).corr(rest["acc"], method="spearman")
+    best = fitted(table).selection[0]
+    expected[(best,)] = rest[best].corr(rest["acc"], method="spearman")
     found = fitted(table, stability=1, seed=5).result.proposals
     assert found is not None
     assert dict(zip(found["selection"], found["rho_left_out"], strict=True)) == pytest.approx(expected, abs=1e-11)
+
+
+def test_the_best_proxy_stays_alone_where_others_only_add_noise() -> None:
+    rng = np.random.default_rng(0)
+    acc = rng.normal(size=80)
+    noise = {name: 0.1 * acc + rng.normal(size=80) for name in ("snip", "zen", "jacov")}
+    table = pd.DataFrame({"acc": acc, "nwot": acc + 0.05 * rng.normal(size=80), "params": rng.normal(size=80), **noise})
+    names = ["nwot", "snip", "zen", "jacov"]
+    assert len(Libra(1.5).fit(table, "acc", proxies=names).selection) == 3
+    libra = Libra(1.5, stability=8).fit(table, "acc", proxies=names)
+    assert libra.selection == ("nwot",)
+    assert sorted(libra.explain()["role"]) == ["", "", "", "z1"]
 
 
 def test_the_order_of_the_rows_does_not_matter_but_the_seed_may() -> None:
