@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,9 @@ from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.information import Binning, Codes, Logarithm
 from lswag_fast.proxies import list_proxies
 from lswag_fast.ranking import Aggregate, rank_aggregate
-from lswag_fast.tables import finite_numbers, numbers
+from lswag_fast.selection import SCHEMA_VERSION
+from lswag_fast.stability import Rows, proposals
+from lswag_fast.tables import MIN_ROWS, finite_numbers, numbers
 
 Correlation = Literal["rank", "raw"]
 WIDER_TOLERANCE = 0.2
@@ -28,7 +30,6 @@ WIDER_TOLERANCE = 0.2
 _DECIMALS = 12
 """Of all that is compared, so that equal numbers are ties and the bound is strict however sums were rounded."""
 
-SCHEMA_VERSION = 1
 _ROLES = ("z1", "z2", "z3")
 
 
@@ -37,7 +38,8 @@ class Fit:
     """What a fit found: one row a proxy in `proxies`, and the numbers of the whole table.
 
     Columns of `proxies`: rho (Spearman with the target, signed), in_tolerance, information_gain (bits), bias,
-    bias_distance, role (z1, z2, z3 or empty), note.
+    bias_distance, role (z1, z2, z3 or empty), note. `proposals`: with stability, what the halves selected, see
+    `stability.proposals`.
     """
 
     selection: tuple[str, ...]
@@ -49,6 +51,7 @@ class Fit:
     n_bins: int
     target_bias: float
     tolerance: float
+    proposals: pd.DataFrame | None = None
 
 
 class Libra:
@@ -68,6 +71,11 @@ class Libra:
             a proxy look as if it added nothing, and it is then chosen.
         combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
+        stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
+            by Algorithm 1, and the one whose combination ranks the halves left out best, on average, is taken; the best
+            proxy alone is judged with them, so that a combination has to be better than it. The choice changes less
+            from sample to sample.
+        seed: of the halves.
 
     Raises InputError for another value of an option.
     """
@@ -80,18 +88,23 @@ class Libra:
         logarithm: Logarithm = "natural",
         binning: Binning = "equal_width",
         combine: Aggregate = "log_rank",
+        stability: int | None = None,
+        seed: int = 0,
     ) -> None:
-        if not isinstance(tolerance, (int, float)) or isinstance(tolerance, bool) or not 0 < tolerance < 2:
+        is_number = isinstance(tolerance, (int, float, np.integer, np.floating)) and not isinstance(tolerance, bool)
+        if not is_number or not 0 < tolerance < 2:
             raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
         options = (("bias", bias, Correlation), ("logarithm", logarithm, Logarithm), ("binning", binning, Binning))
         for name, value, kind in (*options, ("combine", combine, Aggregate)):
             if value not in get_args(kind):
                 raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")
-        self.tolerance = tolerance
+        self.tolerance = float(tolerance)
         self.bias = bias
         self.logarithm = logarithm
         self.binning = binning
         self.combine = combine
+        self.stability = _checked_halves(stability)
+        self.seed = seed
         self._fit: Fit | None = None
 
     def fit(
@@ -106,8 +119,8 @@ class Libra:
             proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies of
                 which less is better are negated, all others are taken as they are.
 
-        Raises TableError for a column that is not there or holds no numbers, fewer than 10 finite rows, or a target
-        that is constant, InputError for fewer than two proxies that vary.
+        Raises TableError for a column that is not there or holds no numbers, fewer than 10 finite rows (20 with
+        stability), or a target that is constant, InputError for fewer than two proxies that vary.
         """
         names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
         if not names:
@@ -117,7 +130,20 @@ class Libra:
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
         if chosen[target].nunique() == 1:
             raise TableError(f"the target {target!r} is {chosen[target].iloc[0]} in every row")
-        self._fit = self._selected(_oriented(chosen, names), chosen[target], chosen[bias], n_dropped)
+        if chosen[bias].nunique() == 1:
+            warnings.warn(
+                f"LIBRA: the bias {bias!r} is {chosen[bias].iloc[0]:g} in every row, so that no proxy leans to it: the "
+                "third is chosen by its correlation alone",
+                LswagWarning,
+                stacklevel=2,
+            )
+        scores = _oriented(chosen, names)
+        fit = self._selected(scores, chosen[target], chosen[bias], n_dropped)
+        if self.stability is not None:
+            fit = self._steadied(fit, scores, chosen[target], chosen[bias], self.stability)
+        constant = [name for name in names if chosen[name].nunique() == 1]
+        fit.proxies.loc[constant, "note"] = [f"constant, {chosen[name].iloc[0]:g}" for name in constant]
+        self._fit = fit
         return self
 
     def _selected(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_dropped: int) -> Fit:
@@ -132,13 +158,34 @@ class Libra:
         self._add_gains(rows, scores, y, z1, near, n_bins)
         selection = [z1, *_least(rows, near, "information_gain")]
         selection += _least(rows, [name for name in near if name not in selection], "bias_distance")
-        for role, name in zip(_ROLES, selection, strict=False):
-            rows.loc[name, "role"] = role
+        rows["role"] = _roles(rows.index, selection)
         found = rows.loc[[*order, *rows.index.difference(order, sort=False)]].drop(columns="name")
         target_bias = _correlated(y, bias, self.bias)
         return Fit(
             tuple(selection), found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance
         )
+
+    def _steadied(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
+        """The fit with the selection that best ranks what it was not chosen on."""
+        if len(y) < 2 * MIN_ROWS:
+            raise TableError(f"stability needs {2 * MIN_ROWS} finite rows to cut in halves, the table has {len(y)}")
+
+        scores, y, bias = scores.sort_index(), y.sort_index(), bias.sort_index()  # the cuts see no order of rows
+
+        def select(rows: Rows) -> tuple[str, ...]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", LswagWarning)  # what the whole table has to say was said
+                return self._selected(scores.iloc[rows], y.iloc[rows], bias.iloc[rows], 0).selection
+
+        def rho(chosen: tuple[str, ...], rows: Rows) -> float:
+            combined = rank_aggregate(scores.iloc[rows][list(chosen)], self.combine)
+            return _rounded(spearmanr(combined, y.iloc[rows]).statistic)
+
+        also = [fit.selection, fit.selection[:1]]
+        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=also)
+        selection = found["selection"].iloc[0]
+        rows = fit.proxies.assign(role=_roles(fit.proxies.index, selection))
+        return replace(fit, selection=selection, proxies=rows, proposals=found)
 
     def _measured(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series) -> pd.DataFrame:
         """Correlation and bias of every proxy that varies."""
@@ -157,7 +204,7 @@ class Libra:
                     "bias": own_bias,
                     "bias_distance": _rounded(abs(target_bias - own_bias)),
                     "role": "",
-                    "note": "" if varies else f"constant, {z.iloc[0]:g}",
+                    "note": "",
                 }
             )
         return pd.DataFrame(rows).set_index("name", drop=False).rename_axis("proxy")
@@ -230,6 +277,8 @@ class Libra:
                 "bias": self.bias,
                 "logarithm": self.logarithm,
                 "binning": self.binning,
+                "stability": self.stability,
+                "seed": self.seed,
             },
             "fitted_on": {
                 "target": found.target,
@@ -241,6 +290,7 @@ class Libra:
                 "tolerance": found.tolerance,
             },
             "proxies": rows.to_dict(orient="records"),
+            "proposals": None if found.proposals is None else json.loads(found.proposals.to_json(orient="records")),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -271,6 +321,19 @@ def _correlated(values: pd.Series, bias: pd.Series, kind: Correlation) -> float:
 
 def _rounded(value: float) -> float:
     return round(float(value), _DECIMALS) + 0.0  # no -0.0
+
+
+def _roles(names: pd.Index, selection: Sequence[str]) -> list[str]:
+    roles = dict(zip(selection, _ROLES, strict=False))
+    return [roles.get(name, "") for name in names]
+
+
+def _checked_halves(stability: int | None) -> int | None:
+    if stability is None:
+        return None
+    if not isinstance(stability, (int, np.integer)) or isinstance(stability, bool) or stability < 1:
+        raise InputError(f"stability must be None or a number of halves of at least 1, got {stability!r}")
+    return int(stability)
 
 
 def _least(rows: pd.DataFrame, names: Sequence[str], column: str) -> list[str]:

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from lswag_fast.errors import InputError
 from lswag_fast.proxies import get_proxy
 from lswag_fast.result import Score
+from lswag_fast.tables import numbers
 
 Aggregate = Literal["log_rank", "mean_rank", "rank_sum", "product"]
 Scored = Mapping[str, Score]
@@ -32,13 +33,14 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
         A Series with the index of the table. It depends on which rows are ranked together. A row that is NaN or
         infinite in a column has NaN and takes no part.
 
-    Raises InputError for another `how` or a table without columns.
+    Raises InputError for another `how` or a table without columns, TableError, naming row and column, for what is no
+    number.
     """
     if how not in get_args(Aggregate):
         raise InputError(f"how must be one of {', '.join(get_args(Aggregate))}, got {how!r}")
     if not len(table.columns):
         raise InputError("a table without columns has nothing to rank by")
-    values = table.to_numpy(dtype=float)
+    values = numbers(table, table.columns).to_numpy()
     counts = np.isfinite(values).all(axis=1)
     result = pd.Series(math.nan, index=table.index, dtype=float)
     if counts.any():

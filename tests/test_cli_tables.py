@@ -92,3 +92,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(err.splitlines()) == 1
     assert words in err
     assert not Path("a.csv").exists()
+
+
+def test_a_selection_by_halves_shows_what_was_proposed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = {"arch": [f"a{row:02d}" for row in range(30)], "accuracy": range(30)}
+    scores = {"params": range(30), "snip": [row % 29 for row in range(30)], "nwot": [row % 28 for row in range(30)]}
+    pd.DataFrame({**rows, **scores}).to_csv("scores.csv", index=False)
+    words = ["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.9", "--stability", "3", "--seed", "1"]
+    assert main([*words, "--out", "selection.json"]) == 0
+    out = capsys.readouterr().out
+    content = json.loads(Path("selection.json").read_text())
+    assert (content["options"]["stability"], content["options"]["seed"]) == (3, 1)
+    assert sum(row["n_proposed"] for row in content["proposals"]) == 3
+    assert "rho left out" in out
+    assert main([*words, "--stability", "0"]) == 2

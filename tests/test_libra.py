@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 
 from lswag_fast import Libra, list_proxies
-from lswag_fast.errors import InputError, TableError
+from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.ranking import Aggregate
 from support.libra_oracle import N_ROWS, by_hand, swapped
+
+pytestmark = pytest.mark.filterwarnings("ignore:LIBRA. the bias 'params' is 1 in every row")  # of `small`
 
 ROUNDING = 1e-11  # the library rounds to 12 decimals what it compares
 
@@ -169,7 +171,8 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
     assert (found["schema_version"], found["combine"]) == (1, "product")
     assert found["selection"] == list(libra.selection)
     options = {"tolerance": 0.15, "bias": "raw", "logarithm": "natural", "binning": "equal_width"}
-    assert found["options"] == options
+    assert found["options"] == {**options, "stability": None, "seed": 0}
+    assert found["proposals"] is None
     fit = libra.result
     assert found["fitted_on"] == {
         "target": "acc",
@@ -204,6 +207,25 @@ def with_a_constant() -> pd.DataFrame:
     table = big()
     table.insert(1, "epe_nas", 2.5)
     return table
+
+
+@pytest.mark.parametrize("name", ["te_nas_ntk", "epe_nas"])
+def test_the_value_of_a_constant_is_the_table_s_own(name: str) -> None:
+    """Also of a proxy of which less is better, which is negated inside."""
+    found = Libra().fit(big().assign(**{name: 2.5}), "acc").explain()
+    assert found.loc[name, "note"] == "constant, 2.5"
+
+
+def test_a_constant_bias_is_said_aloud() -> None:
+    with pytest.warns(LswagWarning, match="the bias 'size' is 3 in every row, so that no proxy leans to it"):
+        Libra().fit(big().assign(size=3.0), "acc", bias="size")
+
+
+@pytest.mark.parametrize("tolerance", [np.float32(0.125), np.float64(0.125), 1, np.int64(1)])
+def test_numbers_of_numpy_are_numbers(tolerance: Any) -> None:
+    libra = Libra(tolerance).fit(big(), "acc")
+    assert libra.result.tolerance == tolerance
+    json.dumps(libra.to_dict())
 
 
 def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:

@@ -181,6 +181,7 @@ def test_equal_gains_go_to_the_higher_correlation_before_the_name() -> None:
     assert libra.selection == ("top", "z", "a")
 
 
+@pytest.mark.filterwarnings("ignore:LIBRA. the bias 'size'")
 def test_equal_biases_go_to_the_higher_correlation_before_the_name() -> None:
     table = by_hand(size=[3.0] * N_ROWS, first=swapped(), b=swapped(), a=swapped((0, 3)), z=swapped((9, 10)))
     libra = Libra().fit(table, "acc", bias="size", proxies=["a", "b", "first", "z"])

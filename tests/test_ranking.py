@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lswag_fast import Score, list_proxies, rank_aggregate, rank_networks, score_many
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, TableError
 from lswag_fast.ranking import Aggregate
 from networks import NETWORKS
 
@@ -144,3 +144,9 @@ def test_refused_aggregates() -> None:
         rank_aggregate(TABLE, "median")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="a table without columns has nothing to rank by"):
         rank_aggregate(TABLE[[]])
+
+
+def test_text_is_refused_with_its_place() -> None:
+    table = TABLE.assign(name=list("abcdefgh")[: len(TABLE)])
+    with pytest.raises(TableError, match=f"column 'name' of {TABLE.index[0]!r}: found 'a', expected a number"):
+        rank_aggregate(table)

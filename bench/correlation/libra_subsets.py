@@ -1,8 +1,15 @@
-"""LIBRA on random subsets of published tables: `python -m bench.correlation.libra_subsets DATA --out FILE.csv`.
+"""LIBRA on random subsets of a table, judged there and on the rest: `python -m bench.correlation.libra_subsets TABLE...
+--targets COLUMN,... --out FILE.csv`.
 
-DATA is a folder with nb201_accuracy.csv.gz and nb201_proxies_suite_{cifar10,imagenet16}.csv.gz, the 13 proxies of
-NAS-Bench-Suite-Zero. Each row is one subset: the triple, the Spearman correlation of its combination with the test
-accuracy, and that of what one would do instead.
+The tables are joined by --key, as `lswag-fast libra` does. A row of the result is one way to rank the architectures for
+one target and subset: what it was fitted on ranks `rho`, the architectures left out `rho_rest` (Spearman):
+
+    libra             the published rule
+    libra_stable      Libra(stability=20)
+    best_member       z1 alone, the proxy that ranks the subset best
+    largest_gain      z1 and the two with the largest information gain instead of the least
+    random_partners   z1 and two proxies drawn at random
+    all_proxies       all of them, by the sum of the logarithms of their ranks
 """
 
 from __future__ import annotations
@@ -10,65 +17,93 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from lswag_fast import Libra, LswagWarning, rank_aggregate
-from lswag_fast.tables import join, read_table
+from lswag_fast import Libra, LswagWarning, list_proxies, rank_aggregate
+from lswag_fast.tables import finite_numbers, join, read_table
 
-TASKS = {"cifar10": "cifar10_test", "imagenet16": "imagenet16_test"}
-NO_PROXIES = ("val_accuracy_suite",)
+HALVES = 20
 
 
-def row(table: pd.DataFrame, target: str, proxies: list[str], seed: int, n: int) -> dict[str, Any]:
-    """One subset: LIBRA, its best member, the largest gain instead of the least, a random triple, all proxies."""
-    subset = table.sample(n, random_state=seed)
-    libra = Libra().fit(subset, target, proxies=proxies)
+def selections(subset: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int) -> dict[str, list[str]]:
+    """What each way takes."""
+    libra = Libra().fit(subset, target, bias, proxies)
     explained = libra.explain()
-    near = explained[explained["in_tolerance"]]
-    largest_gain = near["information_gain"].drop(libra.selection[0]).nlargest(2).index
-    random_pair = explained.index.drop(libra.selection[0]).to_series().sample(2, random_state=seed)
-
-    def rho(names: list[str]) -> float:
-        return float(spearmanr(rank_aggregate(subset[names]), subset[target]).statistic)
-
     first = libra.selection[0]
+    near = explained[explained["in_tolerance"]]
+    largest_gain = near["information_gain"].drop(first).nlargest(2).index
+    random_pair = explained.index.drop(first).to_series().sample(2, random_state=seed)
     return {
-        "target": target,
-        "seed": seed,
-        "n": n,
-        "selection": " ".join(libra.selection),
-        "libra": float(spearmanr(libra.predict(subset), subset[target]).statistic),
-        "best_member": explained.loc[list(libra.selection), "rho"].max(),
-        "largest_gain": rho([first, *largest_gain]),
-        "random_partners": rho([first, *random_pair]),
-        "all_proxies": rho(proxies),
+        "libra": list(libra.selection),
+        "libra_stable": list(Libra(stability=HALVES).fit(subset, target, bias, proxies).selection),
+        "best_member": [first],
+        "largest_gain": [first, *largest_gain],
+        "random_partners": [first, *random_pair],
+        "all_proxies": proxies,
     }
+
+
+def compared(
+    table: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int, n: int
+) -> Iterator[dict[str, Any]]:
+    """The rows of one subset."""
+    lower = [info.name for info in list_proxies() if not info.higher_is_better]
+    used = table.assign(**{name: -table[name] for name in proxies if name in lower})
+
+    def rho(names: Sequence[str], rows: pd.DataFrame) -> float:
+        return float(spearmanr(rank_aggregate(rows[list(names)]), rows[target]).statistic)
+
+    subset = table.sample(n, random_state=seed)
+    here, rest = used.loc[subset.index], used.drop(subset.index)
+    for way, names in selections(subset, target, bias, proxies, seed).items():
+        yield {
+            "target": target,
+            "seed": seed,
+            "n": len(here),
+            "n_rest": len(rest),
+            "way": way,
+            "selection": "all" if way == "all_proxies" else " ".join(names),
+            "rho": rho(names, here),
+            "rho_rest": rho(names, rest) if len(rest) else np.nan,
+        }
 
 
 def main() -> None:
     """Read the command line, measure and write."""
-    parser = argparse.ArgumentParser(description="LIBRA on random subsets of the published NAS-Bench-201 tables.")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(description="LIBRA on random subsets of a table.")
+    parser.add_argument("tables", nargs="+", type=Path)
+    parser.add_argument("--key", default="arch")
+    parser.add_argument("--targets", required=True)
+    parser.add_argument("--proxies", required=True)
+    parser.add_argument("--bias", default="params")
+    parser.add_argument("--only", type=Path, help="a table; architectures that it does not have are left out")
     parser.add_argument("--subsets", type=int, default=20)
-    parser.add_argument("--n", type=int, default=1000, help="architectures in a subset (default 1000)")
+    parser.add_argument("--n", type=int, help="architectures in a subset (default: half)")
+    parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 40 fits
-    accuracies = read_table(options.data / "nb201_accuracy.csv.gz", key="index")
-    rows = []
-    for task, target in TASKS.items():
-        suite = read_table(options.data / f"nb201_proxies_suite_{task}.csv.gz", key="index")
-        proxies = [name for name in suite.columns if name not in NO_PROXIES]
-        table = join([accuracies, suite])
-        rows += [row(table, target, proxies, seed, options.n) for seed in range(options.subsets)]
+    warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
+    targets, proxies = options.targets.split(","), options.proxies.split(",")
+    joined = join([read_table(path, key=options.key) for path in options.tables])
+    if options.only is not None:
+        joined = joined.loc[joined.index.isin(read_table(options.only, key=options.key).index)]
+    table, n_dropped = finite_numbers(joined, [*targets, options.bias, *proxies])
+    n = options.n or len(table) // 2
+    rows = [
+        row
+        for target in targets
+        for seed in range(options.subsets)
+        for row in compared(table, target, options.bias, proxies, seed, n)
+    ]
     found = pd.DataFrame(rows)
     found.round(4).to_csv(options.out, index=False)
-    means = found.groupby("target").mean(numeric_only=True).drop(columns=["seed", "n"])
-    sys.stdout.write(means.round(3).to_string() + "\n")
+    summary = found.groupby(["target", "way"])[["rho", "rho_rest"]].agg(["mean", "std", "min"])
+    sys.stdout.write(f"{len(table)} architectures, {n_dropped} left out\n{summary.round(3).to_string()}\n")
 
 
 if __name__ == "__main__":

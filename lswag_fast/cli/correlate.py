@@ -49,6 +49,9 @@ def add_parser(commands: Any) -> None:
     libra.add_argument("--target", required=True, metavar="COLUMN", help="the accuracy to select for")
     libra.add_argument("--bias", default="params", metavar="COLUMN", help="what proxies lean to (default: params)")
     libra.add_argument("--tolerance", type=float, default=0.1, metavar="T", help="of the correlation (default: 0.1)")
+    stability = "select by so many random halves of the table, judged on the other halves (default: the published rule)"
+    libra.add_argument("--stability", type=options.positive, metavar="N", help=stability)
+    libra.add_argument("--seed", type=int, default=0, metavar="S", help="of the halves (default: 0)")
     libra.add_argument("--out", type=Path, metavar="FILE", help="write the selection as JSON")
     libra.set_defaults(run=run_libra)
 
@@ -95,13 +98,16 @@ def run_libra(args: argparse.Namespace) -> int:
 
     data = _table(args)
     names = options.listed(args.proxies) if args.proxies else None
-    libra = Libra(args.tolerance).fit(data, args.target, args.bias, names)
+    fitted = Libra(args.tolerance, stability=args.stability, seed=args.seed)
+    libra = fitted.fit(data, args.target, args.bias, names)
     rows = table("proxy", "role", "rho", "gain", "bias", "distance", "note", left=("proxy", "role", "note"))
     for name, row in libra.explain().iterrows():
         figures = (_figure(row[key]) for key in ("rho", "information_gain", "bias", "bias_distance"))
         rows.add_row(str(name), row["role"], *figures, row["note"])
     OUT.print(rows)
     result = libra.result
+    if result.proposals is not None:
+        _show_proposals(result.proposals)
     say(f"\nselected: {', '.join(libra.selection)}")
     say(f"{result.n_rows} architectures, {result.n_dropped} left out")
     say(f"{result.n_bins} bins, tolerance {result.tolerance:g}")
@@ -123,6 +129,13 @@ def _show_correlations(found: pd.DataFrame) -> None:
     for name, row in found.iterrows():
         cells = (_interval(row, measure) for measure in ("spearman", "kendall", "top5"))
         rows.add_row(str(name), *cells, f"{row['n']:.0f}")
+    OUT.print(rows)
+
+
+def _show_proposals(found: pd.DataFrame) -> None:
+    rows = table("selection", "proposed", "rho left out", left=("selection",))
+    for _, row in found.iterrows():
+        rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", _figure(row["rho_left_out"]))
     OUT.print(rows)
 
 

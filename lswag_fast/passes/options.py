@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError
@@ -40,7 +41,9 @@ class PassOptions:
     xi: float = 1e-8
 
     def __post_init__(self) -> None:
-        """Raise InputError for a value outside of its range."""
+        """Take numpy's numbers as Python's; raise InputError for a value outside of its range."""
+        for name in ("layers", "pattern_samples", "row_fraction", "chunk_size", "seed"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         if self.loss_reduction not in (None, "sum", "mean"):
             raise InputError(f"loss_reduction must be 'sum', 'mean' or None, got {self.loss_reduction!r}")
         if self.gradient not in ("abs", "signed"):
@@ -83,6 +86,13 @@ class PassOptions:
             raise InputError(
                 f"chunk_size {self.chunk_size} cuts a micro-batch; make it a multiple of {n_samples // self.n_groups}"
             )
+
+
+def _plain(value: Any) -> Any:
+    """The value with Python's numbers in the place of numpy's, which JSON and torch do not take."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(_plain, value)) if isinstance(value, (tuple, list)) else value
 
 
 def parse_variance(variance: str) -> int | None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.proxies.registry import Numbers, register_proxy
+
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 def nwot(numbers: Numbers) -> float:
@@ -53,7 +56,7 @@ def reg_swap(numbers: Numbers, mu: float = 25.0, sigma: float = 25.0) -> float:
     mu is the size to look for, sigma how strictly; set both for your space. Deviation: the published code counts P in
     thousands, with constants that are not all known; 25 and 25 are its values for ImageNet, here in millions.
     """
-    if not isinstance(mu, (int, float)) or not isinstance(sigma, (int, float)) or sigma <= 0:
+    if not isinstance(mu, _NUMBERS) or not isinstance(sigma, _NUMBERS) or sigma <= 0:
         raise InputError(f"reg_swap: mu must be a number and sigma a positive one, got {mu!r} and {sigma!r}")
     millions = numbers.model.n_params / 1e6
     return math.log(swap(numbers)) - (millions - mu) ** 2 / sigma

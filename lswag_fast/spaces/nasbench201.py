@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
@@ -49,14 +50,14 @@ class NasBench201:
             "cells_per_stage": cells_per_stage,
         }
         for field, value in sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise SpaceError(f"{field}: found {value!r}, expected a positive whole number")
         if image_size % (1 << (N_STAGES - 1)):
             raise SpaceError(f"image_size: {image_size} pixels cannot be halved {N_STAGES - 1} times")
-        self.num_classes = num_classes
-        self.image_size = image_size
-        self.channels = channels
-        self.cells_per_stage = cells_per_stage
+        self.num_classes = int(num_classes)
+        self.image_size = int(image_size)
+        self.channels = int(channels)
+        self.cells_per_stage = int(cells_per_stage)
 
     def __repr__(self) -> str:
         fields = ("num_classes", "image_size", "channels", "cells_per_stage")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lswag_fast.errors import InputError
@@ -20,6 +22,20 @@ GOOD: dict[str, Any] = {
     "chunk_size": None,
     "seed": 0,
 }
+
+
+def test_numbers_of_numpy_become_python_s() -> None:
+    given = {
+        "layers": (np.int64(2), np.int32(7)),
+        "pattern_samples": np.int64(16),
+        "row_fraction": np.float32(0.5),
+        "chunk_size": np.uint8(4),
+        "seed": np.uint64(3),
+    }
+    found = PassOptions(**{**GOOD, **given})
+    values = {name: getattr(found, name) for name in given}
+    assert values == {"layers": (2, 7), "pattern_samples": 16, "row_fraction": 0.5, "chunk_size": 4, "seed": 3}
+    json.dumps(values)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -180,3 +181,9 @@ def test_it_is_scored() -> None:
     net = SMALL.build(ARCH).eval()
     batch = torch.randn(12, 3, 8, 8), torch.arange(12) % 3
     assert score(net, batch).value > 0
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    assert repr(NasBench201(num_classes=np.int64(100), image_size=np.int32(16))) == repr(
+        NasBench201(num_classes=100, image_size=16)
+    )
