@@ -60,5 +60,13 @@ class StorageError(LswagError, OSError):
     """A run folder cannot be read or written."""
 
 
+class StorageVersionError(StorageError):
+    """A run folder was written by a later version, whose format this one does not know."""
+
+
+class WaveOpenError(LswagError, RuntimeError):
+    """The next proposals depend on trials that are still to be told."""
+
+
 class LswagWarning(UserWarning):
     """The one category of all warnings of lswag_fast."""

@@ -111,13 +111,22 @@ def test_an_exhausted_space_is_said(user_folder, capsys):
     assert "no further architecture" in out
 
 
-def test_a_folder_in_use_is_refused(user_folder, capsys):
+def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
     assert search(trials="2") == 0
-    before = (user_folder / "run" / "trials.csv").read_bytes()
+    assert search(trials="5") == 0
+    table = rows(user_folder / "run")
+    assert len(table) == 5
     capsys.readouterr()
+    assert search("--seed", "3", trials="9") == 2
+    assert "run holds a study with other settings: seed was 0, now 3" in capsys.readouterr().err
+    assert rows(user_folder / "run") == table
+
+
+def test_a_folder_with_something_else_is_refused(user_folder, capsys):
+    (user_folder / "run").mkdir()
+    (user_folder / "run" / "notes.txt").write_text("mine")
     assert search(trials="2") == 2
     assert "run is not empty" in capsys.readouterr().err
-    assert (user_folder / "run" / "trials.csv").read_bytes() == before
 
 
 def test_the_command_shown_gives_the_same_score(user_folder, capsys):

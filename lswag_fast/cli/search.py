@@ -12,7 +12,7 @@ from lswag_fast.cli import options, targets
 from lswag_fast.cli.console import OUT, say, table
 
 if TYPE_CHECKING:
-    from lswag_fast.driver.search import SearchResult
+    from lswag_fast.driver.result import SearchResult
 
 INTERRUPTED = 130
 _WHY_SHORT = {
