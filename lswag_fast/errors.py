@@ -60,5 +60,13 @@ class StorageError(LswagError, OSError):
     """A run folder cannot be read or written."""
 
 
+class ExecutorError(LswagError, RuntimeError):
+    """The processes that score candidates cannot be started, reached or sent their job: no candidate can be scored."""
+
+
+class WorkerLostError(LswagError, RuntimeError):
+    """A candidate's worker process ended, and ended again each time the candidate was run anew."""
+
+
 class LswagWarning(UserWarning):
     """The one category of all warnings of lswag_fast."""
