@@ -22,7 +22,7 @@ from lswag_fast.driver.result import SearchResult, result_of
 from lswag_fast.driver.samplers import Sampler
 from lswag_fast.driver.study import Study
 from lswag_fast.driver.trial import Trial
-from lswag_fast.errors import InputError, LswagError, StorageError, WaveOpenError
+from lswag_fast.errors import ExecutorError, InputError, LswagError, StorageError, WaveOpenError
 from lswag_fast.ranking import Aggregate
 from lswag_fast.spaces import SearchSpace
 
@@ -172,7 +172,7 @@ def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
     if error is None:
         return study.tell(trial, future.result())
     # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
-    if isinstance(error, InputError) and study.best is None:
+    if isinstance(error, ExecutorError) or (isinstance(error, InputError) and study.best is None):
         raise error
     text = "".join(traceback.format_exception(error))
     return study.tell(trial, error=f"{type(error).__name__}: {error}", traceback=text)
