@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from lswag_fast import reference, spaces, tables
     from lswag_fast.build_info import info
     from lswag_fast.driver.budget import Budget
-    from lswag_fast.driver.search import SearchResult, search
+    from lswag_fast.driver.result import SearchResult
+    from lswag_fast.driver.search import search
     from lswag_fast.driver.study import Study
     from lswag_fast.errors import LswagError, LswagWarning
     from lswag_fast.libra import Libra
@@ -32,7 +33,7 @@ _HOME = {
     "ProxyInfo": "proxies",
     "Score": "result",
     "Scores": "result",
-    "SearchResult": "driver.search",
+    "SearchResult": "driver.result",
     "Study": "driver.study",
     "info": "build_info",
     "list_proxies": "proxies",

@@ -60,5 +60,21 @@ class StorageError(LswagError, OSError):
     """A run folder cannot be read or written."""
 
 
+class StorageVersionError(StorageError):
+    """A run folder was written by a later version, whose format this one does not know."""
+
+
+class WaveOpenError(LswagError, RuntimeError):
+    """The next proposals depend on trials that are still to be told."""
+
+
+class ExecutorError(LswagError, RuntimeError):
+    """The processes that score candidates cannot be started, reached or sent their job: no candidate can be scored."""
+
+
+class WorkerLostError(LswagError, RuntimeError):
+    """A candidate's worker process ended, and ended again each time the candidate was run anew."""
+
+
 class LswagWarning(UserWarning):
     """The one category of all warnings of lswag_fast."""

@@ -6,10 +6,12 @@ import shlex
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.cli.progress import SearchProgress
+from lswag_fast.ranking import rank_aggregate
 
 USER_MODULE = """
 import itertools
@@ -111,13 +113,59 @@ def test_an_exhausted_space_is_said(user_folder, capsys):
     assert "no further architecture" in out
 
 
-def test_a_folder_in_use_is_refused(user_folder, capsys):
+def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
     assert search(trials="2") == 0
-    before = (user_folder / "run" / "trials.csv").read_bytes()
+    assert search(trials="5") == 0
+    table = rows(user_folder / "run")
+    assert len(table) == 5
     capsys.readouterr()
+    assert search("--seed", "3", trials="9") == 2
+    assert "run holds a study with other settings: seed was 0, now 3" in capsys.readouterr().err
+    assert rows(user_folder / "run") == table
+
+
+def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys):
+    assert search("--proxy", "lswag,nwot,params", "--combine", "mean_rank", "--sampler", "steady", "--wave", "4") == 0
+    table = rows(user_folder / "run")
+    frame = pd.DataFrame({name: [float(row[name]) for row in table] for name in ("lswag", "nwot", "params")})
+    wanted = rank_aggregate(frame, "mean_rank")
+    assert [float(row["score"]) for row in table] == pytest.approx(wanted.tolist(), rel=1e-12)
+    result = json.loads((user_folder / "run" / "result.json").read_text())
+    assert result["settings"]["combine"] == "mean_rank"
+    assert result["settings"]["sampler"] == {"name": "steady", "population": 128, "wave": 4}
+    assert result["best"][0]["number"] == int(wanted.idxmax())
+    assert "nwot" in capsys.readouterr().out
+
+
+def test_a_wave_belongs_to_the_steady_sampler(capsys):
+    assert search("--wave", "4") == 2
+    assert "--wave belongs to --sampler steady" in capsys.readouterr().err
+
+
+def test_a_proxy_made_of_ranks_is_searched_by_its_parts(user_folder):
+    assert search("--proxy", "te_nas", trials="4") == 0
+    settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
+    assert (settings["combine"], len(settings["proxies"])) == ("rank_sum", 2)
+
+
+def test_a_latency_is_measured_and_kept(user_folder):
+    assert search("--latency-ms", "..1000", trials="3") == 0
+    assert all(0 < float(row["latency_ms"]) < 1000 for row in rows(user_folder / "run"))
+
+
+def test_an_impossible_latency_names_the_nearest(user_folder, capsys):
+    assert search("--latency-ms", "..0.000001") == 2
+    assert "no architecture of mlps with latency_ms ..1e-06 was found; the nearest has latency_ms 0." in (
+        capsys.readouterr().err
+    )
+    assert not (user_folder / "run").exists()
+
+
+def test_a_folder_with_something_else_is_refused(user_folder, capsys):
+    (user_folder / "run").mkdir()
+    (user_folder / "run" / "notes.txt").write_text("mine")
     assert search(trials="2") == 2
     assert "run is not empty" in capsys.readouterr().err
-    assert (user_folder / "run" / "trials.csv").read_bytes() == before
 
 
 def test_the_command_shown_gives_the_same_score(user_folder, capsys):

@@ -70,6 +70,15 @@ def test_from_a_table_to_a_selection(folder: Path, capsys: pytest.CaptureFixture
     assert f"selected: {', '.join(content['selection'])}" in out
 
 
+def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(folder))  # where the workers look for the space, too
+    command = [*EVALUATE, "--proxies", "params,l2_norm", "--mode", "eval", "--n", "5"]
+    assert main([*command, "--out", "one.csv"]) == 0
+    assert main([*command, "--out", "two.csv", "--workers", "2"]) == 0
+    one, two = (pd.read_csv(name).drop(columns="elapsed_s") for name in ("one.csv", "two.csv"))
+    pd.testing.assert_frame_equal(one, two)
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -77,6 +86,7 @@ def test_from_a_table_to_a_selection(folder: Path, capsys: pytest.CaptureFixture
         ([*EVALUATE, "--out", "a.csv", "--n", "99"], "n is 99, the table has 14"),
         ([*EVALUATE, "--out", "a.csv", "--init", "lecun"], "init must be one of own, kaiming, xavier, gaussian"),
         ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
+        ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://127.0.0.1:1"], "choose one"),
         (["correlate", "table.csv", "--target", "accurate", "--proxies", "accuracy"], "no column 'accurate'"),
         (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
         (["libra", "table.csv", "--target", "accuracy", "--proxies", "accuracy"], "is among the proxies"),

@@ -41,19 +41,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the CSV to write or to go on with")
     parser.add_argument("--mode", choices=("train", "eval"), default="train", help="of the networks (default: train)")
     parser.add_argument("--init", default="own", metavar="NAME", help="own, kaiming, xavier or gaussian (default: own)")
-    parser.add_argument("--workers", type=options.positive, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--threads", type=options.positive, default=1, metavar="N", help="of each (default: 1)")
+    parser.add_argument("--threads", type=options.positive, default=1, metavar="N", help="a network (default: 1)")
     parser.add_argument("--chunk-size", type=options.positive, metavar="N", help="samples at one time, to save memory")
     options.add_proxy_options(parser)
     options.add_data_options(parser, "digits")
     options.add_network_options(parser, with_checkpoint=False)
     options.add_pattern_options(parser)
+    options.add_executor_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score what is missing and say where the rows lie."""
     from lswag_fast.cli.progress import CountProgress
+    from lswag_fast.driver.executors import chosen_executor
     from lswag_fast.evaluation.evaluate import Task, evaluate
     from lswag_fast.tables import read_table
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     }
     task = Task(space, batch.batch, proxies, args.mode, args.init, args.seed, args.threads, score_options)
     settings = {"data": batch.description, "table": args.table.name}
-    with CountProgress("evaluating") as progress:
-        count = evaluate(task, table, args.out, n=args.n, settings=settings, n_workers=args.workers, callback=progress)
+    with CountProgress("evaluating") as progress, chosen_executor(args.workers, args.dask) as executor:
+        count = evaluate(task, table, args.out, n=args.n, settings=settings, executor=executor, callback=progress)
     say(f"{count} architectures scored now; rows: {args.out}")
     return 0

@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Study the layers, print the bins and the interval."""
     from lswag_fast.cli.progress import CountProgress
-    from lswag_fast.driver.search import candidate_builder
+    from lswag_fast.driver.candidates import candidate_builder
     from lswag_fast.evaluation.layer_study import study_layers
 
     space = targets.find_space(args.space, args)

@@ -50,6 +50,17 @@ def add_network_options(parser: argparse.ArgumentParser, with_checkpoint: bool =
     )
 
 
+def add_executor_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of where networks are scored; none of them changes a score."""
+    group = parser.add_argument_group("processes")
+    group.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="processes on this machine (default: 1, this one)"
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", help="the workers of a Dask cluster instead, by its scheduler: tcp://HOST:8786"
+    )
+
+
 def add_score_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the options of the score itself; with `several`, --proxy takes more than one."""
     group = parser.add_argument_group("score")

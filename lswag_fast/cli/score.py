@@ -112,7 +112,7 @@ def _score_many(
 
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.Module, ImageBatch]:
     """Return an architecture with the weights and the batch that a search with these options gives it."""
-    from lswag_fast.driver.search import candidate_builder
+    from lswag_fast.driver.candidates import candidate_builder
 
     space = targets.find_space(name, args)
     arch = space.decode(arch_json)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
-    from lswag_fast.driver.search import SearchResult
+    from lswag_fast.driver.result import SearchResult
+    from lswag_fast.driver.samplers import Sampler
 
 INTERRUPTED = 130
 _WHY_SHORT = {
@@ -35,8 +37,12 @@ examples:
   lswag-fast search mypackage.spaces:make_space --trials 100 --sampler random
       a space of your own
 
-A budget is LO..HI, LO.. or ..HI, in K, M or G. The folder of the results holds trials.csv, one row a trial,
-and result.json. Ctrl-C ends the search and keeps what it found."""
+  lswag-fast search autoformer-tiny --params 5M..7M --proxy lswag,nwot,zico --trials 2000 --out runs/tiny
+      several proxies, combined by their ranks; the same command again continues a search that was cut
+
+A budget is LO..HI, LO.. or ..HI, in K, M or G; that of the latency in milliseconds. The folder of the results holds
+study.sqlite, in which every trial is kept as it ends, and afterwards trials.csv, one row a trial, and result.json.
+Ctrl-C ends the search and keeps what it found. Keep the folder on a local disk."""
 
 
 def add_parser(commands: Any) -> None:
@@ -52,14 +58,33 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("space", metavar="SPACE", help="autoformer-tiny, -small or -base, or package.module:factory")
     parser.add_argument("--params", metavar="LO..HI", help="number of parameters allowed, such as 5M..7M")
     parser.add_argument("--macs", metavar="LO..HI", help="multiply-accumulates of one image allowed, such as ..2G")
+    parser.add_argument(
+        "--latency-ms", metavar="LO..HI", help="time allowed for one image on this machine, measured, such as ..20"
+    )
     parser.add_argument("--trials", type=options.positive, default=200, metavar="N", help="in total (default: 200)")
     parser.add_argument(
-        "--sampler", default="evolution", metavar="NAME", help="evolution (AutoFormer's) or random (default: evolution)"
+        "--sampler",
+        default="evolution",
+        metavar="NAME",
+        help="evolution (AutoFormer's), steady (xi-GSNR's) or random (default: evolution)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for the results (default: runs/SPACE-TIME)")
+    parser.add_argument(
+        "--wave", type=options.positive, metavar="N", help="children at a time of --sampler steady (default: 1)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the results, new or of the search to continue (default: runs/SPACE-TIME)",
+    )
     options.add_data_options(parser, "digits")
     options.add_network_options(parser)
-    options.add_score_options(parser)
+    options.add_score_options(parser, several=True)
+    parser.add_argument(
+        "--combine",
+        metavar="HOW",
+        help="how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: log_rank)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -70,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from lswag_fast.driver.search import search
 
     space = targets.find_space(args.space, args)
-    budget = Budget(params=args.params, macs=args.macs)
+    budget = Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
@@ -78,10 +103,11 @@ def run(args: argparse.Namespace) -> int:
         result = search(
             space,
             batch.batch,
-            proxy=args.proxy,
+            proxy=options.listed(args.proxy),
+            combine=args.combine,
             budget=budget,
             n_trials=args.trials,
-            sampler=args.sampler,
+            sampler=_sampler(args),
             seed=args.seed,
             storage=args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S"),
             callbacks=(progress,),
@@ -93,13 +119,25 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if result.stopped == "interrupted" else 0
 
 
+def _sampler(args: argparse.Namespace) -> Sampler:
+    from lswag_fast.driver.samplers import SteadySampler, get_sampler
+
+    if args.wave is None:
+        return get_sampler(args.sampler)
+    if args.sampler != SteadySampler.name:
+        raise InputError(f"--wave belongs to --sampler {SteadySampler.name}; leave it out with {args.sampler}")
+    return SteadySampler(wave=args.wave)
+
+
 def _show(result: SearchResult, args: argparse.Namespace) -> None:
     best = result.top()
     if best:
-        rows = table("rank", "score", "params", "MACs", "trial", "origin", left=("origin",))
+        proxies = result.settings["proxies"] if len(result.settings["proxies"]) > 1 else []
+        rows = table("rank", "score", *proxies, "params", "MACs", "trial", "origin", left=("origin",))
         for rank, trial in enumerate(best, start=1):
             costs = (f"{trial.n_params:,}", f"{trial.macs:,}")
-            rows.add_row(str(rank), f"{trial.score:.6g}", *costs, str(trial.number), trial.origin)
+            values = [f"{value:.6g}" for value in (trial.score, *(trial.values[name] for name in proxies))]
+            rows.add_row(str(rank), *values, *costs, str(trial.number), trial.origin)
         OUT.print(rows)
         say("\narchitectures, best first:")
         for trial in best:

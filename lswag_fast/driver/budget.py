@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Protocol
 
 from lswag_fast.errors import BudgetError
 
@@ -13,14 +13,26 @@ UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([KMGkmg]?)")
 
 
-class CostModel(Protocol):
-    """The part of a search space that a budget needs."""
+Distance = tuple[float, float]
+"""How far an architecture lies outside a budget: by what is counted, then by what is measured; ordered like that."""
 
-    def n_params(self, arch: Any) -> int:
-        """Return the number of parameters of `arch`."""
+INSIDE: Distance = (0.0, 0.0)
 
-    def macs(self, arch: Any) -> int:
-        """Return the multiply-accumulate operations of one forward pass of one sample."""
+
+class Costs(Protocol):
+    """What one architecture costs; each quantity is only asked for where the budget limits it."""
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one forward pass of one sample."""
+
+    @property
+    def latency_ms(self) -> float:
+        """Time of one forward pass of one sample, in milliseconds."""
 
 
 def format_count(value: float) -> str:
@@ -104,6 +116,8 @@ class Budget:
     Attributes:
         params: number of parameters.
         macs: multiply-accumulate operations of one sample.
+        latency_ms: time of one forward pass of one sample on this machine, in milliseconds. It is measured, and only
+            for architectures that the other windows let through.
 
     Raises:
         BudgetError: a window cannot be read or is empty.
@@ -111,20 +125,28 @@ class Budget:
 
     params: Window | None
     macs: Window | None
+    latency_ms: Window | None
 
-    def __init__(self, params: WindowLike = None, macs: WindowLike = None) -> None:
+    def __init__(self, params: WindowLike = None, macs: WindowLike = None, latency_ms: WindowLike = None) -> None:
         object.__setattr__(self, "params", _window(params, "params"))
         object.__setattr__(self, "macs", _window(macs, "macs"))
+        object.__setattr__(self, "latency_ms", _window(latency_ms, "latency_ms"))
 
-    def costs(self, space: CostModel, arch: Any) -> dict[str, float]:
-        """Return what `arch` costs in each quantity that is limited (only those are computed)."""
-        measures = {"params": space.n_params, "macs": space.macs}
-        return {name: measures[name](arch) for name in self.windows()}
+    def costs(self, of: Costs) -> dict[str, float]:
+        """Return what an architecture costs in each quantity that is limited (only those are asked for)."""
+        return {name: getattr(of, _ATTRIBUTES[name]) for name in self.windows()}
 
-    def gap(self, space: CostModel, arch: Any) -> float:
-        """Return the sum over the quantities of how far `arch` lies outside its window; 0 inside all of them."""
-        windows = self.windows()
-        return sum(windows[name].gap(cost) for name, cost in self.costs(space, arch).items())
+    def distance(self, of: Costs) -> Distance:
+        """Return how far an architecture lies outside, `INSIDE` in all windows.
+
+        First the sum of the gaps in parameters and MACs, then the gap in latency; that is not asked for, and infinite,
+        where the first is not 0.
+        """
+        counted = self.params.gap(of.n_params) if self.params else 0.0
+        counted += self.macs.gap(of.macs) if self.macs else 0.0
+        if self.latency_ms is None:
+            return counted, 0.0
+        return counted, math.inf if counted else self.latency_ms.gap(of.latency_ms)
 
     def windows(self) -> dict[str, Window]:
         """Return the limited quantities and their windows."""
@@ -137,3 +159,6 @@ class Budget:
     def __str__(self) -> str:
         """Write the budget as the command line takes it: `params 5M..7M, macs ..2G`."""
         return ", ".join(f"{name} {window}" for name, window in self.windows().items())
+
+
+_ATTRIBUTES = {"params": "n_params", "macs": "macs", "latency_ms": "latency_ms"}

@@ -7,12 +7,15 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from lswag_fast.driver.budget import Budget, Window
+from lswag_fast.driver.budget import INSIDE, Budget, Distance, Window
+from lswag_fast.driver.candidate import Candidate, Latency
 from lswag_fast.errors import BudgetError, SpaceError
 from lswag_fast.spaces import CountsParams, SearchSpace
 
 # Draws outside the budget before the draw turns into a walk towards it; a budget that holds 1 % of the space needs 100.
 MAX_MISSES = 500
+# The same for draws that only the latency keeps out: each may have to be measured, which takes a tenth of a second.
+MAX_SLOW_MISSES = 100
 # Draws of known architectures before the space counts as used up: 20 times its size finds the last one of N with
 # probability 1 - e^-20; the upper end keeps the last moments of a large space short.
 REPEATS_PER_ARCH = 20
@@ -32,19 +35,22 @@ class Pool:
         space: where the architectures come from.
         budget: what they may cost.
         rng: the only source of chance; its state and `seen` are all that a pool remembers.
+        latency: measures an architecture, where the budget limits the latency.
     """
 
-    def __init__(self, space: SearchSpace, budget: Budget, rng: random.Random) -> None:
+    def __init__(self, space: SearchSpace, budget: Budget, rng: random.Random, latency: Latency | None = None) -> None:
         self.space = space
         self.budget = budget
         self.rng = rng
         self.seen: set[str] = set()
+        self._latency = latency
 
-    def claim(self, arch: Any) -> bool:
-        """Take `arch` if it is inside the budget and was not taken before; say whether it was."""
-        return self.budget.gap(self.space, arch) == 0 and self._is_new(arch)
+    def claim(self, arch: Any) -> Candidate | None:
+        """Take `arch` if it is inside the budget and was not taken before; else return None."""
+        candidate = self._candidate(arch)
+        return candidate if self.budget.distance(candidate) == INSIDE and self._is_new(candidate) else None
 
-    def draw(self) -> Any:
+    def draw(self) -> Candidate:
         """Return a random new architecture inside the budget.
 
         Draws at random; when the budget is too narrow for that, walks from the nearest draw towards it by mutations
@@ -56,45 +62,64 @@ class Pool:
         """
         if len(self.seen) >= self.space.size:
             raise SpaceExhaustedError(f"all {self.space.size} architectures of {self.space.name} were proposed")
-        misses = repeats = 0
-        nearest, nearest_gap = None, float("inf")
-        while misses < MAX_MISSES and repeats < min(MAX_REPEATS, REPEATS_PER_ARCH * self.space.size):
-            arch = self.space.sample(self.rng)
-            gap = self.budget.gap(self.space, arch)
-            if gap == 0 and self._is_new(arch):
-                return arch
-            misses, repeats = (misses + 1, repeats) if gap else (misses, repeats + 1)
-            if gap < nearest_gap:
-                nearest, nearest_gap = arch, gap
-        return self._walk(nearest, nearest_gap)
+        misses = slow_misses = repeats = 0
+        most_repeats = min(MAX_REPEATS, REPEATS_PER_ARCH * self.space.size)
+        nearest, least = self._draw()
+        candidate, distance = nearest, least
+        while distance != INSIDE or not self._is_new(candidate):
+            misses += distance != INSIDE
+            slow_misses += _is_slow_miss(distance)
+            repeats += distance == INSIDE
+            if misses == MAX_MISSES or slow_misses == MAX_SLOW_MISSES or repeats == most_repeats:
+                return self._walk(nearest, least)
+            candidate, distance = self._draw()
+            if distance < least:
+                nearest, least = candidate, distance
+        return candidate
 
-    def _is_new(self, arch: Any) -> bool:
-        key = self.space.encode(arch)
-        if key in self.seen:
+    def _draw(self) -> tuple[Candidate, Distance]:
+        candidate = self._candidate(self.space.sample(self.rng))
+        return candidate, self.budget.distance(candidate)
+
+    def _candidate(self, arch: Any) -> Candidate:
+        return Candidate(arch, self.space, self._latency)
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        if candidate.arch_json in self.seen:
             return False
-        self.seen.add(key)
+        self.seen.add(candidate.arch_json)
         return True
 
-    def _walk(self, arch: Any, gap: float) -> Any:
+    def _walk(self, candidate: Candidate, distance: Distance) -> Candidate:
+        slow_misses = 0
         for _ in range(WALK_STEPS):
-            step = self.space.mutate(arch, self.rng)
-            step_gap = self.budget.gap(self.space, step)
-            if step_gap == 0 and self._is_new(step):
+            step = self._candidate(self.space.mutate(candidate.arch, self.rng))
+            step_distance = self.budget.distance(step)
+            if step_distance == INSIDE and self._is_new(step):
                 return step
-            if step_gap <= gap:
-                arch, gap = step, step_gap
-        raise self._nothing_left(arch)
+            if step_distance <= distance:
+                candidate, distance = step, step_distance
+            slow_misses += _is_slow_miss(step_distance)
+            if slow_misses == MAX_SLOW_MISSES:
+                break
+        raise self._nothing_left(candidate)
 
-    def _nothing_left(self, nearest: Any) -> SpaceError | BudgetError:
+    def _nothing_left(self, nearest: Candidate) -> SpaceError | BudgetError:
         if self.seen:
             return SpaceExhaustedError(f"no further architecture inside the budget was found after {len(self.seen)}")
-        costs = self.budget.costs(self.space, nearest)
-        found = ", ".join(f"{name} {cost:,.0f}" for name, cost in costs.items())
+        costs = self.budget.costs(nearest).items()
+        found = ", ".join(f"{name} {cost:,}" if isinstance(cost, int) else f"{name} {cost:.4g}" for name, cost in costs)
         name = self.space.name
         return BudgetError(f"no architecture of {name} with {self.budget} was found; the nearest has {found}")
 
 
-def check_reachable(space: SearchSpace, budget: Budget, seed: int) -> None:
+def _is_slow_miss(distance: Distance) -> bool:
+    """Whether only the latency keeps an architecture out."""
+    counted, measured = distance
+    return counted == 0 and measured > 0
+
+
+def check_reachable(space: SearchSpace, budget: Budget, seed: int, latency: Latency | None = None) -> None:
     """Refuse a budget that no architecture of `space` meets.
 
     A space that lists its parameter counts (`CountsParams`) is asked; otherwise, and for other quantities, a draw
@@ -105,7 +130,7 @@ def check_reachable(space: SearchSpace, budget: Budget, seed: int) -> None:
     """
     if budget.params is not None and isinstance(space, CountsParams):
         _check_params(space.name, budget.params, space.n_params_values())
-    Pool(space, budget, random.Random(seed)).draw()
+    Pool(space, budget, random.Random(seed), latency).draw()
 
 
 def _check_params(name: str, window: Window, values: Sequence[int]) -> None:

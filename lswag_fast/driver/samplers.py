@@ -1,4 +1,4 @@
-"""Samplers: which architectures to try next. A sampler holds no state; chance and memory live in the pool."""
+"""Samplers: which architectures to try next. A sampler holds no state; chance and memory live with the study."""
 
 from __future__ import annotations
 
@@ -6,31 +6,58 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from lswag_fast.driver.candidate import Candidate
+from lswag_fast.driver.history import History
 from lswag_fast.driver.pool import Pool, SpaceExhaustedError
-from lswag_fast.driver.trial import Trial, ranked
+from lswag_fast.driver.trial import COMPLETE
 from lswag_fast.errors import InputError
+
+# Attempts a wanted child before random architectures take its place, as in AutoFormer's published script.
+ATTEMPTS_PER_CHILD = 10
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """An architecture to try, how it came about, and the generation it belongs to (from 0)."""
+    """An architecture to try, and how it came about: `random`, `mutation` or `crossover`."""
 
-    arch: Any
+    candidate: Candidate
     origin: str
-    generation: int
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Proposals made at one time, at least one, and what the sampler wants to remember for the next time.
+
+    The memory is stored with the proposals and must be plain JSON values.
+    """
+
+    proposals: Sequence[Proposal]
+    memory: Any = None
 
 
 class Sampler(Protocol):
-    """What a study asks of a sampler. `name` is recorded with the results."""
+    """What a study asks of a sampler.
+
+    Attributes:
+        name: recorded with the results.
+        looks_back: whether proposals depend on the scores told; a wave is then made when all before are told.
+        n_leaders: how many of the best trials it looks at.
+    """
 
     name: ClassVar[str]
+    looks_back: ClassVar[bool]
 
-    def propose(self, pool: Pool, trials: Sequence[Trial]) -> list[Proposal]:
-        """Return the next proposals, at least one.
+    @property
+    def n_leaders(self) -> int:
+        """How many of the best trials the sampler looks at."""
+
+    def propose(self, pool: Pool, history: History, memory: Any) -> Wave:
+        """Return the next proposals; the same arguments give the same ones.
 
         Args:
-            pool: where new architectures inside the budget come from.
-            trials: all trials so far, in order of their numbers.
+            pool: where new architectures inside the budget come from, and the only source of chance.
+            history: all trials so far.
+            memory: that of the wave before, None for the first.
 
         Raises:
             SpaceExhaustedError: the pool gives no new architecture.
@@ -40,13 +67,26 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class RandomSampler:
-    """Draws every architecture at random from the space."""
+    """Draws every architecture at random from the space.
+
+    Attributes:
+        wave: architectures drawn at a time. It changes nothing but how often the study stores its state; asking never
+            waits for scores.
+    """
 
     name: ClassVar[str] = "random"
+    looks_back: ClassVar[bool] = False
+    n_leaders: ClassVar[int] = 0
+    wave: int = 50
 
-    def propose(self, pool: Pool, trials: Sequence[Trial]) -> list[Proposal]:
-        """Return one random architecture."""
-        return [Proposal(pool.draw(), "random", 0)]
+    def __post_init__(self) -> None:
+        """Refuse an empty wave (InputError)."""
+        if self.wave < 1:
+            raise InputError(f"a wave has at least 1 architecture; found {self}")
+
+    def propose(self, pool: Pool, history: History, memory: Any) -> Wave:
+        """Return random architectures."""
+        return Wave(_filled(pool, [], self.wave))
 
 
 @dataclass(frozen=True)
@@ -68,12 +108,11 @@ class EvolutionSampler:
     """
 
     name: ClassVar[str] = "evolution"
+    looks_back: ClassVar[bool] = True
     population: int = 50
     parents: int = 10
     mutations: int = 25
     crossovers: int = 25
-    # Attempts a wanted child before random architectures take its place, as in the published script.
-    attempts_per_child: ClassVar[int] = 10
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no generation (InputError)."""
@@ -82,44 +121,109 @@ class EvolutionSampler:
         if self.mutations + self.crossovers > self.population:
             raise InputError(f"mutations and crossovers together must fit in the population; found {self}")
 
-    def propose(self, pool: Pool, trials: Sequence[Trial]) -> list[Proposal]:
+    @property
+    def n_leaders(self) -> int:
+        """The number of parents."""
+        return self.parents
+
+    def propose(self, pool: Pool, history: History, memory: Any) -> Wave:
         """Return one generation; shorter than the population only when the space runs out."""
-        generation = trials[-1].generation + 1 if trials else 0
-        parents = [trial.arch for trial in ranked(trials)[: self.parents]]
+        parents = [trial.arch for trial in history.top(self.parents)]
         proposals: list[Proposal] = []
         if parents:
-            mutants = self._children(pool, self.mutations, lambda: self._mutant(pool, parents))
-            proposals += [Proposal(arch, "mutation", generation) for arch in mutants]
-            crosses = self._children(pool, self.crossovers, lambda: self._cross(pool, parents))
-            proposals += [Proposal(arch, "crossover", generation) for arch in crosses]
-        try:
-            while len(proposals) < self.population:
-                proposals.append(Proposal(pool.draw(), "random", generation))
-        except SpaceExhaustedError:
-            if not proposals:
-                raise
-        return proposals
-
-    def _children(self, pool: Pool, wanted: int, make: Callable[[], Any]) -> Iterator[Any]:
-        found = 0
-        for _ in range(self.attempts_per_child * wanted):
-            if found == wanted:
-                return
-            child = make()
-            if pool.claim(child):
-                found += 1
-                yield child
-
-    @staticmethod
-    def _mutant(pool: Pool, parents: Sequence[Any]) -> Any:
-        return pool.space.mutate(pool.rng.choice(parents), pool.rng)
-
-    @staticmethod
-    def _cross(pool: Pool, parents: Sequence[Any]) -> Any:
-        return pool.space.crossover(pool.rng.choice(parents), pool.rng.choice(parents), pool.rng)
+            mutants = _children(pool, self.mutations, lambda: _mutant(pool, parents))
+            proposals += [Proposal(candidate, "mutation") for candidate in mutants]
+            crosses = _children(pool, self.crossovers, lambda: _cross(pool, parents))
+            proposals += [Proposal(candidate, "crossover") for candidate in crosses]
+        return Wave(_filled(pool, proposals, self.population))
 
 
-SAMPLERS: dict[str, Callable[[], Sampler]] = {"evolution": EvolutionSampler, "random": RandomSampler}
+@dataclass(frozen=True)
+class SteadySampler:
+    """The evolutionary search of xi-GSNR (Sun et al., Algorithm 2 of its supplement).
+
+    A random population; then again and again a random member is mutated, and the child replaces the worst member if it
+    is better. With several proxies better and worse are those of the moment, among everything seen. A failed trial is
+    never a member.
+
+    Attributes:
+        population: members; the first wave, drawn at random, has as many.
+        wave: children made from one state of the population. 1 is the published algorithm, in which each child waits
+            for the one before; n workers are busy with n or more.
+    """
+
+    name: ClassVar[str] = "steady"
+    looks_back: ClassVar[bool] = True
+    n_leaders: ClassVar[int] = 0
+    population: int = 128
+    wave: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an empty population or wave (InputError)."""
+        if min(self.population, self.wave) < 1:
+            raise InputError(f"population and wave must be at least 1; found {self}")
+
+    def propose(self, pool: Pool, history: History, memory: Any) -> Wave:
+        """Return the random population, then `wave` mutations of members; random where those give nothing new."""
+        if memory is None:
+            return Wave(_filled(pool, [], self.population), {"members": [], "n_seen": 0})
+        members = self._members(history, memory["members"], memory["n_seen"])
+        parents = [history.trials[number].arch for number in members]
+        children = _children(pool, self.wave, lambda: _mutant(pool, parents)) if parents else ()
+        proposals = [Proposal(candidate, "mutation") for candidate in children]
+        return Wave(_filled(pool, proposals, self.wave), {"members": members, "n_seen": len(history)})
+
+    def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
+        """The population after the trials from number `n_seen` on have asked for a place, in order."""
+        joining = [trial.number for trial in history.trials[n_seen:] if trial.state == COMPLETE]
+        numbers = [*members, *joining]
+        trials = [history.trials[number] for number in numbers]
+        scores = dict(zip(numbers, history.scores(trials).tolist(), strict=True))
+        places = list(members)
+        for number in joining:
+            if len(places) < self.population:
+                places.append(number)
+                continue
+            worst = min(range(len(places)), key=lambda place: scores[places[place]])
+            if scores[number] > scores[places[worst]]:
+                places[worst] = number
+        return places
+
+
+def _children(pool: Pool, wanted: int, make: Callable[[], Any]) -> Iterator[Candidate]:
+    found = 0
+    for _ in range(ATTEMPTS_PER_CHILD * wanted):
+        if found == wanted:
+            return
+        if candidate := pool.claim(make()):
+            found += 1
+            yield candidate
+
+
+def _mutant(pool: Pool, parents: Sequence[Any]) -> Any:
+    return pool.space.mutate(pool.rng.choice(parents), pool.rng)
+
+
+def _cross(pool: Pool, parents: Sequence[Any]) -> Any:
+    return pool.space.crossover(pool.rng.choice(parents), pool.rng.choice(parents), pool.rng)
+
+
+def _filled(pool: Pool, proposals: list[Proposal], wanted: int) -> list[Proposal]:
+    """The proposals, filled up with random architectures; fewer than `wanted` only when the space runs out."""
+    try:
+        while len(proposals) < wanted:
+            proposals.append(Proposal(pool.draw(), "random"))
+    except SpaceExhaustedError:
+        if not proposals:
+            raise
+    return proposals
+
+
+SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "evolution": EvolutionSampler,
+    "random": RandomSampler,
+    "steady": SteadySampler,
+}
 
 
 def get_sampler(sampler: str | Sampler) -> Sampler:

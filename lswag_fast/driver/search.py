@@ -1,87 +1,53 @@
-"""`search()`: score architectures of a space one after the other and keep the best."""
+"""`search()`: score architectures of a space and keep the best; a short loop over `Study`."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from pathlib import Path
-from typing import Any, SupportsFloat
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
+from typing import Any
 
 import torch
 
 from lswag_fast.driver.budget import Budget
+from lswag_fast.driver.candidates import Candidates, ScoreFunction
+from lswag_fast.driver.executors import Evaluator, open_evaluator
+from lswag_fast.driver.failures import Failures
+from lswag_fast.driver.fingerprint import fingerprint
+from lswag_fast.driver.objectives import Objective
 from lswag_fast.driver.pool import SpaceExhaustedError
+from lswag_fast.driver.result import SearchResult, result_of
 from lswag_fast.driver.samplers import Sampler
 from lswag_fast.driver.study import Study
-from lswag_fast.driver.trial import COMPLETE, FAILED, Trial, ranked
-from lswag_fast.errors import InputError, LswagError
-from lswag_fast.spaces import SearchSpace, SharesWeights
+from lswag_fast.driver.trial import Trial
+from lswag_fast.errors import ExecutorError, InputError, LswagError, StorageError, WaveOpenError
+from lswag_fast.ranking import Aggregate
+from lswag_fast.spaces import SearchSpace
 
-# A search whose first trials all fail has a mistake in its settings, not bad luck: it stops there.
-FAILURES_BEFORE_STOP = 10
-# Architectures listed in result.json and on the command line.
-N_BEST = 10
-_VERSIONED_PACKAGES = ("lswag-fast", "torch", "numpy")
+FINISHED, EXHAUSTED, INTERRUPTED, STOPPED_BY_ERROR = "finished", "exhausted", "interrupted", "failed"
 
-ScoreFunction = Callable[[torch.nn.Module, Any], SupportsFloat]
 Callback = Callable[[Study, Trial], None]
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        best: the trial with the highest score; None only when the search was interrupted before the first score.
-        trials: all finished trials in order of their numbers, the failed ones too.
-        settings: everything that decides the outcome.
-        stopped: why the search ended: `finished`, `exhausted` (no further architecture) or `interrupted` (Ctrl-C).
-        path: the folder with `trials.csv` and `result.json`; None when nothing was stored.
-        elapsed_ms: wall time of all trials, in milliseconds.
-    """
-
-    best: Trial | None
-    trials: tuple[Trial, ...]
-    settings: Mapping[str, Any]
-    stopped: str
-    path: Path | None
-    elapsed_ms: float
-
-    def top(self, count: int = N_BEST) -> list[Trial]:
-        """Return the best `count` trials, best first."""
-        return ranked(self.trials)[:count]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of `result.json`: plain JSON values."""
-        states = [trial.state for trial in self.trials]
-        return {
-            "best": [trial.to_dict() for trial in self.top()],
-            "counts": {"trials": len(states), "complete": states.count(COMPLETE), "failed": states.count(FAILED)},
-            "stopped": self.stopped,
-            "settings": dict(self.settings),
-            "versions": versions(),
-            "elapsed_ms": round(self.elapsed_ms, 3),
-        }
 
 
 def search(
     space: SearchSpace,
     batch: Any,
     *,
-    proxy: str | ScoreFunction = "lswag",
+    proxy: str | Sequence[str] | ScoreFunction = "lswag",
+    combine: Aggregate | None = None,
     budget: Budget | None = None,
     n_trials: int,
     sampler: str | Sampler = "evolution",
     seed: int = 0,
     storage: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
     weights: Mapping[str, torch.Tensor] | None = None,
     score_options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    n_threads: int | None = None,
 ) -> SearchResult:
     """Score `n_trials` architectures of `space` and return them with the best one.
 
@@ -89,144 +55,168 @@ def search(
     `init_weights`; else each is built with fresh weights from the same seed. All are scored on the same batch: scores
     compare only at the same batch, batch size and options.
 
-    A candidate whose score raises an `LswagError` or a `RuntimeError` (out of memory, say) is recorded as failed and
-    never ranked. Ctrl-C ends the search after storing what it has; the result then says `stopped="interrupted"`.
+    With a folder the search survives anything: called again with the same arguments it goes on where it was, and ends
+    with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.
+
+    A candidate whose score raises an exception is recorded as failed, with the reason, and never ranked. Ctrl-C ends
+    the search after storing what it has; the result then says `stopped="interrupted"`.
 
     Args:
         space: the search space.
         batch: `(inputs, targets)` as `score` takes it, in the shapes that the space's models want.
-        proxy: name of a proxy for `lswag_fast.score`, or a function `(model, batch) -> float`, higher is better.
+        proxy: name of a proxy for `lswag_fast.score`; several names, which are combined by rank; or a function
+            `(model, batch) -> float`, higher is better.
+        combine: how several proxies become one score, as `rank_aggregate` defines it among all candidates seen:
+            "log_rank" (the default), "mean_rank", "rank_sum" or "product".
         budget: what an architecture may cost; None for no limit.
-        n_trials: how many architectures to score in total, at least 1.
-        sampler: `"evolution"` (AutoFormer's), `"random"`, or a `Sampler`.
+        n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
+        sampler: `"evolution"` (AutoFormer's), `"steady"` (xi-GSNR's), `"random"`, or a `Sampler`.
         seed: of the proposals, the weights and the score.
-        storage: new or empty folder for `trials.csv` (one row a trial, written as it ends) and `result.json`.
+        storage: folder for the study, new or to be continued, on a local disk; `trials.csv` (one row a trial) and
+            `result.json` are written into it when the search ends.
+        executor: where candidates are scored; None for this process.
         callbacks: called as `callback(study, trial)` after each trial.
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
-        score_options: further keywords of `lswag_fast.score`; only with a proxy given by name.
+        score_options: further keywords of `lswag_fast.score`; only with proxies given by name.
         metadata: recorded with the settings, JSON values: where the data came from, say.
+        n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
 
     Raises:
         InputError: an argument cannot be used, or the first score refuses the batch or an option.
         BudgetError: no architecture of the space meets the budget.
-        StorageError: the folder is not empty or cannot be written.
-        LswagError: the first trials (`FAILURES_BEFORE_STOP`, or all of fewer) failed; names the last failure.
+        StorageError: the folder holds something else or a study with other settings (the difference is shown),
+            another process writes it, or it cannot be written.
+        LswagError: the first trials (10, or all of fewer), or more than half of the last 100, failed; names the last.
     """
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1; found {n_trials}")
-    options = dict(score_options or {})
-    score_function = _score_function(proxy, seed, options)
-    study = Study(space, sampler, storage, seed, budget)
-    build = candidate_builder(space, weights, seed)
-    start = time.perf_counter()
-    stopped = _run(study, lambda arch: float(score_function(build(arch), batch)), n_trials, callbacks)
-    settings = {
-        **_study_settings(study),
-        "proxy": proxy if isinstance(proxy, str) else getattr(proxy, "__qualname__", repr(proxy)),
-        "score_options": options,
-        "n_trials": n_trials,
-        **(metadata or {}),
-    }
-    finished = tuple(trial for trial in study.trials if trial.state in (COMPLETE, FAILED))
-    path = study.folder.path if study.folder is not None else None
-    elapsed_ms = (time.perf_counter() - start) * 1e3
-    result = SearchResult(study.best, finished, settings, stopped, path, elapsed_ms)
-    if study.folder is not None:
-        study.folder.write_result(result.to_dict())
-    return result
+    objective, function = _objective(proxy, combine, score_options)
+    candidates = Candidates(
+        space,
+        batch,
+        () if function else objective.proxies,
+        function,
+        seed,
+        n_threads or torch.get_num_threads(),
+        dict(score_options or {}),
+        weights,
+    )
+    study = Study(
+        space,
+        sampler,
+        storage,
+        seed,
+        budget,
+        objective=objective,
+        settings=_score_settings(candidates),
+        metadata=metadata,
+        latency=candidates.latency_ms,
+    )
+    with study:
+        if study.noted("status") != EXHAUSTED and study.n_told < n_trials:
+            with open_evaluator(candidates, executor) as evaluator:
+                _search(study, evaluator, candidates, n_trials, callbacks)
+        return result_of(study)
 
 
-def _run(study: Study, evaluate: Callable[[Any], float], n_trials: int, callbacks: Iterable[Callback]) -> str:
+def _search(
+    study: Study, evaluator: Evaluator, candidates: Candidates, n_trials: int, callbacks: Sequence[Callback]
+) -> None:
+    """Run the search to its end and leave the files of its result."""
+    study.note("n_trials", n_trials)
+    try:
+        stopped = _run(study, evaluator, n_trials, callbacks)
+    except BaseException:
+        with suppress(StorageError):  # which may be the very reason
+            study.note("status", STOPPED_BY_ERROR)
+        raise
+    best = study.best
+    if best is not None and candidates.function is None:
+        with suppress(LswagError, RuntimeError):  # a picture of the best, which not every network gives
+            study.note("profile", {"trial": best.number, "layers": candidates.profile(best.arch)})
+    study.note("status", stopped)
+    study.write_files(result_of(study).to_dict())
+
+
+def _run(study: Study, evaluator: Evaluator, n_trials: int, callbacks: Sequence[Callback]) -> str:
     """Ask, evaluate and tell until done; return why it ended."""
+    running: dict[Future[Any], Trial] = {}
+    failures = Failures(study, n_trials)
+    stopped = FINISHED
     try:
-        while len(study.trials) < n_trials:
-            try:
-                trial = study.ask()
-            except SpaceExhaustedError:
-                if study.best is None:
-                    raise _all_failed(study) from None
-                return "exhausted"
-            finished = _evaluate(study, trial, evaluate, n_trials)
-            for callback in callbacks:
-                callback(study, finished)
+        while True:
+            while len(running) < evaluator.n_slots and study.n_told + len(running) < n_trials:
+                try:
+                    trial = study.ask()
+                except WaveOpenError:
+                    break
+                except SpaceExhaustedError:
+                    stopped = EXHAUSTED
+                    break
+                running[evaluator.submit(trial.arch_json)] = trial
+            if not running:
+                if stopped == EXHAUSTED:
+                    failures.refuse_all_failed()
+                return stopped
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                finished = _tell(study, running.pop(future), future)
+                failures.add(finished)
+                for callback in callbacks:
+                    callback(study, finished)
     except KeyboardInterrupt:
-        return "interrupted"
-    return "finished"
+        return INTERRUPTED
 
 
-def _evaluate(study: Study, trial: Trial, evaluate: Callable[[Any], float], n_trials: int) -> Trial:
-    try:
-        score = evaluate(trial.arch)
-    except (LswagError, RuntimeError) as error:
-        # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
-        if isinstance(error, InputError) and study.best is None:
-            raise
-        finished = study.tell(trial, error=f"{type(error).__name__}: {error}")
-        if study.best is None and len(study.trials) >= min(FAILURES_BEFORE_STOP, n_trials):
-            raise _all_failed(study) from error
-        return finished
-    return study.tell(trial, score)
+def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
+    error = future.exception()
+    if error is None:
+        return study.tell(trial, future.result())
+    # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
+    if isinstance(error, ExecutorError) or (isinstance(error, InputError) and study.best is None):
+        raise error
+    text = "".join(traceback.format_exception(error))
+    return study.tell(trial, error=f"{type(error).__name__}: {error}", traceback=text)
 
 
-def _all_failed(study: Study) -> LswagError:
-    return LswagError(f"all of the first {len(study.trials)} trials failed; the last: {study.trials[-1].error}")
-
-
-def _score_function(proxy: str | ScoreFunction, seed: int, options: Mapping[str, Any]) -> ScoreFunction:
-    if not isinstance(proxy, str):
-        if options:
-            raise InputError(f"score_options belong to a proxy given by name; found {sorted(options)} with a function")
-        return proxy
-    # The driver itself knows no score: this is the one place where the two meet.
+def _objective(
+    proxy: str | Sequence[str] | ScoreFunction, combine: Aggregate | None, score_options: Mapping[str, Any] | None
+) -> tuple[Objective, ScoreFunction | None]:
+    """Return what is maximised, and the function if one scores."""
+    if callable(proxy):
+        if score_options:
+            raise InputError(
+                f"score_options belong to a proxy given by name; found {sorted(score_options)} with a function"
+            )
+        return Objective(), proxy
+    # The driver itself knows no proxy: it is asked here once which way each points.
     from lswag_fast.proxies import get_proxy
-    from lswag_fast.scoring import score
 
-    if get_proxy(proxy).parts:
-        raise InputError(f"{proxy} is made of ranks among networks, which a search does not do; name another proxy")
-    if not get_proxy(proxy).higher_is_better:
-        raise InputError(f"lower is better for {proxy}, and a search looks for the highest score; pass a function")
-    return lambda model, batch: score(model, batch, proxy=proxy, seed=seed, **options)
-
-
-def candidate_builder(
-    space: SearchSpace, weights: Mapping[str, torch.Tensor] | None, seed: int
-) -> Callable[[Any], torch.nn.Module]:
-    """Return what builds a candidate.
-
-    It cuts `weights`, or the space's shared weights drawn here from `seed`, or draws fresh ones from `seed` each time
-    (torch's generator is left as it was).
-    """
-    if weights is None and isinstance(space, SharesWeights):
-        weights = space.init_weights(seed)
-    if weights is not None:
-        return lambda arch: space.build(arch, weights)
-
-    def build_fresh(arch: Any) -> torch.nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return space.build(arch)
-
-    return build_fresh
+    infos = [get_proxy(name) for name in ((proxy,) if isinstance(proxy, str) else proxy)]
+    if len(infos) == 1 and infos[0].parts:
+        combine, infos = combine or infos[0].aggregate, [get_proxy(part) for part in infos[0].parts]
+    for info in infos:
+        if info.parts:
+            raise InputError(f"{info.name} is made of ranks itself; name its parts: {', '.join(info.parts)}")
+    lower = tuple(info.name for info in infos if not info.higher_is_better)
+    return Objective(tuple(info.name for info in infos), combine or "log_rank", lower), None
 
 
-def _study_settings(study: Study) -> dict[str, Any]:
-    sampler = study.sampler
+def _score_settings(candidates: Candidates) -> dict[str, Any]:
+    """What decides the values of a candidate, as JSON values."""
+    from lswag_fast.kernels import isa_active
+
+    function, weights = candidates.function, candidates.weights
     return {
-        "space": study.space.name,
-        "input_shape": list(study.space.input_shape),
-        "num_classes": study.space.num_classes,
-        "budget": study.budget.to_dict(),
-        "sampler": {"name": sampler.name, **(asdict(sampler) if is_dataclass(sampler) else {})},
-        "seed": study.seed,
+        "function": function and getattr(function, "__qualname__", type(function).__qualname__),
+        "score_options": {name: _plain(value) for name, value in candidates.score_options.items()},
+        "n_threads": candidates.n_threads,
+        "isa": isa_active(),
+        "batch_fingerprint": fingerprint(candidates.batch),
+        "weights_fingerprint": None if weights is None else fingerprint(weights),
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a score; `unknown` where none is installed."""
-    found = {"python": platform.python_version()}
-    for package in _VERSIONED_PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+def _plain(value: Any) -> Any:
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return value

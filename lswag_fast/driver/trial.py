@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-RUNNING, COMPLETE, FAILED = "running", "complete", "failed"
+WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
+FINISHED = (COMPLETE, FAILED)
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,17 @@ class Trial:
         arch: the architecture.
         arch_json: its canonical JSON text, equal for equal architectures.
         origin: how it was made: `random`, `mutation` or `crossover`.
-        generation: generation of the sampler, from 0.
+        generation: wave of proposals it belongs to, from 0.
         n_params: number of parameters.
         macs: multiply-accumulate operations of one sample.
-        state: `running`, `complete` or `failed`.
-        score: the proxy's value, higher is better; None unless complete.
+        latency_ms: measured time of one image, in milliseconds; None unless the budget limits it.
+        start_time: when it was asked for, ISO 8601 in UTC; empty before.
+        state: `waiting` (proposed, not asked for), `running`, `complete` or `failed`.
+        values: {proxy: its value as the proxy gives it}, the finite ones.
+        score: the objective, higher is better; None unless complete. With one proxy its value, negated where lower is
+            better; with several the aggregate of their ranks among the trials complete when it was read.
         error: why it failed, one line; empty unless failed.
-        elapsed_ms: wall time from building the network to its score, in milliseconds.
-        start_time: when it was asked for, ISO 8601 in UTC.
+        elapsed_ms: wall time from asking to telling, in milliseconds.
     """
 
     number: int
@@ -37,38 +39,36 @@ class Trial:
     generation: int
     n_params: int
     macs: int
-    start_time: str
-    state: str = RUNNING
+    start_time: str = ""
+    state: str = WAITING
     score: float | None = None
     error: str = ""
     elapsed_ms: float | None = None
+    latency_ms: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values (as far as the architecture is); its text is left to `arch`."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "arch_json"}
 
 
-# Of trials.csv. A column that differs between equal runs has time, elapsed, start or worker in its name.
-COLUMNS = (
-    *("number", "arch", "score", "state", "n_params", "macs", "generation", "origin", "error"),
-    *("elapsed_ms", "start_time"),
-)
-
-
-def csv_row(values: Iterable[Any]) -> str:
-    """Return one line of CSV with its line end; None is an empty field, floats keep all their digits."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(list(values))
-    return line.getvalue()
-
-
-def trial_row(trial: Trial) -> dict[str, Any]:
-    """Return the columns of `trials.csv` for one trial; `arch` is the canonical JSON text."""
-    row = {**trial.to_dict(), "arch": trial.arch_json}
-    return {name: row[name] for name in COLUMNS}
-
-
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """Return the complete trials, best first; of equal scores the earlier one first."""
     complete = [trial for trial in trials if trial.state == COMPLETE and trial.score is not None]
     return sorted(complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
+
+
+def pareto_front(trials: Iterable[Trial], cost: str = "n_params") -> list[Trial]:
+    """Return the complete trials that no other one beats in both score and cost, cheapest first.
+
+    Args:
+        trials: with their scores.
+        cost: `n_params`, `macs` or `latency_ms`, lower is better; a trial without it is left out.
+    """
+    front: list[Trial] = []
+    known = [trial for trial in ranked(trials) if getattr(trial, cost) is not None]
+    # Best first among equal costs: what follows at the same cost scores no higher.
+    for trial in sorted(known, key=lambda trial: getattr(trial, cost)):
+        if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
+            front.append(trial)
+    return front

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
 import torch
 
-from lswag_fast.errors import InputError, LswagError, LswagWarning, TableError
+from lswag_fast.driver.executors import in_order, open_evaluator
+from lswag_fast.errors import InputError, LswagError, LswagWarning, TableError, WorkerLostError
 from lswag_fast.evaluation.initialise import check_initialisation, initialise
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.proxies import get_proxy, with_parts
@@ -67,7 +67,7 @@ class Task:
         try:
             found = score_many(model, self.batch, proxies=self.proxies, seed=self.seed, **self.score_options)
         except LswagError as error:
-            return dict.fromkeys(self.proxies, float("nan")), {"all": f"{type(error).__name__}: {error}"}
+            return dict.fromkeys(self.proxies, float("nan")), {"all": _reason(error)}
         values = {name: score.value for name, score in found.items()}
         return values, {name: score.error for name, score in found.items() if score.error}
 
@@ -85,7 +85,7 @@ def evaluate(
     *,
     n: int | None = None,
     settings: Mapping[str, Any] | None = None,
-    n_workers: int = 1,
+    executor: Executor | None = None,
     callback: Callback | None = None,
 ) -> int:
     """Score `n` architectures of a table and append a row each to a CSV; returns how many were scored now.
@@ -101,11 +101,13 @@ def evaluate(
         out: the CSV; the settings lie beside it in OUT.json.
         n: how many, a seeded random choice that a larger n extends; None for all.
         settings: what else decides the rows (the data, say), kept with the settings and compared when continuing.
-        n_workers: processes, each with the task's `n_threads`.
+        executor: where architectures are scored, each on the task's `n_threads`; None for this process, else as of
+            `lswag_fast.driver.executors`. The rows are the same and in the same order.
         callback: called after each architecture.
 
     Raises TableError for a column with the name of a proxy, an architecture that is none of the space, or more
-    architectures than the table has; StorageError for a file of other settings.
+    architectures than the table has; StorageError for a file of other settings; ExecutorError when the executor cannot
+    start or reach its processes. An architecture whose process ends each time it is scored has a row without values.
     """
     _check(task, table, n)
     chosen = table if n is None else table.sample(frac=1, random_state=task.seed).iloc[:n]
@@ -115,38 +117,24 @@ def evaluate(
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
     own = dict(zip(map(str, chosen.index), records, strict=True))
     before = len(chosen) - len(waiting)
-    for done, (arch, found) in enumerate(_scored(task, waiting, n_workers), 1):
-        rows.add({columns[0]: arch, **own[arch], **found})
-        if callback is not None:
-            callback(before + done, len(chosen))
+    with open_evaluator(task.scores, executor) as evaluator:
+        for done, (arch, future) in enumerate(in_order(evaluator, ((arch, arch) for arch in waiting)), 1):
+            rows.add({columns[0]: arch, **own[arch], **_found(task, future)})
+            if callback is not None:
+                callback(before + done, len(chosen))
     return len(waiting)
 
 
-def _scored(task: Task, archs: Sequence[str], n_workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    if n_workers == 1:
-        yield from ((arch, task.scores(arch)) for arch in archs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, context, _receive, (task,)) as workers:
-        try:
-            yield from zip(archs, workers.map(_scores_here, archs), strict=True)
-        finally:
-            workers.shutdown(wait=True, cancel_futures=True)
+def _found(task: Task, future: Future[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return future.result()
+    except WorkerLostError as error:
+        values = dict.fromkeys((*task.proxies, ELAPSED), float("nan"))
+        return {**values, ERRORS: f"all: {_reason(error)}", WARNINGS: ""}
 
 
-_task: Task | None = None
-"""In a worker: the task, which is sent once and not with every architecture."""
-
-
-def _receive(task: Task) -> None:
-    global _task
-    _task = task
-
-
-def _scores_here(arch_text: str) -> dict[str, Any]:
-    if _task is None:
-        raise RuntimeError("a worker received no task")
-    return _task.scores(arch_text)
+def _reason(error: LswagError) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _check(task: Task, table: pd.DataFrame, n: int | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lswag_fast.driver.trial import csv_row
+from lswag_fast.driver.table import csv_row
 from lswag_fast.errors import StorageError
 
 

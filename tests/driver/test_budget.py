@@ -3,7 +3,8 @@ import math
 import pytest
 
 from driver.toy_space import ToySpace
-from lswag_fast.driver.budget import Budget, Window, format_count
+from lswag_fast.driver.budget import INSIDE, Budget, Window, format_count
+from lswag_fast.driver.candidate import Candidate
 from lswag_fast.errors import BudgetError
 
 
@@ -67,11 +68,29 @@ def test_gap_is_relative_to_the_missed_end(count, gap):
     assert Window(100, 200).gap(count) == gap
 
 
-def test_gap_of_a_budget_adds_quantities():
-    space = ToySpace(n_genes=1)
-    arch = {"widths": [5]}  # 2 x 5 = 10 parameters and MACs
-    assert Budget(params=(20, None), macs=(None, 5)).gap(space, arch) == 0.5 + 1.0
-    assert Budget().gap(space, arch) == 0
+def candidate(space=None, latency=None):
+    return Candidate({"widths": [5]}, space or ToySpace(n_genes=1), latency)  # 2 x 5 = 10 parameters and MACs
+
+
+def test_distance_of_a_budget_adds_what_is_counted():
+    assert Budget(params=(20, None), macs=(None, 5)).distance(candidate()) == (0.5 + 1.0, 0.0)
+    assert Budget().distance(candidate()) == INSIDE
+
+
+def test_latency_is_measured_last_and_only_where_it_matters():
+    asked = []
+
+    def latency(arch_json, arch):
+        asked.append(arch_json)
+        return 3.0
+
+    known = candidate(latency=latency)
+    assert Budget(params=(20, None), latency_ms="..2").distance(known) == (0.5, math.inf)
+    assert Budget(params=(10, None)).distance(known) == INSIDE
+    assert asked == []
+    assert Budget(params=(10, None), latency_ms="..2").distance(known) == (0.0, 0.5)
+    assert Budget(latency_ms="2..4").distance(known) == INSIDE
+    assert asked == ['{"widths":[5]}'] * 2
 
 
 def test_only_limited_quantities_are_computed():
@@ -79,7 +98,7 @@ def test_only_limited_quantities_are_computed():
         def macs(self, arch):
             raise RuntimeError("must not be asked")
 
-    assert Budget(params="1..").costs(NoMacs(1), {"widths": [5]}) == {"params": 10}
+    assert Budget(params="1..").costs(candidate(NoMacs(1))) == {"params": 10}
 
 
 @pytest.mark.parametrize(("count", "text"), [(5712345, "5.712345M"), (999, "999"), (2e9, "2G"), (1500, "1.5K")])

@@ -4,6 +4,8 @@ import pytest
 
 from driver.toy_space import ToySpace
 from lswag_fast.driver.budget import Budget
+from lswag_fast.driver.history import History
+from lswag_fast.driver.objectives import Objective
 from lswag_fast.driver.pool import Pool, SpaceExhaustedError
 from lswag_fast.driver.samplers import EvolutionSampler, RandomSampler, get_sampler
 from lswag_fast.driver.study import Study
@@ -141,10 +143,10 @@ def test_sizes_that_make_no_generation_are_refused(sizes):
 def test_samplers_by_name():
     assert get_sampler("random") == RandomSampler()
     assert get_sampler(EvolutionSampler(parents=5)).parents == 5
-    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random"):
+    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady"):
         get_sampler("tpe")
 
 
 def test_a_short_last_generation_when_the_space_runs_out():
     pool = Pool(ToySpace(1, 8), Budget(), random.Random(0))
-    assert len(EvolutionSampler().propose(pool, [])) == 8
+    assert len(EvolutionSampler().propose(pool, History(Objective()), None).proposals) == 8

@@ -1,12 +1,15 @@
 import csv
 import json
+import sqlite3
 
 import pytest
 import torch
 
 from driver.toy_space import ToySpace, total_width
 from lswag_fast.driver.budget import Budget
-from lswag_fast.driver.search import FAILURES_BEFORE_STOP, search
+from lswag_fast.driver.failures import FAILURES_BEFORE_STOP
+from lswag_fast.driver.search import search
+from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, StorageError
 
 
@@ -66,16 +69,29 @@ def test_failing_candidates_are_recorded_and_never_ranked(tmp_path):
     assert result.to_dict()["counts"]["failed"] == len(failed)
 
 
-def test_out_of_memory_is_a_failed_candidate_and_a_bug_is_not():
-    assert run(proxy=fails_when(lambda width: width > 30, RuntimeError("out of memory"))).stopped == "finished"
-    with pytest.raises(KeyError):
-        run(proxy=fails_when(lambda width: width > 30, KeyError("bug")))
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyError("bug"), ZeroDivisionError("no")])
+def test_any_exception_is_a_failed_candidate(error, tmp_path):
+    result = run(proxy=fails_when(lambda width: width > 30, error), storage=tmp_path)
+    assert result.stopped == "finished"
+    assert {type(error).__name__ in trial.error for trial in result.trials if trial.state == "failed"} == {True}
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        (text,) = connection.execute("SELECT traceback FROM result WHERE state = 'failed'").fetchone()
+    assert "in score" in text
+
+
+def test_stops_when_most_of_the_latest_trials_fail(tmp_path):
+    narrow = fails_when(lambda width: width < 29, RuntimeError("narrow"))
+    for _ in range(2):  # continuing does not wait for another hundred
+        with pytest.raises(LswagError, match=r"\d\d of the last 100 trials failed.*the last: RuntimeError: narrow"):
+            run(proxy=narrow, n_trials=500, sampler="random", storage=tmp_path)
+        stored = read_study(tmp_path)
+        assert (stored.status, len(stored.trials) < 110) == ("failed", True)
 
 
 def test_stops_when_all_of_the_first_trials_fail(tmp_path):
     with pytest.raises(LswagError, match=f"all of the first {FAILURES_BEFORE_STOP} trials failed.*no kernel"):
         run(proxy=fails_when(lambda width: True, RuntimeError("no kernel")), storage=tmp_path)
-    assert len(rows(tmp_path)) == FAILURES_BEFORE_STOP
+    assert len(read_study(tmp_path).trials) == FAILURES_BEFORE_STOP
     with pytest.raises(LswagError, match="first 3 trials"):
         run(proxy=fails_when(lambda width: True, RuntimeError("no kernel")), n_trials=3)
     with pytest.raises(LswagError, match="first 2 trials"):
@@ -85,16 +101,74 @@ def test_stops_when_all_of_the_first_trials_fail(tmp_path):
 def test_a_refused_argument_stops_at_once(tmp_path):
     with pytest.raises(InputError, match="batch of 1"):
         run(proxy=fails_when(lambda width: True, InputError("batch of 1")), storage=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert read_study(tmp_path).trials == ()
+    # The mistake corrected, the same folder serves.
+    assert len(run(storage=tmp_path, seed=1).trials) == 60
 
 
-def test_a_full_disk_is_not_a_failed_candidate(tmp_path):
-    def remove_folder(study, trial):
-        (tmp_path / "run" / "trials.csv").unlink()
-        (tmp_path / "run").rmdir()
+def test_a_finished_run_is_left_as_it_is(tmp_path):
+    asked = []
 
-    with pytest.raises(StorageError):
-        run(storage=tmp_path / "run", callbacks=[remove_folder])
+    def score(model, batch):
+        asked.append(model)
+        return total_width(model, batch)
+
+    first = run(proxy=score, storage=tmp_path)
+    before = {name: (tmp_path / name).stat() for name in ("trials.csv", "result.json")}
+    again = run(proxy=score, n_trials=40, storage=tmp_path)
+    assert (again.trials, again.stopped, again.n_trials_wanted) == (first.trials, "finished", 60)
+    assert len(asked) == 60
+    assert {name: (tmp_path / name).stat() for name in ("trials.csv", "result.json")} == before
+
+
+def test_n_trials_is_the_total_and_a_longer_run_equals_one_go(tmp_path):
+    for n_trials in (1, 7, 60, 130):
+        result = run(storage=tmp_path / "steps", n_trials=n_trials)
+        assert len(result.trials) == n_trials
+    whole = run(n_trials=130)
+    assert [(t.arch_json, t.score, t.origin) for t in result.trials] == [
+        (t.arch_json, t.score, t.origin) for t in whole.trials
+    ]
+    assert json.loads((tmp_path / "steps" / "result.json").read_text())["settings"]["n_trials"] == 130
+
+
+def test_an_exhausted_search_is_left_as_it_is(tmp_path):
+    for _ in range(2):
+        result = run(ToySpace(1, 8), storage=tmp_path)
+        assert (result.stopped, len(result.trials)) == ("exhausted", 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"batch": torch.ones(2)}, "batch_fingerprint was"),
+        ({"weights": {"seed": torch.ones(1)}}, "weights_fingerprint was nothing"),
+        ({"n_threads": 3}, "n_threads was 1, now 3"),
+        ({"proxy": max}, 'function was "total_width", now "max"'),
+        ({"sampler": "steady"}, 'sampler.name was "evolution", now "steady"'),
+    ],
+)
+def test_what_decides_the_scores_is_compared(tmp_path, change, difference):
+    usual = {"batch": torch.zeros(2), "proxy": total_width, "n_threads": 1, "storage": tmp_path, "n_trials": 2}
+    search(ToySpace(), **usual)
+    with pytest.raises(StorageError, match=difference):
+        search(ToySpace(), **{**usual, "n_trials": 3, **change})
+
+
+def test_where_the_data_lies_is_not_compared(tmp_path):
+    run(storage=tmp_path, n_trials=2, metadata={"data": "here"})
+    assert run(storage=tmp_path, n_trials=3, metadata={"data": "there"}).settings["data"] == "here"
+
+
+def test_a_front_holds_what_nothing_beats():
+    result = run(n_trials=100)
+    front = result.front("n_params")
+    assert [trial.n_params for trial in front] == sorted(trial.n_params for trial in front)
+    for trial in front:
+        assert not [t for t in result.trials if t.n_params <= trial.n_params and t.score > trial.score]
+    beaten = [t for t in result.trials if t not in front]
+    for trial in beaten:
+        assert [t for t in front if t.n_params <= trial.n_params and t.score >= trial.score]
 
 
 def test_ctrl_c_keeps_what_is_there(tmp_path):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import signal
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ import torch
 from torch import nn
 
 from lswag_fast import score
-from lswag_fast.errors import InputError, StorageError, TableError
+from lswag_fast.driver.workers import WorkerProcesses
+from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
 from lswag_fast.evaluation import INITIALISATIONS, evaluate, initialise
 from lswag_fast.evaluation.evaluate import Task
 from lswag_fast.spaces import NasBench201
@@ -84,10 +88,51 @@ def test_a_torn_row_is_cut_off_and_scored_again(tmp_path: Path, cut: int) -> Non
     assert without_times(torn) == without_times(whole)
 
 
-def test_workers_change_nothing(tmp_path: Path) -> None:
+class Deadly(NasBench201):
+    """Building the second cell for the first time kills the process."""
+
+    def __init__(self, counter: Path) -> None:
+        super().__init__(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+        self.counter = counter
+
+    def build(self, arch: Any, weights: Any = None) -> nn.Module:
+        if arch["cell"] == CELLS[1] and not self.counter.exists():
+            self.counter.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().build(arch)
+
+
+def test_workers_change_nothing_and_a_killed_one_neither(tmp_path: Path) -> None:
     evaluate(task(), TABLE, tmp_path / "one.csv")
-    evaluate(task(), TABLE, tmp_path / "two.csv", n_workers=2)
+    deadly = Task(Deadly(tmp_path / "killed"), BATCH, PROXIES, "eval")
+    with WorkerProcesses(2) as workers:
+        assert evaluate(deadly, TABLE, tmp_path / "two.csv", executor=workers) == 4
+    assert (tmp_path / "killed").exists()
     assert without_times(tmp_path / "one.csv") == without_times(tmp_path / "two.csv")
+
+
+class LosesOne(Executor):
+    """Runs everything at once, but for one cell of which the worker is lost."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if args[-1] == CELLS[1]:
+            future.set_exception(WorkerLostError("its worker process ended 3 times"))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_an_architecture_whose_worker_is_lost_has_a_row_without_values(tmp_path: Path) -> None:
+    evaluate(task(), TABLE, tmp_path / "whole.csv")
+    assert evaluate(task(), TABLE, tmp_path / "lost.csv", executor=LosesOne()) == 4
+    expected, found = without_times(tmp_path / "whole.csv"), without_times(tmp_path / "lost.csv")
+    lost = found.pop(1)
+    assert lost["arch"] == expected.pop(1)["arch"] == CELLS[1]
+    assert [lost[name] for name in PROXIES] == ["nan", "nan", "nan"]
+    assert lost["errors"] == "all: WorkerLostError: its worker process ended 3 times"
+    assert found == expected
+    assert evaluate(task(), TABLE, tmp_path / "lost.csv") == 0
 
 
 def test_a_network_that_cannot_be_scored_has_a_reason_and_warnings_are_kept(tmp_path: Path) -> None:

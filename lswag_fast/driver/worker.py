@@ -1,0 +1,83 @@
+"""What runs inside a worker process: it is sent a job once, and then one call after the other.
+
+Messages are pairs of byte strings, a kind and its content. The job is kept as bytes until the first call that needs it,
+so that a job that cannot be read fails that call, with its reason, and not the process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+JOB, CALL, READY, RESULT, FAILURE = b"job", b"call", b"ready", b"result", b"failure"
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls until the driver closes its end or is gone.
+
+    Ctrl-C reaches every process of a terminal: the driver decides what it means, so that here it is ignored.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    job = _Job()
+    try:
+        connection.send_bytes(READY)
+        while True:
+            kind, content = connection.recv_bytes(), connection.recv_bytes()
+            if kind == JOB:
+                job = _Job(content)
+            else:
+                for part in _outcome(job, content):
+                    connection.send_bytes(part)
+    except (EOFError, OSError):
+        return
+
+
+class _Job:
+    """A job as it was sent, read when it is first called."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self._content = content
+        self._call: Callable[[Any], Any] | None = None
+
+    def __call__(self, argument: Any) -> Any:
+        if self._call is None:
+            self._call = pickle.loads(self._content)
+            self._content = b""
+        return self._call(argument)
+
+
+def _outcome(job: _Job, content: bytes) -> tuple[bytes, bytes]:
+    try:
+        function, arguments, keywords = pickle.loads(content)
+        result = job(*arguments) if function is None else function(*arguments, **keywords)
+        return RESULT, pickle.dumps(result)
+    except Exception as error:
+        return FAILURE, _packed(error, traceback.format_exc())
+
+
+def _packed(error: Exception, trace: str) -> bytes:
+    """The error and its traceback; in its place a RuntimeError of the same text where it cannot be sent."""
+    try:
+        content = pickle.dumps((error, trace))
+        pickle.loads(content)  # an exception with arguments of its own may pickle and yet not unpickle
+    except Exception:
+        return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), trace))
+    return content
+
+
+def _end_with_driver() -> None:
+    """A killed driver cannot stop its workers; none is left behind, whatever it is doing."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+        os._exit(1)

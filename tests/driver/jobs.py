@@ -1,0 +1,71 @@
+"""Jobs for the tests of the executors; at the top level of a module, so that worker processes find them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+
+def shout(arch: str) -> str:
+    return arch.upper()
+
+
+def process_of(arch: str) -> int:
+    return os.getpid()
+
+
+def length_after_a_while(arch: str) -> int:
+    """The first ones take longest, so that they finish last."""
+    time.sleep(0.05 * (5 - len(arch)))
+    return len(arch)
+
+
+class TwoArguments(Exception):  # noqa: N818
+    """Pickles, but does not unpickle."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(f"{number}: {text}")
+
+
+def refuse(arch: str) -> None:
+    if arch == "own":
+        raise TwoArguments(3, "of its own")
+    raise ValueError(f"{arch} is refused")
+
+
+def unsendable_result(arch: str) -> Any:
+    return lambda: arch
+
+
+class Job:
+    """Writes a line into a file of `folder` for each time that a process reads it and for each call."""
+
+    def __init__(self, folder: Path, dies_on: str = "", times: int = 0) -> None:
+        self.folder, self.dies_on, self.times = folder, dies_on, times
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._note("read", str(os.getpid()))
+
+    def __call__(self, arch: str) -> str:
+        self._note("calls", arch)
+        if arch == self.dies_on and lines(self.folder / "calls").count(arch) <= self.times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return arch.upper()
+
+    def _note(self, name: str, text: str) -> None:
+        with (self.folder / name).open("a") as file:
+            file.write(f"{text}\n")
+
+
+def sleeping(folder: str) -> None:
+    """Leave the process's id in a folder and stay."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
