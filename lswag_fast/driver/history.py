@@ -29,6 +29,7 @@ class History:
         self.trials: list[Trial] = []
         self.n_finished = 0
         self._ranks = Ranks(objective)
+        self._vectors: Matrix = np.empty((N_LEADERS, len(objective.proxies)))  # by number, with room to grow
         self._leaders = Leaders(max(n_leaders, N_LEADERS), len(objective.proxies))
 
     def __len__(self) -> int:
@@ -51,19 +52,29 @@ class History:
             self.n_finished += 1
         if trial.state == COMPLETE:
             vector = self.objective.vector(trial.values)
+            self._keep(trial.number, vector)
             self._ranks.add(vector)
             self._leaders.add(trial.number, vector)
 
-    def scores(self, trials: Sequence[Trial]) -> Matrix:
-        """Return the present scores of complete trials, in their order."""
-        vectors = [self.objective.vector(trial.values) for trial in trials]
-        return self._ranks.scores(np.array(vectors).reshape(len(vectors), len(self.objective.proxies)))
+    def _keep(self, number: int, vector: Sequence[float]) -> None:
+        if number >= len(self._vectors):
+            room = np.empty((number + 1, self._vectors.shape[1]))
+            self._vectors = np.concatenate([self._vectors, room])
+        self._vectors[number] = vector
+
+    def scores(self, numbers: Sequence[int]) -> Matrix:
+        """Return the present scores of the complete trials with these numbers, in their order."""
+        return self._ranks.scores(self._vectors[np.array(numbers, dtype=np.int64)])
 
     def scored(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return complete trials with their present scores filled in."""
         if self.objective.is_single:
             return list(trials)
-        return [replace(trial, score=float(score)) for trial, score in zip(trials, self.scores(trials), strict=True)]
+        return [replace(trial, score=score) for trial, score in zip(trials, self._scores_of(trials), strict=True)]
+
+    def _scores_of(self, trials: Sequence[Trial]) -> list[float]:
+        scores: list[float] = self.scores([trial.number for trial in trials]).tolist()
+        return scores
 
     def all_scored(self) -> list[Trial]:
         """Return all trials, the complete ones with their present scores."""

@@ -176,17 +176,15 @@ class SteadySampler:
     def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
         """The population after the trials from number `n_seen` on have asked for a place, in order."""
         joining = [trial.number for trial in history.trials[n_seen:] if trial.state == COMPLETE]
-        numbers = [*members, *joining]
-        trials = [history.trials[number] for number in numbers]
-        scores = dict(zip(numbers, history.scores(trials).tolist(), strict=True))
-        places = list(members)
-        for number in joining:
+        scores = history.scores([*members, *joining])
+        places, place_scores = list(members), scores[: self.population].copy()
+        for number, score in zip(joining, scores[len(members) :], strict=True):
             if len(places) < self.population:
                 places.append(number)
                 continue
-            worst = min(range(len(places)), key=lambda place: scores[places[place]])
-            if scores[number] > scores[places[worst]]:
-                places[worst] = number
+            worst = int(place_scores.argmin())
+            if score > place_scores[worst]:
+                places[worst], place_scores[worst] = number, score
         return places
 
 

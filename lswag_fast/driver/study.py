@@ -95,6 +95,7 @@ class Study:
         self._wave, self._memory = 0, None
         self._clock_ms, self._opened = 0.0, time.perf_counter()
         self._open(storage)
+        self._random_state = self._pool.rng.getstate()
 
     def _open(self, folder: str | os.PathLike[str] | None) -> None:
         if folder is None or not StudyStorage.is_study(folder):
@@ -182,21 +183,21 @@ class Study:
             raise WaveOpenError(
                 f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
             )
-        state = self._pool.rng.getstate()
         trials: list[Trial] = []
         try:
             wave = self.sampler.propose(self._pool, self._history, self._memory)
             trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(wave.proposals)]
+            state = self._pool.rng.getstate()
             if self.storage is not None:
-                self.storage.add_wave(self._wave, trials, self._pool.rng.getstate(), wave.memory)
+                self.storage.add_wave(self._wave, trials, state, wave.memory)
         except BaseException:
             # Whoever asks again is given the same.
-            self._pool.rng.setstate(state)
+            self._pool.rng.setstate(self._random_state)
             self._pool.seen = {trial.arch_json for trial in self._history.trials}
             raise
         self._history.propose(trials)
         self._waiting.extend(trial.number for trial in trials)
-        self._wave, self._memory = self._wave + 1, wave.memory
+        self._wave, self._memory, self._random_state = self._wave + 1, wave.memory, state
 
     def _trial(self, number: int, proposal: Proposal) -> Trial:
         candidate = proposal.candidate

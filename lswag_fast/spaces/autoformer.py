@@ -21,6 +21,7 @@ from lswag_fast.spaces.autoformer_model import HEAD_DIM, IN_CHANNELS, AutoFormer
 from lswag_fast.spaces.protocol import Arch
 
 PER_BLOCK = ("num_heads", "mlp_ratio")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AutoFormer:
@@ -50,6 +51,12 @@ class AutoFormer:
         self.choices = own_choices(own) if name is None else published_choices(name, own)
         self.name = "autoformer" if name is None else f"autoformer-{name}"
         self.geometry = geometry_of(image_size, patch_size, num_classes)
+
+    @cached_property
+    def _legal(self) -> dict[str, tuple[dict[float, float], tuple[type, ...]]]:
+        """For the genes of a block their values in canonical form, and the types that need no second look."""
+        types = {"num_heads": (int,), "mlp_ratio": (int, float)}
+        return {field: ({v: v for v in getattr(self.choices, field)}, types[field]) for field in PER_BLOCK}
 
     def __repr__(self) -> str:
         fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
@@ -145,7 +152,12 @@ class AutoFormer:
             raise SpaceError(f"{field}: found {values!r}, expected a list of {depth} values, one a block")
         if len(values) != depth:
             raise SpaceError(f"{field}: found {len(values)} values, expected {depth}, one a block (depth is {depth})")
-        return [self._member(field, value, f"{field}[{layer}]") for layer, value in enumerate(values)]
+        legal, exact = self._legal[field]
+        # A search asks this of thousands of genes a second: the exact types are looked up, anything else is examined.
+        return [
+            legal[value] if type(value) in exact and value in legal else self._member(field, value, f"{field}[{layer}]")
+            for layer, value in enumerate(values)
+        ]
 
     def _member(self, field: str, value: Any, where: str) -> Any:
         choices: tuple[float, ...] = getattr(self.choices, field)
@@ -156,7 +168,7 @@ class AutoFormer:
 
     def encode(self, arch: Arch) -> str:
         """Return `arch` as one line of JSON, the same for equal architectures; raises SpaceError if it is no member."""
-        return json.dumps(self.validate(arch), separators=(",", ":"))
+        return _to_json(self.validate(arch))
 
     def decode(self, text: str) -> Arch:
         """Return the architecture that `text` (JSON) describes; raises SpaceError if it is no JSON or no member."""
