@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
 
 from lswag_fast.driver.budget import Budget
 from lswag_fast.driver.candidates import Candidates, ScoreFunction
-from lswag_fast.driver.executors import Evaluator, open_evaluator
+from lswag_fast.driver.executors import Evaluator, in_order, open_evaluator
 from lswag_fast.driver.failures import Failures
 from lswag_fast.driver.fingerprint import fingerprint
+from lswag_fast.driver.interrupts import Interrupts
 from lswag_fast.driver.objectives import Objective
 from lswag_fast.driver.pool import SpaceExhaustedError
 from lswag_fast.driver.result import SearchResult, result_of
@@ -48,6 +49,7 @@ def search(
     score_options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
+    interrupts: Interrupts | None = None,
 ) -> SearchResult:
     """Score `n_trials` architectures of `space` and return them with the best one.
 
@@ -58,8 +60,10 @@ def search(
     With a folder the search survives anything: called again with the same arguments it goes on where it was, and ends
     with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.
 
-    A candidate whose score raises an exception is recorded as failed, with the reason, and never ranked. Ctrl-C ends
-    the search after storing what it has; the result then says `stopped="interrupted"`.
+    A candidate whose score raises an exception is recorded as failed, with the reason, and never ranked. Ctrl-C and
+    SIGTERM end the search after the candidates that run; the result then says `stopped="interrupted"`. A second one
+    ends it at once, with a `KeyboardInterrupt`; what was told is stored all the same. (Signals are left to whoever
+    handles them otherwise, and reach the main thread only.)
 
     Args:
         space: the search space.
@@ -74,12 +78,15 @@ def search(
         seed: of the proposals, the weights and the score.
         storage: folder for the study, new or to be continued, on a local disk; `trials.csv` (one row a trial) and
             `result.json` are written into it when the search ends.
-        executor: where candidates are scored; None for this process.
+        executor: where candidates are scored: None for this process, or as of `lswag_fast.driver.executors`. The study
+            does not depend on it, nor on the number of workers.
         callbacks: called as `callback(study, trial)` after each trial.
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
         score_options: further keywords of `lswag_fast.score`; only with proxies given by name.
         metadata: recorded with the settings, JSON values: where the data came from, say.
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
+        interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
+            once the result is stored.
 
     Raises:
         InputError: an argument cannot be used, or the first score refuses the batch or an option.
@@ -112,23 +119,30 @@ def search(
         metadata=metadata,
         latency=candidates.latency_ms,
     )
-    with study:
+    with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:
         if study.noted("status") != EXHAUSTED and study.n_told < n_trials:
             with open_evaluator(candidates, executor) as evaluator:
-                _search(study, evaluator, candidates, n_trials, callbacks)
+                _search(study, evaluator, candidates, n_trials, callbacks, interrupts)
         return result_of(study)
 
 
 def _search(
-    study: Study, evaluator: Evaluator, candidates: Candidates, n_trials: int, callbacks: Sequence[Callback]
+    study: Study,
+    evaluator: Evaluator,
+    candidates: Candidates,
+    n_trials: int,
+    callbacks: Sequence[Callback],
+    interrupts: Interrupts,
 ) -> None:
     """Run the search to its end and leave the files of its result."""
     study.note("n_trials", n_trials)
     try:
-        stopped = _run(study, evaluator, n_trials, callbacks)
-    except BaseException:
+        stopped = _run(study, evaluator, n_trials, callbacks, interrupts)
+        if stopped == INTERRUPTED:
+            study.note("status", stopped)  # before the rest, in the middle of which a second signal may come
+    except BaseException as error:
         with suppress(StorageError):  # which may be the very reason
-            study.note("status", STOPPED_BY_ERROR)
+            study.note("status", INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED_BY_ERROR)
         raise
     best = study.best
     if best is not None and candidates.function is None:
@@ -138,33 +152,48 @@ def _search(
     study.write_files(result_of(study).to_dict())
 
 
-def _run(study: Study, evaluator: Evaluator, n_trials: int, callbacks: Sequence[Callback]) -> str:
-    """Ask, evaluate and tell until done; return why it ended."""
-    running: dict[Future[Any], Trial] = {}
+def _run(
+    study: Study, evaluator: Evaluator, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts
+) -> str:
+    """Ask, evaluate and tell until done; return why it ended.
+
+    Trials are told in the order of their numbers however many run at once, so that all that follows from a result (the
+    end of a failing search, what a callback sees) is the same for any number of workers.
+    """
     failures = Failures(study, n_trials)
-    stopped = FINISHED
     try:
-        while True:
-            while len(running) < evaluator.n_slots and study.n_told + len(running) < n_trials:
-                try:
-                    trial = study.ask()
-                except WaveOpenError:
-                    break
-                except SpaceExhaustedError:
-                    stopped = EXHAUSTED
-                    break
-                running[evaluator.submit(trial.arch_json)] = trial
-            if not running:
-                if stopped == EXHAUSTED:
-                    failures.refuse_all_failed()
-                return stopped
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                finished = _tell(study, running.pop(future), future)
+        while study.n_told < n_trials and interrupts.received is None:
+            for trial, future in in_order(evaluator, _side_by_side(study, n_trials, interrupts)):
+                finished = _tell(study, trial, future)
                 failures.add(finished)
                 for callback in callbacks:
                     callback(study, finished)
+    except SpaceExhaustedError:
+        failures.refuse_all_failed()
+        return EXHAUSTED
     except KeyboardInterrupt:
+        if interrupts.received is not None:  # the second one: whoever made the executor shall not wait for it either
+            raise
         return INTERRUPTED
+    return FINISHED if study.n_told >= n_trials else INTERRUPTED
+
+
+def _side_by_side(study: Study, n_trials: int, interrupts: Interrupts) -> Iterator[tuple[Trial, str]]:
+    """Ask for trials that need not wait for each other, until a signal comes; no trial may be running when it begins.
+
+    Raises:
+        SpaceExhaustedError: there is not even one.
+    """
+    for place in range(n_trials - study.n_told):
+        if interrupts.received is not None:
+            return
+        try:
+            trial = study.ask()
+        except (WaveOpenError, SpaceExhaustedError):
+            if place == 0:
+                raise
+            return  # those before are told first
+        yield trial, trial.arch_json
 
 
 def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
