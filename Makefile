@@ -69,7 +69,7 @@ $(VENV)/.built: $(VENV)/.torch $(BUILD_INPUTS)
 	$(PIP) install --editable .
 	touch $@
 
-# The package is there, so that only what the extra asks for is added.
+# The package is there, so that only what the extra asks for is added, with the same torch.
 $(VENV)/.extra-%: $(VENV)/.built pyproject.toml
-	$(PIP) install "lswag-fast[$*]"
+	$(PIP) install "lswag-fast[$*]" "$(TORCH)"
 	touch $@

@@ -68,6 +68,18 @@ class WaveOpenError(LswagError, RuntimeError):
     """The next proposals depend on trials that are still to be told."""
 
 
+class MissingExtraError(LswagError, ImportError):
+    """A package that only some commands need is not installed.
+
+    Args:
+        extra: the extra of lswag-fast that installs it.
+        package: its name.
+    """
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"this needs {package}, which is not installed; pip install 'lswag-fast[{extra}]'")
+
+
 class ExecutorError(LswagError, RuntimeError):
     """The processes that score candidates cannot be started, reached or sent their job: no candidate can be scored."""
 

@@ -1,4 +1,4 @@
-"""The command line: `lswag-fast score | search | proxies | evaluate | correlate | libra | layers | info`.
+"""The command line, `lswag-fast COMMAND`; `--help` lists the commands.
 
 Every mistake of the user is one line on stderr and exit code 2; anything else that goes wrong keeps its traceback.
 torch and the rest of the package are loaded by the command that needs them, so that `--help` is quick.
@@ -7,11 +7,12 @@ torch and the rest of the package are loaded by the command that needs them, so 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from lswag_fast import __version__
-from lswag_fast.cli import correlate, evaluate, info, layers, proxies, score, search
+from lswag_fast.cli import correlate, evaluate, export, info, layers, proxies, report, score, search, show
 from lswag_fast.cli.console import say_error, warnings_once
 from lswag_fast.errors import InputError, LswagError
 
@@ -25,6 +26,8 @@ No training: one forward and one backward pass a network."""
 _EPILOG = """\
 examples:
   lswag-fast search autoformer-tiny --params 5M..7M --trials 200
+  lswag-fast show runs/tiny
+  lswag-fast report runs/tiny -o tiny.html
   lswag-fast score mypackage.models:make_model --batch-size 32
   lswag-fast proxies
   lswag-fast evaluate nasbench201 --table accuracies.csv --proxies lswag,zico --n 100 --out scores.csv
@@ -44,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code: 0, 2 (user error) or 130 (Ctrl-C)."""
     try:
         args = _parser().parse_args(argv)
+        args.argv = list(sys.argv[1:] if argv is None else argv)
         with warnings_once():
             code: int = args.run(args)
             return code
@@ -65,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lswag-fast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (score, search, proxies, evaluate, correlate, layers, info):
+    for command in (score, search, show, export, report, proxies, evaluate, correlate, layers, info):
         command.add_parser(commands)
     return parser

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lswag_fast.cli.console import ERR, say
+from lswag_fast.driver.trial import FAILED
+from lswag_fast.report.words import duration
 
 # Seconds between two plain lines: a night's log stays readable.
 PLAIN_LINE_S = 30.0
+# Trials that the speed is taken from.
+RATE_WINDOW = 64
 
 
 class SearchProgress:
@@ -19,27 +24,34 @@ class SearchProgress:
 
     Args:
         n_trials: trials in total.
+        n_done: those that a continued search begins with.
+        n_failed: the failed ones among them.
         plain_line_s: seconds between two lines where stderr is no terminal.
     """
 
-    def __init__(self, n_trials: int, plain_line_s: float = PLAIN_LINE_S) -> None:
+    def __init__(
+        self, n_trials: int, n_done: int = 0, n_failed: int = 0, *, plain_line_s: float = PLAIN_LINE_S
+    ) -> None:
         self.n_trials = n_trials
+        self.n_failed = n_failed
         self.plain_line_s = plain_line_s
-        self.start = self.last_line = time.monotonic()
+        self.last_line = time.monotonic()
+        # When how many were done: the speed is that of the latest ones, since later candidates may be slower.
+        self.marks: deque[tuple[float, int]] = deque([(self.last_line, n_done)], maxlen=RATE_WINDOW)
         self.bar = Progress(
             TextColumn("searching"),
-            BarColumn(),
+            BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[found]}"),
-            TimeRemainingColumn(),
             console=ERR,
             disable=not ERR.is_terminal,
         )
-        self.task = self.bar.add_task("", total=n_trials, found="")
+        self.task = self.bar.add_task("", total=n_trials, completed=n_done, found="")
 
     def __enter__(self) -> SearchProgress:
         """Start the bar and the clock."""
-        self.start = self.last_line = time.monotonic()
+        self.last_line = time.monotonic()
+        self.marks[0] = (self.last_line, self.marks[0][1])
         self.bar.start()
         return self
 
@@ -51,13 +63,26 @@ class SearchProgress:
 
     def __call__(self, study: Any, trial: Any) -> None:
         """Count one finished trial."""
-        done, now = trial.number + 1, time.monotonic()
-        best = "no score yet" if study.best is None else f"best {study.best.score:.6g} (trial {study.best.number})"
-        found = f"{best}, {60 * done / max(now - self.start, 1e-9):.1f} trials/min"
+        done, now = study.n_told, time.monotonic()
+        self.n_failed += trial.state == FAILED
+        self.marks.append((now, done))
+        found = self._found(study.best, done)
         self.bar.update(self.task, completed=done, found=found)
         if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
             self.last_line = now
             say(f"{done}/{self.n_trials} trials, {found}", ERR)
+
+    def _found(self, best: Any, done: int) -> str:
+        (start, n_start), (now, _) = self.marks[0], self.marks[-1]
+        parts = ["no score yet" if best is None else f"best {best.score:.6g} (trial {best.number})"]
+        if self.n_failed:
+            parts.append(f"{self.n_failed} failed")
+        if now > start and done > n_start:
+            a_second = (done - n_start) / (now - start)
+            parts.append(f"{a_second:.2g} a second")
+            if done < self.n_trials:
+                parts.append(f"{duration((self.n_trials - done) / a_second * 1e3)} left")
+        return ", ".join(parts)
 
 
 class CountProgress:

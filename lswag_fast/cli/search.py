@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     budget = Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
+    folder = args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S")
     progress = SearchProgress(args.trials)
     with progress:
         result = search(
@@ -109,14 +110,25 @@ def run(args: argparse.Namespace) -> int:
             n_trials=args.trials,
             sampler=_sampler(args),
             seed=args.seed,
-            storage=args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S"),
+            storage=folder,
             callbacks=(progress,),
             weights=weights,
             score_options=options.score_options(args, space.name),
-            metadata={"data": batch.description, "checkpoint": args.checkpoint and str(args.checkpoint)},
+            metadata={"data": batch.description, **_origin(args, folder)},
         )
     _show(result, args)
     return INTERRUPTED if result.stopped == "interrupted" else 0
+
+
+def _origin(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What makes the space and the weights again, and the command that continues the search."""
+    out = [] if args.out else ["--out", str(folder)]
+    return {
+        "space_argument": args.space,
+        "space_options": targets.space_options(args),
+        "checkpoint": args.checkpoint and str(args.checkpoint),
+        "command": shlex.join(["lswag-fast", *args.argv, *out]),
+    }
 
 
 def _sampler(args: argparse.Namespace) -> Sampler:

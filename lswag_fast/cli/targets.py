@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")
 
 
+def space_options(args: argparse.Namespace) -> dict[str, int]:
+    """Return the options of the space that were given."""
+    return {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key)) is not None}
+
+
 def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     """Return the space `name` with the options given, or what `package.module:factory` returns.
 
@@ -30,7 +35,7 @@ def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     """
     from lswag_fast import spaces
 
-    options = {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key)) is not None}
+    options = space_options(args)
     if ":" not in name:
         return spaces.get(name, **options)
     space = make(name)

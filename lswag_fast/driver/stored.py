@@ -22,6 +22,7 @@ from lswag_fast.errors import StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 # Architectures listed in result.json and on the command line.
 N_BEST = 10
@@ -84,6 +85,34 @@ class StoredStudy:
     def dataframe(self) -> pd.DataFrame:
         """Return the trials as a DataFrame with the columns of `trials.csv`."""
         return table.dataframe(self.trials, self.columns)
+
+    def plot_history(self) -> Figure:
+        """Draw every score in the order of the search, and the best so far; needs matplotlib (the `plot` extra).
+
+        Raises InputError when no trial has a score, MissingExtraError without matplotlib, like all plots here. No
+        figure is shown; save it with `figure.savefig(path)`.
+        """
+        from lswag_fast.report.plots import plot_history  # matplotlib is optional
+
+        return plot_history(self.trials)
+
+    def plot_front(self, cost: str = "n_params") -> Figure:
+        """Draw score against a cost, `n_params`, `macs` or `latency_ms`, with the front."""
+        from lswag_fast.report.plots import plot_front
+
+        return plot_front(self.trials, cost)
+
+    def plot_agreement(self) -> Figure:
+        """Draw the rank correlations of the proxies with each other, with the score and with the costs."""
+        from lswag_fast.report.plots import plot_agreement
+
+        return plot_agreement(self.trials, self.settings["lower_is_better"])
+
+    def plot_profile(self) -> Figure:
+        """Draw trainability and cardinality of the layers of the best network."""
+        from lswag_fast.report.plots import plot_profile
+
+        return plot_profile(self.profile or [], f"trial {self.profile_trial}")
 
 
 def read_study(path: str | os.PathLike[str]) -> StoredStudy:

@@ -1,0 +1,67 @@
+"""The space of a stored search, made again, and the Python that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli import targets
+from lswag_fast.driver.winner import Recipe
+from lswag_fast.errors import InputError, SpaceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lswag_fast.spaces import SearchSpace
+
+
+def find_stored_space(settings: Mapping[str, Any]) -> tuple[SearchSpace, Recipe]:
+    """Make the space of a study from its settings; return it with the Python that does the same.
+
+    Raises:
+        InputError: the space was made in Python, so that only Python can make it again, or its factory is gone.
+        SpaceError: what is made now is not the space that was searched.
+    """
+    argument = str(settings.get("space_argument") or settings["space"])
+    space, recipe = _from_factory(argument) if ":" in argument else _named(argument, settings)
+    wanted, found = settings.get("space_choices"), repr(space)
+    if wanted is not None and wanted != found:
+        raise SpaceError(f"the space of this search was {wanted}; {recipe.expression} now makes {found}")
+    return space, recipe
+
+
+def _from_factory(argument: str) -> tuple[SearchSpace, Recipe]:
+    from lswag_fast import spaces
+
+    module, _, attribute = argument.partition(":")
+    space = targets.make(argument)
+    if not isinstance(space, spaces.SearchSpace):
+        raise SpaceError(f"{argument} returned {type(space).__name__}, which is no search space")
+    return space, Recipe(module, f"{module}.{attribute}()")
+
+
+def _named(name: str, settings: Mapping[str, Any]) -> tuple[SearchSpace, Recipe]:
+    from lswag_fast import spaces
+
+    if name not in spaces.names():
+        raise InputError(
+            f"the space {name!r} of this search was made in Python, so the command line cannot make it again; "
+            "there, space.build(space.decode(trial.arch_json), weights) gives the network"
+        )
+    options = settings.get("space_options")
+    if options is None:  # searched from Python
+        options = {"image_size": settings["input_shape"][-1], "num_classes": settings["num_classes"]}
+    written = "".join(f", {key}={value!r}" for key, value in options.items())
+    return spaces.get(name, **options), Recipe("lswag_fast", f"lswag_fast.spaces.get({name!r}{written})")
+
+
+def stored_weights(settings: Mapping[str, Any], space: SearchSpace) -> Mapping[str, Tensor] | None:
+    """Return the checkpoint that a search cut its networks out of; None where it drew weights from its seed.
+
+    Raises:
+        InputError: the file is gone or cannot be read, or the weights were given in Python.
+    """
+    path = settings.get("checkpoint")
+    if path is None:
+        return None
+    return space.load_checkpoint(path)  # type: ignore[attr-defined, no-any-return]  # it had one when it was searched

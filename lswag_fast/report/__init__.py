@@ -1,0 +1,1 @@
+"""What a person sees of a study: figures (matplotlib) and one self-contained page (HTML)."""

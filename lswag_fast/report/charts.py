@@ -1,0 +1,259 @@
+"""The charts of the page, as plotly figures in plain dictionaries.
+
+Colours are names of the page's palette, `@accent`: the page fills them in, for light, dark and paper. Traces are SVG. A
+trace of trials names them in `meta`; the page puts their hover text there, which is stored once for all charts.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from lswag_fast.driver.stored import StoredStudy
+from lswag_fast.driver.trial import Trial
+from lswag_fast.report import numbers, words
+
+Chart = dict[str, Any]
+
+MAX_POINTS = 3000
+"""Points of a chart: a browser draws them at once, and the page stays small."""
+MAX_GENERATIONS = 60
+"""Beyond it, lines between them would be a grey area."""
+_HEIGHT = 380
+_AXIS_TITLES = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency (ms)"}
+_MARKERS = ("circle", "diamond", "square", "triangle-up", "cross", "circle-open", "diamond-open", "square-open")
+
+
+def history(study: StoredStudy) -> Chart:
+    """Every score in the order of the search, and the best so far."""
+    scored = numbers.complete(study.trials)
+    best = numbers.improvements(study.trials)
+    traces = [
+        _trials(numbers.thinned(scored, best, MAX_POINTS), "number", "scored", "@muted", opacity=0.75, size=6),
+        _best_line(best, study.trials[-1].number if study.trials else 0),
+        _trials(best, "number", "a new best", "@accent", size=9),
+    ]
+    lost = numbers.failed(study.trials)
+    if lost:
+        traces.append(_failed(numbers.thinned(lost, (), MAX_POINTS)))
+    layout = _layout("trial", "score")
+    layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
+    layout["shapes"] = [_upright(number - 0.5) for number in _generation_starts(study.trials)]
+    return {"data": traces, "layout": layout}
+
+
+def front(study: StoredStudy, cost: str) -> Chart:
+    """Score against a cost, with the front: the best score at or below each cost."""
+    scored = numbers.complete(study.trials)
+    leaders = study.front(cost)
+    places = {"x": numbers.costs_of(leaders, cost), "y": numbers.scores_of(leaders)}
+    steps = {**places, "type": "scatter", "mode": "lines", "name": "front", "hoverinfo": "skip", "showlegend": False}
+    traces = [
+        _trials(numbers.thinned(scored, leaders, MAX_POINTS), cost, "scored", "@muted", opacity=0.75, size=6),
+        {**steps, "line": {"color": "@accent", "width": 2, "shape": "hv"}},
+        _trials(leaders, cost, "front", "@accent", size=9),
+    ]
+    if study.best is not None:
+        traces.append(_ring(study.best, cost))
+    layout = _layout(_AXIS_TITLES[cost], "score")
+    layout["showlegend"] = False
+    layout["margin"] |= {"t": 12}
+    layout["shapes"] = [_upright(end) for end in _budget_ends(study.settings, cost)]
+    return {"data": traces, "layout": layout}
+
+
+def _budget_ends(settings: Mapping[str, Any], cost: str) -> list[float]:
+    """The ends of the window that the search was given, those that there are."""
+    window = (settings.get("budget") or {}).get(cost.removeprefix("n_")) or ()
+    return [end for end in window if end]
+
+
+def agreement(found: numbers.Agreement) -> Chart:
+    """A heatmap of rank correlations."""
+    names = [_plain(name) for name in found.names]
+    rho = [[None if math.isnan(value) else round(value, 4) for value in row] for row in found.rho.tolist()]
+    text = [["-" if value is None else f"{value:.2f}" for value in row] for row in rho]
+    trace = {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": rho,
+        "zmin": -1,
+        "zmax": 1,
+        "text": text,
+        "texttemplate": "%{text}",
+        "hovertemplate": "%{y} and %{x}: %{text}<extra></extra>",
+        "colorscale": [[0, "@against"], [0.5, "@card"], [1, "@accent"]],
+        "xgap": 2,
+        "ygap": 2,
+        "colorbar": {"thickness": 10, "outlinewidth": 0, "title": {"text": "Spearman", "side": "right"}},
+    }
+    layout = _layout("", "")
+    layout["height"] = 110 + 44 * len(names)
+    layout["margin"] |= {"t": 40, "b": 12}
+    layout["xaxis"] |= {"side": "top", "showgrid": False, "type": "category"}
+    layout["yaxis"] |= {"autorange": "reversed", "showgrid": False, "type": "category"}
+    return {"data": [trace], "layout": layout}
+
+
+def layers(profile: Sequence[Mapping[str, Any]], quantity: str, title: str) -> Chart:
+    """One quantity of the layers of a network, in order of execution; layers that do the same are joined."""
+    traces = []
+    for place, role in enumerate(numbers.roles(profile)):
+        if all(_finite(layer[quantity]) is None for layer in role.layers):
+            continue
+        joined = len(role.places) > 1
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if joined else "markers",
+                "name": _plain(role.name),
+                "x": list(role.places),
+                "y": [_finite(layer[quantity]) for layer in role.layers],
+                "text": [_layer_text(layer) for layer in role.layers],
+                "hovertemplate": "%{text}<extra></extra>",
+                "line": {"color": f"@series{place % 6}", "width": 1.5},
+                "marker": {"color": f"@series{place % 6}", "size": 7, "symbol": _MARKERS[place % len(_MARKERS)]},
+            }
+        )
+    layout = _layout("layer, in order of execution", title)
+    layout["showlegend"] = True
+    return {"data": traces, "layout": layout}
+
+
+def hover_text(trial: Trial, value_names: Sequence[str]) -> str:
+    """What a point says: where the trial comes from, its score and costs, its architecture."""
+    known = [name for name in numbers.COSTS if numbers.cost_of(trial, name) is not None]
+    values = [f"{name} {trial.values[name]:.5g}" for name in value_names if name in trial.values]
+    costs = [f"{words.cost(numbers.cost_of(trial, name), name)} {words.COST_NAMES[name]}" for name in known]
+    parts = [", ".join(values) if len(value_names) > 1 else "", ", ".join(costs), trial.arch_json]
+    lines = [_plain(line) for part in [_short(trial.error), *parts] for line in _wrapped(part) if line]
+    score = [] if trial.score is None else [f"score <b>{trial.score:.6g}</b>"]
+    return "<br>".join(
+        [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, generation {trial.generation}", *score, *lines]
+    )
+
+
+_WRAP = 46
+
+
+def _wrapped(text: str, width: int = _WRAP) -> list[str]:
+    """Lines of about `width`, broken behind commas."""
+    lines = [""]
+    for part in re.findall(r"[^,]*,?", text):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.strip() for line in lines]
+
+
+def _plain(text: str) -> str:
+    """A text that plotly shows as it is: it reads tags and a few entities, of which a quotation mark is none."""
+    return html.escape(text, quote=False)
+
+
+def _short(text: str, length: int = 160) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _layer_text(layer: Mapping[str, Any]) -> str:
+    patterns = "" if layer["cardinality"] is None else f"<br>cardinality {layer['cardinality']:,}"
+    return (
+        f"<b>{_plain(str(layer['name']))}</b><br>{_plain(str(layer['kind']))}, depth {layer['depth']:.2f}, "
+        f"{layer['n_weights']:,} weights<br>trainability {_number(layer['trainability'])}{patterns}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _trials(
+    trials: Sequence[Trial], x: str, name: str, colour: str, *, size: int, opacity: float = 1.0
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [getattr(trial, x) for trial in trials],
+        "y": [trial.score for trial in trials],
+        "meta": [trial.number for trial in trials],
+        "marker": {"color": colour, "size": size, "opacity": opacity, "line": {"width": 0}},
+    }
+
+
+def _best_line(best: Sequence[Trial], last: int) -> dict[str, Any]:
+    xs, ys = [trial.number for trial in best], numbers.scores_of(best)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best so far",
+        "x": [*xs, last] if xs else [],
+        "y": [*ys, ys[-1]] if ys else [],
+        "line": {"color": "@accent", "width": 2, "shape": "hv"},
+        "hoverinfo": "skip",
+    }
+
+
+def _ring(trial: Trial, cost: str) -> dict[str, Any]:
+    return {
+        **_trials([trial], cost, "best", "@accent", size=17),
+        "marker": {"color": "@accent", "size": 17, "symbol": "circle-open", "line": {"width": 2}},
+    }
+
+
+def _failed(trials: Sequence[Trial]) -> dict[str, Any]:
+    return {
+        **_trials(trials, "number", "failed", "@ink", size=7),
+        "y": [0.02] * len(trials),
+        "yaxis": "y2",
+        "marker": {"color": "@ink", "size": 7, "symbol": "x-thin", "line": {"width": 1.5, "color": "@ink"}},
+    }
+
+
+def _generation_starts(trials: Sequence[Trial]) -> list[int]:
+    starts = [b.number for a, b in pairwise(trials) if b.generation != a.generation]
+    return starts if len(starts) <= MAX_GENERATIONS else []
+
+
+def _upright(x: float) -> dict[str, Any]:
+    line = {"color": "@line", "width": 1, "dash": "dot"}
+    return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line, "layer": "below"}
+
+
+def _layout(x: str, y: str) -> dict[str, Any]:
+    axis = {
+        "gridcolor": "@line",
+        "linecolor": "@line",
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": "@line",
+        "ticklen": 4,
+        "automargin": True,
+    }
+    label = {
+        "bgcolor": "@card",
+        "bordercolor": "@line",
+        "font": {"color": "@ink", "size": 12, "family": "@font"},
+        "align": "left",
+    }
+    return {
+        "height": _HEIGHT,
+        "margin": {"l": 56, "r": 16, "t": 36, "b": 48},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "@ink", "size": 13, "family": "@font"},
+        "xaxis": {**axis, "title": {"text": x, "standoff": 8}, "showgrid": False},
+        "yaxis": {**axis, "title": {"text": y, "standoff": 8}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        "hoverlabel": label,
+        "hovermode": "closest",
+    }

@@ -1,0 +1,141 @@
+"""`html_report`: one self-contained page on a study. It opens from a disk and never touches a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime, timezone
+from importlib import resources
+
+from lswag_fast import __version__
+from lswag_fast.driver.stored import StoredStudy
+from lswag_fast.errors import MissingExtraError
+from lswag_fast.report import charts, markup, numbers, sections, words
+from lswag_fast.report.markup import Raw, tag
+
+_STATUS = {
+    "running": "This search was still running when the report was made; make the report again to see more.",
+    "interrupted": "This search was interrupted. It can be continued, see the end of this page.",
+    "killed": "The process of this search is gone. No trial is lost; it can be continued, see the end of this page.",
+    "failed": "This search was ended by an error. It can be continued, see the end of this page.",
+    "exhausted": "No further architecture was found in the space and budget.",
+}
+
+
+def html_report(study: StoredStudy) -> str:
+    """Return the page as text, about 5 MB, most of it plotly.js.
+
+    It holds the search history, score against costs with the front, the best architectures, the layers of the best, the
+    agreement of the proxies, the failures, the configuration and how to go on; sections that a study does not fill are
+    left out.
+
+    Raises MissingExtraError without plotly.
+    """
+    plotly = _plotly()
+    parts = list(sections.of_study(study))
+    drawn = {f"chart-{name}": chart for _, made in parts for name, chart in made.items()}
+    script = _resource("page.js")
+    body = [
+        tag("main", _head(study), *(part for part, _ in parts), _foot(study)),
+        tag("noscript", "The charts need JavaScript; the tables are complete without."),
+        markup.data("charts", drawn),
+        markup.data("hover", _hover(study, drawn)),
+        *(Raw(f"<script>{code}</script>") for code in ([plotly, script] if drawn else [])),
+    ]
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(plotly, script)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            tag("title", _title(study)).text,
+            '<link rel="icon" href="data:,">',
+            f"<style>{_resource('page.css')}</style>",
+            "</head>",
+            "<body>",
+            *(part.text for part in body),
+            "</body>",
+            "</html>\n",
+        )
+    )
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingExtraError("report", "plotly") from error
+    return str(get_plotlyjs())
+
+
+def _resource(name: str) -> str:
+    return resources.files("lswag_fast.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(*scripts: str) -> str:
+    """Only these scripts run, and nothing is ever loaded: a promise that the browser keeps."""
+    hashes = (base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _hover(study: StoredStudy, drawn: dict[str, charts.Chart]) -> dict[int, str]:
+    """The text of each trial that is drawn, once."""
+    wanted = {number for chart in drawn.values() for trace in chart["data"] for number in trace.get("meta", ())}
+    names = study.settings["proxies"]
+    return {trial.number: charts.hover_text(trial, names) for trial in study.trials if trial.number in wanted}
+
+
+def _title(study: StoredStudy) -> str:
+    place = "" if study.path is None else f": {study.path.name}"
+    return f"{study.settings['space']}{place}"
+
+
+def _head(study: StoredStudy) -> Raw:
+    parts = [
+        tag("p", "Architecture search", class_="eyebrow"),
+        tag("h1", study.settings["space"]),
+        tag("p", *_lead(study), class_="lead"),
+    ]
+    if study.status in _STATUS:
+        parts.append(tag("p", _STATUS[study.status], class_="banner"))
+    return tag("header", *parts, _tiles(study))
+
+
+def _lead(study: StoredStudy) -> list[markup.Content]:
+    scored = len(numbers.complete(study.trials))
+    by = study.settings.get("function") or ", ".join(study.settings["proxies"])
+    how = f"{words.plural(scored, 'untrained architecture')} scored by {by}."
+    if study.best is None:
+        return [f"{how} There is no best one yet."]
+    best = study.best
+    found = f"trial {best.number} ({best.origin})"
+    costs = f"{words.count(best.n_params)} parameters and {words.count(best.macs)} MACs"
+    return [f"{how} The best was found by {found}: ", tag("b", costs), "."]
+
+
+def _tiles(study: StoredStudy) -> Raw:
+    best, lost = study.best, len(numbers.failed(study.trials))
+    done = len(study.trials)
+    tiles = []
+    if best is not None:
+        tiles.append(("best score", f"{best.score:.5g}", f"trial {best.number}"))
+        costs = numbers.measured_costs([best])
+        names = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency"}
+        tiles += [(names[cost], words.cost(numbers.cost_of(best, cost), cost), "of the best") for cost in costs]
+    tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
+    tiles.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
+    return tag("dl", *(_tile(place, *tile) for place, tile in enumerate(tiles)), class_="tiles")
+
+
+def _tile(place: int, name: str, value: str, small: str) -> Raw:
+    shown = tag("dd", value, tag("small", small))
+    return tag("div", tag("dt", name), shown, class_="tile" if place else "tile first")
+
+
+def _foot(study: StoredStudy) -> Raw:
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    place = "" if study.path is None else f" from {study.path}"
+    return tag("footer", f"Made by lswag-fast {__version__} on {now}{place}. {sections.COMPARE}")

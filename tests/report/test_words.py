@@ -1,0 +1,65 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lswag_fast.report import words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(950, "950"), (1200, "1.2 K"), (5712345, "5.712 M"), (1.2e9, "1.2 G"), (2.5e12, "2.5 T"), (0, "0")],
+)
+def test_counts_have_four_digits_and_a_unit(value: float, text: str) -> None:
+    assert words.count(value) == text
+
+
+def test_costs_have_their_unit() -> None:
+    assert words.cost(5_712_345.0, "n_params") == "5.712 M"
+    assert words.cost(3.14159, "latency_ms") == "3.142 ms"
+    assert words.cost(None, "latency_ms") == "-"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0, "0 s"),
+        (840, "0.84 s"),
+        (9_960, "10 s"),
+        (59_600, "1 min 00 s"),
+        (192_000, "3 min 12 s"),
+        (3_599_900, "1 h 00 min"),
+        (50_700_000, "14 h 05 min"),
+    ],
+)
+def test_durations_have_the_two_largest_units(milliseconds: float, text: str) -> None:
+    assert words.duration(milliseconds) == text
+
+
+def test_rates_are_by_the_second_or_by_the_minute() -> None:
+    assert words.rate(30, 10_000) == "3.0 trials a second"
+    assert words.rate(3, 60_000) == "3.0 trials a minute"
+    assert words.rate(0, 60_000) == words.rate(5, 0) == "-"
+
+
+def test_one_is_not_many() -> None:
+    assert [words.plural(n, "trial") for n in (0, 1, 2000)] == ["0 trials", "1 trial", "2,000 trials"]
+
+
+def test_settings_become_one_level_of_text() -> None:
+    given = {"sampler": {"name": "random", "options": {}}, "shape": [3, 8, 8], "fraction": 0.125, "split": None}
+    assert words.flat(given) == {
+        "sampler.name": "random",
+        "sampler.options": "none",
+        "shape": "3, 8, 8",
+        "fraction": "0.125",
+        "split": "none",
+    }
+
+
+def test_a_budget_reads_as_it_was_typed() -> None:
+    assert words.budget({"params": [5e6, 7e6], "macs": [0.0, 2e9], "latency_ms": [3.0, None]}) == (
+        "params 5M..7M, macs ..2G, latency_ms 3.."
+    )
+    assert words.budget({}) == ""
