@@ -231,6 +231,7 @@ def test_eval_mode_is_an_option(capsys):
 class Study:
     best = None
     n_told = 5
+    trials = ()
 
 
 class Trial:
