@@ -38,14 +38,15 @@ def test_libra_is_what_is_packaged_for_the_space(space):
     packaged = packaged_selection(space)
     found = chosen("libra", space)
     assert (found.proxies, found.combine) == (packaged.proxies, packaged.combine)
-    assert found.origin["selection"] == {"source": f"packaged for {space}", "fitted_on": packaged.fitted_on}
+    fit = {key: packaged.fitted_on[key] for key in ("target", "n_rows")}
+    assert found.origin == {"selection": {"source": f"packaged for {space}", **fit}}
 
 
 def test_a_selection_from_a_file_brings_its_combination_unless_another_is_asked_for(selection_file):
     path = selection_file()
     found = chosen(f"libra:{path}", "some-space")
     assert (found.proxies, found.combine) == (("lswag", "nwot", "params"), "mean_rank")
-    assert found.origin["selection"] == {"source": str(path), "fitted_on": FITTED_ON}
+    assert found.origin["selection"] == {"source": str(path), **FITTED_ON}
     assert chosen(f"libra:{path}", combine="product").combine == "product"
 
 
@@ -57,7 +58,7 @@ def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(select
     assert main([*SEARCH, "--proxy", f"libra:{selection_file()}", "--threads", "1", "--out", str(out)]) == 0
     settings = json.loads((out / "result.json").read_text())["settings"]
     assert (settings["proxies"], settings["combine"]) == (["lswag", "nwot", "params"], "mean_rank")
-    assert settings["selection"]["fitted_on"] == FITTED_ON
+    assert settings["selection"]["n_rows"] == FITTED_ON["n_rows"]
     assert settings["n_threads"] == 1
     shown = capsys.readouterr().out
     assert "--proxy lswag,nwot,params" in shown  # the command that scores the winner again

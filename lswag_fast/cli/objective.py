@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lswag_fast.ranking import Aggregate
 
 LIBRA = "libra"
+# What is recorded of a selection's fit; the file has all of it.
+_WORTH_SHOWING = ("target", "n_rows")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class ChosenProxies:
     """What a search maximises.
 
     proxies: their names. combine: how several are combined, None for the search's default. origin: where a selection
-    came from and what it was fitted on, to be recorded with the search; empty for proxies given by name.
+    came from and which target it was fitted on, to be recorded with the search; empty for proxies given by name.
     """
 
     proxies: tuple[str, ...]
@@ -41,5 +43,5 @@ def chosen_proxies(args: argparse.Namespace, space: str) -> ChosenProxies:
 
     selection = read_selection(path) if colon else packaged_selection(space)
     source = path if colon else f"packaged for {space}"
-    origin = {"selection": {"source": source, "fitted_on": dict(selection.fitted_on)}}
-    return ChosenProxies(selection.proxies, args.combine or selection.combine, origin)
+    fit = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
+    return ChosenProxies(selection.proxies, args.combine or selection.combine, {"selection": {"source": source, **fit}})

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, stopping, targets
-from lswag_fast.cli.console import ERR, OUT, say, table
+from lswag_fast.cli.console import ERR, OUT, say
+from lswag_fast.cli.show import best_table
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -186,13 +187,7 @@ def _sampler(args: argparse.Namespace) -> Sampler:
 def _show(result: SearchResult, args: argparse.Namespace) -> None:
     best = result.top()
     if best:
-        proxies = result.settings["proxies"] if len(result.settings["proxies"]) > 1 else []
-        rows = table("rank", "score", *proxies, "params", "MACs", "trial", "origin", left=("origin",))
-        for rank, trial in enumerate(best, start=1):
-            costs = (f"{trial.n_params:,}", f"{trial.macs:,}")
-            values = [f"{value:.6g}" for value in (trial.score, *(trial.values[name] for name in proxies))]
-            rows.add_row(str(rank), *values, *costs, str(trial.number), trial.origin)
-        OUT.print(rows)
+        OUT.print(best_table(best))
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)
