@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from support.processes import workers_of
 
 # A space whose networks take a moment, so that a signal finds a candidate in flight.
 MODULE = """
@@ -122,7 +123,8 @@ def test_a_second_signal_stops_at_once_and_loses_no_finished_trial(user_folder):
     process = start(user_folder, "--trials", "100", "--workers", "2")
     wait_for_trials(process, user_folder, 1)
     # A worker that is stopped finishes nothing: only a second signal can end the search before it goes on.
-    workers = [int(pid) for pid in children(process.pid)]
+    workers = workers_of(process.pid)
+    assert workers
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     told = shown_trials(user_folder)
@@ -135,12 +137,6 @@ def test_a_second_signal_stops_at_once_and_loses_no_finished_trial(user_folder):
     assert "continue: lswag-fast search slow_space:Slow" in err
     assert shown_trials(user_folder) >= told
     assert not [pid for pid in workers if is_alive(pid)]
-
-
-def children(pid):
-    """Worker processes: children that run Python's spawn."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def first_lines(process, count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -50,6 +51,8 @@ def check_continued(folder: Path, sampler: str, whole: Rows, score: Score = tota
     assert result.stopped == "finished"
     assert outcome(result) == whole
     assert outcome(read_study(folder)) == whole
+    assert len((folder / "trials.csv").read_text().splitlines()) == 1 + len(whole)
+    assert json.loads((folder / "result.json").read_text())["stopped"] == "finished"
 
 
 def n_marks(folder: Path, sampler: str) -> int:
