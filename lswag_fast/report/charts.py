@@ -238,6 +238,7 @@ def _layout(x: str, y: str) -> dict[str, Any]:
         "tickcolor": "@line",
         "ticklen": 4,
         "automargin": True,
+        "exponentformat": "SI",
     }
     label = {
         "bgcolor": "@card",

@@ -1,0 +1,75 @@
+"""Candidates a second, end to end: `python -m bench.search_rate --out bench/results/search_rate.csv`.
+
+A random search over Autoformer-Tiny, L-SWAG with one thread a candidate, in this process and in two workers; each in
+turn, the rounds mixed. The clock runs from the first result to the last, so that starting processes is left out; what
+it takes is a column of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.machine import machine_columns
+from lswag_fast import data, spaces
+from lswag_fast.driver.executors import chosen_executor
+from lswag_fast.driver.search import search
+
+SPACE = "autoformer-tiny"
+
+
+def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
+    """One search: candidates a second, and the seconds before the first result."""
+    space = spaces.get(SPACE)
+    batch = data.load("digits", batch_size=batch_size, image_size=space.image_size, seed=0).batch
+    ends: list[float] = []
+    begin = time.perf_counter()
+    with chosen_executor(n_workers) as executor:
+        search(
+            space,
+            batch,
+            n_trials=n_trials,
+            sampler="random",
+            executor=executor,
+            n_threads=1,
+            callbacks=(lambda study, trial: ends.append(time.perf_counter()),),
+        )
+    return {"candidates_s": (n_trials - 1) / (ends[-1] - ends[0]), "first_s": ends[0] - begin}
+
+
+def main() -> None:
+    """Measure in rounds and write one row a number of workers: medians."""
+    parser = argparse.ArgumentParser(description="Candidates a second of a search, with 1 and 2 workers.")
+    parser.add_argument("--out", type=Path, required=True, help="the CSV file, which is replaced")
+    parser.add_argument("--trials", type=int, default=24, help="of each search (default: 24)")
+    parser.add_argument("--batch-size", type=int, default=20, help="samples (default: 20)")
+    parser.add_argument("--rounds", type=int, default=3, help="searches of each kind (default: 3)")
+    options = parser.parse_args()
+    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    for _ in range(options.rounds):
+        for n_workers, measured in found.items():
+            measured.append(measure(n_workers, options.trials, options.batch_size))
+            sys.stdout.write(f"{n_workers} workers: {measured[-1]['candidates_s']:.2f} candidates a second\n")
+    setting = {"space": SPACE, "batch": options.batch_size, "n_trials": options.trials, "rounds": options.rounds}
+    where = {**machine_columns(), "threads": 1, "date": date.today().isoformat()}
+    rows: list[dict[str, Any]] = [
+        {
+            "workers": n_workers,
+            **{key: statistics.median(m[key] for m in measured) for key in measured[0]},
+            **setting,
+            **where,
+        }
+        for n_workers, measured in found.items()
+    ]
+    pd.DataFrame(rows).to_csv(options.out, index=False)
+
+
+if __name__ == "__main__":
+    main()
