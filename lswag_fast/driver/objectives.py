@@ -137,7 +137,7 @@ class _Column:
         """Ranks from 1, equal values sharing the mean of theirs."""
         ranks: Matrix = np.full(len(values), 0.5)
         for part in (self._merged, np.frombuffer(self._recent) if self._recent else np.empty(0)):
-            ranks += 0.5 * (np.searchsorted(part, values) + np.searchsorted(part, values, side="right"))
+            ranks += 0.5 * (part.searchsorted(values) + part.searchsorted(values, "right"))
         return ranks
 
 
