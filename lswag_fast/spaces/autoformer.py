@@ -54,9 +54,9 @@ class AutoFormer:
 
     @cached_property
     def _legal(self) -> dict[str, tuple[dict[float, float], tuple[type, ...]]]:
-        """For the genes of a block their values in canonical form, and the types that need no second look."""
-        types = {"num_heads": (int,), "mlp_ratio": (int, float)}
-        return {field: ({v: v for v in getattr(self.choices, field)}, types[field]) for field in PER_BLOCK}
+        """For each field its values in canonical form, and the types that need no second look."""
+        types = dict.fromkeys(FIELDS, (int,)) | {"mlp_ratio": (int, float)}
+        return {field: ({v: v for v in getattr(self.choices, field)}, types[field]) for field in FIELDS}
 
     def __repr__(self) -> str:
         fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
@@ -160,6 +160,9 @@ class AutoFormer:
         ]
 
     def _member(self, field: str, value: Any, where: str) -> Any:
+        legal, exact = self._legal[field]
+        if type(value) in exact and value in legal:
+            return legal[value]
         choices: tuple[float, ...] = getattr(self.choices, field)
         kind = numbers.Real if field == "mlp_ratio" else numbers.Integral
         if isinstance(value, kind) and not isinstance(value, bool) and value in choices:
