@@ -125,7 +125,12 @@ def test_warnings_appear_once_and_on_one_line(capsys):
         for _ in range(2):
             warnings.warn("the batch\nis small", LswagWarning, stacklevel=1)
         warnings.warn("another", LswagWarning, stacklevel=1)
-    assert capsys.readouterr().err == "lswag-fast: warning: the batch is small\nlswag-fast: warning: another\n"
+        for name in ("0.weight", "1.weight"):
+            warnings.warn(f"from one place: {name}", LswagWarning, stacklevel=1)
+    assert capsys.readouterr().err == (
+        "lswag-fast: warning: the batch is small\nlswag-fast: warning: another\n"
+        "lswag-fast: warning: from one place: 0.weight\n"
+    )
 
 
 def test_other_warnings_pass_through():

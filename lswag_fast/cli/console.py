@@ -36,8 +36,12 @@ def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
 
 @contextmanager
 def warnings_once() -> Iterator[None]:
-    """Inside, show each `LswagWarning` as one line on stderr, the same text once; other warnings as Python does."""
-    shown: set[str] = set()
+    """Inside, show each `LswagWarning` as one line on stderr; other warnings as Python does.
+
+    The same text is shown once, and of the texts from one place in the code the first: a search would repeat them for
+    every network, with other names of layers.
+    """
+    shown: set[object] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", LswagWarning)
         as_python_does = warnings.showwarning
@@ -52,9 +56,9 @@ def warnings_once() -> Iterator[None]:
         ) -> None:
             if not issubclass(category, LswagWarning):
                 as_python_does(message, category, filename, lineno, file, line)
-            elif (text := _one_line(message)) not in shown:
-                shown.add(text)
+            elif not shown.intersection((text := _one_line(message), place := (filename, lineno))):
                 say(f"lswag-fast: warning: {text}", ERR)
+                shown.update((text, place))
 
         warnings.showwarning = show
         yield

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 
+from lswag_fast.driver.warned import NotesWarnings, shown
 from lswag_fast.driver.workers import WorkerProcesses
 from lswag_fast.errors import ExecutorError, InputError
 
@@ -68,6 +69,8 @@ def open_evaluator(job: Job, executor: Executor | None = None) -> Iterator[Evalu
 def in_order(evaluator: Evaluator, work: Iterable[tuple[Tag, str]]) -> Iterator[tuple[Tag, Future[Any]]]:
     """Submit architectures as slots become free and yield their finished futures in the order of `work`.
 
+    What the job warned of elsewhere is warned of here, before its future is yielded.
+
     Args:
         evaluator: where they run.
         work: pairs of whatever belongs to an architecture, and its text; drawn only when a slot is free.
@@ -93,7 +96,8 @@ def _finished_head(started: deque[tuple[Tag, Future[Any]]]) -> Iterator[tuple[Ta
     """Wait until anything is finished, and yield those at the head that are."""
     wait([future for _, future in started if not future.done()], return_when=FIRST_COMPLETED)
     while started and started[0][1].done():
-        yield started.popleft()
+        tag, future = started.popleft()
+        yield tag, shown(future)
 
 
 class InThisProcess:
@@ -172,6 +176,7 @@ def run_alone(job: Job, arch_text: str) -> Any:
 def _evaluator(job: Job, executor: Executor | None) -> Evaluator:
     if executor is None:
         return InThisProcess(job)
+    job = NotesWarnings(job)
     if isinstance(executor, WorkerProcesses):
         return InWorkers(job, executor)
     # Whoever has a client has imported distributed; nobody else pays for it.

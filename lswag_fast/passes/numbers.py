@@ -111,7 +111,7 @@ class StandardNumbers:
                 "samples identical, or is the network constant?"
             )
         if len(varying) < len(self.all_layers):
-            constant = ", ".join(layer.name for layer in self.all_layers if not layer.n_finite_variance)
+            constant = _listed([layer.name for layer in self.all_layers if not layer.n_finite_variance])
             warnings.warn(
                 f"no gradient varies over the samples in {constant}; left out of the score", LswagWarning, stacklevel=2
             )
@@ -205,3 +205,14 @@ def _layer(
 def _mean_abs_over_sigma(stats: list[tuple[float, GradientStats]]) -> float | None:
     found = [(scale, s.sum_mean_abs_over_sigma) for scale, s in stats]
     return None if any(value is None for _, value in found) else sum(scale * (value or 0.0) for scale, value in found)
+
+
+# Names in a warning; the result lists all of them.
+_MOST_NAMES = 3
+
+
+def _listed(names: list[str]) -> str:
+    """`a, b`; of more than a few names the first ones and how many others there are."""
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} other weights"

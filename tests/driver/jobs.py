@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import Any
+
+from lswag_fast.errors import LswagWarning
 
 
 def shout(arch: str) -> str:
@@ -34,6 +37,13 @@ def refuse(arch: str) -> None:
     if arch == "own":
         raise TwoArguments(3, "of its own")
     raise ValueError(f"{arch} is refused")
+
+
+def warn(arch: str) -> str:
+    """Warns of each architecture, and of something that is not this package's."""
+    warnings.warn(f"{arch} is short", LswagWarning, stacklevel=1)
+    warnings.warn("old", DeprecationWarning, stacklevel=1)
+    return arch.upper()
 
 
 def unsendable_result(arch: str) -> Any:

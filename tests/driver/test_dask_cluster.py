@@ -78,6 +78,7 @@ def test_a_client_is_an_executor_and_keeps_nothing_of_the_job(address: str) -> N
     with distributed.Client(address, set_as_default=False) as client:
         with open_evaluator(process_of, client.get_executor()) as evaluator:
             assert evaluator.submit("a").result() != os.getpid()
+        client.wait_for_workers(2, timeout=120)  # one that another test killed is started again
         plugins = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "lswag" in name])
         assert list(plugins.values()) == [[], []]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from driver.jobs import length_after_a_while, process_of, refuse, shout
+from driver import jobs
+from driver.jobs import length_after_a_while, process_of, refuse, shout, warn
 from lswag_fast.driver.executors import chosen_executor, in_order, open_evaluator
 from lswag_fast.driver.workers import WorkerProcesses
-from lswag_fast.errors import ExecutorError, InputError
+from lswag_fast.errors import ExecutorError, InputError, LswagWarning
 
 ARCHS = ["a", "bb", "ccc", "dddd"]
 
@@ -28,6 +31,17 @@ def test_every_executor_gives_the_same_results_in_the_order_of_the_work() -> Non
         assert results(length_after_a_while, workers) == expected
     with ThreadPoolExecutor(3) as threads:
         assert results(length_after_a_while, threads) == expected
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: WorkerProcesses(2), lambda: ThreadPoolExecutor(2)])
+def test_warnings_come_up_where_the_results_do(make: Any) -> None:
+    executor = make()
+    with executor or nullcontext(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert results(warn, executor) == [(arch, arch.upper()) for arch in ARCHS]
+    ours = [warning for warning in caught if issubclass(warning.category, LswagWarning)]
+    assert sorted(str(warning.message) for warning in ours) == [f"{arch} is short" for arch in ARCHS]
+    assert {warning.filename for warning in ours} == {jobs.__file__}
 
 
 def test_in_this_process_one_is_finished_before_the_next_is_begun() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-import signal
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from evaluation.deadly_space import Deadly
 from lswag_fast import score
 from lswag_fast.driver.workers import WorkerProcesses
 from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
@@ -88,23 +87,9 @@ def test_a_torn_row_is_cut_off_and_scored_again(tmp_path: Path, cut: int) -> Non
     assert without_times(torn) == without_times(whole)
 
 
-class Deadly(NasBench201):
-    """Building the second cell for the first time kills the process."""
-
-    def __init__(self, counter: Path) -> None:
-        super().__init__(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
-        self.counter = counter
-
-    def build(self, arch: Any, weights: Any = None) -> nn.Module:
-        if arch["cell"] == CELLS[1] and not self.counter.exists():
-            self.counter.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().build(arch)
-
-
 def test_workers_change_nothing_and_a_killed_one_neither(tmp_path: Path) -> None:
     evaluate(task(), TABLE, tmp_path / "one.csv")
-    deadly = Task(Deadly(tmp_path / "killed"), BATCH, PROXIES, "eval")
+    deadly = Task(Deadly(CELLS[1], tmp_path / "killed"), BATCH, PROXIES, "eval")
     with WorkerProcesses(2) as workers:
         assert evaluate(deadly, TABLE, tmp_path / "two.csv", executor=workers) == 4
     assert (tmp_path / "killed").exists()
