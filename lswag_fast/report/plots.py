@@ -68,7 +68,7 @@ def plot_front(trials: Sequence[Trial], cost: str = "n_params") -> Figure:
     axes.plot(xs[-1:], ys[-1:], "o", color=ACCENT, markersize=12, fillstyle="none", label="best")
     if cost != "latency_ms":
         axes.xaxis.set_major_formatter(lambda value, _: words.count(value))
-    _title(axes, f"{words.plural(len(leaders), 'architecture')} on the front")
+    _title(axes, f"{len(leaders):,} on the front")
     _legend(axes)
     return figure
 
