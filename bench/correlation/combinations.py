@@ -24,12 +24,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.correlation.libra_subsets import compared
-from lswag_fast import Libra, LswagWarning, list_proxies, rank_aggregate
+from bench.correlation.libra_subsets import compared, rules
+from lswag_fast import LswagWarning, list_proxies, rank_aggregate
 from lswag_fast.evaluation.correlation import correlate
 from lswag_fast.tables import finite_numbers, read_table
 
 AZ_NAS = ("az_nas_expressivity", "az_nas_progressivity", "az_nas_trainability", "flops")
+
+Rows = list[dict[str, Any]]
 
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     "weights, patterns": ("zico", "swap"),
@@ -59,7 +61,7 @@ def pool(table: pd.DataFrame, names: Sequence[str] | None = None) -> list[str]:
     return [name for name in chosen if finite[name].isna().mean() <= MOST_MISSING and finite[name].nunique() > 1]
 
 
-def on_subsets(table: pd.DataFrame, target: str, proxies: list[str], n_subsets: int) -> list[dict[str, Any]]:
+def on_subsets(table: pd.DataFrame, target: str, proxies: list[str], n_subsets: int) -> Rows:
     """Each way, fitted on random halves and judged there and on the rest."""
     rows = [
         row for seed in range(n_subsets) for row in compared(table, target, "params", proxies, seed, len(table) // 2)
@@ -76,7 +78,7 @@ def on_subsets(table: pd.DataFrame, target: str, proxies: list[str], n_subsets: 
 
 def with_intervals(
     table: pd.DataFrame, target: str, study: str, members: Mapping[str, Sequence[str]], resamples: int, seed: int
-) -> list[dict[str, Any]]:
+) -> Rows:
     """Each combination by the sum of the logarithms of its ranks, with the interval of its Spearman correlation."""
     lower = {info.name for info in list_proxies() if not info.higher_is_better}
     oriented = table.assign(**{name: -table[name] for name in lower.intersection(table.columns)})
@@ -102,11 +104,7 @@ def of_target(
     table: pd.DataFrame, target: str, proxies: list[str], options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """All rows of one target."""
-    fits = {
-        "libra": Libra().fit(table, target, "params", proxies),
-        "libra_stable": Libra(stability=20).fit(table, target, "params", proxies),
-    }
-    whole = {way: fit.selection for way, fit in fits.items()}
+    whole = {way: libra.fit(table, target, "params", proxies).selection for way, libra in rules().items()}
     whole["best_member"] = whole["libra"][:1]
     free = {way: names for way, names in COMBINATIONS.items() if set(names) <= set(proxies)}
     free["all proxies"] = tuple(proxies)
