@@ -1,4 +1,5 @@
-# make search   set up everything and search a vision transformer on handwritten digits (a few minutes on two cores)
+# make search   set up everything, search a vision transformer on handwritten digits (a few minutes on two cores) and write
+#               a report on it
 # make test     set up everything and run the tests
 # make emulated only the CUDA kernels, executed on the host
 # make lint     the checks of style and types
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The install is editable: only these need a new build, a change of Python files is seen at once.
 BUILD_INPUTS := setup.py pyproject.toml CMakeLists.txt $(shell find csrc -type f)
-RUN_FOLDER = runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
+RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 # Of 24 images the activation patterns use the 20 that the largest activation of this space asks for.
 TRIALS ?= 60
 SEARCH_BATCH := 24
@@ -24,9 +25,10 @@ PYTHON_CODE := lswag_fast tests bench setup.py
 
 .PHONY: search test emulated lint check-install bench clean
 
-search: $(VENV)/.built
-	$(BIN)/lswag-fast search autoformer-tiny --params 5M..7M --trials $(TRIALS) --batch-size $(SEARCH_BATCH) \
-	  --data digits --seed 0 --out $(RUN_FOLDER)
+search: $(VENV)/.extra-report
+	$(BIN)/lswag-fast search autoformer-tiny --proxy libra --params 5M..7M --trials $(TRIALS) \
+	  --batch-size $(SEARCH_BATCH) --data digits --seed 0 --out $(RUN_FOLDER)
+	$(BIN)/lswag-fast report $(RUN_FOLDER)
 
 test: $(VENV)/.extra-test emulated
 	$(BIN)/pytest -m "not slow"

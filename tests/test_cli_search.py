@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,54 +16,7 @@ from lswag_fast.cli.progress import SearchProgress
 from lswag_fast.driver.trial import COMPLETE
 from lswag_fast.ranking import rank_aggregate
 
-USER_MODULE = """
-import itertools
-import json
-from torch import nn
-
-
-def cnn():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
-
-
-def batchnorm():
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 10))
-
-
-class Mlps:
-    name = "mlps"
-    input_shape = (3, 8, 8)
-    num_classes = 10
-    widths = (8, 16, 24, 32)
-    size = 16
-
-    def sample(self, rng):
-        return {"widths": [rng.choice(self.widths) for _ in range(2)]}
-
-    def mutate(self, arch, rng):
-        return {"widths": [rng.choice(self.widths), arch["widths"][1]]}
-
-    def crossover(self, a, b, rng):
-        return {"widths": [a["widths"][0], b["widths"][1]]}
-
-    def encode(self, arch):
-        return json.dumps(arch)
-
-    def decode(self, text):
-        return json.loads(text)
-
-    def macs(self, arch):
-        return sum(i * o for i, o in itertools.pairwise([192, *arch["widths"], 10]))
-
-    def n_params(self, arch):
-        return self.macs(arch) + sum(arch["widths"]) + 10
-
-    def build(self, arch, weights=None):
-        a, b = arch["widths"]
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(192, a), nn.ReLU(), nn.Linear(a, b), nn.ReLU(), nn.Linear(b, 10)
-        )
-"""
+USER_MODULE = (Path(__file__).parent / "support" / "user_networks.py").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +185,7 @@ def test_eval_mode_is_an_option(capsys):
 class Study:
     best = None
     n_told = 5
+    trials = ()
 
 
 class Trial:

@@ -50,8 +50,8 @@ def add_network_options(parser: argparse.ArgumentParser, with_checkpoint: bool =
     )
 
 
-def add_executor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of where networks are scored; none of them changes a score."""
+def add_executor_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options of where networks are scored, none of which changes a score; return their group."""
     group = parser.add_argument_group("processes")
     group.add_argument(
         "--workers", type=positive, default=1, metavar="N", help="processes on this machine (default: 1, this one)"
@@ -59,13 +59,13 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dask", metavar="ADDRESS", help="the workers of a Dask cluster instead, by its scheduler: tcp://HOST:8786"
     )
+    return group
 
 
-def add_score_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add the options of the score itself; with `several`, --proxy takes more than one."""
+def add_score_options(parser: argparse.ArgumentParser, several: str = "") -> None:
+    """Add the options of the score itself; `several` says in words what --proxy takes beside one name."""
     group = parser.add_argument_group("score")
-    many = "; several with commas, or all" if several else ""
-    text = f"what to score with, see `lswag-fast proxies`{many} (default: lswag)"
+    text = f"what to score with, see `lswag-fast proxies`{several} (default: lswag)"
     group.add_argument("--proxy", default="lswag", metavar="NAME", help=text)
     add_pattern_options(group)
 

@@ -24,20 +24,16 @@ class SearchProgress:
 
     Args:
         n_trials: trials in total.
-        n_done: those that a continued search begins with.
-        n_failed: the failed ones among them.
         plain_line_s: seconds between two lines where stderr is no terminal.
     """
 
-    def __init__(
-        self, n_trials: int, n_done: int = 0, n_failed: int = 0, *, plain_line_s: float = PLAIN_LINE_S
-    ) -> None:
+    def __init__(self, n_trials: int, plain_line_s: float = PLAIN_LINE_S) -> None:
         self.n_trials = n_trials
-        self.n_failed = n_failed
+        self.n_failed = 0
         self.plain_line_s = plain_line_s
-        self.last_line = time.monotonic()
+        self.start = self.last_line = time.monotonic()
         # When how many were done: the speed is that of the latest ones, since later candidates may be slower.
-        self.marks: deque[tuple[float, int]] = deque([(self.last_line, n_done)], maxlen=RATE_WINDOW)
+        self.marks: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
         self.bar = Progress(
             TextColumn("searching"),
             BarColumn(bar_width=24),
@@ -46,12 +42,11 @@ class SearchProgress:
             console=ERR,
             disable=not ERR.is_terminal,
         )
-        self.task = self.bar.add_task("", total=n_trials, completed=n_done, found="")
+        self.task = self.bar.add_task("", total=n_trials, found="")
 
     def __enter__(self) -> SearchProgress:
         """Start the bar and the clock."""
-        self.last_line = time.monotonic()
-        self.marks[0] = (self.last_line, self.marks[0][1])
+        self.start = self.last_line = time.monotonic()
         self.bar.start()
         return self
 
@@ -63,6 +58,8 @@ class SearchProgress:
 
     def __call__(self, study: Any, trial: Any) -> None:
         """Count one finished trial."""
+        if not self.marks:
+            self._count_earlier(study, trial)
         done, now = study.n_told, time.monotonic()
         self.n_failed += trial.state == FAILED
         self.marks.append((now, done))
@@ -71,6 +68,11 @@ class SearchProgress:
         if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
             self.last_line = now
             say(f"{done}/{self.n_trials} trials, {found}", ERR)
+
+    def _count_earlier(self, study: Any, first: Any) -> None:
+        """A continued search begins with the trials of earlier runs, which are no part of its speed."""
+        self.marks.append((self.start, study.n_told - 1))
+        self.n_failed = sum(trial.state == FAILED for trial in study.trials if trial.number != first.number)
 
     def _found(self, best: Any, done: int) -> str:
         (start, n_start), (now, _) = self.marks[0], self.marks[-1]

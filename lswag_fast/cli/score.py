@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
     options.add_proxy_options(parser)
     options.add_data_options(parser, "digits for a space, synthetic for a network of your own")
     options.add_network_options(parser)
-    options.add_score_options(parser, several=True)
+    options.add_score_options(parser, several="; several with commas, or all")
     parser.set_defaults(run=run)
 
 

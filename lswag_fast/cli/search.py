@@ -8,18 +8,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lswag_fast.cli import options, targets
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli import options, stopping, targets
+from lswag_fast.cli.console import ERR, OUT, say
+from lswag_fast.cli.show import best_table
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
+    from lswag_fast.cli.objective import ChosenProxies
+    from lswag_fast.driver.interrupts import Interrupts
     from lswag_fast.driver.result import SearchResult
     from lswag_fast.driver.samplers import Sampler
+    from lswag_fast.spaces import SearchSpace
 
-INTERRUPTED = 130
+INTERRUPTED = "interrupted"
 _WHY_SHORT = {
     "exhausted": "; no further architecture was found in the space and budget",
-    "interrupted": "; interrupted",
+    INTERRUPTED: "; interrupted",
 }
 
 _DESCRIPTION = """\
@@ -37,12 +41,19 @@ examples:
   lswag-fast search mypackage.spaces:make_space --trials 100 --sampler random
       a space of your own
 
-  lswag-fast search autoformer-tiny --params 5M..7M --proxy lswag,nwot,zico --trials 2000 --out runs/tiny
-      several proxies, combined by their ranks; the same command again continues a search that was cut
+  lswag-fast search autoformer-tiny --params 5M..7M --proxy libra --trials 2000 --out runs/tiny --workers 2
+      the proxies that LIBRA chose for the space, combined by their ranks, in two processes;
+      the same command again continues a search that was cut
+
+  lswag-fast search nasbench201 --proxy lswag,nwot,zico --combine mean_rank --dask tcp://scheduler:8786
+      proxies of your own choice, on a Dask cluster
 
 A budget is LO..HI, LO.. or ..HI, in K, M or G; that of the latency in milliseconds. The folder of the results holds
-study.sqlite, in which every trial is kept as it ends, and afterwards trials.csv, one row a trial, and result.json.
-Ctrl-C ends the search and keeps what it found. Keep the folder on a local disk."""
+study.sqlite, in which every trial is kept as it ends, and afterwards trials.csv, one row a trial, and result.json;
+`lswag-fast show DIR` and `lswag-fast report DIR` look at it, also while the search runs. Keep it on a local disk.
+
+Ctrl-C and SIGTERM end the search after the candidates that run (exit code 130 or 143), and the same command continues
+it. A study does not depend on --workers or --dask, but on --threads: torch's sums are ordered by it."""
 
 
 def add_parser(commands: Any) -> None:
@@ -79,45 +90,77 @@ def add_parser(commands: Any) -> None:
     )
     options.add_data_options(parser, "digits")
     options.add_network_options(parser)
-    options.add_score_options(parser, several=True)
+    options.add_score_options(parser, several="; several with commas; libra for what LIBRA chose, or libra:FILE")
     parser.add_argument(
         "--combine",
         metavar="HOW",
-        help="how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: log_rank)",
+        help="how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: the selection's, "
+        "or log_rank)",
+    )
+    group = options.add_executor_options(parser)
+    group.add_argument(
+        "--threads", type=options.positive, metavar="N", help="a candidate; part of the study (default: torch's own)"
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Search, print the best architectures and where the results lie; return 0, or 130 after Ctrl-C."""
-    from lswag_fast.cli.progress import SearchProgress
-    from lswag_fast.driver.budget import Budget
-    from lswag_fast.driver.search import search
+    """Search, print the best architectures and where the results lie; return 0, or 130 or 143 after a signal."""
+    from lswag_fast.cli.objective import chosen_proxies
 
     space = targets.find_space(args.space, args)
-    budget = Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms)
+    chosen = chosen_proxies(args, space.name)
+    # Whatever is printed or repeated names the proxies, not the selection that they came from.
+    args.proxy = ",".join(chosen.proxies)
+    folder = args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S")
+    origin = _origin(args, folder)
+    interrupts = stopping.said_aloud()
+    try:
+        result = _search(args, space, chosen, folder, origin, interrupts)
+    except KeyboardInterrupt:
+        if interrupts.received is None:
+            raise
+        say(f"stopped at once; every finished trial is stored\ncontinue: {origin['command']}", ERR)
+        return stopping.exit_code(interrupts)
+    _show(result, args)
+    return stopping.exit_code(interrupts) if result.stopped == INTERRUPTED else 0
+
+
+def _search(
+    args: argparse.Namespace,
+    space: SearchSpace,
+    chosen: ChosenProxies,
+    folder: Path,
+    origin: dict[str, Any],
+    interrupts: Interrupts,
+) -> SearchResult:
+    from lswag_fast.cli.progress import SearchProgress
+    from lswag_fast.driver.budget import Budget
+    from lswag_fast.driver.executors import chosen_executor
+    from lswag_fast.driver.search import search
+
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
-    folder = args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S")
     progress = SearchProgress(args.trials)
-    with progress:
-        result = search(
+    with interrupts, chosen_executor(args.workers, args.dask) as executor, progress:
+        return search(
             space,
             batch.batch,
-            proxy=options.listed(args.proxy),
-            combine=args.combine,
-            budget=budget,
+            proxy=chosen.proxies,
+            combine=chosen.combine,
+            budget=Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms),
             n_trials=args.trials,
             sampler=_sampler(args),
             seed=args.seed,
             storage=folder,
+            executor=executor,
             callbacks=(progress,),
             weights=weights,
             score_options=options.score_options(args, space.name),
-            metadata={"data": batch.description, **_origin(args, folder)},
+            metadata={"data": batch.description, **chosen.origin, **origin},
+            n_threads=args.threads,
+            interrupts=interrupts,
         )
-    _show(result, args)
-    return INTERRUPTED if result.stopped == "interrupted" else 0
 
 
 def _origin(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -144,13 +187,7 @@ def _sampler(args: argparse.Namespace) -> Sampler:
 def _show(result: SearchResult, args: argparse.Namespace) -> None:
     best = result.top()
     if best:
-        proxies = result.settings["proxies"] if len(result.settings["proxies"]) > 1 else []
-        rows = table("rank", "score", *proxies, "params", "MACs", "trial", "origin", left=("origin",))
-        for rank, trial in enumerate(best, start=1):
-            costs = (f"{trial.n_params:,}", f"{trial.macs:,}")
-            values = [f"{value:.6g}" for value in (trial.score, *(trial.values[name] for name in proxies))]
-            rows.add_row(str(rank), *values, *costs, str(trial.number), trial.origin)
-        OUT.print(rows)
+        OUT.print(best_table(best))
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)
@@ -160,3 +197,7 @@ def _show(result: SearchResult, args: argparse.Namespace) -> None:
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     say(f"{counts['trials']} trials{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
     say(f"results: {result.path}")
+    if result.stopped == INTERRUPTED:
+        say(f"continue: {result.settings['command']}")
+    elif best:
+        say(f"one page to look at: lswag-fast report {shlex.quote(str(result.path))}")

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 from lswag_fast.cli.console import OUT, say, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from lswag_fast.driver.stored import StoredStudy
     from lswag_fast.driver.trial import Trial
 
@@ -72,10 +76,10 @@ def _show_state(study: StoredStudy) -> None:
         say(f"data: {settings['data']}")
 
 
-def _show_best(study: StoredStudy) -> None:
+def best_table(best: Sequence[Trial]) -> Table:
+    """The best trials, best first: score, costs and the values of the proxies, as wide as a terminal."""
     from lswag_fast.report import words
 
-    best = study.top(N_BEST)
     costs = {key: field for key, field in COSTS.items() if any(getattr(trial, field) is not None for trial in best)}
     # What a trial came from gives way to its values: a row is to fit on a terminal.
     proxies = list(best[0].values) if len(best[0].values) > 1 else []
@@ -86,8 +90,13 @@ def _show_best(study: StoredStudy) -> None:
         values = (f"{trial.values[name]:.5g}" for name in proxies)
         origin = (trial.origin,) if last else ()
         rows.add_row(str(rank), f"{trial.score:.6g}", *shown, *values, str(trial.number), *origin)
+    return rows
+
+
+def _show_best(study: StoredStudy) -> None:
+    best = study.top(N_BEST)
     say("\nbest:")
-    OUT.print(rows)
+    OUT.print(best_table(best))
     say(f"\nthe best architecture:\n{best[0].arch_json}")
 
 

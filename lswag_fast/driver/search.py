@@ -120,10 +120,16 @@ def search(
         latency=candidates.latency_ms,
     )
     with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:
-        if study.noted("status") != EXHAUSTED and study.n_told < n_trials:
+        if not _is_done(study, n_trials):
             with open_evaluator(candidates, executor) as evaluator:
                 _search(study, evaluator, candidates, n_trials, callbacks, interrupts)
         return result_of(study)
+
+
+def _is_done(study: Study, n_trials: int) -> bool:
+    """Whether an earlier run found all that there is to find, and was not killed while it wrote its files."""
+    has_all = study.noted("status") == EXHAUSTED or study.n_told >= n_trials
+    return has_all and study.noted("n_written") == study.n_told
 
 
 def _search(
@@ -150,6 +156,7 @@ def _search(
             study.note("profile", {"trial": best.number, "layers": candidates.profile(best.arch)})
     study.note("status", stopped)
     study.write_files(result_of(study).to_dict())
+    study.note("n_written", study.n_told)
 
 
 def _run(

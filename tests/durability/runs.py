@@ -1,0 +1,167 @@
+"""Searches that are to be cut: what they search, what is compared, and ways to die at a marked point.
+
+`python -m durability.runs FOLDER SAMPLER N_WORKERS` runs one in a process of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from driver.toy_space import ToySpace, total_width
+from lswag_fast.driver.executors import chosen_executor
+from lswag_fast.driver.result import SearchResult
+from lswag_fast.driver.samplers import EvolutionSampler, Sampler, SteadySampler
+from lswag_fast.driver.search import search
+from lswag_fast.driver.stored import StoredStudy
+from lswag_fast.driver.trial import Trial
+
+SAMPLERS: dict[str, str | Sampler] = {
+    "random": "random",
+    "evolution": EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3),
+    "steady": SteadySampler(population=8, wave=1),
+}
+N_TRIALS = 30
+TOLD_FILE = "told"  # beside the run folder
+
+Score = Callable[[torch.nn.Module, Any], float]
+
+
+def slow_width(model: torch.nn.Module, batch: Any) -> float:
+    """`total_width` after a moment, so that something is in flight whenever a process is killed."""
+    time.sleep(0.02)
+    return total_width(model, batch)
+
+
+def run(
+    folder: Path | None,
+    sampler: str,
+    *,
+    n_trials: int = N_TRIALS,
+    score: Score = total_width,
+    n_workers: int = 1,
+    dask: str | None = None,
+    callback: Callable[[Any, Trial], None] | None = None,
+) -> SearchResult:
+    """Run a search, or go on with it, and note beside the folder each trial that was told."""
+
+    def note(study: Any, trial: Trial) -> None:
+        if folder is not None:
+            note_told(folder, trial.number)
+        if callback is not None:
+            callback(study, trial)
+
+    with chosen_executor(n_workers, dask) as executor:
+        return search(
+            ToySpace(5, 6),
+            None,
+            proxy=score,
+            n_trials=n_trials,
+            sampler=SAMPLERS[sampler],
+            seed=3,
+            storage=folder,
+            executor=executor,
+            callbacks=(note,),
+            n_threads=1,
+        )
+
+
+def note_told(folder: Path, number: int) -> None:
+    """Handed to the system, which keeps it when the process dies."""
+    descriptor = os.open(folder.parent / TOLD_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{number}\n".encode())
+    os.close(descriptor)
+
+
+def told(folder: Path) -> set[int]:
+    """The numbers of the trials that were told before a process died."""
+    file = folder.parent / TOLD_FILE
+    return {int(line) for line in file.read_text().split()} if file.exists() else set()
+
+
+def outcome(study: StoredStudy) -> list[tuple[Any, ...]]:
+    """All of the trials that two equal studies share: everything but times."""
+    return [(t.number, t.arch_json, t.origin, t.generation, t.state, t.score, t.error) for t in study.trials]
+
+
+@functools.cache
+def _fork_server() -> ForkServerContext:
+    """Forks processes from one that has imported torch and never used it: each is there at once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # where it finds what it loads
+    try:
+        ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    return context
+
+
+def killed_at_mark(folder: Path, sampler: str, mark: int) -> int:
+    """Run a search that kills itself at its `mark`-th step towards the disk; return how many such steps there were.
+
+    A step is a statement of SQLite, a sync or a renaming, each counted before it happens.
+    """
+    marks = _fork_server().RawValue("q", 0)  # a lock of processes would stay locked by the dead one
+    process = _fork_server().Process(target=_run_to_mark, args=(folder, sampler, mark, marks))
+    process.start()
+    process.join()
+    return int(marks.value)
+
+
+def started(folder: Path, sampler: str) -> BaseProcess:
+    """Start a search in a process of its own."""
+    process = _fork_server().Process(target=run, args=(folder, sampler))
+    process.start()
+    return process
+
+
+def _run_to_mark(folder: Path, sampler: str, mark: int, marks: Any) -> None:
+    lock = threading.Lock()  # the thread that syncs takes steps, too
+
+    def step(*_: Any) -> None:
+        with lock:
+            marks.value += 1
+            if marks.value == mark:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(step)
+        return connection
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+    os.fsync = _stepping(os.fsync, step)
+    os.replace = _stepping(os.replace, step)
+    run(folder, sampler)
+
+
+def _stepping(function: Callable[..., Any], step: Callable[[], None]) -> Callable[..., Any]:
+    def stepping(*args: Any, **options: Any) -> Any:
+        step()
+        return function(*args, **options)
+
+    return stepping
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), sys.argv[2], n_workers=int(sys.argv[3]), score=slow_width)

@@ -1,0 +1,134 @@
+"""kill -9 at any moment: no told trial is lost, and going on gives the study of a search that was never cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driver.toy_space import total_width
+from durability.runs import N_TRIALS, SAMPLERS, Score, killed_at_mark, outcome, run, slow_width, started, told
+from lswag_fast.driver.stored import read_study
+from lswag_fast.errors import StorageError
+
+ROOT = Path(__file__).parents[2]
+# The fewest rounds of the slow lane, over all samplers and ways to die.
+RANDOM_ROUNDS = 40
+WORKER_ROUNDS = 5
+PATIENCE_S = 120
+
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Rows]:
+    """What the searches find when nobody cuts them."""
+    return {sampler: outcome(run(None, sampler)) for sampler in SAMPLERS}
+
+
+def check_what_is_left(folder: Path, whole: Rows) -> None:
+    """All that was told is there, as the uninterrupted search has it."""
+    try:
+        kept = outcome(read_study(folder))
+    except StorageError:
+        kept = []  # cut before there was a study
+    numbers = {row[0] for row in kept}
+    assert told(folder) <= numbers
+    assert kept == [row for row in whole if row[0] in numbers]
+
+
+def check_continued(folder: Path, sampler: str, whole: Rows, score: Score = total_width, n_workers: int = 1) -> None:
+    check_what_is_left(folder, whole)
+    result = run(folder, sampler, score=score, n_workers=n_workers)
+    assert result.stopped == "finished"
+    assert outcome(result) == whole
+    assert outcome(read_study(folder)) == whole
+    assert len((folder / "trials.csv").read_text().splitlines()) == 1 + len(whole)
+    assert json.loads((folder / "result.json").read_text())["stopped"] == "finished"
+
+
+def n_marks(folder: Path, sampler: str) -> int:
+    return killed_at_mark(folder, sampler, mark=0)
+
+
+def check_marks(folder: Path, sampler: str, whole: Rows, chosen: range) -> None:
+    for mark in chosen:
+        run_folder = folder / str(mark) / "run"
+        run_folder.parent.mkdir()
+        assert killed_at_mark(run_folder, sampler, mark) == mark
+        check_continued(run_folder, sampler, whole)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_killed_at_a_few_marks(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
+    # The end syncs once or not, as time goes: the last few marks are not the same in each run.
+    total = n_marks(tmp_path / "all", sampler) - 3
+    check_marks(tmp_path, sampler, whole[sampler], range(1, total, total // 5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_killed_at_every_mark(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
+    total = n_marks(tmp_path / "all", sampler) - 3
+    assert total > 3 * N_TRIALS  # a transaction a trial, of three statements or more
+    check_marks(tmp_path, sampler, whole[sampler], range(1, total))
+
+
+def check_random_moments(folder: Path, sampler: str, whole: Rows, n_rounds: int) -> None:
+    begun = time.monotonic()
+    started(folder / "timed" / "run", sampler).join()
+    lasts = time.monotonic() - begun
+    rng = random.Random(f"moments of {sampler}")
+    for number in range(n_rounds):
+        run_folder = folder / str(number) / "run"
+        run_folder.parent.mkdir()
+        process = started(run_folder, sampler)
+        time.sleep(rng.uniform(0, lasts))
+        process.kill()
+        process.join()
+        check_continued(run_folder, sampler, whole)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_killed_at_some_moments(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
+    check_random_moments(tmp_path, sampler, whole[sampler], 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_killed_at_many_moments(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
+    check_random_moments(tmp_path, sampler, whole[sampler], RANDOM_ROUNDS)
+
+
+def check_killed_with_workers(folder: Path, sampler: str, whole: Rows, n_rounds: int) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
+    rng = random.Random(f"workers of {sampler}")
+    for number in range(n_rounds):
+        run_folder = folder / str(number) / "run"
+        run_folder.parent.mkdir()
+        command = [sys.executable, "-m", "durability.runs", str(run_folder), sampler, "3"]
+        process = subprocess.Popen(command, env=environment)
+        wanted, deadline = rng.randrange(1, N_TRIALS), time.monotonic() + PATIENCE_S
+        while len(told(run_folder)) < wanted and process.poll() is None:
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        check_continued(run_folder, sampler, whole, slow_width, n_workers=3)
+
+
+def test_killed_while_three_workers_run(tmp_path: Path, whole: dict[str, Rows]) -> None:
+    check_killed_with_workers(tmp_path, "evolution", whole["evolution"], 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_killed_often_while_three_workers_run(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
+    check_killed_with_workers(tmp_path, sampler, whole[sampler], WORKER_ROUNDS)

@@ -1,0 +1,70 @@
+"""Ctrl-C and SIGTERM to a program that calls `search()`: the result is stored, and the program ends as usual."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durability.runs import N_TRIALS, outcome, run, slow_width, told
+from lswag_fast.driver.stored import read_study
+
+ROOT = Path(__file__).parents[2]
+SAMPLER = "evolution"
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def whole() -> list[tuple[Any, ...]]:
+    return outcome(run(None, SAMPLER, score=slow_width))
+
+
+def start(folder: Path, n_workers: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
+    command = [sys.executable, "-m", "durability.runs", str(folder), SAMPLER, str(n_workers)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while len(told(folder)) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return process
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
+def test_the_first_signal_ends_the_search_in_order(
+    tmp_path: Path, whole: list[tuple[Any, ...]], number: signal.Signals, code: int, n_workers: int
+) -> None:
+    folder = tmp_path / "run"
+    process = start(folder, n_workers)
+    os.killpg(process.pid, number)  # as a terminal does: to the workers, too
+    _, err = process.communicate(timeout=PATIENCE_S)
+    # Ctrl-C is answered by the result, `stopped="interrupted"`; SIGTERM ends the program, after the result is stored.
+    assert (process.returncode, err) == (code, "")
+    study = read_study(folder)
+    assert study.status == "interrupted"
+    assert told(folder) == {trial.number for trial in study.trials}
+    assert len((folder / "trials.csv").read_text().splitlines()) == 1 + len(study.trials) <= N_TRIALS
+    assert outcome(run(folder, SAMPLER, score=slow_width)) == whole
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_loses_nothing_told(tmp_path: Path, whole: list[tuple[Any, ...]]) -> None:
+    folder = tmp_path / "run"
+    process = start(folder, 1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.001)  # two signals that wait together are one
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE_S)
+    # The second may come after the search has ended in order; then the program is interrupted elsewhere, or not at all.
+    assert process.returncode in (0, 1, -signal.SIGINT)
+    assert "Traceback" not in err or "KeyboardInterrupt" in err
+    kept = {trial.number for trial in read_study(folder).trials}
+    assert told(folder) <= kept
+    assert outcome(run(folder, SAMPLER, score=slow_width)) == whole
