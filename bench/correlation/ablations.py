@@ -140,7 +140,8 @@ def bootstrapped(z: pd.Series, reference: pd.Series, y: pd.Series, resamples: in
 
     def rhos(rows: Any) -> tuple[float, float]:
         ranks = pd.DataFrame(table[rows]).rank().to_numpy()
-        matrix = np.corrcoef(ranks, rowvar=False)
+        with np.errstate(invalid="ignore"):  # a variant that is constant in a resample has no correlation there
+            matrix = np.corrcoef(ranks, rowvar=False)
         return float(matrix[0, 2]), float(matrix[1, 2])
 
     rng = np.random.default_rng(seed)
