@@ -5,7 +5,9 @@ The tables are joined by --key, as `lswag-fast libra` does. A row of the result 
 one target and subset: what it was fitted on ranks `rho`, the architectures left out `rho_rest` (Spearman):
 
     libra             the published rule
+    libra_ranks       Libra(binning="ranks"): the entropies see ranks, so that no outlier hides what a proxy adds
     libra_stable      Libra(stability=20)
+    stable_ranks      both
     best_member       z1 alone, the proxy that ranks the subset best
     largest_gain      z1 and the two with the largest information gain instead of the least
     random_partners   z1 and two proxies drawn at random
@@ -31,17 +33,26 @@ from lswag_fast.tables import finite_numbers, join, read_table
 HALVES = 20
 
 
+def rules() -> dict[str, Libra]:
+    """The published rule and its options."""
+    return {
+        "libra": Libra(),
+        "libra_ranks": Libra(binning="ranks"),
+        "libra_stable": Libra(stability=HALVES),
+        "stable_ranks": Libra(binning="ranks", stability=HALVES),
+    }
+
+
 def selections(subset: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int) -> dict[str, list[str]]:
     """What each way takes."""
-    libra = Libra().fit(subset, target, bias, proxies)
-    explained = libra.explain()
-    first = libra.selection[0]
+    fitted = {way: libra.fit(subset, target, bias, proxies) for way, libra in rules().items()}
+    explained = fitted["libra"].explain()
+    first = fitted["libra"].selection[0]
     near = explained[explained["in_tolerance"]]
     largest_gain = near["information_gain"].drop(first).nlargest(2).index
     random_pair = explained.index.drop(first).to_series().sample(2, random_state=seed)
     return {
-        "libra": list(libra.selection),
-        "libra_stable": list(Libra(stability=HALVES).fit(subset, target, bias, proxies).selection),
+        **{way: list(libra.selection) for way, libra in fitted.items()},
         "best_member": [first],
         "largest_gain": [first, *largest_gain],
         "random_partners": [first, *random_pair],
