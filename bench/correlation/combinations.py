@@ -7,10 +7,11 @@ halves that were fitted on, `rest` that over the halves left out, `low` and `hig
 latter. "whole table": LIBRA fitted and judged on all rows, with a bootstrap interval. "no labels": the combinations of
 `COMBINATIONS`, all of them, with bootstrap intervals.
 
-The combinations were written down before any of them was measured. They follow one argument: a sum of the logarithms
-of ranks gains from proxies that are wrong about different networks, and proxies are wrong about different networks
-where they look at different things. L-SWAG sees the gradients of weights and the activation patterns, jacov the
-gradients of the inputs, synflow the paths of the weights, az_nas the features, params and flops the size.
+The combinations were written down before they were measured on such a table; L-SWAG with jacov and params alone was
+known to do well on a few other cells. They follow one argument: a sum of the logarithms of ranks gains from proxies
+that are wrong about different networks, and proxies are wrong about different networks where they look at different
+things. L-SWAG sees the gradients of weights and the activation patterns, jacov the gradients of the inputs, synflow
+the paths of the weights, az_nas the features, params and flops the size.
 """
 
 from __future__ import annotations
