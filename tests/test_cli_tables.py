@@ -119,3 +119,16 @@ def test_a_selection_by_halves_shows_what_was_proposed(
     assert sum(row["n_proposed"] for row in content["proposals"]) == 3
     assert "rho left out" in out
     assert main([*words, "--stability", "0"]) == 2
+
+
+def test_a_proxy_without_any_value_is_left_out_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    values = {"params": rng.random(20), "lswag": rng.random(20), "zico": rng.random(20), "dss": np.full(20, np.nan)}
+    archs = pd.Index([f"a{number}" for number in range(20)], name="arch")
+    pd.DataFrame({"accuracy": rng.random(20), **values}, index=archs).to_csv("scores.csv")
+    for command in ("correlate", "libra"):
+        assert main([command, "scores.csv", "--target", "accuracy"]) == 0
+        out, err = capsys.readouterr()
+        assert "warning: without a value for any architecture, left out: dss" in err
+        assert "dss" not in out
+    assert main(["correlate", "scores.csv", "--target", "accuracy", "--proxies", "dss"]) == 2

@@ -77,7 +77,7 @@ def run_correlate(args: argparse.Namespace) -> int:
     from lswag_fast.evaluation.correlation import correlate, plot_correlations
 
     data = _table(args)
-    names = options.columns_of(data.columns, args.proxies)
+    names = options.columns_of(data, args.proxies)
     found = {
         target: correlate(data, target, names, n_bootstrap=args.bootstrap, seed=args.seed)
         for target in options.listed(args.target)
@@ -97,7 +97,7 @@ def run_libra(args: argparse.Namespace) -> int:
     from lswag_fast.libra import Libra
 
     data = _table(args)
-    names = options.listed(args.proxies) if args.proxies else None
+    names = options.columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
     fitted = Libra(args.tolerance, stability=args.stability, seed=args.seed)
     libra = fitted.fit(data, args.target, args.bias, names)
     rows = table("proxy", "role", "rho", "gain", "bias", "distance", "note", left=("proxy", "role", "note"))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, LswagWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALL = "all"  # --proxy all
 AUTO = "auto"
@@ -185,12 +189,19 @@ def proxy_names(text: str) -> list[str]:
     return with_parts(known)
 
 
-def columns_of(columns: Iterable[str], text: str | None) -> list[str]:
-    """The columns of NAME,NAME,..., or those named like a known proxy."""
+def columns_of(table: pd.DataFrame, text: str | None) -> list[str]:
+    """The columns of NAME,NAME,..., or those named like a known proxy that hold a value; warns of the others."""
     from lswag_fast.proxies import list_proxies
 
+    if text:
+        return listed(text)
     known = {info.name for info in list_proxies()}
-    return listed(text) if text else [name for name in columns if name in known]
+    found = [name for name in table.columns if name in known]
+    empty = [name for name in found if table[name].isna().all()]
+    if empty:
+        text = f"without a value for any architecture, left out: {', '.join(empty)}"
+        warnings.warn(text, LswagWarning, stacklevel=2)
+    return [name for name in found if name not in empty]
 
 
 def listed(text: str) -> list[str]:
