@@ -74,7 +74,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == {}:
+    if value is None or value in ({}, [], ()):
         return "none"
     if isinstance(value, (list, tuple)):
         return ", ".join("open" if item is None else _text(item) for item in value)

@@ -48,13 +48,20 @@ def test_one_is_not_many() -> None:
 
 
 def test_settings_become_one_level_of_text() -> None:
-    given = {"sampler": {"name": "random", "options": {}}, "shape": [3, 8, 8], "fraction": 0.125, "split": None}
+    given = {
+        "sampler": {"name": "random", "options": {}},
+        "shape": [3, 8, 8],
+        "fraction": 0.125,
+        "split": None,
+        "lower": [],
+    }
     assert words.flat(given) == {
         "sampler.name": "random",
         "sampler.options": "none",
         "shape": "3, 8, 8",
         "fraction": "0.125",
         "split": "none",
+        "lower": "none",
     }
 
 
