@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -37,13 +38,19 @@ SAMPLERS: dict[str, str | Sampler] = {
 }
 N_TRIALS = 30
 TOLD_FILE = "told"  # beside the run folder
+STUCK_AT = "DURABILITY_STUCK_AT"
+_calls = itertools.count(1)
 
 Score = Callable[[torch.nn.Module, Any], float]
 
 
 def slow_width(model: torch.nn.Module, batch: Any) -> float:
-    """`total_width` after a moment, so that something is in flight whenever a process is killed."""
-    time.sleep(0.02)
+    """`total_width` after a moment, so that something is in flight whenever a process is killed.
+
+    In a process with `STUCK_AT` in its environment, the call of that number does not end.
+    """
+    stuck = next(_calls) == int(os.environ.get(STUCK_AT, "0"))
+    time.sleep(600 if stuck else 0.02)
     return total_width(model, batch)
 
 
