@@ -133,9 +133,9 @@ def killed_at_mark(folder: Path, sampler: str, mark: int) -> int:
     return int(marks.value)
 
 
-def started(folder: Path, sampler: str) -> BaseProcess:
+def started(folder: Path, sampler: str, score: Score = total_width) -> BaseProcess:
     """Start a search in a process of its own."""
-    process = _fork_server().Process(target=run, args=(folder, sampler))
+    process = _fork_server().Process(target=run, args=(folder, sampler), kwargs={"score": score})
     process.start()
     return process
 

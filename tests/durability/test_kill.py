@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 # The fewest rounds of the slow lane, over all samplers and ways to die.
 RANDOM_ROUNDS = 40
 WORKER_ROUNDS = 5
+# The thread that syncs may do so once more or less, as time goes: a run may end before the last few marks of another.
+UNSURE_MARKS = 3
 PATIENCE_S = 120
 
 Rows = list[tuple[Any, ...]]
@@ -59,33 +61,34 @@ def n_marks(folder: Path, sampler: str) -> int:
     return killed_at_mark(folder, sampler, mark=0)
 
 
-def check_marks(folder: Path, sampler: str, whole: Rows, chosen: range) -> None:
-    for mark in chosen:
+def check_marks(folder: Path, sampler: str, whole: Rows, marks: range, n_sure: int) -> None:
+    for mark in marks:
         run_folder = folder / str(mark) / "run"
         run_folder.parent.mkdir()
-        assert killed_at_mark(run_folder, sampler, mark) == mark
+        assert killed_at_mark(run_folder, sampler, mark) == mark or mark > n_sure
         check_continued(run_folder, sampler, whole)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_killed_at_a_few_marks(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
-    # The end syncs once or not, as time goes: the last few marks are not the same in each run.
-    total = n_marks(tmp_path / "all", sampler) - 3
-    check_marks(tmp_path, sampler, whole[sampler], range(1, total, total // 5))
+    total = n_marks(tmp_path / "all", sampler)
+    check_marks(tmp_path, sampler, whole[sampler], range(1, total + 1, total // 5), total - UNSURE_MARKS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_killed_at_every_mark(tmp_path: Path, whole: dict[str, Rows], sampler: str) -> None:
-    total = n_marks(tmp_path / "all", sampler) - 3
+    total = n_marks(tmp_path / "all", sampler)
     assert total > 3 * N_TRIALS  # a transaction a trial, of three statements or more
-    check_marks(tmp_path, sampler, whole[sampler], range(1, total))
+    check_marks(tmp_path, sampler, whole[sampler], range(1, total + 1), total - UNSURE_MARKS)
 
 
 def check_random_moments(folder: Path, sampler: str, whole: Rows, n_rounds: int) -> None:
-    begun = time.monotonic()
-    started(folder / "timed" / "run", sampler).join()
-    lasts = time.monotonic() - begun
+    for name in ("first", "timed"):  # the first one also waits for the process that the others are forked from
+        begun = time.monotonic()
+        started(folder / name / "run", sampler).join()
+        lasts = time.monotonic() - begun
+    n_killed = 0
     rng = random.Random(f"moments of {sampler}")
     for number in range(n_rounds):
         run_folder = folder / str(number) / "run"
@@ -94,7 +97,9 @@ def check_random_moments(folder: Path, sampler: str, whole: Rows, n_rounds: int)
         time.sleep(rng.uniform(0, lasts))
         process.kill()
         process.join()
+        n_killed += process.exitcode == -signal.SIGKILL
         check_continued(run_folder, sampler, whole)
+    assert n_killed >= n_rounds / 3  # the others had ended before
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from driver.toy_space import total_width
-from durability.runs import SAMPLERS, outcome, run, started, told
+from durability.runs import N_TRIALS, SAMPLERS, outcome, run, slow_width, started, told
 from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
 
@@ -46,7 +46,7 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) ->
 
 def test_a_viewer_sees_a_true_beginning_and_disturbs_nothing(tmp_path: Path) -> None:
     folder, whole = tmp_path / "run", outcome(run(None, SAMPLER))
-    process = started(folder, SAMPLER)
+    process = started(folder, SAMPLER, slow_width)
     seen = []
     while process.is_alive():
         try:
@@ -60,9 +60,11 @@ def test_a_viewer_sees_a_true_beginning_and_disturbs_nothing(tmp_path: Path) -> 
     process.join()
     assert process.exitcode == 0
     assert seen == sorted(seen)
+    assert any(0 < count < N_TRIALS for count in seen)
     assert outcome(read_study(folder)) == whole
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_can_be_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = run(folder, SAMPLER)
