@@ -168,4 +168,7 @@ def test_a_missing_extra_says_what_to_install(run, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["export", str(run), *options]) == 2
-    assert f"pip install 'lswag-fast[{extra}]'" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"pip install 'lswag-fast[{extra}]'" in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

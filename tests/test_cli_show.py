@@ -9,7 +9,11 @@ import sys
 import pandas as pd
 import pytest
 
+from driver.toy_space import ToySpace, total_width
 from lswag_fast.cli import main
+from lswag_fast.driver import schema
+from lswag_fast.driver.lock import Owner
+from lswag_fast.driver.search import search
 from lswag_fast.driver.stored import read_study
 
 SPACE = "support.user_networks:Mlps"
@@ -42,8 +46,6 @@ def shown(folder, capsys, *options):
 
 def set_fact(folder, key, value):
     with sqlite3.connect(folder / "study.sqlite") as connection:
-        from lswag_fast.driver import schema
-
         schema.insert(connection, "fact", [(key, json.dumps(value))], replace=True)
 
 
@@ -92,8 +94,6 @@ def test_several_proxies_have_their_columns(tmp_path, capsys):
 
 def test_a_search_whose_process_is_gone_was_killed_and_can_be_continued(own, capsys):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    from lswag_fast.driver.lock import Owner
-
     owner = Owner.this_process()
     lock = {"pid": int(dead.stdout), "host": owner.host, "boot": owner.boot}
     (own / "study.lock").write_text(json.dumps(lock))
@@ -106,9 +106,6 @@ def test_a_search_whose_process_is_gone_was_killed_and_can_be_continued(own, cap
 
 
 def test_failures_are_counted_by_reason(tmp_path, capsys):
-    from driver.toy_space import ToySpace, total_width
-    from lswag_fast.driver.search import search
-
     def score(model, batch):
         width = total_width(model, batch)
         if width % 3 == 0:

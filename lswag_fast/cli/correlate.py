@@ -57,14 +57,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _parser(commands: Any, name: str, text: str, description: str, epilog: str) -> Any:
-    parser = commands.add_parser(
-        name,
-        help=text,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = options.add_command(commands, name, summary=text, description=description, epilog=epilog)
     parser.add_argument("table", nargs="+", type=Path, metavar="TABLE", help=".csv, .csv.gz, .parquet or .json")
     parser.add_argument("--key", default="arch", metavar="COLUMN", help="names the architectures (default: arch)")
     parser.add_argument("--dataset", metavar="NAME", help="which data set of a .json table")

@@ -24,13 +24,12 @@ The table is .csv, .csv.gz, .parquet, or .json in the layout of NAS-Bench-Suite-
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "evaluate",
-        help="score the architectures of a benchmark table",
+        summary="score the architectures of a benchmark table",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("space", metavar="SPACE", help="a named space, or package.module:factory")
     parser.add_argument("--table", required=True, type=Path, metavar="FILE", help="the architectures")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.cli import options
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write
 from lswag_fast.errors import InputError
@@ -34,13 +35,12 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "export",
-        help="the trials as a table, or one architecture with its weights",
+        summary="the trials as a table, or one architecture with its weights",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
     parser.add_argument("--format", choices=FORMATS, help="of the table (default: by the ending of FILE, else csv)")

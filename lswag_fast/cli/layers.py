@@ -23,13 +23,8 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
-        "layers",
-        help="find the layers to score in a space",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = options.add_command(
+        commands, "layers", summary="find the layers to score in a space", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.add_argument("space", metavar="SPACE", help="a named space, or package.module:factory")
     parser.add_argument("--n", type=options.positive, default=1000, metavar="N", help="networks (default: 1000)")

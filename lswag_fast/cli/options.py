@@ -24,6 +24,19 @@ _DECIDING = (
 )
 
 
+def add_command(commands: Any, name: str, *, summary: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Add a command to the parser's commands: its texts are shown as they are, its options written out in full."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1 (for argparse)."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -199,8 +212,8 @@ def columns_of(table: pd.DataFrame, text: str | None) -> list[str]:
     found = [name for name in table.columns if name in known]
     empty = [name for name in found if table[name].isna().all()]
     if empty:
-        text = f"without a value for any architecture, left out: {', '.join(empty)}"
-        warnings.warn(text, LswagWarning, stacklevel=2)
+        left_out = f"without a value for any architecture, left out: {', '.join(empty)}"
+        warnings.warn(left_out, LswagWarning, stacklevel=2)
     return [name for name in found if name not in empty]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.cli import options
 from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.errors import InputError
 
@@ -26,13 +27,12 @@ PASSES are the ways in which a network is driven; "standard" is one forward and 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "proxies",
-        help="list the proxies, their direction, needs and papers",
+        summary="list the proxies, their direction, needs and papers",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="of names, as of files (default: *)")
     parser.set_defaults(run=run)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from lswag_fast.cli import options
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write
 
@@ -25,13 +26,8 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
-        "report",
-        help="one HTML file that shows a search",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = options.add_command(
+        commands, "report", summary="one HTML file that shows a search", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help=f"what to write (default: DIR/{REPORT_FILE})")

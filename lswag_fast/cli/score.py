@@ -45,13 +45,12 @@ Scores compare only at the same data, batch size and options."""
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "score",
-        help="score one network, yours or one of a space",
+        summary="score one network, yours or one of a space",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("network", metavar="NETWORK", help="package.module:factory or SPACE:ARCHJSON")
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON instead of tables")

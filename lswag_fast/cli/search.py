@@ -58,13 +58,12 @@ it. A study does not depend on --workers or --dask, but on --threads: torch's su
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "search",
-        help="find the architectures of a space with the best score",
+        summary="find the architectures of a space with the best score",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("space", metavar="SPACE", help="autoformer-tiny, -small or -base, or package.module:factory")
     parser.add_argument("--params", metavar="LO..HI", help="number of parameters allowed, such as 5M..7M")

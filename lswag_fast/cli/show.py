@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.cli import options
 from lswag_fast.cli.console import OUT, say, table
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lswag_fast.driver.stored import StoredStudy
     from lswag_fast.driver.trial import Trial
 
-N_BEST = 10
 N_REASONS = 10
 COSTS = {"params": "n_params", "MACs": "macs", "latency": "latency_ms"}
 
@@ -33,13 +33,12 @@ examples:
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "show",
-        help="where a search stands: best, front, rate, failures",
+        summary="where a search stands: best, front, rate, failures",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
     parser.add_argument("--cost", choices=COSTS, default="params", help="of the front (default: params)")
@@ -94,7 +93,7 @@ def best_table(best: Sequence[Trial]) -> Table:
 
 
 def _show_best(study: StoredStudy) -> None:
-    best = study.top(N_BEST)
+    best = study.top()
     say("\nbest:")
     OUT.print(best_table(best))
     say(f"\nthe best architecture:\n{best[0].arch_json}")

@@ -10,15 +10,15 @@ from pathlib import Path
 SYNC_WITHIN_S = 1.0
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a power cut, finds the old one or the new one and nothing between.
 
     Written aside, synced, renamed, and the folder synced. Raises OSError; the old file is then as it was.
     """
     aside = path.with_name(path.name + ".part")
     try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

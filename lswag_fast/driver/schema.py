@@ -64,8 +64,8 @@ def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[Cells]:
 
 
 def _checksum(row: Cells) -> int:
-    # SQLite has checksums in its log only: a bit that flips in the database itself would go unseen.
-    # (The text of bytes is long; their own checksum stands for them.)
+    # SQLite has checksums in its log only: a bit that flips in the database itself would go unseen. The text of bytes
+    # is long, so their own checksum stands for them.
     return zlib.crc32(repr([zlib.crc32(cell) if isinstance(cell, bytes) else cell for cell in row]).encode())
 
 

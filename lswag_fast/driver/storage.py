@@ -124,8 +124,8 @@ class StudyStorage:
         """Replace `trials.csv` and `result.json`, whole or not at all; raises StorageError."""
         text = json.dumps({"schema_version": RESULT_VERSION, **result}, indent=2) + "\n"
         with schema.reported(self.path, "write to"):
-            replace_file(self.path / TRIALS_FILE, table)
-            replace_file(self.path / RESULT_FILE, text)
+            replace_file(self.path / TRIALS_FILE, table.encode())
+            replace_file(self.path / RESULT_FILE, text.encode())
 
     def close(self) -> None:
         """Bring everything to the disk, into one file, and give the folder free; raises StorageError."""

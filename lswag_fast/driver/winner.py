@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.driver.candidates import candidate_builder
+from lswag_fast.driver.durable import replace_file
 from lswag_fast.driver.fingerprint import fingerprint
 from lswag_fast.driver.stored import StoredStudy
 from lswag_fast.driver.trial import Trial
@@ -62,6 +63,7 @@ def save_winner(
     arch = space.decode(trial.arch_json)
     _check_same(space, arch, trial)
     _check_weights(study, weights)
+    save_model = _safetensors()
     model = candidate_builder(space, weights, int(study.settings["seed"]))(arch)
     path = Path(folder)
     lines = (
@@ -71,8 +73,11 @@ def save_winner(
     )
     try:
         path.mkdir(parents=True, exist_ok=True)
-        _save_weights(model, trial.arch_json, path / WEIGHTS_FILE)
-        _save_text(json.dumps(_description(study, trial, lines), indent=2) + "\n", path / ARCH_FILE)
+        aside = path / f"{WEIGHTS_FILE}.part"
+        save_model(model, str(aside), metadata={"format": "pt", "arch": trial.arch_json})
+        aside.replace(path / WEIGHTS_FILE)
+        description = json.dumps(_description(study, trial, lines), indent=2) + "\n"
+        replace_file(path / ARCH_FILE, description.encode())
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror or error}") from error
     return lines
@@ -100,20 +105,14 @@ def _check_weights(study: StoredStudy, weights: Mapping[str, torch.Tensor] | Non
         )
 
 
-def _save_weights(model: torch.nn.Module, arch_json: str, path: Path) -> None:
+def _safetensors() -> Callable[..., None]:
+    """What saves a model; asked for before anything is written."""
     try:
         from safetensors.torch import save_model
     except ImportError as error:
         raise MissingExtraError("export", "safetensors") from error
-    aside = path.with_name(f"{path.name}.part")
-    save_model(model, str(aside), metadata={"format": "pt", "arch": arch_json})
-    aside.replace(path)
-
-
-def _save_text(text: str, path: Path) -> None:
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    saver: Callable[..., None] = save_model
+    return saver
 
 
 def _description(study: StoredStudy, trial: Trial, lines: tuple[str, ...]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,8 +107,9 @@ def evaluate(
         callback: called after each architecture.
 
     Raises TableError for a column with the name of a proxy, an architecture that is none of the space, or more
-    architectures than the table has; StorageError for a file of other settings; ExecutorError when the executor cannot
-    start or reach its processes. An architecture whose process ends each time it is scored has a row without values.
+    architectures than the table has; StorageError for a file of other settings, or one that another process writes;
+    ExecutorError when the executor cannot start or reach its processes. An architecture whose process ends each time it
+    is scored has a row without values.
     """
     _check(task, table, n)
     chosen = table if n is None else table.sample(frac=1, random_state=task.seed).iloc[:n]
@@ -117,7 +119,7 @@ def evaluate(
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
     own = dict(zip(map(str, chosen.index), records, strict=True))
     before = len(chosen) - len(waiting)
-    with open_evaluator(task.scores, executor) as evaluator:
+    with closing(rows), open_evaluator(task.scores, executor) as evaluator:
         for done, (arch, future) in enumerate(in_order(evaluator, ((arch, arch) for arch in waiting)), 1):
             rows.add({columns[0]: arch, **own[arch], **_found(task, future)})
             if callback is not None:

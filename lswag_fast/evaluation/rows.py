@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -17,8 +18,9 @@ from lswag_fast.errors import StorageError
 class RowFile:
     """Appends rows to a CSV, and continues one of the same settings.
 
-    The settings lie in PATH.json. A row is handed to the operating system whole and at once; what a killed process left
-    of a row that it was writing is cut off when the file is opened again.
+    The settings lie in PATH.json. One process writes at a time, until `close` or its own end. A row is handed to the
+    operating system whole and at once; what a killed process left of a row that it was writing is cut off when the file
+    is opened again.
 
     Args:
         path: the CSV; made with its folder when it does not exist.
@@ -26,26 +28,36 @@ class RowFile:
         settings: everything that decides the rows, as JSON values.
 
     Raises:
-        StorageError: the file belongs to other settings (naming the difference), or cannot be read or written.
+        StorageError: the file belongs to other settings (naming the difference), another process writes it, or it
+            cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], settings: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.columns = tuple(columns)
-        settings_path = self.path.with_name(self.path.name + ".json")
         try:
-            if self.path.exists():
-                self._check_settings(settings_path, settings)
-                self.done = self._recovered()
-            else:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                settings_path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-                self.done = frozenset[str]()
-                self._append(self.columns)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            is_there = self.path.exists()
+            self._file = self._locked()
+            try:
+                self.done = self._opened(settings, is_there)
+            except BaseException:
+                self.close()
+                raise
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+    def _opened(self, settings: Mapping[str, Any], is_there: bool) -> frozenset[str]:
+        """The architectures that have a row, after a new file was begun or an old one was checked."""
+        settings_path = self.path.with_name(self.path.name + ".json")
+        if is_there:
+            self._check_settings(settings_path, settings)
+            return self._recovered()
+        settings_path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        self._append(self.columns)
+        return frozenset()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row; raises StorageError when it cannot be written."""
@@ -55,8 +67,20 @@ class RowFile:
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
 
     def _append(self, values: Sequence[Any]) -> None:
-        with self.path.open("ab", buffering=0) as file:
-            file.write(csv_row(values).encode())
+        self._file.write(csv_row(values).encode())
+
+    def _locked(self) -> io.FileIO:
+        file = self.path.open("ab", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise StorageError(f"{self.path} is being written by another process; wait, or name another file") from None
+        return file
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._file.close()
 
     def _check_settings(self, path: Path, settings: Mapping[str, Any]) -> None:
         try:

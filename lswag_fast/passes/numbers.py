@@ -24,6 +24,9 @@ from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.patterns import Patterns, feeding_activation
 from lswag_fast.passes.standard import ObservedPass, standard_pass
 
+# Names in a warning; the result lists all of them.
+_MOST_NAMES = 3
+
 
 @dataclass(frozen=True)
 class LayerNumbers:
@@ -205,10 +208,6 @@ def _layer(
 def _mean_abs_over_sigma(stats: list[tuple[float, GradientStats]]) -> float | None:
     found = [(scale, s.sum_mean_abs_over_sigma) for scale, s in stats]
     return None if any(value is None for _, value in found) else sum(scale * (value or 0.0) for scale, value in found)
-
-
-# Names in a warning; the result lists all of them.
-_MOST_NAMES = 3
 
 
 def _listed(names: list[str]) -> str:

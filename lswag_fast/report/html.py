@@ -123,8 +123,9 @@ def _tiles(study: StoredStudy) -> Raw:
     if best is not None:
         tiles.append(("best score", f"{best.score:.5g}", f"trial {best.number}"))
         costs = numbers.measured_costs([best])
-        names = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency"}
-        tiles += [(names[cost], words.cost(numbers.cost_of(best, cost), cost), "of the best") for cost in costs]
+        tiles += [
+            (words.COST_NAMES[cost], words.cost(numbers.cost_of(best, cost), cost), "of the best") for cost in costs
+        ]
     tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
     tiles.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
     return tag("dl", *(_tile(place, *tile) for place, tile in enumerate(tiles)), class_="tiles")

@@ -11,7 +11,6 @@ from lswag_fast.report import charts, markup, numbers, words
 from lswag_fast.report.markup import Raw, tag
 from lswag_fast.report.steps import next_steps
 
-N_BEST = 10
 N_REASONS = 20
 COMPARE = (
     "Scores compare only at the same batch size, pattern samples, data and options: those listed under Configuration."
@@ -91,7 +90,7 @@ def _cost_caption(study: StoredStudy, cost: str) -> str:
 
 def _best(study: StoredStudy) -> Raw:
     costs = numbers.measured_costs(study.trials)
-    top = study.top(N_BEST)
+    top = study.top()
     proxies = list(top[0].values) if len(top[0].values) > 1 else []
     head = ["rank", "score", *(_SHORT_COSTS[cost] for cost in costs), *proxies, "trial", "origin", "architecture"]
     rows = [_best_row(rank, trial, costs, proxies) for rank, trial in enumerate(top, start=1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from durability.runs import outcome, run, told
-from lswag_fast.driver import durable
+from lswag_fast.driver import durable, schema
 from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
 
@@ -78,10 +79,6 @@ def test_a_commit_that_fails_loses_only_its_own_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     """The error comes from SQLite at the nth result that is stored."""
-    import sqlite3
-
-    from lswag_fast.driver import schema
-
     insert, n_results = schema.insert, 0
 
     def insert_until(connection: Any, table: str, rows: Any, **options: Any) -> None:

@@ -62,9 +62,8 @@ def test_a_second_ctrl_c_ends_it_at_once_and_loses_nothing_told(
     with monkeypatch.context() as patch:
         patch.setenv(STUCK_AT, "4")  # three trials are told; only a second signal ends the score of the fourth
         process = start(folder, 1)
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.2)  # two signals that wait together are one
+    time.sleep(1)  # two signals that wait together are one
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE_S)

@@ -199,3 +199,17 @@ def test_initialisations(name: str) -> None:
 def test_an_unknown_initialisation() -> None:
     with pytest.raises(InputError, match="init must be one of own, kaiming"):
         initialise(nn.Linear(2, 2), "lecun", 0)
+
+
+def test_a_second_writer_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def try_again(done: int, total: int) -> None:
+        with pytest.raises(StorageError, match="is being written by another process") as error:
+            evaluate(task(), TABLE, tmp_path / "scores.csv")
+        refused.append(str(error.value))
+
+    assert evaluate(task(), TABLE, tmp_path / "scores.csv", callback=try_again) == 4
+    assert len(refused) == 4
+    assert [row["arch"] for row in rows_of(tmp_path / "scores.csv")] == CELLS
+    assert evaluate(task(), TABLE, tmp_path / "scores.csv") == 0
