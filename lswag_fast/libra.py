@@ -38,11 +38,12 @@ class Fit:
     """What a fit found: one row a proxy in `proxies`, and the numbers of the whole table.
 
     Columns of `proxies`: rho (Spearman with the target, signed), in_tolerance, information_gain (bits), bias,
-    bias_distance, role (z1, z2, z3 or empty), note. `proposals`: with stability, what the halves selected, see
-    `stability.proposals`.
+    bias_distance, role (z1, z2, z3 or empty), note. `rho`: Spearman of the combination with the target, on the rows of
+    the fit. `proposals`: with stability, what the halves selected, see `stability.proposals`, and the `rho` of each.
     """
 
     selection: tuple[str, ...]
+    rho: float
     proxies: pd.DataFrame
     target: str
     bias: str
@@ -73,8 +74,8 @@ class Libra:
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
         stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
             by Algorithm 1, and the one whose combination ranks the halves left out best, on average, is taken; the best
-            proxy alone is judged with them, so that a combination has to be better than it. The choice changes less
-            from sample to sample.
+            proxy alone is judged with them, and what ranks the whole table worse than it is never taken. The choice
+            changes less from sample to sample.
         seed: of the halves.
 
     Raises InputError for another value of an option.
@@ -161,9 +162,12 @@ class Libra:
         rows["role"] = _roles(rows.index, selection)
         found = rows.loc[[*order, *rows.index.difference(order, sort=False)]].drop(columns="name")
         target_bias = _correlated(y, bias, self.bias)
-        return Fit(
-            tuple(selection), found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance
-        )
+        chosen = tuple(selection)
+        rho = self._rho(chosen, scores, y)
+        return Fit(chosen, rho, found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance)
+
+    def _rho(self, chosen: tuple[str, ...], scores: pd.DataFrame, y: pd.Series) -> float:
+        return _rounded(spearmanr(rank_aggregate(scores[list(chosen)], self.combine), y).statistic)
 
     def _steadied(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
         """The fit with the selection that best ranks what it was not chosen on."""
@@ -178,14 +182,14 @@ class Libra:
                 return self._selected(scores.iloc[rows], y.iloc[rows], bias.iloc[rows], 0).selection
 
         def rho(chosen: tuple[str, ...], rows: Rows) -> float:
-            combined = rank_aggregate(scores.iloc[rows][list(chosen)], self.combine)
-            return _rounded(spearmanr(combined, y.iloc[rows]).statistic)
+            return self._rho(chosen, scores.iloc[rows], y.iloc[rows])
 
-        also = [fit.selection, fit.selection[:1]]
-        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=also)
-        selection = found["selection"].iloc[0]
-        rows = fit.proxies.assign(role=_roles(fit.proxies.index, selection))
-        return replace(fit, selection=selection, proxies=rows, proposals=found)
+        alone = fit.selection[:1]
+        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=[fit.selection, alone])
+        found["rho"] = [self._rho(chosen, scores, y) for chosen in found["selection"]]
+        taken = found[found["rho"] >= self._rho(alone, scores, y)].iloc[0]
+        rows = fit.proxies.assign(role=_roles(fit.proxies.index, taken["selection"]))
+        return replace(fit, selection=taken["selection"], rho=float(taken["rho"]), proxies=rows, proposals=found)
 
     def _measured(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series) -> pd.DataFrame:
         """Correlation and bias of every proxy that varies."""
@@ -286,6 +290,7 @@ class Libra:
                 "n_rows": found.n_rows,
                 "n_dropped": found.n_dropped,
                 "n_bins": found.n_bins,
+                "rho": found.rho,
                 "target_bias": found.target_bias,
                 "tolerance": found.tolerance,
             },

@@ -118,7 +118,24 @@ def test_a_selection_by_halves_shows_what_was_proposed(
     assert (content["options"]["stability"], content["options"]["seed"]) == (3, 1)
     assert sum(row["n_proposed"] for row in content["proposals"]) == 3
     assert "rho left out" in out
+    rho = content["fitted_on"]["rho"]
+    assert f"rho of the combination on this table {rho:.3f}, of its best member alone {rho:.3f}" in out
     assert main([*words, "--stability", "0"]) == 2
+
+
+def test_a_combination_below_its_best_member_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = {"arch": [f"a{row:02d}" for row in range(30)], "accuracy": range(30)}
+    scores = {"params": range(30), "snip": rng.permutation(30), "nwot": rng.permutation(30)}
+    pd.DataFrame({**rows, **scores}).to_csv("scores.csv", index=False)
+    assert main(["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.9", "--out", "selection.json"]) == 0
+    rho = json.loads(Path("selection.json").read_text())["fitted_on"]["rho"]
+    assert rho < 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"rho of the combination on this table {rho:.3f}, below the 1.000 of its best member alone" in out
 
 
 def test_a_proxy_without_any_value_is_left_out_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

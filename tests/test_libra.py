@@ -142,6 +142,14 @@ def test_an_architecture_that_is_not_finite_has_nan_and_takes_no_part(combine: A
     pd.testing.assert_series_equal(found.drop("v"), libra.predict(ANEW), check_exact=True)
 
 
+@pytest.mark.parametrize("combine", ["log_rank", "mean_rank", "rank_sum", "product"])
+def test_the_fit_says_how_its_combination_ranks_the_table(combine: Aggregate) -> None:
+    table = with_a_constant()
+    libra = Libra(0.15, combine=combine).fit(table, "acc")
+    ranked = libra.predict(table).corr(table["acc"], method="spearman")
+    assert libra.result.rho == pytest.approx(ranked, abs=1e-11)  # kept to 12 decimals
+
+
 def test_predict_needs_only_the_selected_columns() -> None:
     libra = fitted()
     with pytest.raises(TableError, match="no column 'zen'; there are snip, nwot, other"):
@@ -180,6 +188,7 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
         "n_rows": 40,
         "n_dropped": 0,
         "n_bins": 13,  # 1 + 3.322 ln 40 = 13.25
+        "rho": fit.rho,
         "target_bias": fit.target_bias,
         "tolerance": 0.15,
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lswag_fast import Libra
+from lswag_fast import Libra, rank_aggregate
 from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.stability import Chosen, Rows, proposals
 
@@ -115,6 +115,27 @@ def test_the_best_proxy_stays_alone_where_others_only_add_noise() -> None:
     assert sorted(libra.explain()["role"]) == ["", "", "", "z1"]
 
 
+def test_what_ranks_the_table_worse_than_its_best_member_is_not_taken() -> None:
+    """One half, and on the other a lucky combination."""
+    rng = np.random.default_rng(23)
+    acc = rng.normal(size=40)
+    noisy = {name: acc + 2 * rng.normal(size=40) for name in NAMES}
+    table = pd.DataFrame(
+        {"acc": acc, **noisy, "params": rng.normal(size=40)}, index=[f"{row:03d}" for row in range(40)]
+    )
+    with pytest.warns(LswagWarning, match="too few others: 1"):
+        libra = fitted(table, stability=1)
+    found, alone = libra.result.proposals, libra.explain()["rho"].max()
+    assert found is not None
+    assert found["selection"].iloc[0] == ("zen", "snip")
+    assert found["rho"].iloc[0] < alone
+    assert libra.selection == ("zen",)
+    assert libra.result.rho == alone
+    for chosen, rho in zip(found["selection"], found["rho"], strict=True):
+        ranked = rank_aggregate(table[list(chosen)]).corr(table["acc"], method="spearman")
+        assert rho == pytest.approx(ranked, abs=1e-11)  # kept to 12 decimals
+
+
 def test_the_order_of_the_rows_does_not_matter_but_the_seed_may() -> None:
     table = misled()
     first, again = (fitted(t, stability=6).result for t in (table, table.sample(frac=1, random_state=1)))
@@ -136,7 +157,7 @@ def test_halves_do_not_repeat_the_warnings_of_the_table() -> None:
 def test_what_is_saved_has_the_proposals_as_strict_json() -> None:
     content = fitted(misled(), stability=np.int64(4), seed=2).to_dict()
     assert (content["options"]["stability"], content["options"]["seed"]) == (4, 2)
-    assert {"selection", "n_proposed", "rho_left_out"} == set(content["proposals"][0])
+    assert {"selection", "n_proposed", "rho_left_out", "rho"} == set(content["proposals"][0])
     assert content["proposals"][0]["selection"] == content["selection"]
     assert all(math.isfinite(row["rho_left_out"]) for row in content["proposals"])
     json.dumps(content, allow_nan=False)

@@ -13,6 +13,8 @@ from lswag_fast.cli.console import OUT, say, table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lswag_fast.libra import Fit
+
 _DESCRIPTION = """\
 Rank correlations of the proxies of a table with an accuracy: Spearman, Kendall's tau-b and the overlap of the 5 % best,
 with bootstrap intervals of 95 %."""
@@ -102,6 +104,7 @@ def run_libra(args: argparse.Namespace) -> int:
     if result.proposals is not None:
         _show_proposals(result.proposals)
     say(f"\nselected: {', '.join(libra.selection)}")
+    say(_judgement(result))
     say(f"{result.n_rows} architectures, {result.n_dropped} left out")
     say(f"{result.n_bins} bins, tolerance {result.tolerance:g}")
     say(f"bias of {result.target} to {result.bias}: {result.target_bias:.3f}; gain in bits")
@@ -126,10 +129,23 @@ def _show_correlations(found: pd.DataFrame) -> None:
 
 
 def _show_proposals(found: pd.DataFrame) -> None:
-    rows = table("selection", "proposed", "rho left out", left=("selection",))
+    rows = table("selection", "proposed", "rho left out", "rho", left=("selection",))
     for _, row in found.iterrows():
-        rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", _figure(row["rho_left_out"]))
+        figures = (_figure(row[key]) for key in ("rho_left_out", "rho"))
+        rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", *figures)
     OUT.print(rows)
+
+
+def _judgement(fit: Fit) -> str:
+    """How the combination ranks the table it was selected on, and whether its best member does so better."""
+    together = f"rho of the combination on this table {fit.rho:.3f}"
+    alone = fit.proxies["rho"].max()
+    if fit.rho >= alone:
+        return f"{together}, of its best member alone {alone:.3f}"
+    return (
+        f"{together}, below the {alone:.3f} of its best member alone; --stability 20 takes no combination that ranks "
+        "worse than that"
+    )
 
 
 def _interval(row: pd.Series, name: str) -> str:
