@@ -1,0 +1,118 @@
+"""How well a pool of proxies can rank a table at all: `python -m bench.correlation.attainable TABLE... --targets
+COLUMN,... --proxies NAME,... --out FILE.csv`.
+
+What LIBRA reaches on halves of a table that it has not seen is bounded by the pool, and by how much half of the labels
+say. This measures both, on the halves of `bench.correlation.libra_subsets`, with columns of the same meaning:
+
+    all_labels   the one, two or three proxies whose sum of log ranks ranks *all* rows best. It has seen the labels of
+                 the rows left out: no choice of at most three from this pool does better on the whole table
+    search       the same, searched on the half it is fitted on
+    ridge        a ridge regression of the target's rank on the ranks of all proxies, its penalty by leave-one-out
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata, spearmanr
+from sklearn.linear_model import RidgeCV
+
+from lswag_fast import list_proxies
+from lswag_fast.tables import finite_numbers, join, read_table
+
+MOST = 3
+"""Proxies in a combination, as many as LIBRA takes."""
+PENALTIES = np.logspace(-3, 3, 13)
+
+Values = NDArray[np.float64]
+
+
+def best_combination(scores: pd.DataFrame, y: Values) -> tuple[str, ...]:
+    """Of all combinations of at most `MOST` columns, the one that ranks y best; the first of equals."""
+    logs = np.log(rankdata(scores.to_numpy(), axis=0) / len(scores))
+    chosen = [places for size in range(1, MOST + 1) for places in combinations(range(scores.shape[1]), size)]
+    ranks = rankdata([logs[:, places].sum(axis=1) for places in chosen], axis=1)
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    target = rankdata(y) - (len(y) + 1) / 2
+    rho = centred @ target / np.linalg.norm(centred, axis=1)
+    return tuple(scores.columns[list(chosen[int(np.argmax(rho.round(12)))])])
+
+
+def log_ranks(scores: pd.DataFrame, chosen: Sequence[str]) -> Values:
+    """The sum of the logarithms of the ranks of some columns."""
+    total: Values = np.log(rankdata(scores[list(chosen)].to_numpy(), axis=0) / len(scores)).sum(axis=1)
+    return total
+
+
+def regressed(here: pd.DataFrame, y: Values, rest: pd.DataFrame) -> Values:
+    """The ranks that a ridge regression on the rows `here` predicts for `rest`."""
+    model = RidgeCV(PENALTIES).fit(rankdata(here.to_numpy(), axis=0) / len(here), rankdata(y) / len(y))
+    predicted: Values = model.predict(rankdata(rest.to_numpy(), axis=0) / len(rest))
+    return predicted
+
+
+def judged(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The rows of one half; `overall` is the best combination of the whole table."""
+    here = scores.sample(len(scores) // 2, random_state=seed)
+    rest = scores.drop(here.index)
+    searched = best_combination(here, y[here.index].to_numpy())
+    ways = {
+        "all_labels": (overall, log_ranks(here, overall), log_ranks(rest, overall)),
+        "search": (searched, log_ranks(here, searched), log_ranks(rest, searched)),
+        "ridge": (("all",), *(regressed(here, y[here.index].to_numpy(), rows) for rows in (here, rest))),
+    }
+    for way, (chosen, on_here, on_rest) in ways.items():
+        yield {
+            "target": y.name,
+            "seed": seed,
+            "n": len(here),
+            "n_rest": len(rest),
+            "way": way,
+            "selection": " ".join(chosen),
+            "rho": float(spearmanr(on_here, y[here.index]).statistic),
+            "rho_rest": float(spearmanr(on_rest, y[rest.index]).statistic),
+        }
+
+
+def main() -> None:
+    """Read the command line, measure and write."""
+    parser = argparse.ArgumentParser(description="How well a pool of proxies can rank a table at all.")
+    parser.add_argument("tables", nargs="+", type=Path)
+    parser.add_argument("--key", default="arch")
+    parser.add_argument("--targets", required=True)
+    parser.add_argument("--proxies", required=True)
+    parser.add_argument("--subsets", type=int, default=20)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    targets, proxies = options.targets.split(","), options.proxies.split(",")
+    joined = join([read_table(path, key=options.key) for path in options.tables])
+    table, n_dropped = finite_numbers(joined, [*targets, *proxies])
+    lower = [info.name for info in list_proxies() if not info.higher_is_better]
+    scores = table[proxies].assign(**{name: -table[name] for name in proxies if name in lower})
+    overall = {target: best_combination(scores, table[target].to_numpy()) for target in targets}
+    found = pd.DataFrame(
+        row
+        for target in targets
+        for seed in range(options.subsets)
+        for row in judged(scores, table[target], seed, overall[target])
+    )
+    found.round(4).to_csv(options.out, index=False)
+    summary = found.pivot_table(index="way", columns="target", values="rho_rest", sort=False)
+    summary["mean"] = summary.mean(axis=1)
+    sys.stdout.write(f"{len(table)} architectures, {n_dropped} left out; on the halves left out\n")
+    sys.stdout.write(summary.round(3).to_string() + "\n")
+    for target, chosen in overall.items():
+        whole = spearmanr(log_ranks(scores, chosen), table[target]).statistic
+        sys.stdout.write(f"{target}, all labels: {', '.join(chosen)}, {whole:.3f} on the whole table\n")
+
+
+if __name__ == "__main__":
+    main()
