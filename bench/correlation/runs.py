@@ -20,12 +20,12 @@ from lswag_fast.tables import read_table
 
 
 def compared(runs: dict[str, pd.DataFrame], targets: list[str], resamples: int, seed: int) -> pd.DataFrame:
-    """Every proxy of every run that the first run has, too."""
+    """Every proxy of every run that the first run has, too, and that varies."""
     first = next(iter(runs.values()))
     infos = {info.name: info for info in list_proxies() if info.name in first.columns}
     rows = []
     for name, table in runs.items():
-        for proxy in [proxy for proxy in infos if proxy in table.columns]:
+        for proxy in [proxy for proxy in infos if proxy in table.columns and table[proxy].nunique() > 1]:
             sign = 1 if infos[proxy].higher_is_better else -1
             for target in targets:
                 found = bootstrapped(sign * table[proxy], sign * first[proxy], first[target], resamples, seed)

@@ -15,7 +15,7 @@ ACCURACY = np.arange(30, dtype=float)
 
 
 def test_a_run_is_compared_with_the_first_on_the_proxies_that_both_have():
-    first = pd.DataFrame({"acc": ACCURACY, "lswag": ACCURACY, "te_nas_ntk": -ACCURACY})
+    first = pd.DataFrame({"acc": ACCURACY, "lswag": ACCURACY, "te_nas_ntk": -ACCURACY, "zen": 1.0})
     turned = pd.DataFrame({"acc": ACCURACY, "lswag": -ACCURACY, "zico": ACCURACY})
     found = compared({"first": first, "turned": turned}, ["acc"], resamples=20, seed=0)
     assert found[["run", "proxy"]].to_numpy().tolist() == [
