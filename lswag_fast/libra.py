@@ -167,7 +167,10 @@ class Libra:
         return Fit(chosen, rho, found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance)
 
     def _rho(self, chosen: tuple[str, ...], scores: pd.DataFrame, y: pd.Series) -> float:
-        return _rounded(spearmanr(rank_aggregate(scores[list(chosen)], self.combine), y).statistic)
+        combined = rank_aggregate(scores[list(chosen)], self.combine)
+        if combined.nunique() == 1:  # a product of which each row has a factor 0 ranks nothing
+            return 0.0
+        return _rounded(spearmanr(combined, y).statistic)
 
     def _steadied(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
         """The fit with the selection that best ranks what it was not chosen on."""

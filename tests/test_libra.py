@@ -150,6 +150,17 @@ def test_the_fit_says_how_its_combination_ranks_the_table(combine: Aggregate) ->
     assert libra.result.rho == pytest.approx(ranked, abs=1e-11)  # kept to 12 decimals
 
 
+def test_a_combination_that_is_the_same_for_all_ranks_nothing(tmp_path: Path) -> None:
+    high, low = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 0, 0, 0, 0]
+    table = pd.DataFrame({"acc": range(10), "snip": high, "zen": low, "params": range(10)})
+    libra = Libra(1.99, combine="product")
+    with pytest.warns(LswagWarning, match="too few others"):
+        libra.fit(table, "acc", proxies=["snip", "zen"])
+    assert libra.predict(table).tolist() == [0.0] * 10
+    assert libra.result.rho == 0
+    libra.save(tmp_path / "libra.json")
+
+
 def test_predict_needs_only_the_selected_columns() -> None:
     libra = fitted()
     with pytest.raises(TableError, match="no column 'zen'; there are snip, nwot, other"):
