@@ -18,7 +18,7 @@ from lswag_fast import information
 from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.information import Binning, Codes, Logarithm
 from lswag_fast.proxies import list_proxies
-from lswag_fast.ranking import Aggregate, rank_aggregate
+from lswag_fast.ranking import Aggregate, oriented, rank_aggregate
 from lswag_fast.selection import SCHEMA_VERSION
 from lswag_fast.stability import Rows, proposals
 from lswag_fast.tables import MIN_ROWS, finite_numbers, numbers
@@ -138,7 +138,7 @@ class Libra:
                 LswagWarning,
                 stacklevel=2,
             )
-        scores = _oriented(chosen, names)
+        scores = oriented(chosen, names)
         fit = self._selected(scores, chosen[target], chosen[bias], n_dropped)
         if self.stability is not None:
             fit = self._steadied(fit, scores, chosen[target], chosen[bias], self.stability)
@@ -269,7 +269,7 @@ class Libra:
         columns; an architecture with a NaN or infinite value has NaN.
         """
         names = list(self.selection)
-        return rank_aggregate(_oriented(numbers(table, names), names), self.combine)
+        return rank_aggregate(oriented(numbers(table, names), names), self.combine)
 
     def to_dict(self) -> dict[str, Any]:
         """The selection and how it came about, as JSON values."""
@@ -309,12 +309,6 @@ class Libra:
 def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:
     known = {info.name for info in list_proxies()}
     return [name for name in table.columns if name in known and name != target]
-
-
-def _oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The columns, those of which less is better negated."""
-    lower = {info.name for info in list_proxies() if not info.higher_is_better}
-    return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
 
 
 def _correlated(values: pd.Series, bias: pd.Series, kind: Correlation) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from lswag_fast.errors import InputError
-from lswag_fast.proxies import get_proxy
+from lswag_fast.proxies import get_proxy, list_proxies
 from lswag_fast.result import Score
 from lswag_fast.tables import numbers
 
@@ -62,6 +62,13 @@ def _aggregated(values: NDArray[np.float64], how: Aggregate) -> NDArray[np.float
     else:
         combined = np.log(ranks / len(values)).sum(axis=1)
     return combined
+
+
+def oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Some columns of a table, so that more is better in each: those named like a registered proxy of which less is
+    better are negated, all others are as they were."""
+    lower = {info.name for info in list_proxies() if not info.higher_is_better}
+    return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
 
 
 def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:

@@ -13,7 +13,7 @@ import torch
 
 from lswag_fast import Score, list_proxies, rank_aggregate, rank_networks, score_many
 from lswag_fast.errors import InputError, TableError
-from lswag_fast.ranking import Aggregate
+from lswag_fast.ranking import Aggregate, oriented
 from networks import NETWORKS
 
 ONE = Score(0.0, "", (), (), 4, 0, 0.0, "cpu", "baseline", 0)
@@ -150,3 +150,12 @@ def test_text_is_refused_with_its_place() -> None:
     table = TABLE.assign(name=list("abcdefgh")[: len(TABLE)])
     with pytest.raises(TableError, match=f"column 'name' of {TABLE.index[0]!r}: found 'a', expected a number"):
         rank_aggregate(table)
+
+
+def test_oriented_turns_only_what_is_better_when_less() -> None:
+    table = pd.DataFrame({"te_nas_ntk": [1.0, 2.0], "nwot": [3.0, 4.0], "mine": [5.0, 6.0]}, index=["a", "b"])
+    found = oriented(table, ["mine", "te_nas_ntk"])
+    pd.testing.assert_frame_equal(
+        found, pd.DataFrame({"mine": [5.0, 6.0], "te_nas_ntk": [-1.0, -2.0]}, index=["a", "b"])
+    )
+    assert table["te_nas_ntk"].tolist() == [1, 2]

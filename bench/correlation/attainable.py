@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 from sklearn.linear_model import RidgeCV
 
-from lswag_fast import list_proxies
+from bench.correlation.libra_subsets import judged
+from lswag_fast import rank_aggregate
+from lswag_fast.ranking import oriented
 from lswag_fast.tables import finite_numbers, join, read_table
 
 MOST = 3
@@ -46,40 +48,21 @@ def best_combination(scores: pd.DataFrame, y: Values) -> tuple[str, ...]:
     return tuple(scores.columns[list(chosen[int(np.argmax(rho.round(12)))])])
 
 
-def log_ranks(scores: pd.DataFrame, chosen: Sequence[str]) -> Values:
-    """The sum of the logarithms of the ranks of some columns."""
-    total: Values = np.log(rankdata(scores[list(chosen)].to_numpy(), axis=0) / len(scores)).sum(axis=1)
-    return total
-
-
-def regressed(here: pd.DataFrame, y: Values, rest: pd.DataFrame) -> Values:
+def regressed(here: pd.DataFrame, y: pd.Series, rest: pd.DataFrame) -> pd.Series:
     """The ranks that a ridge regression on the rows `here` predicts for `rest`."""
-    model = RidgeCV(PENALTIES).fit(rankdata(here.to_numpy(), axis=0) / len(here), rankdata(y) / len(y))
-    predicted: Values = model.predict(rankdata(rest.to_numpy(), axis=0) / len(rest))
-    return predicted
+    model = RidgeCV(PENALTIES).fit(here.rank(pct=True), y[here.index].rank(pct=True))
+    return pd.Series(model.predict(rest.rank(pct=True)), index=rest.index)
 
 
-def judged(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def bounds(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The rows of one half; `overall` is the best combination of the whole table."""
     here = scores.sample(len(scores) // 2, random_state=seed)
     rest = scores.drop(here.index)
     searched = best_combination(here, y[here.index].to_numpy())
-    ways = {
-        "all_labels": (overall, log_ranks(here, overall), log_ranks(rest, overall)),
-        "search": (searched, log_ranks(here, searched), log_ranks(rest, searched)),
-        "ridge": (("all",), *(regressed(here, y[here.index].to_numpy(), rows) for rows in (here, rest))),
-    }
-    for way, (chosen, on_here, on_rest) in ways.items():
-        yield {
-            "target": y.name,
-            "seed": seed,
-            "n": len(here),
-            "n_rest": len(rest),
-            "way": way,
-            "selection": " ".join(chosen),
-            "rho": float(spearmanr(on_here, y[here.index]).statistic),
-            "rho_rest": float(spearmanr(on_rest, y[rest.index]).statistic),
-        }
+    for way, chosen in {"all_labels": overall, "search": searched}.items():
+        on_here, on_rest = (rank_aggregate(rows[list(chosen)]) for rows in (here, rest))
+        yield judged(y, seed, way, " ".join(chosen), on_here, on_rest)
+    yield judged(y, seed, "ridge", "all", regressed(here, y, here), regressed(here, y, rest))
 
 
 def main() -> None:
@@ -95,14 +78,13 @@ def main() -> None:
     targets, proxies = options.targets.split(","), options.proxies.split(",")
     joined = join([read_table(path, key=options.key) for path in options.tables])
     table, n_dropped = finite_numbers(joined, [*targets, *proxies])
-    lower = [info.name for info in list_proxies() if not info.higher_is_better]
-    scores = table[proxies].assign(**{name: -table[name] for name in proxies if name in lower})
+    scores = oriented(table, proxies)
     overall = {target: best_combination(scores, table[target].to_numpy()) for target in targets}
     found = pd.DataFrame(
         row
         for target in targets
         for seed in range(options.subsets)
-        for row in judged(scores, table[target], seed, overall[target])
+        for row in bounds(scores, table[target], seed, overall[target])
     )
     found.round(4).to_csv(options.out, index=False)
     summary = found.pivot_table(index="way", columns="target", values="rho_rest", sort=False)
@@ -110,7 +92,7 @@ def main() -> None:
     sys.stdout.write(f"{len(table)} architectures, {n_dropped} left out; on the halves left out\n")
     sys.stdout.write(summary.round(3).to_string() + "\n")
     for target, chosen in overall.items():
-        whole = spearmanr(log_ranks(scores, chosen), table[target]).statistic
+        whole = spearmanr(rank_aggregate(scores[list(chosen)]), table[target]).statistic
         sys.stdout.write(f"{target}, all labels: {', '.join(chosen)}, {whole:.3f} on the whole table\n")
 
 

@@ -28,6 +28,7 @@ import pandas as pd
 from bench.correlation.libra_subsets import compared, rules
 from lswag_fast import LswagWarning, list_proxies, rank_aggregate
 from lswag_fast.evaluation.correlation import correlate
+from lswag_fast.ranking import oriented
 from lswag_fast.tables import finite_numbers, read_table
 
 AZ_NAS = ("az_nas_expressivity", "az_nas_progressivity", "az_nas_trainability", "flops")
@@ -81,9 +82,7 @@ def with_intervals(
     table: pd.DataFrame, target: str, study: str, members: Mapping[str, Sequence[str]], resamples: int, seed: int
 ) -> Rows:
     """Each combination by the sum of the logarithms of its ranks, with the interval of its Spearman correlation."""
-    lower = {info.name for info in list_proxies() if not info.higher_is_better}
-    oriented = table.assign(**{name: -table[name] for name in lower.intersection(table.columns)})
-    columns = {way: rank_aggregate(oriented[list(names)]) for way, names in members.items()}
+    columns = {way: rank_aggregate(oriented(table, names)) for way, names in members.items()}
     measured = correlate(
         pd.DataFrame({target: table[target], **columns}), target, list(members), n_bootstrap=resamples, seed=seed
     )

@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from lswag_fast import Libra, LswagWarning, list_proxies, rank_aggregate
+from lswag_fast import Libra, LswagWarning, rank_aggregate
+from lswag_fast.ranking import oriented
 from lswag_fast.tables import finite_numbers, join, read_table
 
 HALVES = 20
@@ -64,25 +65,28 @@ def compared(
     table: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int, n: int
 ) -> Iterator[dict[str, Any]]:
     """The rows of one subset."""
-    lower = [info.name for info in list_proxies() if not info.higher_is_better]
-    used = table.assign(**{name: -table[name] for name in proxies if name in lower})
-
-    def rho(names: Sequence[str], rows: pd.DataFrame) -> float:
-        return float(spearmanr(rank_aggregate(rows[list(names)]), rows[target]).statistic)
-
+    scores = oriented(table, proxies)
     subset = table.sample(n, random_state=seed)
-    here, rest = used.loc[subset.index], used.drop(subset.index)
+    parts = scores.loc[subset.index], scores.drop(subset.index)
     for way, names in selections(subset, target, bias, proxies, seed).items():
-        yield {
-            "target": target,
-            "seed": seed,
-            "n": len(here),
-            "n_rest": len(rest),
-            "way": way,
-            "selection": "all" if way == "all_proxies" else " ".join(names),
-            "rho": rho(names, here),
-            "rho_rest": rho(names, rest) if len(rest) else np.nan,
-        }
+        here, rest = (rank_aggregate(rows[list(names)]) for rows in parts)
+        selection = "all" if way == "all_proxies" else " ".join(names)
+        yield judged(table[target], seed, way, selection, here, rest)
+
+
+def judged(y: pd.Series, seed: int, way: str, selection: str, here: pd.Series, rest: pd.Series) -> dict[str, Any]:
+    """A row of the result: how a combination ranks the rows that it was fitted on, and those left out."""
+    rho, rho_rest = (float(spearmanr(z, y[z.index]).statistic) if len(z) else np.nan for z in (here, rest))
+    return {
+        "target": y.name,
+        "seed": seed,
+        "n": len(here),
+        "n_rest": len(rest),
+        "way": way,
+        "selection": selection,
+        "rho": rho,
+        "rho_rest": rho_rest,
+    }
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.correlation.attainable import best_combination, judged, log_ranks
+from bench.correlation.attainable import best_combination, bounds
 
 N = 40
 ACCURACY = pd.Series(np.arange(N, dtype=float), index=[f"a{i:02d}" for i in range(N)], name="acc")
@@ -30,15 +30,9 @@ def test_one_column_that_is_right_needs_no_other_and_the_first_of_equals_is_take
     assert best_combination(scores, ACCURACY.to_numpy()) == ("right",)
 
 
-def test_log_ranks_by_hand():
-    scores = pd.DataFrame({"a": [3.0, 1.0], "b": [5.0, 7.0], "c": [0.0, 0.0]})
-    assert log_ranks(scores, ["a"]) == pytest.approx([0, np.log(1 / 2)])
-    assert log_ranks(scores, ["a", "b"]) == pytest.approx([np.log(1 / 2), np.log(1 / 2)])
-
-
 def test_each_way_is_judged_on_the_rows_that_it_was_not_fitted_on():
     scores = complementary()
-    rows = {row["way"]: row for row in judged(scores, ACCURACY, 3, ("low",))}
+    rows = {row["way"]: row for row in bounds(scores, ACCURACY, 3, ("low",))}
     here = scores.sample(N // 2, random_state=3).index
     rest = scores.index.difference(here)
     assert (rows["search"]["n"], rows["search"]["n_rest"]) == (N // 2, N // 2)
@@ -52,5 +46,5 @@ def test_ridge_finds_what_no_three_columns_show():
     parts = rng.normal(size=(80, 6))
     scores = pd.DataFrame(parts, columns=list("abcdef"))
     accuracy = pd.Series(parts.sum(axis=1), name="acc")
-    rows = {row["way"]: row["rho_rest"] for row in judged(scores, accuracy, 0, ("a",))}
+    rows = {row["way"]: row["rho_rest"] for row in bounds(scores, accuracy, 0, ("a",))}
     assert rows["ridge"] > 0.9 > rows["search"]
