@@ -39,7 +39,8 @@ class Fit:
 
     Columns of `proxies`: rho (Spearman with the target, signed), in_tolerance, information_gain (bits), bias,
     bias_distance, role (z1, z2, z3 or empty), note. `rho`: Spearman of the combination with the target, on the rows of
-    the fit. `proposals`: with stability, what the halves selected, see `stability.proposals`, and the `rho` of each.
+    the fit, 0 where the combination is the same for all. `proposals`: with stability, what the halves selected, see
+    `stability.proposals`, and the `rho` of each.
     """
 
     selection: tuple[str, ...]
