@@ -1,0 +1,1 @@
+"""Scores and studies recorded once, which a change of structure must reproduce to the last bit."""
