@@ -39,13 +39,13 @@ emulated: $(VENV)/.extra-test
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
 	$(BIN)/cmake --build build/emulated --parallel 2
 	$(BIN)/ctest --test-dir build/emulated -L simt --output-on-failure
-	$(BIN)/python tests/gpu/emulated.py build/emulated/tests/cpp
+	$(BIN)/python tests/kernels/cuda/emulated.py build/emulated/tests/kernels/emulator
 
 lint: $(VENV)/.extra-lint
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy
-	find csrc tests/cpp -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
+	find csrc tests/kernels/emulator -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
 # The editable install sees the source tree. This one looks at what `pip install .` puts on a disk; without CUDA, whose
 # kernels the other has compiled.

@@ -20,9 +20,9 @@ import pandas as pd
 
 from bench.machine import machine_columns
 from lswag_fast import spaces
-from lswag_fast.driver.budget import Budget
-from lswag_fast.driver.objectives import Objective
-from lswag_fast.driver.study import Study
+from lswag_fast.study.budget import Budget
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.study import Study
 
 SAMPLERS = ("random", "evolution", "steady")
 OBJECTIVES = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.spaces.autoformer_model import HEAD_DIM, Attention, RelativePosition2D
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, Attention, RelativePosition2D
 
 
 def pair_vectors(tables: RelativePosition2D, index: Tensor) -> Tensor:

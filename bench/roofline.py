@@ -165,7 +165,7 @@ def gradient_table(gpu: Gpu, report: dict[tuple[str, str], Usage]) -> list[str]:
 
 
 def pattern_table() -> list[str]:
-    """pack_signs, count_distinct and hamming for the activation of fc1, all bound by memory."""
+    """pack_signs, count_distinct and agreement_counts for the activation of fc1, all bound by memory."""
     n_neurons = TOKENS * WEIGHTS["fc1"][1]
     slots = 2 ** math.ceil(math.log2(1.5 * n_neurons))
     n_words = math.ceil(n_neurons / 64)
@@ -174,7 +174,7 @@ def pattern_table() -> list[str]:
         f"pack_signs, bfloat16, {PATTERN_SAMPLES} samples": 2 * PATTERN_SAMPLES * n_neurons + 8 * n_neurons,
         # A slot is a sector of 32 bytes, read and at worst written; the table is cleared first.
         "count_distinct": 8 * n_neurons + 8 * slots + 64 * n_neurons,
-        f"hamming, {BATCH} samples": 8 * BATCH * n_words * math.ceil(BATCH / 16),
+        f"agreement_counts, {BATCH} samples": 8 * BATCH * n_words * math.ceil(BATCH / 16),
     }
     lines = [
         "## Patterns of one activation of fc1",

@@ -19,8 +19,8 @@ import pandas as pd
 
 from bench.machine import machine_columns
 from lswag_fast import data, spaces
-from lswag_fast.driver.executors import chosen_executor
-from lswag_fast.driver.search import search
+from lswag_fast.execution.executors import chosen_executor
+from lswag_fast.study.search import search
 
 SPACE = "autoformer-tiny"
 

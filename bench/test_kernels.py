@@ -166,7 +166,7 @@ def test_agreements_against_products(
 
     def agreements() -> list[Tensor]:
         packed = words if start == "signs" else (kernels.pack_signs(y, n_samples, "sample") for y in ys)
-        return [kernels.hamming(w, y[0].numel()) for w, y in zip(packed, ys, strict=True)]
+        return [kernels.agreement_counts(w, y[0].numel()) for w, y in zip(packed, ys, strict=True)]
 
     assert torch.equal(agreements()[0], products()[0].long())
     theirs = best_seconds(products)

@@ -45,10 +45,10 @@ int64_t count_distinct(const std::vector<uintptr_t>& words, const std::vector<in
                                n_bits);
 }
 
-void hamming(uintptr_t words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, uintptr_t out,
-             int n_threads) {
-  lswag::hamming(reinterpret_cast<const uint64_t*>(words), n_samples, words_per_sample, n_neurons,
-                 reinterpret_cast<int64_t*>(out), n_threads);
+void agreement_counts(uintptr_t words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, uintptr_t out,
+                      int n_threads) {
+  lswag::agreement_counts(reinterpret_cast<const uint64_t*>(words), n_samples, words_per_sample, n_neurons,
+                          reinterpret_cast<int64_t*>(out), n_threads);
 }
 
 lswag::ConvGeometry make_geometry(const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
@@ -134,10 +134,10 @@ void count_distinct(const std::vector<uintptr_t>& words, const std::vector<int64
                               reinterpret_cast<void*>(workspace), reinterpret_cast<int64_t*>(out), stream);
 }
 
-void hamming(uintptr_t words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, uintptr_t out,
-             const Stream& stream) {
-  lswag::cuda::hamming(reinterpret_cast<const uint64_t*>(words), n_samples, words_per_sample, n_neurons,
-                       reinterpret_cast<int64_t*>(out), stream);
+void agreement_counts(uintptr_t words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, uintptr_t out,
+                      const Stream& stream) {
+  lswag::cuda::agreement_counts(reinterpret_cast<const uint64_t*>(words), n_samples, words_per_sample, n_neurons,
+                                reinterpret_cast<int64_t*>(out), stream);
 }
 
 int64_t gradient_stats_bytes(const GradientJob& job) {
@@ -231,8 +231,8 @@ void bind_patterns(py::module_& m) {
         py::arg("n_threads"), Unlocked());
   m.def("count_distinct", &count_distinct, py::arg("words"), py::arg("n_rows"), py::arg("words_per_row"),
         py::arg("n_bits"), Unlocked());
-  m.def("hamming", &hamming, py::arg("words"), py::arg("n_samples"), py::arg("words_per_sample"), py::arg("n_neurons"),
-        py::arg("out"), py::arg("n_threads"), Unlocked());
+  m.def("agreement_counts", &agreement_counts, py::arg("words"), py::arg("n_samples"), py::arg("words_per_sample"),
+        py::arg("n_neurons"), py::arg("out"), py::arg("n_threads"), Unlocked());
 }
 
 void bind_cuda(py::module_& m) {
@@ -246,8 +246,8 @@ void bind_cuda(py::module_& m) {
   m.def("cuda_count_distinct_bytes", &device::count_distinct_bytes, py::arg("n_rows"));
   m.def("cuda_count_distinct", &device::count_distinct, py::arg("words"), py::arg("n_rows"), py::arg("words_per_row"),
         py::arg("n_bits"), py::arg("workspace"), py::arg("out"), py::arg("stream"), Unlocked());
-  m.def("cuda_hamming", &device::hamming, py::arg("words"), py::arg("n_samples"), py::arg("words_per_sample"),
-        py::arg("n_neurons"), py::arg("out"), py::arg("stream"), Unlocked());
+  m.def("cuda_agreement_counts", &device::agreement_counts, py::arg("words"), py::arg("n_samples"),
+        py::arg("words_per_sample"), py::arg("n_neurons"), py::arg("out"), py::arg("stream"), Unlocked());
   m.def("cuda_gradient_stats_bytes", &device::gradient_stats_bytes, py::arg("job"));
   m.def("cuda_gradient_stats", &device::gradient_stats, py::arg("job"), py::arg("tf32"), py::arg("workspace"),
         py::arg("exponent"), py::arg("sums"), py::arg("stream"), Unlocked());

@@ -89,8 +89,8 @@ int64_t count_distinct(const uint64_t* const* words, const int64_t* n_rows, int 
                        int64_t n_bits);
 
 // out[s, s'] = on how many of the first n_neurons bits two rows of words (S, words_per_sample) agree. out (S, S).
-void hamming(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, int64_t* out,
-             int n_threads);
+void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons,
+                      int64_t* out, int n_threads);
 
 // ---- CUDA ----
 //
@@ -129,8 +129,8 @@ int64_t count_distinct_bytes(const int64_t* n_rows, int n_arrays);
 void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_arrays, int64_t words_per_row,
                     int64_t n_bits, void* workspace, int64_t* out, Stream stream);
 
-void hamming(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons, int64_t* out,
-             Stream stream);
+void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons,
+                      int64_t* out, Stream stream);
 
 // The sums of GradientStats, float64, in this order.
 enum GradientSum : int {

@@ -9,40 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lswag_fast import reference, spaces, tables
+    from lswag_fast import reference, spaces
     from lswag_fast.build_info import info
-    from lswag_fast.driver.budget import Budget
-    from lswag_fast.driver.result import SearchResult
-    from lswag_fast.driver.search import search
-    from lswag_fast.driver.study import Study
+    from lswag_fast.data import tables
     from lswag_fast.errors import LswagError, LswagWarning
-    from lswag_fast.libra import Libra
+    from lswag_fast.libra.libra import Libra
+    from lswag_fast.libra.ranking import rank_aggregate, rank_networks
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
-    from lswag_fast.ranking import rank_aggregate, rank_networks
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
+    from lswag_fast.study.budget import Budget
+    from lswag_fast.study.result import SearchResult
+    from lswag_fast.study.search import search
+    from lswag_fast.study.study import Study
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Budget": "driver.budget",
+    "Budget": "study.budget",
     "LayerScore": "result",
-    "Libra": "libra",
+    "Libra": "libra.libra",
     "LswagError": "errors",
     "LswagWarning": "errors",
     "ProxyInfo": "proxies",
     "Score": "result",
     "Scores": "result",
-    "SearchResult": "driver.result",
-    "Study": "driver.study",
+    "SearchResult": "study.result",
+    "Study": "study.study",
     "info": "build_info",
     "list_proxies": "proxies",
-    "rank_aggregate": "ranking",
-    "rank_networks": "ranking",
+    "rank_aggregate": "libra.ranking",
+    "rank_networks": "libra.ranking",
     "register_proxy": "proxies",
     "score": "scoring",
     "score_many": "scoring",
-    "search": "driver.search",
+    "search": "study.search",
 }
 """The module of each public name."""
 
@@ -76,6 +77,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name, or a sub-package by its name, at its first use."""
     if name in _HOME:
         return getattr(import_module(f"lswag_fast.{_HOME[name]}"), name)
+    if name == "tables":
+        return import_module("lswag_fast.data.tables")
     if name in __all__:
         return import_module(f"lswag_fast.{name}")
     raise AttributeError(f"module 'lswag_fast' has no attribute {name!r}")

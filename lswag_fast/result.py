@@ -75,7 +75,7 @@ class Score:
 
         Raises ImportError without matplotlib. The figure is not shown; save it with `figure.savefig(path)`.
         """
-        from lswag_fast.layer_plot import plot_layers  # matplotlib is optional
+        from lswag_fast.report.layer_plot import plot_layers  # matplotlib is optional
 
         return plot_layers(self)
 

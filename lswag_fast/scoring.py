@@ -9,8 +9,8 @@ from typing import Any, Literal
 from torch import nn
 
 from lswag_fast.errors import InputError, NonFiniteGradientError
-from lswag_fast.passes.loss import LossFunction, Reduction
 from lswag_fast.passes.options import Features, PassOptions, parse_variance
+from lswag_fast.passes.shared.loss import LossFunction, Reduction
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.proxies.lswag import Combine
 from lswag_fast.result import Score, Scores
@@ -71,7 +71,7 @@ def score(
             the largest activation; the paper does not name S, and it matters.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
-        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
+        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. CaptureOptions a
             running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
             or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or

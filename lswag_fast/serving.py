@@ -12,12 +12,12 @@ from typing import Any
 from torch import nn
 
 from lswag_fast import kernels
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import LswagError
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.model import check_model
-from lswag_fast.passes.numbers import LayerNumbers, StandardNumbers
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.recipes import RECIPES, Numbers
+from lswag_fast.passes.registry import RECIPES, Measurements
+from lswag_fast.passes.shared.model_checks import check_model
+from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies import ProxyInfo, get_proxy
 from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
@@ -108,7 +108,7 @@ def _values(
         try:
             if failed is not None:
                 raise failed
-            values[name] = float(info.compute(Numbers(results), **options))
+            values[name] = float(info.compute(Measurements(results), **options))
         except LswagError as error:
             failures[name] = error
     return values
@@ -125,7 +125,7 @@ def _valued(name: str, info: ProxyInfo | None, raw: float, failure: LswagError |
 
 def _layered(info: ProxyInfo | None, standard: object) -> dict[str, Any]:
     """The fields of a score that come from an observed pass, where the proxy uses one."""
-    if info is None or not isinstance(standard, StandardNumbers):
+    if info is None or not isinstance(standard, StandardMeasurements):
         return {"layers": (), "skipped": (), "n_pattern_samples": 0}
     with_gradients = "gradients" in info.needs["standard"]
     return {
@@ -148,7 +148,7 @@ def sign_log(value: float) -> float:
     return math.copysign(1.0, value) * math.log(abs(value))
 
 
-def _layer_score(row: LayerNumbers, standard: StandardNumbers) -> LayerScore:
+def _layer_score(row: LayerMeasurements, standard: StandardMeasurements) -> LayerScore:
     patterned = row.activation is not None and standard.patterns.n_samples > 0
     activation = standard.patterns.activations[row.activation] if row.activation is not None else None
     return LayerScore(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import lswag_fast
 from lswag_fast import Score, reference
 from lswag_fast.errors import InputError, LswagWarning, NonFiniteGradientError, ZeroVarianceError
-from lswag_fast.passes.patterns import feeding_activation
+from lswag_fast.passes.standard.patterns import feeding_activation
 from networks import NETWORKS, Network
 from support.oracle import SHOWN, module_activations, summed_loss
 

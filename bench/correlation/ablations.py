@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from bench.correlation.layer_numbers import PATTERN_SAMPLES, SETTINGS
+from lswag_fast.data.tables import read_table
 from lswag_fast.evaluation.intervals import interval_of
-from lswag_fast.tables import read_table
 
 TARGETS = ("cifar10_test", "cifar100_test", "imagenet16_test")
 Cell = dict[str, Any]

@@ -27,8 +27,8 @@ from sklearn.linear_model import RidgeCV
 
 from bench.correlation.libra_subsets import judged
 from lswag_fast import rank_aggregate
-from lswag_fast.ranking import oriented
-from lswag_fast.tables import finite_numbers, join, read_table
+from lswag_fast.data.tables import finite_numbers, join, read_table
+from lswag_fast.libra.ranking import oriented
 
 MOST = 3
 """Proxies in a combination, as many as LIBRA takes."""

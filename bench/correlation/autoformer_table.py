@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from lswag_fast.data.tables import checked_table, write_table
 from lswag_fast.spaces import AutoFormer
-from lswag_fast.tables import checked_table, write_table
 
 GENES = ("embed_dim", "depth", "num_heads", "mlp_ratio")
 PLACE = ("part", "row")  # where a record lay in its source

@@ -27,9 +27,9 @@ import pandas as pd
 
 from bench.correlation.libra_subsets import compared, rules
 from lswag_fast import LswagWarning, list_proxies, rank_aggregate
+from lswag_fast.data.tables import finite_numbers, read_table
 from lswag_fast.evaluation.correlation import correlate
-from lswag_fast.ranking import oriented
-from lswag_fast.tables import finite_numbers, read_table
+from lswag_fast.libra.ranking import oriented
 
 AZ_NAS = ("az_nas_expressivity", "az_nas_progressivity", "az_nas_trainability", "flops")
 

@@ -28,8 +28,8 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from lswag_fast import Libra, LswagWarning, rank_aggregate
-from lswag_fast.ranking import oriented
-from lswag_fast.tables import finite_numbers, join, read_table
+from lswag_fast.data.tables import finite_numbers, join, read_table
+from lswag_fast.libra.ranking import oriented
 
 HALVES = 20
 

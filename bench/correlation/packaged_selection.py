@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from lswag_fast import Libra, LswagWarning
-from lswag_fast.tables import numbers, read_table
+from lswag_fast.data.tables import numbers, read_table
 
 TARGETS = ("c100_kd_acc", "flower_kd_acc", "chaoyang_kd_acc")
 MEAN_RANK = "mean_rank_kd"

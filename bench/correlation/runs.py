@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.correlation.ablations import bootstrapped
 from lswag_fast import list_proxies
-from lswag_fast.tables import read_table
+from lswag_fast.data.tables import read_table
 
 
 def compared(runs: dict[str, pd.DataFrame], targets: list[str], resamples: int, seed: int) -> pd.DataFrame:

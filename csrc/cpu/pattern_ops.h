@@ -1,4 +1,4 @@
-// The inner loops of pack_signs and hamming, one set per instruction set.
+// The inner loops of pack_signs and agreement_counts, one set per instruction set.
 #pragma once
 
 #include <cstdint>

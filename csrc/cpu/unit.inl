@@ -7,8 +7,8 @@ namespace LSWAG_ISA {
 
 #include "cpu/vector.inl"
 //
+#include "cpu/agreement_counts.inl"
 #include "cpu/fma_loop.inl"
-#include "cpu/hamming.inl"
 #include "cpu/moments.inl"
 #include "cpu/pack.inl"
 #include "cpu/pack_signs.inl"

@@ -1,5 +1,5 @@
 // The words in which the CUDA kernels are written. Under nvcc they are the intrinsics; under the host compiler they are
-// an emulator that executes the kernels thread by thread and checks every access (tests/cpp/simt/).
+// an emulator that executes the kernels thread by thread and checks every access (tests/kernels/emulator/simt/).
 //
 // A kernel is a plain structure of its arguments with `kThreads`, the threads of a block (whole warps, one dimension),
 // and `SIMT_DEVICE void operator()() const`; `simt::launch(kernel, grid, stream)` runs it. With `kMinBlocks` the

@@ -1,4 +1,5 @@
-// What simt.h maps to under nvcc. Each name is explained in tests/cpp/simt/, which gives it a meaning on the host.
+// What simt.h maps to under nvcc. Each name is explained in tests/kernels/emulator/simt/, which gives it a meaning on
+// the host.
 #pragma once
 
 #include <cuda_fp16.h>

@@ -21,7 +21,7 @@ void count_distinct(const uint64_t* const*, const int64_t*, int, int64_t, int64_
   refuse();
 }
 
-void hamming(const uint64_t*, int64_t, int64_t, int64_t, int64_t*, Stream) { refuse(); }
+void agreement_counts(const uint64_t*, int64_t, int64_t, int64_t, int64_t*, Stream) { refuse(); }
 
 int64_t gradient_stats_bytes(const GradientCall*, int, const GradientOptions&) { refuse(); }
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lswag_fast import __version__
-from lswag_fast.cli import correlate, evaluate, export, info, layers, proxies, report, score, search, show
+from lswag_fast.cli.commands import correlate, evaluate, export, info, layers, proxies, report, score, search, show
 from lswag_fast.cli.console import say_error, warnings_once
 from lswag_fast.errors import InputError, LswagError
 

@@ -10,8 +10,8 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lswag_fast.cli.console import ERR, say
-from lswag_fast.driver.trial import FAILED
 from lswag_fast.report.words import duration
+from lswag_fast.study.trial import FAILED
 
 # Seconds between two plain lines: a night's log stays readable.
 PLAIN_LINE_S = 30.0

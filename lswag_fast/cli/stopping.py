@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from lswag_fast.driver.interrupts import Interrupts
+from lswag_fast.execution.interrupts import Interrupts
 
 # What a shell reports of a process that a signal ended.
 _SIGNALLED = 128

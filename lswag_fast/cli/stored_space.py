@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import targets
-from lswag_fast.driver.winner import Recipe
 from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.study.export import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
+from lswag_fast.data.tables import finite_numbers
 from lswag_fast.errors import InputError
 from lswag_fast.proxies import list_proxies
-from lswag_fast.tables import finite_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def correlate(
     """Rank correlations of proxies with a target.
 
     Args:
-        table: as of `lswag_fast.tables`.
+        table: as of `lswag_fast.data.tables`.
         target: the column of the accuracy.
         proxies: the columns to compare with it. Registered proxies of which less is better are negated.
         n_bootstrap: resamples of the architectures for the intervals, 0 for none.

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from lswag_fast.driver.executors import in_order, open_evaluator
 from lswag_fast.errors import InputError, LswagError, LswagWarning, TableError, WorkerLostError
 from lswag_fast.evaluation.initialise import check_initialisation, initialise
 from lswag_fast.evaluation.rows import RowFile
+from lswag_fast.execution.executors import in_order, open_evaluator
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.scoring import score_many
 from lswag_fast.spaces import SearchSpace
@@ -98,12 +98,12 @@ def evaluate(
 
     Args:
         task: how to score.
-        table: as of `lswag_fast.tables`; the index names architectures as the space's `decode` takes them.
+        table: as of `lswag_fast.data.tables`; the index names architectures as the space's `decode` takes them.
         out: the CSV; the settings lie beside it in OUT.json.
         n: how many, a seeded random choice that a larger n extends; None for all.
         settings: what else decides the rows (the data, say), kept with the settings and compared when continuing.
         executor: where architectures are scored, each on the task's `n_threads`; None for this process, else as of
-            `lswag_fast.driver.executors`. The rows are the same and in the same order.
+            `lswag_fast.execution.executors`. The rows are the same and in the same order.
         callback: called after each architecture.
 
     Raises TableError for a column with the name of a proxy, an architecture that is none of the space, or more

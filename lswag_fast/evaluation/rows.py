@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lswag_fast.driver.table import csv_row
 from lswag_fast.errors import StorageError
+from lswag_fast.study.table import csv_row
 
 
 class RowFile:

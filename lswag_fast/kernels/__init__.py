@@ -17,7 +17,7 @@ from lswag_fast.kernels.gradient import (
     start_gradient_stats,
 )
 from lswag_fast.kernels.machine import BuildFacts, build_facts, fma_loop, isa_active, isa_list, set_isa
-from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, count_distinct, hamming, pack_signs
+from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, agreement_counts, count_distinct, pack_signs
 
 __all__ = [
     "MAX_DIMS",
@@ -29,12 +29,12 @@ __all__ = [
     "Moments",
     "PatternLayout",
     "PendingStats",
+    "agreement_counts",
     "build_facts",
     "count_distinct",
     "device_problem",
     "fma_loop",
     "gradient_stats",
-    "hamming",
     "isa_active",
     "isa_list",
     "pack_signs",

@@ -29,7 +29,7 @@ def pack_signs(y: Tensor, n_samples: int, layout: PatternLayout = "neuron") -> T
     Returns int64 words of 64 bits, unused high bits zero:
     "neuron" gives (V, ceil(S/64)), sample s in bit s % 64 of word s // 64: one pattern a row, as in Definition 1 of
     L-SWAG, for `count_distinct`;
-    "sample" gives (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64: one code a row, as in NWOT, for `hamming`.
+    "sample" gives (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64: one code per row, for `agreement_counts` (NWOT).
     Subnormal numbers are positive also when the process flushes them (`torch.set_flush_denormal`).
 
     Raises InputError for another dtype or layout name or an `n_samples` outside 1..S_all, BackendUnavailableError for
@@ -92,7 +92,7 @@ def count_distinct(words: Tensor | Sequence[Tensor], n_bits: int) -> int:
     return int(out.item())
 
 
-def hamming(words: Tensor, n_neurons: int) -> Tensor:
+def agreement_counts(words: Tensor, n_neurons: int) -> Tensor:
     """Count, for each pair of samples, the neurons on which their signs agree: V minus the Hamming distance (NWOT).
 
     `words` is (S, W) int64 as `pack_signs(..., layout="sample")` gives it; its first `n_neurons` bits a row count.
@@ -109,7 +109,7 @@ def hamming(words: Tensor, n_neurons: int) -> Tensor:
     arguments = (words.data_ptr(), n_samples, width, n_neurons, out.data_ptr())
     with native():
         if stream is None:
-            core.hamming(*arguments, torch.get_num_threads())
+            core.agreement_counts(*arguments, torch.get_num_threads())
         else:
-            core.cuda_hamming(*arguments, stream)
+            core.cuda_agreement_counts(*arguments, stream)
     return out

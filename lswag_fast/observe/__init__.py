@@ -1,13 +1,13 @@
 """Seeing every linear, convolution and activation call of a model's forward pass, without touching the model."""
 
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
-from lswag_fast.observe.mode import Keeps, ObservingMode
+from lswag_fast.observe.mode import CaptureOptions, ObservingMode
 from lswag_fast.observe.outcome import Outcome, outcome
 from lswag_fast.observe.recorder import WeightRecorder
 
 __all__ = [
     "ActivationCall",
-    "Keeps",
+    "CaptureOptions",
     "ObservedWeight",
     "ObservingMode",
     "Outcome",

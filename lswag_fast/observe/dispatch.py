@@ -28,7 +28,7 @@ def _conv_places(x: Tensor, n_axes: int, n_samples: int) -> Places:
 
 
 class CallMode(TorchFunctionMode, ABC):
-    """Numbers the weight and activation calls of a forward pass in order and hands each to a method.
+    """Measurements the weight and activation calls of a forward pass in order and hands each to a method.
 
     While a handler runs, the mode is off (torch's rule), so what a handler calls is not seen again.
     """

@@ -33,7 +33,7 @@ Protect = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Keeps:
+class CaptureOptions:
     """What is kept of a forward pass: the activation calls, with the signs of their first `n_packed` samples and the
     agreements of all, the calls on weights (`operands`), and their outputs too."""
 
@@ -57,7 +57,7 @@ class ObservingMode(CallMode):
         model: nn.Module,
         table: WeightTable,
         n_samples: int,
-        keeps: Keeps,
+        keeps: CaptureOptions,
         on_operands: Callable[[ObservedWeight, WeightCall], bool],
         protect: Protect,
         *,
@@ -232,7 +232,7 @@ class ObservingMode(CallMode):
 
 def _agreements(view: Tensor, n_neurons: int) -> Tensor:
     """On how many neurons two samples agree (B, B), from an activation viewed as (B, ...)."""
-    return kernels.hamming(kernels.pack_signs(view, view.shape[0], "sample"), n_neurons)
+    return kernels.agreement_counts(kernels.pack_signs(view, view.shape[0], "sample"), n_neurons)
 
 
 def _again(out: Tensor, compute: Callable[[], Tensor]) -> Callable[[], Tensor]:

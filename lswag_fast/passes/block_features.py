@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.borrow import borrowed
-from lswag_fast.passes.features import feature_tensors
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import naming, refuse_chunks
+from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.passes.shared.features import feature_tensors
+from lswag_fast.passes.shared.preserve import preserve_model_state
 
 _PROXIES = "az_nas"
 _LOG_OFFSET = 1e-8
@@ -24,7 +24,7 @@ _IMAGE_DIMS = 4
 
 
 @dataclass(frozen=True)
-class BlockFeatureNumbers:
+class BlockFeatureMeasurements:
     """`entropies`: of each feature, in order, -sum p ln(p + 1e-8), p the eigenvalues of the covariance of its channels
     over their sum (statistic "entropies"). `spectral_norms`: of each feature and the one before it, the largest
     singular value of g_in^T g_out / positions, g_out random signs at the later one and g_in their gradient at the
@@ -36,7 +36,7 @@ class BlockFeatureNumbers:
 
 def block_feature_numbers(
     model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
-) -> BlockFeatureNumbers:
+) -> BlockFeatureMeasurements:
     """Run the features of inputs ~ N(0, 1), and differentiate each in the one before.
 
     Every floating-point input that holds samples becomes noise of its shape; other inputs stay. As in the published
@@ -55,7 +55,7 @@ def block_feature_numbers(
     def noise(x: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=generator).to(x).requires_grad_().clone()  # in place on a leaf raises
 
-    with borrowed(model, options.seed):
+    with preserve_model_state(model, options.seed):
         inputs = batch.map_samples(noise, f"{_PROXIES} puts noise in the place of the inputs").inputs
         model.train(any(isinstance(module, _BatchNorm) for module in model.modules()))
         with naming(_PROXIES, "on noise (block_features pass)"):
@@ -65,7 +65,7 @@ def block_feature_numbers(
         _check(features)
         entropies = [_entropy(f.detach()) for f in features] if "entropies" in statistics else []
         norms = _spectral_norms(features, generator) if "spectral_norms" in statistics else []
-    return BlockFeatureNumbers(tuple(entropies), tuple(norms))
+    return BlockFeatureMeasurements(tuple(entropies), tuple(norms))
 
 
 def _check(features: Sequence[Tensor]) -> None:

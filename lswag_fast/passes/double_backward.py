@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import NothingObservedError, UnsupportedModelError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.batch import Batch, call_model
-from lswag_fast.passes.borrow import borrowed
-from lswag_fast.passes.loss import total_loss
-from lswag_fast.passes.memory import is_out_of_memory
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import refuse_chunks
+from lswag_fast.passes.shared.checks import refuse_chunks
+from lswag_fast.passes.shared.loss import total_loss
+from lswag_fast.passes.shared.memory import is_out_of_memory
+from lswag_fast.passes.shared.preserve import preserve_model_state
 
 _LEAF = "torch::autograd::AccumulateGrad"  # autograd's node of a leaf
 
 
 @dataclass(frozen=True)
-class DoubleBackwardNumbers:
+class DoubleBackwardMeasurements:
     """`weight_hessian_gradient`: for each trainable parameter that linear or convolution calls take as their weight, in
     order of execution, the sum of W * (Hg), g and H the gradient and the Hessian of the mean loss in these weights."""
 
@@ -32,7 +32,7 @@ class DoubleBackwardNumbers:
 
 def double_backward_numbers(
     model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
-) -> DoubleBackwardNumbers:
+) -> DoubleBackwardMeasurements:
     """Differentiate twice, in the model's own mode; g and Hg come from one forward, so dropout draws once for both.
 
     Attention runs with the math backend, since the fused ones have no second derivative. Weights that the forward
@@ -45,7 +45,7 @@ def double_backward_numbers(
     refuse_chunks(options, "grasp")
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     recorder = WeightRecorder(parameters)
-    with borrowed(model, options.seed), sdpa_kernel(SDPBackend.MATH):
+    with preserve_model_state(model, options.seed), sdpa_kernel(SDPBackend.MATH):
         with recorder:
             outputs = call_model(model, batch.inputs)
         loss = total_loss(outputs, batch.targets, batch.n_samples, options.loss_fn, options.loss_reduction)
@@ -53,7 +53,7 @@ def double_backward_numbers(
         products = _hessian_gradient(loss.total / batch.n_samples, weights, parameters.values())
         loss.checked()
     sums = [(w.detach().double() * p.double()).sum().item() for w, p in zip(weights, products, strict=True)]
-    return DoubleBackwardNumbers(dict(zip(recorder.weights, sums, strict=True)))
+    return DoubleBackwardMeasurements(dict(zip(recorder.weights, sums, strict=True)))
 
 
 def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Iterable[Tensor]) -> list[Tensor]:

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch, call_model
-from lswag_fast.passes.borrow import borrowed, freeze
-from lswag_fast.passes.loss import find_logits
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import naming, refuse_chunks
+from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 _PROXIES = "jacov and epe_nas"
 
 
 @dataclass(frozen=True)
-class JacobianNumbers:
+class JacobianMeasurements:
     """`jacobian` (B, D) float64: row b is the gradient of the sum of all logits in the inputs of sample b, flattened,
     several inputs side by side. `classes` (B,) is the class of each sample, None where the targets name no class a
     sample; `n_classes` the length of the logits' last axis."""
@@ -31,7 +31,7 @@ class JacobianNumbers:
 
 def jacobian_numbers(
     model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
-) -> JacobianNumbers:
+) -> JacobianMeasurements:
     """Differentiate the logits in every floating-point input that holds samples.
 
     The model runs in its own mode, as published. With a BatchNorm in train mode the samples depend on each other: row b
@@ -48,7 +48,10 @@ def jacobian_numbers(
         leaves.append(tensor.detach().clone().requires_grad_())
         return leaves[-1].clone()  # the model may work in place, which a leaf forbids
 
-    with borrowed(model, options.seed), naming(_PROXIES, "on inputs that ask for a gradient (jacobian pass)"):
+    with (
+        preserve_model_state(model, options.seed),
+        naming(_PROXIES, "on inputs that ask for a gradient (jacobian pass)"),
+    ):
         freeze(model)
         inputs = batch.map_samples(leaf, f"{_PROXIES} differentiate the logits in the inputs").inputs
         logits = _differentiable(call_model(model, inputs))
@@ -57,7 +60,7 @@ def jacobian_numbers(
         (torch.zeros_like(x) if g is None else g).double().flatten(1) for x, g in zip(leaves, gradients, strict=True)
     ]
     classes = _classes(batch.targets) if "classes" in statistics else None
-    return JacobianNumbers(torch.cat(rows, dim=1).detach(), classes, logits.shape[-1])
+    return JacobianMeasurements(torch.cat(rows, dim=1).detach(), classes, logits.shape[-1])
 
 
 def _differentiable(outputs: Any) -> Tensor:

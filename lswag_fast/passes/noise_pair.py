@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.batch import Batch, call_model
-from lswag_fast.passes.borrow import borrowed, seed_all
-from lswag_fast.passes.features import feature_tensors
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import naming, refuse_chunks
-from lswag_fast.passes.substitute import call_with
+from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.passes.shared.features import feature_tensors
+from lswag_fast.passes.shared.preserve import preserve_model_state, seed_all
+from lswag_fast.passes.shared.substitute import call_with
 
 EPSILON = 0.01
 """How far x is moved, in units of the noise e."""
 
 
 @dataclass(frozen=True)
-class NoisePairNumbers:
+class NoisePairMeasurements:
     """`feature_distance`: the mean over the samples of ||f(x) - f(x + 0.01 e)||_1, f the features of a sample.
     `batch_norm_variances`: by name, the mean of the running variance of each BatchNorm that ran before f; empty where
     the network has none."""
@@ -35,7 +35,7 @@ class NoisePairNumbers:
 
 def noise_pair_numbers(
     model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
-) -> NoisePairNumbers:
+) -> NoisePairMeasurements:
     """Run the features of x ~ N(0, 1) and x + 0.01 e, e ~ N(0, 1), without gradients, all modules in train mode.
 
     Every floating-point input that holds samples becomes noise of its shape; other inputs stay. In the network the
@@ -52,7 +52,7 @@ def noise_pair_numbers(
     that fails on noise.
     """
     refuse_chunks(options, "zen")
-    with borrowed(model, options.seed), torch.no_grad():
+    with preserve_model_state(model, options.seed), torch.no_grad():
         norms, weights = _batch_norms(model), _weights(model, batch)
         model.train()
         generator = torch.Generator().manual_seed(options.seed)
@@ -62,7 +62,9 @@ def noise_pair_numbers(
             first, second = (_features(model, tensors, inputs, options) for inputs in pair)
         distance = _distance(first, second, batch.n_samples)
     ran = [name for name in norms if int(tensors[f"{name}.num_batches_tracked"])]
-    return NoisePairNumbers(distance, {name: tensors[f"{name}.running_var"].double().mean().item() for name in ran})
+    return NoisePairMeasurements(
+        distance, {name: tensors[f"{name}.running_var"].double().mean().item() for name in ran}
+    )
 
 
 def _weights(model: nn.Module, batch: Batch) -> Collection[str]:

@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe import ObservedWeight, WeightCall
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.gather import Gatherer, Operands, sample_first
-from lswag_fast.passes.loss import find_logits
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import refuse_chunks
-from lswag_fast.passes.standard import observed_pass
+from lswag_fast.passes.shared.checks import refuse_chunks
+from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.reducer import Operands, Reducer, sample_first
+from lswag_fast.passes.standard.observed_pass import observed_pass
 
 _PROXY = "te_nas_ntk"
 _TILE_ELEMENTS = 2**24
@@ -30,14 +30,14 @@ _INPUT_ELEMENTS = 2**20
 
 
 @dataclass(frozen=True)
-class NtkNumbers:
+class NtkMeasurements:
     """`kernels`: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of
     sample b's logits in that weight. The neural tangent kernel is their sum."""
 
     kernels: dict[str, Tensor]
 
 
-def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> NtkNumbers:
+def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> NtkMeasurements:
     """Differentiate the sum of all logits, in the model's own mode, and multiply the samples' gradients.
 
     With a BatchNorm in train mode a sample's gradient is its share of the batch gradient, and a warning says so. A list
@@ -48,12 +48,12 @@ def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics
     refuse_chunks(options, _PROXY)
     whole = replace(batch, n_batches=1)
     settled = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, n_groups=None)
-    gatherer = GramGatherer(settled, batch.n_samples)
+    gatherer = GramReducer(settled, batch.n_samples)
     seen = observed_pass(model, whole, settled, frozenset(("gradients",)), gatherer)
     if not gatherer.kernels:
         reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in seen.skipped)
         raise NothingObservedError(f"{_PROXY}: no weight could be observed. {reasons}")
-    return NtkNumbers(gatherer.kernels)
+    return NtkMeasurements(gatherer.kernels)
 
 
 def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
@@ -63,7 +63,7 @@ def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
     return logits.flatten(1).sum(1)
 
 
-class GramGatherer(Gatherer):
+class GramReducer(Reducer):
     """Adds up the products <G_a, G_b> of each weight."""
 
     def __init__(self, options: PassOptions, n_samples: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.loss import LossFunction, Reduction
+from lswag_fast.passes.shared.loss import LossFunction, Reduction
 
 SEEDS = 2**64  # the generator of torch takes 64 bits
 PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10

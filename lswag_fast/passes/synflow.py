@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.batch import Batch, call_model
-from lswag_fast.passes.borrow import borrowed
-from lswag_fast.passes.loss import find_logits
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.refusals import naming
-from lswag_fast.passes.substitute import call_with
+from lswag_fast.passes.shared.checks import naming
+from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.substitute import call_with
 
 _PROXIES = "synflow, logsynflow, dss and t_cet"
 _ATTENTION_NAMES = ("qkv", "in_proj")
@@ -43,14 +43,16 @@ class LayerSaliency:
 
 
 @dataclass(frozen=True)
-class SynflowNumbers:
+class SynflowMeasurements:
     """The weights by name, in order of execution, and how many activation calls the pass made."""
 
     layers: dict[str, LayerSaliency]
     n_activations: int
 
 
-def synflow_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> SynflowNumbers:
+def synflow_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> SynflowMeasurements:
     """Run |model| on one sample of ones and differentiate the sum of its outputs.
 
     Every parameter and buffer is replaced by its absolute value in float64; nothing is written into the model, and the
@@ -63,7 +65,7 @@ def synflow_numbers(model: nn.Module, batch: Batch, options: PassOptions, statis
     """
     needed = f"{_PROXIES} put ones in the place of the inputs"
     ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
-    with borrowed(model, options.seed):
+    with preserve_model_state(model, options.seed):
         model.eval()
         tensors = {name: _positive(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
         weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
@@ -75,7 +77,7 @@ def synflow_numbers(model: nn.Module, batch: Batch, options: PassOptions, statis
         name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics)
         for name, gradient in zip(recorder.weights, gradients, strict=True)
     }
-    return SynflowNumbers(layers, recorder.n_activations)
+    return SynflowMeasurements(layers, recorder.n_activations)
 
 
 def _positive(tensor: Tensor) -> Tensor:

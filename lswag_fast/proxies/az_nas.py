@@ -11,25 +11,25 @@ import math
 from itertools import pairwise
 
 from lswag_fast.proxies import size  # noqa: F401 - registers flops, the complexity
-from lswag_fast.proxies.registry import Numbers, register_proxy, register_ranked
+from lswag_fast.proxies.registry import Measurements, register_proxy, register_ranked
 
 _OFFSET = 1e-6
 """The published constant in the reciprocal of the trainability."""
 
 
-def az_nas_expressivity(numbers: Numbers) -> float:
+def az_nas_expressivity(numbers: Measurements) -> float:
     """sum over the features of the entropy -sum p ln(p + 1e-8), p the normalised eigenvalues of the covariance of its
     channels. Range [0, sum ln C]; grows with the number of blocks and their channels C."""
     return math.fsum(numbers.block_features.entropies)
 
 
-def az_nas_progressivity(numbers: Numbers) -> float:
+def az_nas_progressivity(numbers: Measurements) -> float:
     """The least growth of that entropy from one feature to the next. Any real number, below 0 where a block
     narrows. Published for CNNs, whose stages widen; on a vision transformer, of one width, it says little."""
     return min(after - before for before, after in pairwise(numbers.block_features.entropies))
 
 
-def az_nas_trainability(numbers: Numbers) -> float:
+def az_nas_trainability(numbers: Measurements) -> float:
     """The mean over the features of -s - 1/(s + 1e-6) + 2, s the largest singular value of the map from the gradient at
     one feature to that at the one before, from random signs. At most about 0, reached where s = 1.
 

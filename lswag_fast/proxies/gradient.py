@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 _SUITE = "Abdelfattah, Mehrotra, Dudziak, Lane, ICLR 2021"
 
 
-def grad_norm(numbers: Numbers) -> float:
+def grad_norm(numbers: Measurements) -> float:
     """sum_l ||dL/dW_l||_2, the Euclidean norm of each weight's gradient of the mean loss. Range [0, inf).
 
     On a vision transformer the four matrices of a block and the head make the sum.
@@ -23,7 +23,7 @@ def grad_norm(numbers: Numbers) -> float:
     return math.fsum(math.sqrt(layer.squared_total) for layer in standard.layers()) / standard.n_samples
 
 
-def plain(numbers: Numbers) -> float:
+def plain(numbers: Measurements) -> float:
     """sum_w w dL/dw, signed; any real number, near 0 where the loss hardly changes with the scale of the weights.
 
     LayerNorm and BatchNorm make the loss blind to the scale of weights before them: their terms vanish.
@@ -32,14 +32,14 @@ def plain(numbers: Numbers) -> float:
     return math.fsum(layer.weight_gradient for layer in standard.layers()) / standard.n_samples
 
 
-def snip(numbers: Numbers) -> float:
+def snip(numbers: Measurements) -> float:
     """sum_w |w dL/dw|, the sensitivity of the loss to dropping each weight (Lee, Ajanthan, Torr, ICLR 2019, Eq. 6,
     without its normalisation). Range [0, inf). On a vision transformer dominated by the widest matrices."""
     standard = numbers.standard
     return math.fsum(layer.abs_weight_gradient for layer in standard.layers()) / standard.n_samples
 
 
-def fisher(numbers: Numbers) -> float:
+def fisher(numbers: Measurements) -> float:
     """sum over weights of Delta_k = 1/2 mean_b (sum_positions a dL/da)^2 of their output channel k, a the output of a
     linear or convolution call (Turner et al., "BlockSwap", ICLR 2020). Range [0, inf).
 

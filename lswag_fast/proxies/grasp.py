@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def grasp(numbers: Numbers) -> float:
+def grasp(numbers: Measurements) -> float:
     """sum -(W * Hg) over the weights of linear and convolution calls, g and H the gradient and the Hessian of the mean
     loss, temperature 1 (Wang, Zhang, Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow",
     ICLR 2020, Eq. 8). Any real number; proportional to the square of the loss's scale.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lswag_fast.errors import InputError, NonFiniteGradientError, ZeroVarianceError
-from lswag_fast.passes.jacobian import JacobianNumbers
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.passes.jacobian import JacobianMeasurements
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 _K = 1e-5
 """The published constant that keeps logarithms and reciprocals finite."""
@@ -20,7 +20,7 @@ _MANY_CLASSES = 100
 """Above so many classes EPE-NAS compares the classes with each other."""
 
 
-def jacov(numbers: Numbers) -> float:
+def jacov(numbers: Measurements) -> float:
     """-sum_i [ln(v_i + k) + 1/(v_i + k)], v the eigenvalues of the rows' correlations, k = 1e-5 (Mellor, Turner,
     Storkey, Crowley, "Neural Architecture Search without Training", arXiv 2006.04647v1).
 
@@ -32,7 +32,7 @@ def jacov(numbers: Numbers) -> float:
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
 
 
-def epe_nas(numbers: Numbers) -> float:
+def epe_nas(numbers: Measurements) -> float:
     """Correlations within classes (Lopes, Alirezazadeh, Alexandre, "EPE-NAS", ICANN 2021): with s_c the sum of
     ln(|r| + 1e-5) over all pairs r of rows of class c, sum_c |s_c| for up to 100 classes. For more, s_c is divided by
     the samples of its class, and the score is sum_{c, c'} |s_c - s_c'| / (number of classes), over ordered pairs.
@@ -55,7 +55,7 @@ def epe_nas(numbers: Numbers) -> float:
     return float((s[:, None] - s).abs().sum() / len(s)) if many else float(s.abs().sum())
 
 
-def _rows(numbers: JacobianNumbers, proxy: str) -> Tensor:
+def _rows(numbers: JacobianMeasurements, proxy: str) -> Tensor:
     """The Jacobian (B, D), every row finite and with variance."""
     rows = numbers.jacobian
     broken = int((~torch.isfinite(rows)).any(1).sum())
@@ -70,7 +70,7 @@ def _rows(numbers: JacobianNumbers, proxy: str) -> Tensor:
     return rows
 
 
-def _checked_classes(numbers: JacobianNumbers) -> Tensor:
+def _checked_classes(numbers: JacobianMeasurements) -> Tensor:
     classes = numbers.classes
     if classes is None:
         raise InputError(

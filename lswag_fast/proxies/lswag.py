@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.numbers import LayerNumbers
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.passes.standard.measurements import LayerMeasurements
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 Combine = Literal["layerwise", "product", "log"]
 COMBINES: tuple[Combine, ...] = ("layerwise", "product", "log")
@@ -46,9 +46,9 @@ def combined(
     return math.fsum(trainabilities) * union_cardinality
 
 
-def lswag(numbers: Numbers, combine: Combine = "layerwise") -> float:
+def lswag(numbers: Measurements, combine: Combine = "layerwise") -> float:
     """L-SWAG of a standard pass; weights whose gradients do not vary are left out. Raises InputError for another
-    `combine`, and what `StandardNumbers` raises for a pass without weights, activations or variance."""
+    `combine`, and what `StandardMeasurements` raises for a pass without weights, activations or variance."""
     if combine not in COMBINES:
         raise InputError(f"combine must be one of {', '.join(map(repr, COMBINES))}, got {combine!r}")
     standard = numbers.standard
@@ -62,7 +62,7 @@ def lswag(numbers: Numbers, combine: Combine = "layerwise") -> float:
     return combined(lambdas, [standard.patterns.cardinality(pair) for pair in pairs], union, combine)
 
 
-def _paired(layer: LayerNumbers) -> int:
+def _paired(layer: LayerMeasurements) -> int:
     if layer.activation is None:
         raise TypeError("a pass with activations pairs every weight with one")
     return layer.activation

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from lswag_fast.errors import InputError
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 _NUMBERS = (int, float, np.integer, np.floating)
 
 
-def nwot(numbers: Numbers) -> float:
+def nwot(numbers: Measurements) -> float:
     """ln |det K|, K[a, b] = the number of neurons on which samples a and b agree, over all activations (Mellor, Turner,
     Storkey, Crowley, ICML 2021, Eq. 2). -inf when two samples share all codes; grows with B and the number of neurons.
 
@@ -29,7 +29,7 @@ def nwot(numbers: Numbers) -> float:
     return float(torch.linalg.slogdet(total).logabsdet)
 
 
-def activation_kernels(numbers: Numbers, proxy: str) -> list[Tensor]:
+def activation_kernels(numbers: Measurements, proxy: str) -> list[Tensor]:
     """K of each activation call, (B, B) float64, for a proxy that is to be named in messages."""
     kernels = [activation.agreements for activation in numbers.standard.activations()]
     known = [kernel.double() for kernel in kernels if kernel is not None]
@@ -38,7 +38,7 @@ def activation_kernels(numbers: Numbers, proxy: str) -> list[Tensor]:
     return known
 
 
-def swap(numbers: Numbers) -> float:
+def swap(numbers: Measurements) -> float:
     """Sample-wise activation patterns: the number of distinct patterns of all neurons of the network, in one set, over
     the first `pattern_samples` samples (Peng et al., ICLR 2024, Def. 3.2). Range 1 to the number of neurons.
 
@@ -49,7 +49,7 @@ def swap(numbers: Numbers) -> float:
     return float(standard.patterns.union_cardinality(range(len(standard.activations()))))
 
 
-def reg_swap(numbers: Numbers, mu: float = 25.0, sigma: float = 25.0) -> float:
+def reg_swap(numbers: Measurements, mu: float = 25.0, sigma: float = 25.0) -> float:
     """ln of SWAP regularised by the network's size, ln Psi - (P - mu)^2 / sigma, P in millions of parameters (Peng et
     al., ICLR 2024, Def. 3.3, in its logarithm: the exponential underflows far from mu).
 

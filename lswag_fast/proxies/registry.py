@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.recipes import RECIPES, Numbers
+from lswag_fast.passes.registry import RECIPES, Measurements
 
 Aggregate = Literal["rank_sum", "log_rank"]
 """How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
@@ -71,7 +71,7 @@ def register_proxy(
         name: a name that is not taken.
         fn: `fn(numbers, **options)` -> float, a pure function; `numbers.standard`, `numbers.synflow`, ... are the
             numbers of the passes that it needs. Its keyword parameters are the proxy's options.
-        needs: {recipe: statistics}; `lswag_fast.passes.recipes.RECIPES` says which there are.
+        needs: {recipe: statistics}; `lswag_fast.passes.registry.RECIPES` says which there are.
         higher_is_better: the direction.
         reference: the paper.
         summary: one line for people.
@@ -101,7 +101,7 @@ def register_ranked(
     _check_new(name)
     known = tuple(get_proxy(part).name for part in parts)
 
-    def compute(numbers: Numbers) -> float:
+    def compute(numbers: Measurements) -> float:
         """Refuse: one network has no rank."""
         raise InputError(
             f"{name} is made of ranks among networks and has no value for one; score_many(proxies=[{name!r}]) gives "
@@ -144,7 +144,7 @@ def list_proxies(pattern: str = "*") -> list[ProxyInfo]:
 
 __all__ = [
     "Compute",
-    "Numbers",
+    "Measurements",
     "ProxyInfo",
     "get_proxy",
     "list_proxies",

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def params(numbers: Numbers) -> float:
+def params(numbers: Measurements) -> float:
     """The number of parameters, in units (the suite of NASLib gives millions). Tied parameters count once."""
     return float(numbers.model.n_params)
 
 
-def flops(numbers: Numbers) -> float:
+def flops(numbers: Measurements) -> float:
     """Multiply-accumulates of one sample's forward pass (the field calls them flops), matrix products of attention
     included, as torch's FlopCounterMode sees them; element-wise operations and norms are not counted."""
     return float(numbers.model.macs)
 
 
-def l2_norm(numbers: Numbers) -> float:
+def l2_norm(numbers: Measurements) -> float:
     """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part."""
     return math.fsum(numbers.model.weight_norms.values())
 

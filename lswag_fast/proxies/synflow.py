@@ -10,10 +10,10 @@ import math
 from lswag_fast.errors import InputError
 from lswag_fast.passes.synflow import LayerSaliency
 from lswag_fast.proxies.patterns import activation_kernels
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def synflow(numbers: Numbers) -> float:
+def synflow(numbers: Measurements) -> float:
     """sum_w |w dR/dw| over the weights of linear and convolution calls, R the sum of the outputs (Tanaka, Kunin,
     Yamins, Ganguli, NeurIPS 2020; as a proxy Abdelfattah et al., ICLR 2021).
 
@@ -24,7 +24,7 @@ def synflow(numbers: Numbers) -> float:
     return math.fsum(layer.saliency for layer in numbers.synflow.layers.values())
 
 
-def logsynflow(numbers: Numbers) -> float:
+def logsynflow(numbers: Measurements) -> float:
     """sum_w |w| ln(|dR/dw| + 1) (Cavagnero, Robbiano, Caputo, Averta, "FreeREA", WACV 2023). Range [0, inf).
 
     Deviation: |dR/dw| where the published code takes dR/dw, which are the same for the positive CNNs that it was made
@@ -33,7 +33,7 @@ def logsynflow(numbers: Numbers) -> float:
     return math.fsum(layer.log_saliency for layer in numbers.synflow.layers.values())
 
 
-def dss(numbers: Numbers) -> float:
+def dss(numbers: Measurements) -> float:
     """Diversity and saliency of a vision transformer: sum over attention weights of ||dR/dW||_* ||W||_*, nuclear norms,
     plus sum_w |w dR/dw| of the other linear weights (Zhou et al., "Training-free Transformer Architecture Search",
     CVPR 2022). Range [0, inf). Convolutions (the patch projection) do not count, as published.
@@ -53,7 +53,7 @@ def dss(numbers: Numbers) -> float:
     return math.fsum(nuclear) + math.fsum(layer.saliency for layer in linear if not layer.is_attention)
 
 
-def t_cet(numbers: Numbers) -> float:
+def t_cet(numbers: Measurements) -> float:
     """sum_l ln|det K_l| SNR_l, K_l of NWOT for the activation that feeds weight l, SNR_l the sum of its synflow
     saliencies over their sample deviation, the sum alone where they do not vary (T-CET, by a public third-party
     implementation). Any real number; -inf when two samples share the codes of a layer.

@@ -11,10 +11,10 @@ import torch
 
 from lswag_fast.errors import NonFiniteGradientError
 from lswag_fast.proxies.patterns import activation_kernels
-from lswag_fast.proxies.registry import Numbers, register_proxy, register_ranked
+from lswag_fast.proxies.registry import Measurements, register_proxy, register_ranked
 
 
-def te_nas_ntk(numbers: Numbers) -> float:
+def te_nas_ntk(numbers: Measurements) -> float:
     """kappa = lambda_max / lambda_min of the NTK Theta[a, b] = sum_l <G_la, G_lb>, G_lb the gradient of the sum of
     sample b's logits in weight l. Lower is better. Range [1, inf]; inf for a singular kernel.
 
@@ -32,7 +32,7 @@ def te_nas_ntk(numbers: Numbers) -> float:
     return largest / smallest if smallest > 0 else math.inf
 
 
-def te_nas_regions(numbers: Numbers) -> float:
+def te_nas_regions(numbers: Measurements) -> float:
     """The number of linear regions that the batch meets: distinct patterns of the signs of all activations, one a
     sample. Higher is better. Range 1 to B.
 

@@ -6,12 +6,12 @@ import math
 from typing import Literal, get_args
 
 from lswag_fast.errors import InputError
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 BatchNormTerm = Literal["required", "optional"]
 
 
-def zen(numbers: Numbers, batch_norm: BatchNormTerm = "required") -> float:
+def zen(numbers: Measurements, batch_norm: BatchNormTerm = "required") -> float:
     """ln mean_b ||f(x_b) - f(x_b + 0.01 e_b)||_1 + sum_l ln sqrt(mean(running_var_l)), f the features before pooling of
     the network with weights N(0, 1), x, e ~ N(0, 1), l its BatchNorms (Lin et al., "Zen-NAS", ICCV 2021, Alg. 1).
 

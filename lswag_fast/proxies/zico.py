@@ -11,10 +11,10 @@ import math
 from typing import Literal
 
 from lswag_fast.errors import InputError
-from lswag_fast.proxies.registry import Numbers, register_proxy
+from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def zico(numbers: Numbers, sigma: Literal["signed", "abs"] = "signed") -> float:
+def zico(numbers: Measurements, sigma: Literal["signed", "abs"] = "signed") -> float:
     """sum_l ln sum_w E|g| / sigma (Li et al., ICLR 2023, Eq. 15). Any real number, in practice positive.
 
     sigma is the population deviation of the signed g, as in the official code, or with sigma="abs" that of |g|, as
@@ -34,7 +34,7 @@ def zico(numbers: Numbers, sigma: Literal["signed", "abs"] = "signed") -> float:
     return math.fsum(math.log(value) for value in sums if value)
 
 
-def xi_gsnr(numbers: Numbers) -> float:
+def xi_gsnr(numbers: Measurements) -> float:
     """sum_w (E g)^2 / (Var g + xi), xi = 1e-8 (Sun et al., "xi-GSNR", ICML 2023), over all weights. Range [0, inf).
 
     g is a sample's gradient of its own loss; of a list of batches, the gradient of each batch's mean loss. A layer

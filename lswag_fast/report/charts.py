@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lswag_fast.driver.stored import StoredStudy
-from lswag_fast.driver.trial import Trial
 from lswag_fast.report import numbers, words
+from lswag_fast.study.stored import StoredStudy
+from lswag_fast.study.trial import Trial
 
 Chart = dict[str, Any]
 

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from importlib import resources
 
 from lswag_fast import __version__
-from lswag_fast.driver.stored import StoredStudy
 from lswag_fast.errors import MissingExtraError
 from lswag_fast.report import charts, markup, numbers, sections, words
 from lswag_fast.report.markup import Raw, tag
+from lswag_fast.study.stored import StoredStudy
 
 _STATUS = {
     "running": "This search was still running when the report was made; make the report again to see more.",

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lswag_fast.driver.trial import COMPLETE, FAILED, Trial
 from lswag_fast.report.words import COST_NAMES
+from lswag_fast.study.trial import COMPLETE, FAILED, Trial
 
 COSTS = tuple(COST_NAMES)
 MIN_RANKED = 3

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lswag_fast.driver.trial import Trial, pareto_front
 from lswag_fast.errors import InputError, MissingExtraError
 from lswag_fast.report import numbers, words
+from lswag_fast.study.trial import Trial, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

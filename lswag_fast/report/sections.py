@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from lswag_fast.driver.stored import StoredStudy
-from lswag_fast.driver.trial import Trial
 from lswag_fast.report import charts, markup, numbers, words
 from lswag_fast.report.markup import Raw, tag
 from lswag_fast.report.steps import next_steps
+from lswag_fast.study.stored import StoredStudy
+from lswag_fast.study.trial import Trial
 
 N_REASONS = 20
 COMPARE = (

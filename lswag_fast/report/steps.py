@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lswag_fast.driver.stored import StoredStudy
+    from lswag_fast.study.stored import StoredStudy
 
 
 _CONTINUE = {

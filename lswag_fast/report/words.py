@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lswag_fast.driver.budget import Window
+from lswag_fast.study.budget import Window
 
 COST_NAMES = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency"}
 """The costs of an architecture by their fields of a trial."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.autoformer import AutoFormer
-from lswag_fast.spaces.autoformer_choices import PUBLISHED
-from lswag_fast.spaces.nasbench201 import NasBench201
+from lswag_fast.spaces.autoformer.choices import PUBLISHED
+from lswag_fast.spaces.autoformer.space import AutoFormer
+from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights
 
 __all__ = ["Arch", "AutoFormer", "CountsParams", "NasBench201", "SearchSpace", "SharesWeights", "get", "names"]

@@ -23,18 +23,18 @@ from typing import Any
 
 import torch
 
-from driver.toy_space import ToySpace, total_width
-from lswag_fast.driver.executors import chosen_executor
-from lswag_fast.driver.result import SearchResult
-from lswag_fast.driver.samplers import EvolutionSampler, Sampler, SteadySampler
-from lswag_fast.driver.search import search
-from lswag_fast.driver.stored import StoredStudy
-from lswag_fast.driver.trial import Trial
+from lswag_fast.execution.executors import chosen_executor
+from lswag_fast.study.result import SearchResult
+from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
+from lswag_fast.study.search import search
+from lswag_fast.study.stored import StoredStudy
+from lswag_fast.study.trial import Trial
+from study.toy_space import ToySpace, total_width
 
 SAMPLERS: dict[str, str | Sampler] = {
     "random": "random",
     "evolution": EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3),
-    "steady": SteadySampler(population=8, wave=1),
+    "steady": SteadyStateSampler(population=8, wave=1),
 }
 N_TRIALS = 30
 TOLD_FILE = "told"  # beside the run folder

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from durability.runs import killed_at_mark, outcome, run
-from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
+from lswag_fast.study.stored import read_study
 
 SAMPLER = "evolution"
 # A place in the middle of a run, where the log has grown and nothing of it was moved into the database.

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from durability.runs import outcome, run, told
-from lswag_fast.driver import durable, schema
-from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
+from lswag_fast.study.storage import durable, schema
+from lswag_fast.study.stored import read_study
 
 SAMPLER = "evolution"
 # Room for the beginning of a study and a few trials, not for all of them.

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from driver.toy_space import total_width
 from durability.runs import N_TRIALS, SAMPLERS, Score, killed_at_mark, outcome, run, slow_width, started, told
-from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
+from lswag_fast.study.stored import read_study
+from study.toy_space import total_width
 
 ROOT = Path(__file__).parents[2]
 # The fewest rounds of the slow lane, over all samplers and ways to die.

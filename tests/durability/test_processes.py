@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from driver.toy_space import total_width
 from durability.runs import N_TRIALS, SAMPLERS, outcome, run, slow_width, started, told
-from lswag_fast.driver.stored import read_study
 from lswag_fast.errors import StorageError
+from lswag_fast.study.stored import read_study
+from study.toy_space import total_width
 
 SAMPLER = "evolution"
 PATIENCE_S = 120

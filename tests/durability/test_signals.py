@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from durability.runs import N_TRIALS, STUCK_AT, outcome, run, slow_width, told
-from lswag_fast.driver.stored import read_study
+from lswag_fast.study.stored import read_study
 
 ROOT = Path(__file__).parents[2]
 SAMPLER = "evolution"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from durability.runs import SAMPLERS, outcome, run, slow_width
-from lswag_fast.driver.trial import Trial
+from lswag_fast.study.trial import Trial
 from support.dask_cluster import dask_cluster
 from support.processes import workers_of
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from lswag_fast import score
 from lswag_fast.cli import main
-from lswag_fast.driver.candidates import candidate_builder
 from lswag_fast.errors import InputError
 from lswag_fast.evaluation.intervals import interval_of, known_intervals
 from lswag_fast.evaluation.layer_study import spike, study_layers
+from lswag_fast.score_job import candidate_builder
 from lswag_fast.spaces import AutoFormer, names
 
 SPACE = AutoFormer(

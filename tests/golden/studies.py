@@ -1,8 +1,8 @@
 """Searches of an earlier version, killed in the middle of a batch of proposals, and what they must end with.
 
-`python -m golden.studies record FOLDER` wrote `studies/`; `python -m golden.studies resume NAME FOLDER` continues one in
-place and writes its trials to FOLDER/continued.csv. Both run under `LSWAG_ISA=baseline`, which every x86-64 machine has:
-the instruction set belongs to the settings of a study.
+`python -m golden.studies record FOLDER` wrote `studies/`; `python -m golden.studies resume NAME FOLDER` continues one
+in place and writes its trials to FOLDER/continued.csv. Both run under `LSWAG_ISA=baseline`, which every x86-64 machine
+has: the instruction set belongs to the settings of a study.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lswag_fast import SearchResult, search, spaces
-from lswag_fast.driver.samplers import EvolutionSampler, Sampler, SteadySampler
+from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
 
 STUDIES_FOLDER = Path(__file__).with_name("studies")
 N_TRIALS, KILLED_AFTER = 40, 21
@@ -26,7 +26,7 @@ _EVOLUTION = EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3
 # Parameters and operations are counted: the same everywhere. The bits of lswag belong to a kind of machine.
 STUDIES: dict[str, tuple[Any, str | Sampler]] = {
     "evolution": (("params", "flops"), _EVOLUTION),
-    "steady": ("params", SteadySampler(population=8)),
+    "steady": ("params", SteadyStateSampler(population=8)),
     "random": ("flops", "random"),
     "lswag": (("lswag", "nwot"), _EVOLUTION),
 }

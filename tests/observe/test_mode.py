@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.observe import Keeps, ObservingMode
+from lswag_fast.observe import CaptureOptions, ObservingMode
 from lswag_fast.observe.weights import WeightTable
 from networks import NETWORKS, Network, select
 from support.observing import observe
@@ -112,7 +112,9 @@ def test_a_write_into_a_parameter_is_announced_before_it_happens(write: Callable
         seen.append(model.weight.detach().clone())
 
     model.requires_grad_(False)
-    with ObservingMode(model, WeightTable(model), B, Keeps(1), lambda *_: True, protect, independent_samples=False):
+    with ObservingMode(
+        model, WeightTable(model), B, CaptureOptions(1), lambda *_: True, protect, independent_samples=False
+    ):
         model(torch.randn(B, 5))
     assert torch.equal(seen[0], before)
     assert not torch.equal(model.weight, before)
@@ -136,7 +138,7 @@ def test_train_mode_batchnorm_couples_the_samples(train: bool) -> None:
 def test_train_mode_batchnorm_is_refused_when_samples_must_be_independent(body) -> None:
     model = Body(body)
     table = WeightTable(model)
-    mode = ObservingMode(model, table, B, Keeps(1), lambda *_: True, lambda _: None, independent_samples=True)
+    mode = ObservingMode(model, table, B, CaptureOptions(1), lambda *_: True, lambda _: None, independent_samples=True)
     with mode, pytest.raises(InputError, match="BatchNorm runs in train mode"):
         model(torch.randn(B, 5))
 

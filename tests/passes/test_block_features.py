@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.block_features import BlockFeatureNumbers, block_feature_numbers
+from lswag_fast.passes.block_features import BlockFeatureMeasurements, block_feature_numbers
 from lswag_fast.passes.options import PassOptions
 from support.snapshot import assert_unchanged, snapshot
 
@@ -21,7 +21,7 @@ ALL = ("entropies", "spectral_norms")
 
 def run(
     model: nn.Module, features: Any = None, inputs: Any = X, statistics: tuple[str, ...] = ALL, **options: Any
-) -> BlockFeatureNumbers:
+) -> BlockFeatureMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
     settled = PassOptions(None, None, None, None, "abs", 1, 1.0, features=features, **given)
     before = snapshot(model)

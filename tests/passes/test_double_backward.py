@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from lswag_fast import reference
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch
 from lswag_fast.passes.double_backward import double_backward_numbers
 from lswag_fast.passes.options import PassOptions
 from networks import NETWORKS

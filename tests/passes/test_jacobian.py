@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.jacobian import JacobianNumbers, jacobian_numbers
+from lswag_fast.passes.jacobian import JacobianMeasurements, jacobian_numbers
 from lswag_fast.passes.options import PassOptions
 from support.snapshot import assert_unchanged, snapshot
 
@@ -18,7 +18,7 @@ X, Y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([0, 2, 0
 ALL = frozenset(("jacobian", "classes"))
 
 
-def run(model: nn.Module, inputs: Any = X, targets: Any = Y, **options: Any) -> JacobianNumbers:
+def run(model: nn.Module, inputs: Any = X, targets: Any = Y, **options: Any) -> JacobianMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
     settled = PassOptions(None, None, None, None, "abs", 1, 1.0, **given)
     before = snapshot(model)

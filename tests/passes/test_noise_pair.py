@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch
-from lswag_fast.passes.noise_pair import NoisePairNumbers, noise_pair_numbers
+from lswag_fast.passes.noise_pair import NoisePairMeasurements, noise_pair_numbers
 from lswag_fast.passes.options import PassOptions
 from support.snapshot import assert_unchanged, snapshot
 
@@ -19,7 +19,7 @@ ALL = frozenset(("feature_distance", "batch_norm_variances"))
 X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
 
 
-def run(model: nn.Module, features: Any, inputs: Any = X, **options: Any) -> NoisePairNumbers:
+def run(model: nn.Module, features: Any, inputs: Any = X, **options: Any) -> NoisePairMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
     settled = PassOptions(None, None, None, None, "abs", 1, 1.0, features=features, **given)
     before = snapshot(model)

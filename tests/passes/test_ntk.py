@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast import reference
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.passes import ntk
-from lswag_fast.passes.batch import Batch
 from lswag_fast.passes.ntk import gradient_products, ntk_numbers
 from lswag_fast.passes.options import PassOptions
 from networks import NETWORKS
@@ -86,7 +86,7 @@ def test_half_precision_is_multiplied_in_float32() -> None:
     torch.testing.assert_close(gradient_products([(x, grad_out)], None), expected, rtol=1e-5, atol=1e-4)  # float32 sums
 
 
-def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkNumbers:
+def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkMeasurements:
     given: dict[str, Any] = {"layers": None, "chunk_size": None, **options}
     settled = PassOptions(None, None, given["layers"], None, "abs", 1, 1.0, given["chunk_size"], 0)
     before = snapshot(model)

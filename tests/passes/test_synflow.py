@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.batch import Batch
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.synflow import SynflowNumbers, synflow_numbers
+from lswag_fast.passes.synflow import SynflowMeasurements, synflow_numbers
 from networks import NETWORKS
 from support.snapshot import assert_unchanged, snapshot
 
@@ -20,7 +20,7 @@ X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
 OPTIONS = PassOptions(None, None, None, None, "abs", 1, 1.0, None, 0)
 
 
-def run(model: nn.Module, inputs: Any = X, statistics: tuple[str, ...] = ("saliencies",)) -> SynflowNumbers:
+def run(model: nn.Module, inputs: Any = X, statistics: tuple[str, ...] = ("saliencies",)) -> SynflowMeasurements:
     before = snapshot(model)
     try:
         return synflow_numbers(model, Batch(inputs, None, 4), OPTIONS, frozenset(statistics))

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lswag_fast import score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.block_features import BlockFeatureNumbers
+from lswag_fast.passes.block_features import BlockFeatureMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from lswag_fast.reference import az_nas as reference
 from networks import NETWORKS
 from proxies.conftest import autoformer
@@ -84,7 +84,9 @@ def test_an_autoformer_has_its_blocks_looked_at_by_itself() -> None:
 
 
 def computed(name: str, entropies: Sequence[float] = (), norms: Sequence[float | None] = ()) -> float:
-    return get_proxy(name).compute(Numbers({"block_features": BlockFeatureNumbers(tuple(entropies), tuple(norms))}))
+    return get_proxy(name).compute(
+        Measurements({"block_features": BlockFeatureMeasurements(tuple(entropies), tuple(norms))})
+    )
 
 
 def test_the_formulas() -> None:

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
-from lswag_fast.passes.double_backward import DoubleBackwardNumbers
+from lswag_fast.passes.double_backward import DoubleBackwardMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from networks import NETWORKS, Network
 from proxies.conftest import autoformer, mean_loss
 from support.oracle import call
@@ -20,7 +20,7 @@ from support.snapshot import assert_unchanged, snapshot
 
 
 def test_it_adds_up_what_the_layers_lose() -> None:
-    numbers = Numbers({"double_backward": DoubleBackwardNumbers({"a": 2.5, "b": -1.0})})
+    numbers = Measurements({"double_backward": DoubleBackwardMeasurements({"a": 2.5, "b": -1.0})})
     assert get_proxy("grasp").compute(numbers) == -1.5
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ZeroVarianceError
-from lswag_fast.passes.jacobian import JacobianNumbers
+from lswag_fast.passes.jacobian import JacobianMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from networks import N_CLASSES, NETWORKS, Network
 from proxies.conftest import autoformer
 from support.oracle import call
@@ -25,7 +25,7 @@ NAMES = ["jacov", "epe_nas"]
 
 def computed(name: str, rows: Tensor, classes: Any = None, n_classes: int = 10) -> float:
     classes = None if classes is None else torch.tensor(classes)
-    return get_proxy(name).compute(Numbers({"jacobian": JacobianNumbers(rows, classes, n_classes)}))
+    return get_proxy(name).compute(Measurements({"jacobian": JacobianMeasurements(rows, classes, n_classes)}))
 
 
 def values(model: nn.Module, batch: Any, **options: Any) -> dict[str, float]:

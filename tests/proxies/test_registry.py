@@ -9,7 +9,7 @@ import pytest
 
 from lswag_fast import ProxyInfo, list_proxies, register_proxy, score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.recipes import RECIPES
+from lswag_fast.passes.registry import RECIPES
 from lswag_fast.proxies import registry
 from networks import NETWORKS
 from support.oracle import SHOWN
@@ -23,7 +23,7 @@ def registered_before() -> Iterator[None]:
     registry._REGISTRY.update(before)
 
 
-def smallest_layer(numbers: registry.Numbers, scale: float = 1.0) -> float:
+def smallest_layer(numbers: registry.Measurements, scale: float = 1.0) -> float:
     return scale * min(math.log(layer.sum_inv_sigma) for layer in numbers.standard.layers())
 
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from lswag_fast import reference, score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.synflow import LayerSaliency, SynflowNumbers
+from lswag_fast.passes.synflow import LayerSaliency, SynflowMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from networks import NETWORKS, Network
 from proxies.conftest import autoformer
 from support.oracle import module_activations
@@ -104,12 +104,12 @@ def test_t_cet_of_saliencies_that_do_not_vary_takes_their_sum() -> None:
 
 
 def _t_cet(layers: dict[str, LayerSaliency], n_activations: int) -> float:
-    from lswag_fast.passes.numbers import ActivationNumbers, StandardNumbers
+    from lswag_fast.passes.standard.measurements import ActivationMeasurements, StandardMeasurements
 
     agreements = torch.tensor([[2, 1], [1, 2]])  # det 3
-    activation = ActivationNumbers("relu@0", 2, agreements)
-    standard = StandardNumbers((), (activation,), None, (), 2, 0, 0)  # type: ignore[arg-type]
-    numbers = Numbers({"standard": standard, "synflow": SynflowNumbers(layers, n_activations)})
+    activation = ActivationMeasurements("relu@0", 2, agreements)
+    standard = StandardMeasurements((), (activation,), None, (), 2, 0, 0)  # type: ignore[arg-type]
+    numbers = Measurements({"standard": standard, "synflow": SynflowMeasurements(layers, n_activations)})
     return get_proxy("t_cet").compute(numbers)
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from lswag_fast import LswagWarning, reference, score, score_many
 from lswag_fast.errors import InputError, NonFiniteGradientError
-from lswag_fast.passes.ntk import NtkNumbers
+from lswag_fast.passes.ntk import NtkMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from networks import NETWORKS, Network
 from proxies.conftest import autoformer
 from support.oracle import module_activations
@@ -55,7 +55,7 @@ def test_train_mode_batch_norm_is_warned_of() -> None:
 
 
 def computed(*kernels: Tensor) -> float:
-    return get_proxy("te_nas_ntk").compute(Numbers({"ntk": NtkNumbers(dict(enumerate(kernels)))}))  # type: ignore[arg-type]
+    return get_proxy("te_nas_ntk").compute(Measurements({"ntk": NtkMeasurements(dict(enumerate(kernels)))}))  # type: ignore[arg-type]
 
 
 def test_the_formula() -> None:

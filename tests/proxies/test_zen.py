@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.noise_pair import NoisePairNumbers
+from lswag_fast.passes.noise_pair import NoisePairMeasurements
 from lswag_fast.proxies import get_proxy
-from lswag_fast.proxies.registry import Numbers
+from lswag_fast.proxies.registry import Measurements
 from networks import NETWORKS
 from proxies.conftest import autoformer
 from support.snapshot import assert_unchanged, snapshot
@@ -72,7 +72,7 @@ def test_on_an_autoformer() -> None:
 
 
 def computed(distance: float, variances: dict[str, float], **options: Any) -> float:
-    return get_proxy("zen").compute(Numbers({"noise_pair": NoisePairNumbers(distance, variances)}), **options)
+    return get_proxy("zen").compute(Measurements({"noise_pair": NoisePairMeasurements(distance, variances)}), **options)
 
 
 def test_the_formula() -> None:

@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from lswag_fast.driver.stored import StoredStudy
-from lswag_fast.driver.trial import COMPLETE, FAILED, Trial
 from lswag_fast.spaces import AutoFormer
+from lswag_fast.study.stored import StoredStudy
+from lswag_fast.study.trial import COMPLETE, FAILED, Trial
 
 SPACE = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10)
 SETTINGS = {

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from lswag_fast.driver.stored import StoredStudy
 from lswag_fast.errors import LswagError
 from lswag_fast.report.html import html_report
+from lswag_fast.study.stored import StoredStudy
 from report.studies import SETTINGS, failed_trial, full_study, layer, study, trial
 
 go = pytest.importorskip("plotly.graph_objects")

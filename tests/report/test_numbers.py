@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from lswag_fast.driver.trial import Trial
 from lswag_fast.report import numbers
+from lswag_fast.study.trial import Trial
 from report.studies import failed_trial, profile, trial
 
 RISING = [1.0, 5.0, 3.0, 5.0, 8.0]

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lswag_fast import score
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces import NasBench201, SearchSpace, get
-from lswag_fast.spaces.nasbench201 import OPS
+from lswag_fast.spaces.nasbench201.space import OPS
 from spaces.conftest import DATA
 
 SPACE = NasBench201()

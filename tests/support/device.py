@@ -1,4 +1,4 @@
-"""Where the tests of the CUDA kernels run: on a device, or in the emulator of tests/cpp/simt with CPU tensors."""
+"""Where the tests of the CUDA kernels run: on a device, or in the emulator with CPU tensors."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from lswag_fast.observe import Keeps, ObservedWeight, ObservingMode, Outcome, WeightCall, outcome
+from lswag_fast.data.batch import Batch, call_model
+from lswag_fast.observe import CaptureOptions, ObservedWeight, ObservingMode, Outcome, WeightCall, outcome
 from lswag_fast.observe.weights import WeightTable
-from lswag_fast.passes.batch import Batch, call_model
-from lswag_fast.passes.borrow import borrowed, freeze
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 
 def observe(
@@ -19,7 +19,7 @@ def observe(
 
     With `known` the mode is told that the inputs have their samples along axis 0, as a score does.
     """
-    with borrowed(model, 0) as snapshot:
+    with preserve_model_state(model, 0) as snapshot:
         mode = _mode(model, n_samples, n_packed, snapshot.protect)
         freeze(model)
         if known:
@@ -41,4 +41,4 @@ def _mode(model: nn.Module, n_samples: int, n_packed: int, protect: Any) -> Obse
         return True
 
     table = WeightTable(model)
-    return ObservingMode(model, table, n_samples, Keeps(n_packed), ignore, protect, independent_samples=False)
+    return ObservingMode(model, table, n_samples, CaptureOptions(n_packed), ignore, protect, independent_samples=False)

@@ -1,0 +1,1 @@
+"""The commands of `lswag-fast`, one per file."""

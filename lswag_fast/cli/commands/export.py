@@ -1,0 +1,138 @@
+"""`lswag-fast export`: the trials of a search as a table, or one architecture with its weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli import options
+from lswag_fast.cli.console import say
+from lswag_fast.cli.files import write
+from lswag_fast.errors import InputError
+
+if TYPE_CHECKING:
+    from lswag_fast.study.stored import StoredStudy
+    from lswag_fast.study.trial import Trial
+
+BEST = "best"
+FORMATS = ("csv", "json", "parquet")
+
+_DESCRIPTION = """\
+Write the trials of a search as a table, or, with --arch, one architecture: its description as JSON and the weights it
+was scored with as safetensors, with the Python lines that build it. It reads only: a running search does not notice."""
+
+_EPILOG = """\
+examples:
+  lswag-fast export runs/small --format parquet -o trials.parquet
+  lswag-fast export runs/small --format json | jq .settings
+  lswag-fast export runs/small --arch best -o best
+      the winner, to be trained elsewhere
+  lswag-fast export runs/small --arch 41 -o trial-41"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser's commands."""
+    parser = options.add_command(
+        commands,
+        "export",
+        summary="the trials as a table, or one architecture with its weights",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
+    parser.add_argument("--format", choices=FORMATS, help="of the table (default: by the ending of FILE, else csv)")
+    parser.add_argument("--arch", metavar="best|NUMBER", help="export this architecture: the best, or a trial's")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FILE|FOLDER", help="the file of the table (default: stdout), or the folder"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the table or the architecture."""
+    from lswag_fast.study.stored import read_study
+
+    if args.arch is not None and args.format is not None:
+        raise InputError("--format is of the table of all trials; leave it out with --arch")
+    if args.arch is not None and args.out is None:
+        raise InputError("--arch needs a folder for the architecture and its weights: -o FOLDER")
+    study = read_study(args.folder)
+    if args.arch is None:
+        _export_table(study, args.format or _format_of(args.out), args.out)
+    else:
+        _export_arch(study, _trial(study, args.arch), args.out)
+    return 0
+
+
+def _format_of(path: Path | None) -> str:
+    ending = path.suffix.removeprefix(".").lower() if path is not None else ""
+    return ending if ending in FORMATS else FORMATS[0]
+
+
+def _export_table(study: StoredStudy, kind: str, path: Path | None) -> None:
+    if kind == "parquet" and path is None:
+        raise InputError("--format parquet needs a file: -o FILE")
+    makers: dict[str, Callable[[StoredStudy], bytes]] = {"csv": _csv, "json": _json, "parquet": _parquet}
+    content = makers[kind](study)
+    if path is None:
+        say(content.decode().removesuffix("\n"))
+        return
+    write(path, content)
+    say(f"{len(study.trials):,} trials: {path}")
+
+
+def _csv(study: StoredStudy) -> bytes:
+    return study.csv_text().encode()
+
+
+def _json(study: StoredStudy) -> bytes:
+    content = {
+        "status": study.status,
+        "n_trials_wanted": study.n_trials_wanted,
+        "elapsed_ms": study.elapsed_ms,
+        "settings": study.settings,
+        "versions": study.versions,
+        "trials": [trial.to_dict() for trial in study.trials],
+    }
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _parquet(study: StoredStudy) -> bytes:
+    import io
+
+    from lswag_fast.errors import MissingExtraError
+
+    file = io.BytesIO()
+    try:
+        study.dataframe().to_parquet(file, index=False)
+    except ImportError as error:
+        raise MissingExtraError("parquet", "pyarrow") from error
+    return file.getvalue()
+
+
+def _trial(study: StoredStudy, wanted: str) -> Trial:
+    """The trial that --arch names."""
+    if wanted == BEST:
+        if study.best is None:
+            raise InputError(f"no trial of {study.path} has a score yet, so there is no best one")
+        return study.best
+    if not wanted.isdecimal():
+        raise InputError(f"--arch takes best or the number of a trial; found {wanted!r}")
+    found = [trial for trial in study.trials if trial.number == int(wanted)]
+    if not found:
+        raise InputError(f"{study.path} has no finished trial {wanted}; it has {len(study.trials):,} from 0 on")
+    return found[0]
+
+
+def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
+    from lswag_fast.cli.stored_space import find_stored_space, stored_weights
+    from lswag_fast.study.export import save_winner
+
+    space, recipe = find_stored_space(study.settings)
+    lines = save_winner(study, trial, space, recipe, folder, stored_weights(study.settings, space))
+    say(f"trial {trial.number}: {folder}\n\nIn Python:")
+    for line in lines:
+        say(f"    {line}")

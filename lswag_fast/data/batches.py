@@ -1,0 +1,173 @@
+"""One labelled batch of images for a search space: `load("digits", batch_size=64, image_size=224)`."""
+
+from __future__ import annotations
+
+import numbers
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lswag_fast.data import sources
+from lswag_fast.data.sources import ImageSource
+from lswag_fast.errors import DataError, InputError
+
+RGB = 3
+ROUNDING = 1e-6
+"""Deviations below this share of the largest pixel are the rounding of the resize, not content."""
+SYNTHETIC_CLASSES = 10
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images (B, 3, image_size, image_size) float32, labels (B,) int64 in [0, num_classes), and their origin."""
+
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+    description: str
+
+    @property
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The pair (images, labels) that `score` and `search` take."""
+        return self.images, self.labels
+
+
+def load(
+    source: str | Path = "digits",
+    *,
+    batch_size: int,
+    image_size: int,
+    seed: int = 0,
+    split: str | None = None,
+    num_classes: int | None = None,
+    normalize: Literal["batch", "imagenet"] = "batch",
+) -> ImageBatch:
+    """Draw a batch of images from a data source.
+
+    `source` is "digits" (scikit-learn's handwritten digits), "synthetic" (normal noise, random labels), a folder with
+    one sub-folder a class, or an .npz file (see `sources.npz`). `split` names the part to use: the arrays
+    x_<split>, y_<split> of a file, the sub-folder `split` of a folder. `num_classes` is the number of logits of the
+    networks: labels must lie below it (for "synthetic": the number of labels drawn, 10 if not given).
+
+    The batch is drawn without replacement, every image equally likely whatever its class, by `seed` alone.
+    Each image is cut to its central square, resized to `image_size` pixels a side (bilinear, antialiased), and grey is
+    repeated to three channels. Then `normalize` brings the pixels into range: "batch" gives each channel of the drawn
+    batch mean 0 and standard deviation 1 (a channel without variation becomes 0); "imagenet" uses the ImageNet
+    constants that published networks were trained with, for pixels in [0, 1]. Synthetic noise is normal already and
+    left as it is.
+
+    Raises InputError for an impossible argument; DataError if the source is missing, cannot be read, has no labels, or
+    is too small.
+    """
+    _check_arguments(batch_size, image_size, SYNTHETIC_CLASSES if num_classes is None else num_classes, normalize)
+    if source == "synthetic":
+        _no_split(source, split)
+        return _synthetic(batch_size, image_size, seed, num_classes or SYNTHETIC_CLASSES)
+    pool = _pool(source, split)
+    rows = _choose(pool, batch_size, seed)
+    labels = torch.from_numpy(pool.labels[rows])
+    _check_classes(pool, num_classes)
+    images = torch.stack([_prepare(_finite(pool, row), image_size) for row in rows])
+    return ImageBatch(_normalized(images, pool, normalize), labels, pool.num_classes, _describe(pool, batch_size, seed))
+
+
+def _check_arguments(batch_size: int, image_size: int, num_classes: int, normalize: str) -> None:
+    counts = {"batch_size": batch_size, "image_size": image_size, "num_classes": num_classes}
+    for name, value in counts.items():
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{name}: found {value!r}, expected a positive whole number")
+    if normalize not in ("batch", "imagenet"):
+        raise InputError(f"normalize: found {normalize!r}, expected 'batch' or 'imagenet'")
+
+
+def _pool(source: str | Path, split: str | None) -> ImageSource:
+    if source == "digits":
+        _no_split(source, split)
+        return sources.digits()
+    path = Path(source)
+    try:
+        return _pool_of_path(path, split)
+    except OSError as error:
+        raise DataError(f"data {source}: cannot be read ({error})") from error
+
+
+def _pool_of_path(path: Path, split: str | None) -> ImageSource:
+    if not path.exists():
+        raise DataError(f"data {path}: no such file or folder; built in are 'digits' and 'synthetic'")
+    if path.is_dir():
+        part = path / split if split else path
+        if not part.is_dir():
+            raise DataError(f"data {path}: no sub-folder {split!r} for the split")
+        return sources.folder(part)
+    if path.suffix != ".npz":
+        raise DataError(f"data {path}: expected a folder or an .npz file")
+    return sources.npz(path, split)
+
+
+def _no_split(source: str | Path, split: str | None) -> None:
+    if split is not None:
+        raise InputError(f"split: found {split!r}, but {source} has no splits")
+
+
+def _choose(pool: ImageSource, batch_size: int, seed: int) -> list[int]:
+    n_images = len(pool.labels)
+    if n_images < batch_size:
+        raise DataError(f"data {pool.description}: found {n_images} images, too few for batch_size {batch_size}")
+    return random.Random(seed).sample(range(n_images), batch_size)
+
+
+def _check_classes(pool: ImageSource, num_classes: int | None) -> None:
+    if num_classes is not None and pool.num_classes > num_classes:
+        raise DataError(
+            f"data {pool.description}: has {pool.num_classes} classes, the networks only {num_classes}; "
+            f"build the space with num_classes={pool.num_classes}"
+        )
+
+
+def _finite(pool: ImageSource, row: int) -> Tensor:
+    image = pool.read(row)
+    if not torch.isfinite(image).all():
+        raise DataError(f"data {pool.description}: image {row} holds NaN or infinite pixels")
+    return image
+
+
+def _prepare(image: Tensor, image_size: int) -> Tensor:
+    """Return an image (C, H, W), C 1 or 3, as (3, image_size, image_size): central square, resized, grey repeated."""
+    height, width = image.shape[1:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[None, :, top : top + side, left : left + side]
+    size = (image_size, image_size)
+    resized = functional.interpolate(square, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return resized[0].expand(RGB, -1, -1)
+
+
+def _normalized(images: Tensor, pool: ImageSource, normalize: str) -> Tensor:
+    if normalize == "batch":
+        std, mean = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0, keepdim=True)
+        varies = std > ROUNDING * images.abs().max()
+        return torch.where(varies, (images - mean) / std, 0.0).float()
+    if not pool.unit_range:
+        raise DataError(
+            f"data {pool.description}: float pixels of unknown range; 'imagenet' needs uint8, use normalize='batch'"
+        )
+    mean, std = (torch.tensor(values).view(1, RGB, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (images - mean) / std
+
+
+def _synthetic(batch_size: int, image_size: int, seed: int, num_classes: int) -> ImageBatch:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(batch_size, RGB, image_size, image_size, generator=generator)
+    labels = torch.randint(num_classes, (batch_size,), generator=generator)
+    return ImageBatch(images, labels, num_classes, f"synthetic normal noise, {batch_size} images, seed {seed}")
+
+
+def _describe(pool: ImageSource, batch_size: int, seed: int) -> str:
+    return f"{pool.description}, {batch_size} of {len(pool.labels)} images, seed {seed}"

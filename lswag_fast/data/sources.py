@@ -1,0 +1,209 @@
+"""Where images come from: each source becomes a `ImageSource`, of which only the chosen images are decoded.
+
+No source runs code from a file: arrays are read with `allow_pickle=False`, images by pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from lswag_fast.errors import DataError
+
+Array = npt.NDArray[Any]
+
+DIGITS_MAX = 16.0
+"""Grey levels of scikit-learn's digits run from 0 to 16."""
+UINT8_MAX = 255.0
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+CHANNEL_COUNTS = (1, 3)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Labelled images that have not been read yet.
+
+    `labels` (N,) int64; `read(i)` gives image i as float32 (C, H, W) with C 1 or 3, in [0, 1] if the source says so
+    (`unit_range`).
+    """
+
+    labels: npt.NDArray[np.int64]
+    num_classes: int
+    read: Callable[[int], Tensor]
+    unit_range: bool
+    description: str
+
+
+def digits() -> ImageSource:
+    """Return scikit-learn's 1,797 handwritten digits, 8 x 8, ten classes; nothing is downloaded."""
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # takes a second, and few need it
+
+    data = load_digits()
+    pixels = np.asarray(data.images, dtype=np.float32)[:, None] / np.float32(DIGITS_MAX)
+    labels = np.asarray(data.target, dtype=np.int64)
+    return ImageSource(labels, 10, lambda i: torch.from_numpy(pixels[i]), True, "digits (scikit-learn, 8 x 8)")
+
+
+def folder(path: Path) -> ImageSource:
+    """Return the images of a folder with one sub-folder a class; classes are the sub-folders in alphabetical order.
+
+    Raises DataError if there is no sub-folder or no image in them.
+    """
+    classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        raise DataError(f"data {path}: found no sub-folder; expected one a class, with the images in it")
+    files = [(file, label) for label, entry in enumerate(classes) for file in _images_in(entry)]
+    if not files:
+        raise DataError(
+            f"data {path}: found no image in its {len(classes)} sub-folders ({', '.join(sorted(IMAGE_SUFFIXES))})"
+        )
+    labels = np.array([label for _, label in files], dtype=np.int64)
+    return ImageSource(labels, len(classes), lambda i: _decode(files[i][0], str(files[i][0])), True, f"folder {path}")
+
+
+def _images_in(entry: Path) -> list[Path]:
+    return sorted(file for file in entry.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+
+
+def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
+    """Return an image file as float32 (3, H, W) in [0, 1]; raises DataError that names it."""
+    try:
+        with Image.open(source) as image:
+            if image.mode[0] in "IF":
+                raise ValueError(f"mode {image.mode} has more than 8 bits a channel, convert it first")
+            pixels = np.array(image.convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise DataError(f"data {name}: not a readable image (format unknown or damaged)") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"data {name}: not a readable image ({error})") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / UINT8_MAX
+
+
+def npz(path: Path, split: str | None) -> ImageSource:
+    """Return the images of an .npz file.
+
+    Layouts: `x` and `y`, `x_<split>` and `y_<split>` (images uint8 or float, N x C x H x W, N x H x W x C or N x H x W,
+    C 1 or 3; labels N whole numbers), or `jpeg_bytes` and `offsets` (file i starts at byte offsets[i] and ends
+    before offsets[i + 1], its label is i). Without `split` the first of x, x_train, x_test, jpeg_bytes is taken.
+
+    Raises DataError for a missing array, a pickled one, wrong shapes or types.
+    """
+    with closing(_Npz(path)) as arrays:
+        if split is None and "jpeg_bytes" in arrays.names and not {"x", "x_train", "x_test"} & arrays.names:
+            return _jpegs(arrays)
+        suffix = _suffix(arrays, split)
+        images, labels = _channels_first(arrays, f"x{suffix}"), _labels(arrays, f"y{suffix}")
+    if len(images) != len(labels):
+        raise DataError(f"data {path}: found {len(images)} images in x{suffix} and {len(labels)} labels in y{suffix}")
+    is_uint8 = images.dtype == np.uint8
+    scale = UINT8_MAX if is_uint8 else 1.0
+
+    def read(i: int) -> Tensor:
+        return torch.from_numpy(images[i].astype(np.float32)) / scale
+
+    return ImageSource(labels, int(labels.max(initial=-1)) + 1, read, is_uint8, f"{path} (x{suffix})")
+
+
+class _Npz:
+    """The arrays of an .npz file, read one by one, every failure a DataError that names file and array."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = self._guarded("file", lambda: np.load(path, allow_pickle=False))
+        if not isinstance(self._file, np.lib.npyio.NpzFile):
+            raise DataError(f"data {path}: not an .npz archive of arrays")
+        self.names = set(self._file)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.names:
+            raise DataError(f"data {self.path}: no array {name!r}; found {', '.join(sorted(self.names)) or 'none'}")
+        return np.asarray(self._guarded(name, lambda: self._file[name]))
+
+    def _guarded(self, what: str, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            reason = (
+                "holds pickled objects, which are never loaded" if "pickle" in str(error) else f"unreadable ({error})"
+            )
+            raise DataError(f"data {self.path}: {what} {reason}") from error
+
+
+def _suffix(arrays: _Npz, split: str | None) -> str:
+    """Return what follows x and y in the names of the arrays to read."""
+    if split is not None:
+        return f"_{split}"
+    found = [suffix for suffix in ("", "_train", "_test") if f"x{suffix}" in arrays.names]
+    if not found:
+        names = ", ".join(sorted(arrays.names)) or "none"
+        raise DataError(f"data {arrays.path}: found the arrays {names}; expected x and y, or x_train and y_train")
+    return found[0]
+
+
+def _channels_first(arrays: _Npz, name: str) -> Array:
+    """Return images as (N, C, H, W); four axes count as channels first if the second has 1 or 3 entries."""
+    images = arrays[name]
+    found = images.shape
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise DataError(f"data {arrays.path}: {name} has type {images.dtype}, expected uint8 or float")
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[1] not in CHANNEL_COUNTS:
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[1] not in CHANNEL_COUNTS or 0 in images.shape[2:]:
+        raise DataError(
+            f"data {arrays.path}: {name} has shape {found}, "
+            "expected N x C x H x W, N x H x W x C (C 1 or 3) or N x H x W"
+        )
+    return images
+
+
+def _labels(arrays: _Npz, name: str) -> npt.NDArray[np.int64]:
+    if name not in arrays.names:
+        raise DataError(f"data {arrays.path}: labels are missing, no array {name!r}")
+    labels = arrays[name]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"data {arrays.path}: {name} is {labels.dtype} of shape {labels.shape}, expected N whole numbers"
+        )
+    if labels.size and labels.min() < 0:
+        raise DataError(f"data {arrays.path}: {name} holds the label {labels.min()}, labels count from 0")
+    return labels.astype(np.int64)
+
+
+def _jpegs(arrays: _Npz) -> ImageSource:
+    data, offsets = arrays["jpeg_bytes"], arrays["offsets"]
+    if data.ndim != 1 or data.dtype != np.uint8 or not _is_rising(offsets, len(data)):
+        raise DataError(
+            f"data {arrays.path}: jpeg_bytes is {data.dtype} of shape {data.shape}, offsets {offsets.dtype} of shape "
+            f"{offsets.shape}; expected a row of uint8 and rising offsets into it"
+        )
+    n_images = len(offsets) - 1
+
+    def read(i: int) -> Tensor:
+        return _decode(io.BytesIO(data[offsets[i] : offsets[i + 1]].tobytes()), f"{arrays.path} image {i}")
+
+    return ImageSource(np.arange(n_images, dtype=np.int64), n_images, read, True, f"{arrays.path} (jpeg_bytes)")
+
+
+def _is_rising(offsets: Array, end: int) -> bool:
+    if offsets.ndim != 1 or offsets.size < 2 or offsets.dtype.kind not in "iu":
+        return False
+    return bool(offsets[0] >= 0 and offsets[-1] <= end and (offsets[1:] > offsets[:-1]).all())

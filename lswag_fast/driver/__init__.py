@@ -1,1 +1,0 @@
-"""The search driver: asks a space for architectures and a score callable for their worth, and knows nothing else."""

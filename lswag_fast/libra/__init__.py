@@ -1,0 +1,1 @@
+"""LIBRA: choosing proxies and combining them by rank."""

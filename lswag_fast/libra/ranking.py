@@ -1,0 +1,106 @@
+"""Several proxies as one: aggregates of their ranks among networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from lswag_fast.data.tables import numbers
+from lswag_fast.errors import InputError
+from lswag_fast.proxies import get_proxy, list_proxies
+from lswag_fast.result import Score
+
+Aggregate = Literal["log_rank", "mean_rank", "rank_sum", "product"]
+Scored = Mapping[str, Score]
+
+
+def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Series:
+    """Combine several columns into one number a row, higher is better.
+
+    Args:
+        table: architectures x proxies, higher is better in each column.
+        how: with rank n for the best of the n rows that count, ties sharing their mean rank: "log_rank", sum ln(rank/n)
+            (AZ-NAS, CVPR 2024); "mean_rank", mean(rank/n); "rank_sum", sum rank (TE-NAS, ICLR 2021); "product", of the
+            scores scaled to [0, 1] by their least and largest, 0 for a row that is least in one of them.
+
+    Returns:
+        A Series with the index of the table. It depends on which rows are ranked together. A row that is NaN or
+        infinite in a column has NaN and takes no part.
+
+    Raises InputError for another `how` or a table without columns, TableError, naming row and column, for what is no
+    number.
+    """
+    if how not in get_args(Aggregate):
+        raise InputError(f"how must be one of {', '.join(get_args(Aggregate))}, got {how!r}")
+    if not len(table.columns):
+        raise InputError("a table without columns has nothing to rank by")
+    values = numbers(table, table.columns).to_numpy()
+    counts = np.isfinite(values).all(axis=1)
+    result = pd.Series(math.nan, index=table.index, dtype=float)
+    if counts.any():
+        result[counts] = _aggregated(values[counts], how)
+    return result
+
+
+def _aggregated(values: NDArray[np.float64], how: Aggregate) -> NDArray[np.float64]:
+    combined: NDArray[np.float64]
+    if how == "product":
+        least, spread = values.min(axis=0), np.ptp(values, axis=0)
+        combined = np.where(spread > 0, (values - least) / np.where(spread > 0, spread, 1), 1).prod(axis=1)
+        return combined
+    ranks = rankdata(values, axis=0)
+    if how == "rank_sum":
+        combined = ranks.sum(axis=1)
+    elif how == "mean_rank":
+        combined = (ranks / len(values)).mean(axis=1)
+    else:
+        combined = np.log(ranks / len(values)).sum(axis=1)
+    return combined
+
+
+def oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Some columns of a table, so that more is better in each: those named like a registered proxy of which less is
+    better are negated, all others are as they were."""
+    lower = {info.name for info in list_proxies() if not info.higher_is_better}
+    return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
+
+
+def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
+    """Rank networks among each other by a proxy that is made of the ranks of others (az_nas, az_nas_vit, te_nas).
+
+    Args:
+        scores: for each network what `score_many` returned for it, with the parts of the proxy.
+        proxy: a name of `list_proxies()` with `parts`.
+
+    Returns:
+        One number a network, in the order of `scores`, higher is better: the `rank_aggregate` of the parts, "log_rank"
+        for az_nas (Lee, Ham, CVPR 2024), "rank_sum" for te_nas (Chen, Gong, Wang, ICLR 2021). It depends on which
+        networks are ranked together. A network with a part that is not finite has NaN and takes no part in the ranks.
+
+    Raises:
+        InputError: a proxy without parts, no network, or a network that lacks a part.
+    """
+    info = get_proxy(proxy)
+    if info.aggregate is None:
+        raise InputError(f"{proxy} is a number of one network by itself; sort the networks by it")
+    if not scores:
+        raise InputError("scores is empty; give what score_many returned for each network")
+    columns = {part: _column(scores, part, proxy) for part in info.parts}
+    return [float(value) for value in rank_aggregate(pd.DataFrame(columns), info.aggregate)]
+
+
+def _column(scores: Sequence[Scored], part: str, proxy: str) -> list[float]:
+    """A part's value for every network, signed so that more is better."""
+    lacking = [position for position, found in enumerate(scores) if part not in found]
+    if lacking:
+        raise InputError(
+            f"{proxy} needs {part}, which network {lacking[0]} lacks; score_many(proxies=[{proxy!r}]) gives it"
+        )
+    sign = 1 if get_proxy(part).higher_is_better else -1
+    return [sign * float(found[part]) for found in scores]

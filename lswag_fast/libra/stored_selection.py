@@ -1,0 +1,112 @@
+"""Stored selections of proxies: what `Libra.save` wrote, and those that are packaged for named spaces."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from lswag_fast.errors import InputError, StorageError
+from lswag_fast.libra.ranking import Aggregate
+from lswag_fast.proxies import get_proxy
+
+SCHEMA_VERSION = 1
+"""Of the JSON of a selection."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Proxies that are scored together, and how they make one order.
+
+    proxies: names of registered proxies, the first the one that ranks best by itself. combine: how they are combined,
+    see `rank_aggregate`. fitted_on: which target, architectures and options the choice came from, JSON values.
+    """
+
+    proxies: tuple[str, ...]
+    combine: Aggregate
+    fitted_on: Mapping[str, Any]
+
+
+def read_selection(path: str | os.PathLike[str]) -> Selection:
+    """Read a selection that `Libra.save` or `lswag-fast libra --out` wrote.
+
+    Raises StorageError for a file that cannot be read or holds no selection of this version, InputError for a proxy
+    that is not registered here or has no value for a single network, or an unknown combination.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"selection {path}: cannot be read ({error})") from error
+    return _selection(_content(text, str(path)), str(path))
+
+
+def packaged_selection(space: str) -> Selection:
+    """The selection for a named space that comes with the package; `fitted_on` says what it was fitted on.
+
+    Raises InputError, naming the spaces that have one, for another space.
+    """
+    known = _packaged()
+    if space not in known:
+        raise InputError(
+            f"a selection is packaged for {', '.join(sorted(known))}, not for {space}; `lswag-fast libra TABLE "
+            "--target COLUMN --out FILE` fits one"
+        )
+    return known[space]
+
+
+def _packaged() -> dict[str, Selection]:
+    """By the names of the spaces that the files in the folder list."""
+    found = {}
+    for file in resources.files(__package__).joinpath("selections").iterdir():
+        if file.name.endswith(".json"):
+            content = _content(file.read_text("utf-8"), file.name)
+            found.update(dict.fromkeys(content["spaces"], _selection(content, file.name)))
+    return found
+
+
+def _content(text: str, source: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise StorageError(f"selection {source}: is no JSON ({error})") from error
+    if not isinstance(content, dict) or "selection" not in content:
+        raise StorageError(f"selection {source}: holds no selection; `lswag-fast libra TABLE --out FILE` writes one")
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise StorageError(
+            f"selection {source}: has version {content.get('schema_version')!r}, this package reads {SCHEMA_VERSION}"
+        )
+    return content
+
+
+def _selection(content: Mapping[str, Any], source: str) -> Selection:
+    names, combine, fitted_on = (content.get(key) for key in ("selection", "combine", "fitted_on"))
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise StorageError(f"selection {source}: 'selection' is {names!r}, expected names of proxies")
+    if not isinstance(fitted_on, dict):
+        raise StorageError(f"selection {source}: 'fitted_on' is {fitted_on!r}, expected what it was fitted on")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise InputError(f"selection {source}: {repeated[0]!r} is selected twice")
+    if combine not in get_args(Aggregate):
+        raise InputError(
+            f"selection {source}: combine must be one of {', '.join(get_args(Aggregate))}, got {combine!r}"
+        )
+    return Selection(tuple(_usable(name, source) for name in names), cast(Aggregate, combine), fitted_on)
+
+
+def _usable(name: str, source: str) -> str:
+    """The name of a proxy that scores one network."""
+    try:
+        info = get_proxy(name)
+    except InputError as error:
+        raise InputError(f"selection {source}: {error}") from error
+    if info.parts:
+        raise InputError(
+            f"selection {source}: {name} is made of ranks among networks; select among its parts, "
+            f"{', '.join(info.parts)}"
+        )
+    return info.name

@@ -1,0 +1,1 @@
+"""What several passes share: lending a model, losses, features, checks."""

@@ -1,0 +1,1 @@
+"""The standard pass: one forward and one backward of the summed loss, observed."""

@@ -1,0 +1,102 @@
+"""From the operands of each observed call to the statistics of each weight."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import torch
+
+from lswag_fast import kernels
+from lswag_fast.observe import ObservedWeight, WeightCall
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.shared.reducer import Reducer, sample_first
+
+
+@dataclass
+class PieceStatistics:
+    """The running statistics of one weight, or of one piece of a parameter."""
+
+    index: int
+    n_weights: int
+    row_blocks: tuple[int, ...] | None
+    scale: float
+    moments: kernels.Moments | None
+    pending: kernels.PendingStats | None = None
+    squares: torch.Tensor | None = None
+
+    @property
+    def fisher(self) -> float:
+        """See `GradientReducer.note`; waits for the device, too."""
+        return 0.0 if self.squares is None else float(self.squares)
+
+    @property
+    def stats(self) -> kernels.GradientStats | None:
+        """The sums so far; read them at the end of a pass, since that waits for the device."""
+        return None if self.pending is None else self.pending.result()
+
+
+class GradientReducer(Reducer):
+    """Runs the kernel on each weight, and keeps the sums."""
+
+    def __init__(self, options: PassOptions, n_samples: int, statistics: frozenset[str]) -> None:
+        super().__init__(options, n_samples)
+        self._totals = "totals" in statistics
+        self._group = 1 if options.n_groups is None else n_samples // options.n_groups
+        self._chunked = options.chunk_size is not None and options.chunk_size < n_samples
+        self.pieces: dict[str, dict[object, PieceStatistics]] = {}
+
+    def take(self, weight: ObservedWeight) -> None:
+        """Add the weight's gradients to its statistics."""
+        operands = [
+            pair for call in weight.calls if call.operands for pair in sample_first(call, self._n_samples, self._group)
+        ]
+        piece = self._piece(weight, operands[0][1].dtype)
+        piece.pending = kernels.start_gradient_stats(
+            operands,
+            conv=weight.calls[0].conv,
+            gradient=self._options.gradient,
+            row_blocks=piece.row_blocks,
+            moments=piece.moments,
+            totals=self._totals,
+            weight=weight.view.detach() if self._totals else None,
+            xi=self._options.xi,
+        )
+
+    def note(self, weight: ObservedWeight, call: WeightCall) -> None:
+        """Add sum_b sum_k (sum over positions of output x gradient)^2, times the weights of an output channel k."""
+        if call.output is None or call.operands is None or call.layout is None:
+            return
+        grad_out = call.operands[1]
+        out, grad_out = (call.layout.sample_first(t, self._n_samples) for t in (call.output(), grad_out))
+        if call.conv is not None:
+            out, grad_out = (t.movedim(-1 - len(call.conv.kernel_size), -1) for t in (out, grad_out))
+        products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
+        squares = products.sum(1, dtype=torch.float64).square().sum()
+        piece = self._piece(weight, grad_out.dtype)
+        squares *= piece.n_weights // weight.view.shape[0]
+        piece.squares = squares if piece.squares is None else piece.squares + squares
+
+    def _piece(self, weight: ObservedWeight, dtype: torch.dtype) -> PieceStatistics:
+        pieces = self.pieces.setdefault(weight.name, {})
+        if weight.piece not in pieces:
+            n_rows, n_weights = weight.view.shape[0], weight.view.numel()
+            blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
+            moments = self._moments(n_rows, n_weights // n_rows, dtype, weight.view.device)
+            pieces[weight.piece] = PieceStatistics(weight.first_index, n_weights, blocks, scale, moments)
+        return pieces[weight.piece]
+
+    def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype, device: torch.device) -> kernels.Moments | None:
+        """What the statistics of later chunks continue from."""
+        return kernels.Moments.empty(n_rows, n_columns, dtype, self._totals, device) if self._chunked else None
+
+    def _rows(self, key: str, n_rows: int) -> tuple[tuple[int, ...] | None, float]:
+        """A random subset of the blocks of output rows, seeded by `key`, and the factor that makes up for the rest."""
+        fraction = self._options.row_fraction
+        n_blocks = -(-n_rows // kernels.ROW_BLOCK)
+        n_chosen = math.ceil(fraction * n_blocks)
+        if n_chosen == n_blocks:
+            return None, 1.0
+        chosen = tuple(sorted(random.Random(key).sample(range(n_blocks), n_chosen)))
+        return chosen, n_rows / sum(min(kernels.ROW_BLOCK, n_rows - b * kernels.ROW_BLOCK) for b in chosen)

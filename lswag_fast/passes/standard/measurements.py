@@ -1,0 +1,217 @@
+"""The numbers that a proxy of the standard pass sees: everything of the pass that is worth keeping."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from lswag_fast.data.batch import Batch
+from lswag_fast.errors import (
+    LswagWarning,
+    NoActivationsError,
+    NonFiniteGradientError,
+    NothingObservedError,
+    ZeroVarianceError,
+)
+from lswag_fast.kernels import GradientStats
+from lswag_fast.observe import Skipped
+from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.shared.memory import halving_chunks
+from lswag_fast.passes.shared.reducer import percentile
+from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
+from lswag_fast.passes.standard.observed_pass import ObservedPass, standard_pass
+from lswag_fast.passes.standard.patterns import Patterns, feeding_activation
+
+# Names in a warning; the result lists all of them.
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True)
+class LayerMeasurements:
+    """One observed weight, in order of execution.
+
+    `depth` is l/L for the l-th of the pass's L observable weights, `percentile` its bin (Eq. 6). `n_weights` counts
+    the elements of the weight. `activation` is the position of the activation it is paired with, None without any.
+
+    Gradients g are those of the summed loss. mu and sigma are mean and population deviation, over the samples (or the
+    micro-batches), of |g|, or of g with gradient="signed". Sums run over the elements, scaled up from the rows looked
+    at: `sum_inv_sigma` 1/sigma, `sum_mu_over_sigma` mu/sigma, both over elements with a finite, positive variance.
+    `n_zero_variance` and `n_nonfinite` count in the rows looked at, `n_finite_variance` the elements that made the
+    sums. With the statistic "totals", else 0: `sum_gsnr` (E g)^2 / (Var g + xi), `sum_mean_abs_over_sigma` E|g| / sigma
+    of the signed g (None with gradient="signed"), and with G the sum of g over the samples `squared_total` G^2,
+    `weight_gradient` w G, `abs_weight_gradient` |w G|. With "fisher", else 0: `fisher`, the sum over samples b and
+    output channels k of (sum over positions of output x its gradient)^2, times the elements of a channel's weight.
+    """
+
+    name: str
+    kind: str
+    depth: float
+    percentile: int
+    n_weights: int
+    activation: int | None
+    sum_inv_sigma: float
+    sum_mu_over_sigma: float
+    n_zero_variance: int
+    n_nonfinite: int
+    n_finite_variance: int
+    sum_mean_abs_over_sigma: float | None = None
+    sum_gsnr: float = 0.0
+    squared_total: float = 0.0
+    weight_gradient: float = 0.0
+    abs_weight_gradient: float = 0.0
+    fisher: float = 0.0
+
+
+@dataclass(frozen=True)
+class ActivationMeasurements:
+    """One activation call, in order of execution: its name function@place, V, and with the statistic "codes" its
+    agreements (B, B) int64, on how many of the V neurons two samples agree."""
+
+    name: str
+    n_neurons: int
+    agreements: Tensor | None
+
+
+@dataclass(frozen=True)
+class StandardMeasurements:
+    """The numbers of a standard pass over a batch of `n_samples`.
+
+    `patterns` counts distinct patterns of `n_pattern_samples` samples (statistic "patterns").
+    """
+
+    all_layers: tuple[LayerMeasurements, ...]
+    all_activations: tuple[ActivationMeasurements, ...]
+    patterns: Patterns
+    skipped: tuple[Skipped, ...]
+    n_samples: int
+    n_nonfinite_losses: int
+    n_observable: int
+
+    def layers(self) -> tuple[LayerMeasurements, ...]:
+        """The observed weights. Raises NothingObservedError when there is none, and NonFiniteGradientError for a NaN or
+        infinite loss or gradient."""
+        message = self.nonfinite()
+        if message:
+            raise NonFiniteGradientError(message)
+        if not self.all_layers:
+            reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in self.skipped)
+            if self.n_observable and not reasons:
+                reasons = f"None of the {self.n_observable} observable weights lies in the percentile bins asked for."
+            raise NothingObservedError(
+                f"no weight could be observed. {reasons or 'The model calls no linear or conv.'}"
+            )
+        return self.all_layers
+
+    def varying_layers(self) -> tuple[LayerMeasurements, ...]:
+        """The observed weights some of whose gradients vary; warns of the others. Raises as `layers`, and
+        ZeroVarianceError when nothing varies."""
+        varying = tuple(layer for layer in self.layers() if layer.n_finite_variance)
+        if not varying:
+            raise ZeroVarianceError(
+                f"no gradient of the {len(self.all_layers)} observed weight(s) varies over the samples; are the "
+                "samples identical, or is the network constant?"
+            )
+        if len(varying) < len(self.all_layers):
+            constant = _listed([layer.name for layer in self.all_layers if not layer.n_finite_variance])
+            warnings.warn(
+                f"no gradient varies over the samples in {constant}; left out of the score", LswagWarning, stacklevel=2
+            )
+        return varying
+
+    def activations(self) -> tuple[ActivationMeasurements, ...]:
+        """The activations; raises NoActivationsError when there is none."""
+        if not self.all_activations:
+            raise NoActivationsError(
+                "no activation function was seen (relu, gelu, silu, ... called through torch), so there are no "
+                "patterns to count; a hand-written activation cannot be seen"
+            )
+        return self.all_activations
+
+    def nonfinite(self) -> str:
+        """Describe NaN and infinite losses and gradients; empty when there are none."""
+        found = []
+        if self.n_nonfinite_losses:
+            found.append(f"the loss is NaN or infinite for {self.n_nonfinite_losses} value(s)")
+        broken = [layer for layer in self.all_layers if layer.n_nonfinite]
+        if broken:
+            first = broken[0]
+            found.append(
+                f"{len(broken)} weight(s) have NaN or infinite gradients, first {first.name} "
+                f"({first.n_nonfinite} of {first.n_weights} elements)"
+            )
+        return "; ".join(found)
+
+
+def standard_numbers(
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+) -> StandardMeasurements:
+    """Run the standard pass for these statistics; with less memory than it needs, in smaller chunks."""
+
+    def run(fitting: PassOptions) -> tuple[GradientReducer, ObservedPass]:
+        return standard_pass(model, batch, fitting, statistics)
+
+    collector, done = halving_chunks(run, options, batch.n_samples)
+    activations = done.patterns.activations
+    return StandardMeasurements(
+        _layers(collector, done.patterns),
+        tuple(ActivationMeasurements(a.name, a.n_neurons, a.agreements) for a in activations),
+        done.patterns,
+        done.skipped,
+        batch.n_samples,
+        done.n_nonfinite_losses,
+        len(collector.names),
+    )
+
+
+def _layers(collector: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
+    """The numbers of every observed weight of the chosen layers; the pieces of one parameter are added up."""
+    names = collector.names
+    indices = [activation.index for activation in patterns.activations]
+    rows = []
+    for position, name in enumerate(names, 1):
+        pieces = list(collector.pieces.get(name, {}).values())
+        if not pieces:
+            continue
+        activation = feeding_activation(min(p.index for p in pieces), indices) if indices else None
+        kind = collector.kinds[name]
+        rows.append(_layer(name, kind, position / len(names), percentile(position, len(names)), activation, pieces))
+    return tuple(rows)
+
+
+def _layer(
+    name: str, kind: str, depth: float, bin_: int, activation: int | None, pieces: list[PieceStatistics]
+) -> LayerMeasurements:
+    stats = [(piece.scale, piece.stats) for piece in pieces if piece.stats is not None]
+    return LayerMeasurements(
+        name=name,
+        kind=kind,
+        depth=depth,
+        percentile=bin_,
+        n_weights=sum(piece.n_weights for piece in pieces),
+        activation=activation,
+        sum_inv_sigma=sum(s.sum_inv_sigma * scale for scale, s in stats),
+        sum_mu_over_sigma=sum(s.sum_mu_over_sigma * scale for scale, s in stats),
+        n_zero_variance=sum(s.n_zero_variance for _, s in stats),
+        n_nonfinite=sum(s.n_nonfinite for _, s in stats),
+        n_finite_variance=sum(s.n_weights - s.n_zero_variance - s.n_nonfinite for _, s in stats),
+        sum_mean_abs_over_sigma=_mean_abs_over_sigma(stats),
+        sum_gsnr=sum((s.sum_gsnr or 0.0) * scale for scale, s in stats),
+        squared_total=sum((s.sum_squared_total or 0.0) * scale for scale, s in stats),
+        weight_gradient=sum((s.sum_weight_gradient or 0.0) * scale for scale, s in stats),
+        abs_weight_gradient=sum((s.sum_abs_weight_gradient or 0.0) * scale for scale, s in stats),
+        fisher=sum(piece.fisher for piece in pieces),
+    )
+
+
+def _mean_abs_over_sigma(stats: list[tuple[float, GradientStats]]) -> float | None:
+    found = [(scale, s.sum_mean_abs_over_sigma) for scale, s in stats]
+    return None if any(value is None for _, value in found) else sum(scale * (value or 0.0) for scale, value in found)
+
+
+def _listed(names: list[str]) -> str:
+    """`a, b`; of more than a few names the first ones and how many others there are."""
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} other weights"

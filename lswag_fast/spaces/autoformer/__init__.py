@@ -1,0 +1,1 @@
+"""The AutoFormer spaces of vision transformers."""

@@ -1,0 +1,91 @@
+"""Which values the genes of an AutoFormer space may take: the published spaces and checked choices of one's own."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.autoformer import costs
+from lswag_fast.spaces.autoformer.model import Geometry
+
+Number = TypeVar("Number", int, float)
+
+
+class Choices(NamedTuple):
+    """The values each gene may take. Width and depth hold for the network, heads and MLP ratio for each block."""
+
+    embed_dim: tuple[int, ...]
+    depth: tuple[int, ...]
+    num_heads: tuple[int, ...]
+    mlp_ratio: tuple[float, ...]
+
+
+PUBLISHED = {
+    "tiny": Choices((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4.0)),
+    "small": Choices((320, 384, 448), (12, 13, 14), (5, 6, 7), (3.0, 3.5, 4.0)),
+    "base": Choices((528, 576, 624), (14, 15, 16), (9, 10), (3.0, 3.5, 4.0)),
+}
+FIELDS = Choices._fields
+
+
+def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
+    """Return the choices of a published space; raises SpaceError if it is unknown or own choices are given too."""
+    if name not in PUBLISHED:
+        raise SpaceError(f"name: found {name!r}, the published AutoFormer spaces are {', '.join(PUBLISHED)}")
+    given = [field for field, value in own.items() if value is not None]
+    if given:
+        raise SpaceError(
+            f"{given[0]}: the choices of {name!r} are fixed; leave the name out to give choices of your own"
+        )
+    return PUBLISHED[name]
+
+
+def own_choices(own: Mapping[str, Any]) -> Choices:
+    """Return checked choices, given as a value or a sequence each; raises SpaceError that names the faulty one."""
+    missing = [field for field, value in own.items() if value is None]
+    if missing:
+        raise SpaceError(
+            f"{missing[0]}: no choices given; give a name ({', '.join(PUBLISHED)}) or all of {', '.join(FIELDS)}"
+        )
+    choices = Choices(
+        embed_dim=_choice("embed_dim", own["embed_dim"], int),
+        depth=_choice("depth", own["depth"], int),
+        num_heads=_choice("num_heads", own["num_heads"], int),
+        mlp_ratio=_choice("mlp_ratio", own["mlp_ratio"], float),
+    )
+    if costs.hidden_dim(min(choices.embed_dim), min(choices.mlp_ratio)) < 1:
+        raise SpaceError(
+            f"mlp_ratio: {min(choices.mlp_ratio)} leaves no hidden unit at embed_dim {min(choices.embed_dim)}"
+        )
+    return choices
+
+
+def _choice(field: str, values: Any, convert: Callable[[Any], Number]) -> tuple[Number, ...]:
+    if isinstance(values, numbers.Real):
+        values = (values,)
+    kind: type = numbers.Real if convert is float else numbers.Integral
+    legal = isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
+    if not legal or not all(_is_positive(value, kind) for value in values):
+        word = "numbers" if convert is float else "whole numbers"
+        raise SpaceError(f"{field}: found {values!r}, expected one or more positive {word}")
+    if len(set(values)) < len(values):
+        raise SpaceError(f"{field}: found {values!r}, a value may be listed once only")
+    return tuple(convert(value) for value in values)
+
+
+def _is_positive(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 < cast(float, value) < math.inf
+
+
+def geometry_of(image_size: int, patch_size: int, num_classes: int) -> Geometry:
+    """Return the checked geometry; raises SpaceError that names the argument."""
+    sizes = {"image_size": image_size, "patch_size": patch_size, "num_classes": num_classes}
+    for field, value in sizes.items():
+        if not _is_positive(value, numbers.Integral):
+            raise SpaceError(f"{field}: found {value!r}, expected a positive whole number")
+    if image_size % patch_size:
+        raise SpaceError(f"image_size: {image_size} pixels are not a multiple of patch_size {patch_size}")
+    return Geometry(int(image_size), int(patch_size), int(num_classes))

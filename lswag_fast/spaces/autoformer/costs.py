@@ -1,0 +1,76 @@
+"""Parameters and multiply-accumulates of an AutoFormer network in closed form.
+
+With E the embedding width, a = 64 * heads the attention width, f the hidden width of the MLP, T tokens, P = T - 1
+patches, g the patches along one side, p the patch side and K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, TABLE_ROWS, Geometry
+
+TABLES_PER_BLOCK = 4
+"""Vertical and horizontal, for keys and for values."""
+
+
+def hidden_dim(embed_dim: int, mlp_ratio: float) -> int:
+    """Return the hidden width of the MLP, rounded down as the published code does."""
+    return int(embed_dim * mlp_ratio)
+
+
+def n_params(geometry: Geometry, embed_dim: int, depth: int, attention: int, hidden: int) -> int:
+    """Return the number of parameters; `attention` and `hidden` are sums of a and f over the blocks.
+
+    Both enter linearly: a block has 4 a E + 3 a for q, k, v and projection, 2 f E + f for the MLP, 6 E for the two
+    norms and the biases of width E, and its relative tables. Outside: patch projection, class token, positions, final
+    norm, head.
+    """
+    blocks = attention * (4 * embed_dim + 3) + hidden * (2 * embed_dim + 1)
+    blocks += depth * (6 * embed_dim + TABLES_PER_BLOCK * TABLE_ROWS * HEAD_DIM)
+    patch = embed_dim * (IN_CHANNELS * geometry.patch_size**2 + 1)
+    tokens = embed_dim * (1 + geometry.n_tokens)
+    head = (embed_dim + 1) * geometry.num_classes
+    return blocks + patch + tokens + 2 * embed_dim + head
+
+
+def macs(geometry: Geometry, embed_dim: int, attention: int, hidden: int) -> int:
+    """Return the multiply-accumulates of one image; `attention` and `hidden` are sums of a and f over the blocks.
+
+    Counted: patch projection P E 3 p^2; per block q-k-v and projection 4 T E a, attention products (q k and attention
+    times v) 2 T^2 a, relative positions of keys and values 2 T (2 g + 1) a, MLP 2 T E f; head E K. Not counted: norms,
+    softmax, GELU, biases and other additions. The published code's own figure differs: it counts norms, two further
+    tokens and the relative products in another way.
+    """
+    n_tokens = geometry.n_tokens
+    per_attention_width = n_tokens * (4 * embed_dim + 2 * n_tokens + 2 * (2 * geometry.grid + 1))
+    patch = geometry.n_patches * embed_dim * IN_CHANNELS * geometry.patch_size**2
+    mlp = 2 * n_tokens * embed_dim * hidden
+    return patch + attention * per_attention_width + mlp + embed_dim * geometry.num_classes
+
+
+def n_params_values(
+    geometry: Geometry,
+    embed_dims: Sequence[int],
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    mlp_ratios: Sequence[float],
+) -> tuple[int, ...]:
+    """Return every parameter count of the space, ascending; the blocks enter only through the sums of their choices."""
+    values = set()
+    for embed_dim in embed_dims:
+        widths = [hidden_dim(embed_dim, ratio) for ratio in mlp_ratios]
+        for depth in depths:
+            hidden_sums = _sums(widths, depth)
+            for attention in _sums([HEAD_DIM * heads for heads in num_heads], depth):
+                values |= {n_params(geometry, embed_dim, depth, attention, hidden) for hidden in hidden_sums}
+    return tuple(sorted(values))
+
+
+def _sums(choices: Iterable[int], n_terms: int) -> set[int]:
+    """Return all sums of `n_terms` values of `choices`."""
+    choices = tuple(choices)
+    sums = {0}
+    for _ in range(n_terms):
+        sums = {total + choice for total in sums for choice in choices}
+    return sums

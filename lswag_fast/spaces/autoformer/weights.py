@@ -1,0 +1,175 @@
+"""The shared weights of an AutoFormer space: names and shapes, initial values, slices, published checkpoints.
+
+Names, shapes and entanglement are those of the published supernets (Chen et al., ICCV 2021): their files load as they
+are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, TABLE_ROWS, Geometry
+
+Shapes = dict[str, tuple[int, ...]]
+
+INIT_STD = 0.02
+"""Standard deviation of the truncated normals of the published code."""
+PATCH = "patch_embed_super.proj"
+
+
+def state_shapes(
+    geometry: Geometry, embed_dim: int, attention_dims: Sequence[int], hidden_dims: Sequence[int]
+) -> Shapes:
+    """Return names and shapes of a state dict in the published order; one attention and one hidden width a block."""
+    patch = geometry.patch_size
+    shapes: Shapes = {
+        "pos_embed": (1, geometry.n_tokens, embed_dim),
+        "cls_token": (1, 1, embed_dim),
+        f"{PATCH}.weight": (embed_dim, IN_CHANNELS, patch, patch),
+        f"{PATCH}.bias": (embed_dim,),
+    }
+    for layer, (attention, hidden) in enumerate(zip(attention_dims, hidden_dims, strict=True)):
+        for name, shape in _block_shapes(embed_dim, attention, hidden).items():
+            shapes[f"blocks.{layer}.{name}"] = shape
+    shapes |= {"norm.weight": (embed_dim,), "norm.bias": (embed_dim,)}
+    return shapes | _linear("head", embed_dim, geometry.num_classes)
+
+
+def _block_shapes(embed_dim: int, attention: int, hidden: int) -> Shapes:
+    tables = {
+        f"attn.rel_pos_embed_{part}.embeddings_table_{direction}": (TABLE_ROWS, HEAD_DIM)
+        for part in ("k", "v")
+        for direction in ("v", "h")
+    }
+    norms = {
+        f"{norm}.{part}": (embed_dim,) for norm in ("attn_layer_norm", "ffn_layer_norm") for part in ("weight", "bias")
+    }
+    return (
+        _linear("attn.qkv", embed_dim, 3 * attention)
+        | tables
+        | _linear("attn.proj", attention, embed_dim)
+        | norms
+        | _linear("fc1", embed_dim, hidden)
+        | _linear("fc2", hidden, embed_dim)
+    )
+
+
+def _linear(name: str, n_in: int, n_out: int) -> Shapes:
+    return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
+
+
+def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    """Draw a float32 state dict as the published code does.
+
+    Biases are 0, norm weights 1, the patch projection is drawn as `nn.Conv2d` does, all else is normal with std 0.02.
+    Values come in the order of `shapes` from `generator`, or from torch's global generator.
+    """
+    patch_bound = 1 / math.sqrt(math.prod(shapes[f"{PATCH}.weight"][1:]))
+    state = {}
+    for name, shape in shapes.items():
+        tensor = torch.empty(shape, dtype=torch.float32, device="cpu")
+        if name.startswith(PATCH):
+            tensor.uniform_(-patch_bound, patch_bound, generator=generator)
+        elif name.endswith(".bias"):
+            tensor.zero_()
+        elif name.endswith("norm.weight"):
+            tensor.fill_(1.0)
+        else:
+            nn.init.trunc_normal_(tensor, std=INIT_STD, generator=generator)
+        state[name] = tensor
+    return state
+
+
+def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
+    """Cut the network of `shapes` out of a supernet state dict, as copies that share no memory with it.
+
+    Every tensor takes the first entries along each axis, but for the weight of q-k-v: rows 0::3, 1::3, 2::3 of its
+    first 3 * 64 * heads rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
+    pairing one expects, but the published code does so and the published checkpoints are trained so.
+    """
+    return {name: _cut(name, weights[name].detach(), shape) for name, shape in shapes.items()}
+
+
+def _cut(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    first = tensor[tuple(slice(length) for length in shape)]
+    if name.endswith("attn.qkv.weight"):
+        return torch.cat([first[part::3] for part in range(3)])
+    return first.clone(memory_format=torch.contiguous_format)
+
+
+def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Make each of `values` the parameter of its name; several times faster than `load_state_dict(assign=True)`."""
+    for name, value in values.items():
+        owner, _, leaf = name.rpartition(".")
+        setattr(net.get_submodule(owner), leaf, nn.Parameter(value))
+
+
+def check_state(weights: Mapping[str, Tensor], shapes: Shapes, what: str) -> None:
+    """Raise SpaceError unless `weights` has exactly the names and shapes of a supernet; `what` names it to the user."""
+    missing = [name for name in shapes if name not in weights]
+    extra = [name for name in weights if name not in shapes]
+    if missing or extra:
+        raise SpaceError(
+            f"{what}: {_listed('missing', missing)}{_listed('unknown', extra)}"
+            f"expected the {len(shapes)} names of supernet_shapes()"
+        )
+    for name, shape in shapes.items():
+        if tuple(weights[name].shape) != shape:
+            raise SpaceError(
+                f"{what}: {name} has shape {tuple(weights[name].shape)}, this space needs {shape}; "
+                "use the space (and image_size, patch_size, num_classes) the weights were made for"
+            )
+
+
+def _listed(word: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f"{len(names)} {word} ({names[0]}{', ...' if len(names) > 1 else ''}); "
+
+
+def load_state(path: str | Path, shapes: Shapes) -> dict[str, Tensor]:
+    """Read a supernet checkpoint: `{"model": state_dict, ...}` as published, or the state dict alone.
+
+    No code in the file is run.
+    Raises InputError if the file cannot be read, SpaceError if its names or shapes are not those of the space.
+    """
+    path = Path(path)
+    try:
+        with _allow_namespace():
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"checkpoint {path}: no such file") from None
+    except pickle.UnpicklingError as error:
+        raise InputError(f"checkpoint {path}: holds more than tensors, refused ({_first_line(error)})") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"checkpoint {path}: not a file of torch.save ({_first_line(error)})") from error
+    state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"checkpoint {path}: found no state dict, neither under 'model' nor at the top")
+    check_state(state, shapes, f"checkpoint {path}")
+    return {name: state[name] for name in shapes}
+
+
+@contextmanager
+def _allow_namespace() -> Iterator[None]:
+    """Accept the argparse.Namespace that the published training script stores beside the weights; it is plain data."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,196 @@
+"""The NAS-Bench-201 space of convolutional cells (Dong and Yang, ICLR 2020): 15,625 networks, trained by others."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.nasbench201.model import EDGES, IN_CHANNELS, N_NODES, N_STAGES, NasBench201Net
+from lswag_fast.spaces.protocol import Arch
+
+OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The operations of an edge."""
+
+_KERNEL_SIZES = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+_EDGE = re.compile(r"(\w+)~(\d)")
+
+
+class NasBench201:
+    """The networks of one cell, as published: 16 channels, five cells a stage, 32 pixels (16 for ImageNet16-120).
+
+    An architecture is `{"cell": "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"}`, the benchmark's own string: for each node the
+    operations of its edges, each with the node it comes from.
+
+    Args:
+        num_classes: logits; 10, 100 and 120 in the benchmark.
+        image_size: side of the square images in pixels, a multiple of 4.
+        channels: of the first stage; the second has twice, the third four times as many.
+        cells_per_stage: cells in each of the three stages.
+
+    Raises SpaceError for a value that is not a positive whole number, or an image that cannot be halved twice.
+    """
+
+    name = "nasbench201"
+
+    def __init__(
+        self, *, num_classes: int = 10, image_size: int = 32, channels: int = 16, cells_per_stage: int = 5
+    ) -> None:
+        sizes = {
+            "num_classes": num_classes,
+            "image_size": image_size,
+            "channels": channels,
+            "cells_per_stage": cells_per_stage,
+        }
+        for field, value in sizes.items():
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+                raise SpaceError(f"{field}: found {value!r}, expected a positive whole number")
+        if image_size % (1 << (N_STAGES - 1)):
+            raise SpaceError(f"image_size: {image_size} pixels cannot be halved {N_STAGES - 1} times")
+        self.num_classes = int(num_classes)
+        self.image_size = int(image_size)
+        self.channels = int(channels)
+        self.cells_per_stage = int(cells_per_stage)
+
+    def __repr__(self) -> str:
+        fields = ("num_classes", "image_size", "channels", "cells_per_stage")
+        return f"NasBench201({', '.join(f'{field}={getattr(self, field)}' for field in fields)})"
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape (3, image_size, image_size) of one input."""
+        return (IN_CHANNELS, self.image_size, self.image_size)
+
+    @property
+    def size(self) -> int:
+        """Number of cells: five operations on six edges, 15,625. Many are the same network, see `isomorphism_key`."""
+        size: int = len(OPS) ** len(EDGES)
+        return size
+
+    def sample(self, rng: random.Random) -> Arch:
+        """Draw every edge's operation uniformly."""
+        return _arch([rng.choice(OPS) for _ in EDGES])
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """Give one edge another operation, as the benchmark's evolution does."""
+        ops = self.ops(arch)
+        edge = rng.randrange(len(EDGES))
+        ops[edge] = rng.choice([op for op in OPS if op != ops[edge]])
+        return _arch(ops)
+
+    def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
+        """Take each edge's operation from one of the parents by a fair coin."""
+        return _arch([rng.choice(pair) for pair in zip(self.ops(a), self.ops(b), strict=True)])
+
+    def ops(self, arch: Arch) -> list[str]:
+        """The operations of the six edges, in the order of the string; raises SpaceError for no member of the space."""
+        if not isinstance(arch, Mapping) or set(arch) != {"cell"}:
+            raise SpaceError(f"architecture: found {arch!r}, expected an object with the field cell")
+        return _parsed(arch["cell"])
+
+    def encode(self, arch: Arch) -> str:
+        """Return `arch` as one line of JSON; raises SpaceError if it is no member."""
+        return json.dumps(_arch(self.ops(arch)), separators=(",", ":"))
+
+    def decode(self, text: str) -> Arch:
+        """Return the architecture of a JSON line, or of the benchmark's string; raises SpaceError for anything else."""
+        if isinstance(text, str) and text.startswith("|"):
+            return _arch(_parsed(text))
+        try:
+            arch = json.loads(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SpaceError(f"architecture: not readable as JSON ({error}); found {str(text)[:60]!r}") from error
+        return _arch(self.ops(arch))
+
+    def isomorphism_key(self, arch: Arch) -> str:
+        """What the cell computes of its input x, in a form that many cells share: sums have no order, a skip is its
+        input, and edges that are `none`, or come from a node that nothing reaches, are left out. Cells of one key
+        compute the same, the empty key nothing. There are 4,930; the benchmark counts 6,466 different cells, since it
+        keeps a `none` as a term of a sum."""
+        nodes = [["x"]]
+        for edges in _by_node(self.ops(arch)):
+            terms = (_terms(op, nodes[source]) for source, op in enumerate(edges))
+            nodes.append(sorted(term for found in terms for term in found))
+        return "+".join(nodes[-1])
+
+    def n_params(self, arch: Arch) -> int:
+        """Return the number of parameters of `build(arch)`, in closed form."""
+        kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
+        total = IN_CHANNELS * 9 * self.channels + 2 * self.channels  # the stem
+        for stage, (width, _) in enumerate(self._stages()):
+            total += self.cells_per_stage * sum(k * k * width * width + 2 * width for k in kernels)
+            if stage:  # two 3x3 convolutions with norms, and the shortcut
+                total += 9 * width * (width // 2) + 9 * width * width + 4 * width + width * (width // 2)
+        return total + 2 * width + (width + 1) * self.num_classes
+
+    def macs(self, arch: Arch) -> int:
+        """Return the multiply-accumulates of one image through `build(arch)`: convolutions and the classifier."""
+        kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
+        total = IN_CHANNELS * 9 * self.channels * self.image_size**2
+        for stage, (width, positions) in enumerate(self._stages()):
+            total += self.cells_per_stage * sum(k * k for k in kernels) * width * width * positions
+            if stage:
+                total += positions * (9 * width * (width // 2) + 9 * width * width + width * (width // 2))
+        return total + width * self.num_classes
+
+    def _stages(self) -> list[tuple[int, int]]:
+        """Channels and positions of the maps in each stage."""
+        return [(self.channels << stage, (self.image_size >> stage) ** 2) for stage in range(N_STAGES)]
+
+    def published_flops(self, arch: Arch) -> int:
+        """Return what the benchmark's tables call flops: `macs`, and for each element of an output 1 of a ReLU, 2 of a
+        BatchNorm, k^2 of a pooling of side k, where its counter takes the global pooling for one of side H + 1."""
+        ops = self.ops(arch)
+        per_element = 3 * sum(op in _KERNEL_SIZES for op in ops) + 9 * ops.count("avg_pool_3x3")
+        elements = [width * positions for width, positions in self._stages()]
+        cells = self.cells_per_stage * per_element * sum(elements)
+        reductions = sum(2 * before + 5 * after for before, after in pairwise(elements))  # ReLU, pool; BN, ReLU, BN
+        width, last_side = self.channels << (N_STAGES - 1), self.image_size >> (N_STAGES - 1)
+        ends = 2 * elements[0] + 3 * elements[-1] + width * (last_side + 1) ** 2
+        return self.macs(arch) + cells + reductions + ends
+
+    def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> NasBench201Net:
+        """Build the network: images (B, 3, image_size, image_size) -> logits (B, num_classes), in train mode.
+
+        Weights are drawn by torch's global generator, as torch initialises convolutions. Raises SpaceError for
+        `weights`, which these networks do not share, and for no member of the space.
+        """
+        if weights is not None:
+            raise SpaceError(f"weights: the networks of {self.name} share none; leave them out")
+        return NasBench201Net(self.ops(arch), self.channels, self.cells_per_stage, self.num_classes)
+
+
+def _arch(ops: list[str]) -> Arch:
+    nodes = ("".join(f"|{op}~{source}" for source, op in enumerate(edges)) + "|" for edges in _by_node(ops))
+    return {"cell": "+".join(nodes)}
+
+
+def _by_node(ops: list[str]) -> list[list[str]]:
+    """The operations of the edges into each node after the first."""
+    return [[op for op, (to, _) in zip(ops, EDGES, strict=True) if to == node] for node in range(1, N_NODES)]
+
+
+def _parsed(cell: Any) -> list[str]:
+    """The operations that a cell's string names; raises SpaceError for any other string."""
+    if isinstance(cell, str):
+        found = _EDGE.findall(cell)
+        ops, sources = [op for op, _ in found], [int(source) for _, source in found]
+        if sources == [source for _, source in EDGES] and all(op in OPS for op in ops) and _arch(ops)["cell"] == cell:
+            return ops
+    raise SpaceError(
+        f"cell: found {str(cell)[:120]!r}, expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op one of {', '.join(OPS)}"
+    )
+
+
+def _terms(op: str, source: list[str]) -> list[str]:
+    """What an edge adds to a sum, from the terms of the node that it comes from."""
+    if op == "skip_connect":
+        return source
+    return [] if op == "none" or not source else [f"{op}({'+'.join(source)})"]

@@ -1,0 +1,1 @@
+"""Studies: trials, samplers, objectives and budgets. Knows spaces and a scoring callable, nothing else."""

@@ -1,0 +1,144 @@
+"""The candidates of one search: drawn from a space, inside the budget, each architecture at most once."""
+
+from __future__ import annotations
+
+import bisect
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from lswag_fast.errors import BudgetError, SpaceError
+from lswag_fast.spaces import CountsParams, SearchSpace
+from lswag_fast.study.budget import INSIDE, Budget, Distance, Window
+from lswag_fast.study.candidate import Candidate, Latency
+
+# Draws outside the budget before the draw turns into a walk towards it; a budget that holds 1 % of the space needs 100.
+MAX_MISSES = 500
+# The same for draws that only the latency keeps out: each may have to be measured, which takes a tenth of a second.
+MAX_SLOW_MISSES = 100
+# Draws of known architectures before the space counts as used up: 20 times its size finds the last one of N with
+# probability 1 - e^-20; the upper end keeps the last moments of a large space short.
+REPEATS_PER_ARCH = 20
+MAX_REPEATS = 20_000
+# Mutations tried on the walk into a narrow budget. A corner of autoformer-tiny (26 genes) takes a few hundred.
+WALK_STEPS = 3_000
+
+
+class SpaceExhaustedError(SpaceError):
+    """Every architecture that could be found inside the budget was proposed already."""
+
+
+class CandidatePool:
+    """Hands out architectures that are new and inside the budget.
+
+    Args:
+        space: where the architectures come from.
+        budget: what they may cost.
+        rng: the only source of chance; its state and `seen` are all that a pool remembers.
+        latency: measures an architecture, where the budget limits the latency.
+    """
+
+    def __init__(self, space: SearchSpace, budget: Budget, rng: random.Random, latency: Latency | None = None) -> None:
+        self.space = space
+        self.budget = budget
+        self.rng = rng
+        self.seen: set[str] = set()
+        self._latency = latency
+
+    def claim(self, arch: Any) -> Candidate | None:
+        """Take `arch` if it is inside the budget and was not taken before; else return None."""
+        candidate = self._candidate(arch)
+        return candidate if self.budget.distance(candidate) == INSIDE and self._is_new(candidate) else None
+
+    def draw(self) -> Candidate:
+        """Return a random new architecture inside the budget.
+
+        Draws at random; when the budget is too narrow for that, walks from the nearest draw towards it by mutations
+        that do not lead away (such draws are not uniform over the budget). The number of attempts is bounded.
+
+        Raises:
+            BudgetError: nothing inside the budget was found, now or before; names the nearest costs found.
+            SpaceExhaustedError: all that was found was taken before.
+        """
+        if len(self.seen) >= self.space.size:
+            raise SpaceExhaustedError(f"all {self.space.size} architectures of {self.space.name} were proposed")
+        misses = slow_misses = repeats = 0
+        most_repeats = min(MAX_REPEATS, REPEATS_PER_ARCH * self.space.size)
+        nearest, least = self._draw()
+        candidate, distance = nearest, least
+        while distance != INSIDE or not self._is_new(candidate):
+            misses += distance != INSIDE
+            slow_misses += _is_slow_miss(distance)
+            repeats += distance == INSIDE
+            if misses == MAX_MISSES or slow_misses == MAX_SLOW_MISSES or repeats == most_repeats:
+                return self._walk(nearest, least)
+            candidate, distance = self._draw()
+            if distance < least:
+                nearest, least = candidate, distance
+        return candidate
+
+    def _draw(self) -> tuple[Candidate, Distance]:
+        candidate = self._candidate(self.space.sample(self.rng))
+        return candidate, self.budget.distance(candidate)
+
+    def _candidate(self, arch: Any) -> Candidate:
+        return Candidate(arch, self.space, self._latency)
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        if candidate.arch_json in self.seen:
+            return False
+        self.seen.add(candidate.arch_json)
+        return True
+
+    def _walk(self, candidate: Candidate, distance: Distance) -> Candidate:
+        slow_misses = 0
+        for _ in range(WALK_STEPS):
+            step = self._candidate(self.space.mutate(candidate.arch, self.rng))
+            step_distance = self.budget.distance(step)
+            if step_distance == INSIDE and self._is_new(step):
+                return step
+            if step_distance <= distance:
+                candidate, distance = step, step_distance
+            slow_misses += _is_slow_miss(step_distance)
+            if slow_misses == MAX_SLOW_MISSES:
+                break
+        raise self._nothing_left(candidate)
+
+    def _nothing_left(self, nearest: Candidate) -> SpaceError | BudgetError:
+        if self.seen:
+            return SpaceExhaustedError(f"no further architecture inside the budget was found after {len(self.seen)}")
+        costs = self.budget.costs(nearest).items()
+        found = ", ".join(f"{name} {cost:,}" if isinstance(cost, int) else f"{name} {cost:.4g}" for name, cost in costs)
+        name = self.space.name
+        return BudgetError(f"no architecture of {name} with {self.budget} was found; the nearest has {found}")
+
+
+def _is_slow_miss(distance: Distance) -> bool:
+    """Whether only the latency keeps an architecture out."""
+    counted, measured = distance
+    return counted == 0 and measured > 0
+
+
+def check_reachable(space: SearchSpace, budget: Budget, seed: int, latency: Latency | None = None) -> None:
+    """Refuse a budget that no architecture of `space` meets.
+
+    A space that lists its parameter counts (`CountsParams`) is asked; otherwise, and for other quantities, a draw
+    from a pool of its own tells.
+
+    Raises:
+        BudgetError: names the nearest costs, exactly.
+    """
+    if budget.params is not None and isinstance(space, CountsParams):
+        _check_params(space.name, budget.params, space.n_params_values())
+    CandidatePool(space, budget, random.Random(seed), latency).draw()
+
+
+def _check_params(name: str, window: Window, values: Sequence[int]) -> None:
+    place = bisect.bisect_left(values, window.lo)
+    if place < len(values) and values[place] <= window.hi:
+        return
+    nearest = " and ".join(f"{value:,}" for value in values[max(place - 1, 0) : place + 1])
+    raise BudgetError(
+        f"no architecture of {name} has params {window}; the nearest feasible: {nearest} "
+        f"(the space reaches from {values[0]:,} to {values[-1]:,})"
+    )

@@ -1,0 +1,90 @@
+"""What became of all trials so far: the memory that proposals are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lswag_fast.study.objective import Leaders, Matrix, Objective, Ranks
+from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, ranked
+
+# Trials kept at hand as the best ones, at least: as many as results list.
+N_LEADERS = 10
+
+
+class History:
+    """The trials of a study by number, and the best of them, without ranking all of them again.
+
+    Its answers depend on which trials are complete, not on the order in which they were told.
+
+    Args:
+        objective: what counts.
+        n_leaders: how many of the best are asked for often.
+    """
+
+    def __init__(self, objective: Objective, n_leaders: int = N_LEADERS) -> None:
+        self.objective = objective
+        self.trials: list[Trial] = []
+        self.n_finished = 0
+        self._ranks = Ranks(objective)
+        self._vectors: Matrix = np.empty((N_LEADERS, len(objective.proxies)))  # by number, with room to grow
+        self._leaders = Leaders(max(n_leaders, N_LEADERS), len(objective.proxies))
+
+    def __len__(self) -> int:
+        """The number of trials, those not told yet too."""
+        return len(self.trials)
+
+    @property
+    def n_open(self) -> int:
+        """The number of trials that are not told yet."""
+        return len(self.trials) - self.n_finished
+
+    def propose(self, trials: Iterable[Trial]) -> None:
+        """Append new trials, which continue the numbers."""
+        self.trials.extend(trials)
+
+    def put(self, trial: Trial) -> None:
+        """Replace a trial by its later self; a finished one counts from now on."""
+        self.trials[trial.number] = trial
+        if trial.state in FINISHED:
+            self.n_finished += 1
+        if trial.state == COMPLETE:
+            vector = self.objective.vector(trial.values)
+            self._keep(trial.number, vector)
+            self._ranks.add(vector)
+            self._leaders.add(trial.number, vector)
+
+    def _keep(self, number: int, vector: Sequence[float]) -> None:
+        if number >= len(self._vectors):
+            room = np.empty((number + 1, self._vectors.shape[1]))
+            self._vectors = np.concatenate([self._vectors, room])
+        self._vectors[number] = vector
+
+    def scores(self, numbers: Sequence[int]) -> Matrix:
+        """Return the present scores of the complete trials with these numbers, in their order."""
+        return self._ranks.scores(self._vectors[np.array(numbers, dtype=np.int64)])
+
+    def scored(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return complete trials with their present scores filled in."""
+        if self.objective.is_single:
+            return list(trials)
+        return [replace(trial, score=score) for trial, score in zip(trials, self._scores_of(trials), strict=True)]
+
+    def _scores_of(self, trials: Sequence[Trial]) -> list[float]:
+        scores: list[float] = self.scores([trial.number for trial in trials]).tolist()
+        return scores
+
+    def all_scored(self) -> list[Trial]:
+        """Return all trials, the complete ones with their present scores."""
+        if self.objective.is_single:
+            return list(self.trials)
+        found = iter(self.scored([trial for trial in self.trials if trial.state == COMPLETE]))
+        return [next(found) if trial.state == COMPLETE else trial for trial in self.trials]
+
+    def top(self, count: int) -> list[Trial]:
+        """Return the best `count` complete trials, best first, of equals the earlier first."""
+        if count > self._leaders.count:
+            return ranked(self.all_scored())[:count]
+        return ranked(self.scored([self.trials[number] for number in self._leaders.numbers]))[:count]

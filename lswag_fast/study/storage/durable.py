@@ -1,0 +1,84 @@
+"""Writing that survives a power cut: files replaced whole, and a log that is synced soon after it grows."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+# A power cut loses at most what was written in so many seconds.
+SYNC_WITHIN_S = 1.0
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, or a power cut, finds the old one or the new one and nothing between.
+
+    Written aside, synced, renamed, and the folder synced. Raises OSError; the old file is then as it was.
+    """
+    aside = path.with_name(path.name + ".part")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class DeferredFsync:
+    """Syncs a file at most `SYNC_WITHIN_S` after each `touch`, in a thread, so that writing need not wait for it.
+
+    Args:
+        path: a file that exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._wake = threading.Condition()
+        self._is_dirty = self._is_closed = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="lswag-fast sync", daemon=True)
+        self._thread.start()
+
+    def touch(self) -> None:
+        """Say that the file has grown. Raises OSError if an earlier sync failed."""
+        if self._error is not None:
+            raise self._error
+        if not self._is_dirty:
+            with self._wake:
+                self._is_dirty = True
+                self._wake.notify()
+
+    def close(self) -> None:
+        """End the thread; the caller syncs for the last time by other means."""
+        with self._wake:
+            self._is_closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._file.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._is_dirty or self._is_closed)
+                # What grows meanwhile is synced with it; the other half of the time is for the disk.
+                if self._wake.wait_for(lambda: self._is_closed, SYNC_WITHIN_S / 2):
+                    return
+            self._is_dirty = False
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                self._error = error
+                return

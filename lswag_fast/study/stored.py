@@ -1,0 +1,185 @@
+"""Looking at a study without touching it: `read_study`, for the commands and reports that show a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.errors import StorageError
+from lswag_fast.study import table
+from lswag_fast.study.history import History
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.storage import schema
+from lswag_fast.study.storage.lock import read_owner
+from lswag_fast.study.storage.records import Records, read_records
+from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, pareto_front, ranked
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# Architectures listed in result.json and on the command line.
+N_BEST = 10
+RUNNING, KILLED = "running", "killed"
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study as it was when it was read.
+
+    Attributes:
+        path: its folder; None for one that is not stored.
+        settings: all that decides the outcome, and what else was recorded with it (`data`: where it came from, say).
+        versions: of Python and the packages, when the study began.
+        trials: the finished ones in order of their numbers, the failed ones too, scores filled in. Architectures are
+            plain JSON values.
+        status: `running`; `finished` or `exhausted` (no further architecture), which nothing continues; `interrupted`
+            (Ctrl-C), `failed` (an error) or `killed` (the process is gone), which the same command continues.
+        n_trials_wanted: trials in total that the last run was asked for; 0 where none was said.
+        elapsed_ms: wall time of all runs together, in milliseconds.
+        profile: the layers of the best network, as dictionaries of `LayerScore`; None until a run ended.
+        profile_trial: number of the trial that `profile` belongs to.
+    """
+
+    path: Path | None
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    trials: tuple[Trial, ...]
+    status: str
+    n_trials_wanted: int
+    elapsed_ms: float
+    profile: list[dict[str, Any]] | None = None
+    profile_trial: int | None = None
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete trial with the highest score, the earliest of equals; None without one."""
+        return next(iter(self.top(1)), None)
+
+    def top(self, count: int = N_BEST) -> list[Trial]:
+        """Return the best `count` complete trials, best first."""
+        return ranked(self.trials)[:count]
+
+    def front(self, cost: str = "n_params") -> list[Trial]:
+        """Return the trials that none beats in both score and `cost` (`n_params`, `macs`, `latency_ms`), cheapest
+        first.
+        """
+        return pareto_front(self.trials, cost)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `trials.csv`."""
+        has_latency = "latency_ms" in self.settings["budget"]
+        return table.columns(self.settings["proxies"], with_latency=has_latency)
+
+    def csv_text(self) -> str:
+        """Return the content of `trials.csv`."""
+        return table.csv_text(self.trials, self.columns)
+
+    def dataframe(self) -> pd.DataFrame:
+        """Return the trials as a DataFrame with the columns of `trials.csv`."""
+        return table.dataframe(self.trials, self.columns)
+
+    def plot_history(self) -> Figure:
+        """Draw every score in the order of the search, and the best so far; needs matplotlib (the `plot` extra).
+
+        Raises InputError when no trial has a score, MissingExtraError without matplotlib, like all plots here. No
+        figure is shown; save it with `figure.savefig(path)`.
+        """
+        from lswag_fast.report.plots import plot_history  # matplotlib is optional
+
+        return plot_history(self.trials)
+
+    def plot_front(self, cost: str = "n_params") -> Figure:
+        """Draw score against a cost, `n_params`, `macs` or `latency_ms`, with the front."""
+        from lswag_fast.report.plots import plot_front
+
+        return plot_front(self.trials, cost)
+
+    def plot_agreement(self) -> Figure:
+        """Draw the rank correlations of the proxies with each other, with the score and with the costs."""
+        from lswag_fast.report.plots import plot_agreement
+
+        return plot_agreement(self.trials, self.settings["lower_is_better"])
+
+    def plot_profile(self) -> Figure:
+        """Draw trainability and cardinality of the layers of the best network."""
+        from lswag_fast.report.plots import plot_profile
+
+        return plot_profile(self.profile or [], f"trial {self.profile_trial}")
+
+
+def read_study(path: str | os.PathLike[str]) -> StoredStudy:
+    """Read a run folder, also while a process writes it, and also where nothing may be written.
+
+    Raises:
+        StorageVersionError: the study was written by a later version.
+        StorageError: the folder holds no study, or a damaged one.
+    """
+    folder = Path(path)
+    database = folder / schema.DATABASE_FILE
+    if not database.is_file():
+        raise StorageError(f"{folder} holds no study; name the folder that a search wrote (--out)")
+    with schema.reported(database, "read"):
+        records = _read(database)
+    return _study(folder, records)
+
+
+def _read(database: Path) -> Records:
+    try:
+        return _read_in_place(database)
+    except sqlite3.OperationalError:
+        # The log of a run that was cut needs an index beside it, which cannot be made in a folder that is read-only.
+        with tempfile.TemporaryDirectory() as copy:
+            for end in ("", "-wal"):
+                if (part := database.with_name(database.name + end)).exists():
+                    shutil.copy(part, copy)
+            return _read_in_place(Path(copy) / database.name)
+
+
+def _read_in_place(database: Path) -> Records:
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    with closing(connection):
+        if schema.is_blank(connection):
+            raise StorageError(f"{database.parent} holds no study yet: its run was cut while it began")
+        schema.check(connection, database)
+        return read_records(connection)
+
+
+def _study(folder: Path, records: Records) -> StoredStudy:
+    facts, profile = records.facts, records.facts.get("profile") or {}
+    return StoredStudy(
+        path=folder,
+        settings={**facts.get("metadata", {}), **facts["settings"]},
+        versions=facts["versions"],
+        trials=tuple(scored(records.trials, records.objective)),
+        status=_status(folder, facts["status"]),
+        n_trials_wanted=facts.get("n_trials", 0),
+        elapsed_ms=records.clock_ms,
+        profile=profile.get("layers"),
+        profile_trial=profile.get("trial"),
+    )
+
+
+def scored(trials: list[Trial], objective: Objective) -> list[Trial]:
+    """Return the finished trials, the complete ones with their scores among all of them."""
+    history = History(objective)
+    history.propose(trials)
+    for trial in trials:
+        if trial.state == COMPLETE:
+            history.put(trial)
+    return [trial for trial in history.all_scored() if trial.state in FINISHED]
+
+
+def _status(folder: Path, status: str) -> str:
+    if status != RUNNING:
+        return status
+    owner = read_owner(folder)
+    return RUNNING if owner is not None and owner.is_alive else KILLED

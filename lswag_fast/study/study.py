@@ -1,0 +1,300 @@
+"""A study: ask for an architecture, tell its score. The search loop, and any loop of your own, sits on top of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+from lswag_fast.errors import InputError, WaveOpenError
+from lswag_fast.spaces import SearchSpace
+from lswag_fast.study import table
+from lswag_fast.study.budget import Budget
+from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
+from lswag_fast.study.history import History
+from lswag_fast.study.latency import Latencies
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.samplers import Proposal, Sampler, get_sampler
+from lswag_fast.study.settings import refuse_difference, study_settings
+from lswag_fast.study.storage.records import Records
+from lswag_fast.study.storage.sqlite import StudyStorage
+from lswag_fast.study.trial import COMPLETE, FAILED, FINISHED, RUNNING, WAITING, Trial
+from lswag_fast.study.versions import versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Score = SupportsFloat | Mapping[str, SupportsFloat]
+
+
+class Study:
+    """The trials of one search over one space.
+
+    The proposals depend on the seed, the space, the budget, the sampler and the scores told (with a budget on latency
+    also on the latencies measured), and on nothing else: not on the order of telling, nor on whether the study was cut
+    and continued. All chance comes from one `random.Random(seed)`.
+
+    With a folder, everything proposed and told is stored there before the call returns, and a study made again with
+    the same arguments goes on from there: the same trials that are not told yet are handed out again, in the same
+    order, and the same ones after them.
+
+    Args:
+        space: the search space.
+        sampler: `"evolution"`, `"random"`, `"steady"` or a `Sampler`.
+        storage: folder for the results: new, empty, or that of the study to continue. Keep it on a local disk; None
+            keeps the results in memory only.
+        seed: of all proposals.
+        budget: what an architecture may cost; None for no limit.
+        objective: what is told and maximised; None for one score, higher is better.
+        settings: what else decides the scores, JSON values; stored, and compared when the study is continued.
+        metadata: what else is worth storing, JSON values; not compared.
+        latency: `latency(arch)` -> milliseconds, for a budget on latency; None measures the network that the space
+            builds.
+
+    Raises:
+        InputError: the sampler is unknown.
+        BudgetError: no architecture of the space meets the budget.
+        StorageError: the folder holds something else, a study with other settings (the difference is shown) or a
+            damaged one, another process writes it (it is named), or it cannot be written.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        sampler: str | Sampler = "evolution",
+        storage: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+        budget: Budget | None = None,
+        *,
+        objective: Objective | None = None,
+        settings: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        latency: Callable[[Any], float] | None = None,
+    ) -> None:
+        self.space = space
+        self.sampler = get_sampler(sampler)
+        self.seed = seed
+        self.budget = budget or Budget()
+        self.objective = objective or Objective()
+        self.settings = study_settings(space, self.sampler, self.budget, seed, self.objective, settings or {})
+        self.metadata = dict(metadata or {})
+        self.storage: StudyStorage | None = None
+        self._facts: dict[str, Any] = {}
+        self._latencies = Latencies(space, latency)
+        self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
+        self._history = History(self.objective, self.sampler.n_leaders)
+        self._waiting: deque[int] = deque()
+        self._started: dict[int, float] = {}
+        self._wave, self._memory = 0, None
+        self._clock_ms, self._opened = 0.0, time.perf_counter()
+        self._open(storage)
+        self._random_state = self._pool.rng.getstate()
+
+    def _open(self, folder: str | os.PathLike[str] | None) -> None:
+        if folder is None or not StudyStorage.is_study(folder):
+            # Before the folder is made, so that a refused budget leaves nothing behind.
+            check_reachable(self.space, self.budget, self.seed, self._latencies)
+        self._facts = {"settings": self.settings, "metadata": self.metadata, "versions": versions(), "status": RUNNING}
+        if folder is None:
+            return
+        self.storage = StudyStorage(folder)
+        try:
+            stored = self.storage.stored
+            # A study without a result has nothing to lose: other settings begin it anew.
+            if stored is None or (not stored.clock_ms and stored.facts["settings"] != self.settings):
+                self.storage.create(self._facts, self._latencies.known)
+            else:
+                refuse_difference(self.storage.path, stored.facts["settings"], self.settings)
+                self._continue(stored)
+        except BaseException:
+            self.storage.close()
+            raise
+        self._latencies.save = self.storage.add_latency
+
+    def _continue(self, stored: Records) -> None:
+        self._facts = dict(stored.facts)
+        self.metadata = self._facts["metadata"]
+        self._clock_ms = stored.clock_ms
+        self._latencies.known.update(stored.latencies)
+        self._history.propose(replace(trial, arch=self.space.decode(trial.arch_json)) for trial in stored.trials)
+        self._pool.seen.update(trial.arch_json for trial in stored.trials)
+        for trial in self._history.trials:
+            if trial.state in FINISHED:
+                self._history.put(trial)
+            else:
+                self._waiting.append(trial.number)
+        if stored.wave is not None:
+            self._wave, self._memory = stored.wave.number + 1, stored.wave.memory
+            self._pool.rng = stored.wave.rng
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials asked for, in order of their numbers; with several proxies the scores are the present ones."""
+        return tuple(trial for trial in self._history.all_scored() if trial.state != WAITING)
+
+    @property
+    def n_told(self) -> int:
+        """The number of trials told, the failed ones too."""
+        return self._history.n_finished
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Wall time of the study, that before it was continued too, in milliseconds."""
+        return self._clock_ms + (time.perf_counter() - self._opened) * 1e3
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete trial with the highest score, the earliest of equals; None before the first one."""
+        return next(iter(self.top(1)), None)
+
+    def top(self, count: int) -> list[Trial]:
+        """Return the best `count` complete trials, best first."""
+        return self._history.top(count)
+
+    def ask(self) -> Trial:
+        """Return a new trial, state `running`; no architecture is handed out twice.
+
+        Proposals are made in waves: when one is used up the next one is made of the trials told by then.
+
+        Raises:
+            WaveOpenError: the next wave waits for trials that were handed out and not told; it says how many.
+            SpaceExhaustedError: every architecture that could be found inside the budget was handed out.
+            StorageError: the proposals cannot be stored; nothing is handed out.
+        """
+        if not self._waiting:
+            self._propose()
+        self.note("status", RUNNING)
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        number = self._waiting.popleft()
+        trial = replace(self._history.trials[number], state=RUNNING, start_time=now)
+        self._history.put(trial)
+        self._started[number] = time.perf_counter()
+        return trial
+
+    def _propose(self) -> None:
+        if self.sampler.adaptive and self._history.n_open:
+            raise WaveOpenError(
+                f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
+            )
+        trials: list[Trial] = []
+        try:
+            wave = self.sampler.propose(self._pool, self._history, self._memory)
+            trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(wave.proposals)]
+            state = self._pool.rng.getstate()
+            if self.storage is not None:
+                self.storage.add_wave(self._wave, trials, state, wave.memory)
+        except BaseException:
+            # Whoever asks again is given the same.
+            self._pool.rng.setstate(self._random_state)
+            self._pool.seen = {trial.arch_json for trial in self._history.trials}
+            raise
+        self._history.propose(trials)
+        self._waiting.extend(trial.number for trial in trials)
+        self._wave, self._memory, self._random_state = self._wave + 1, wave.memory, state
+
+    def _trial(self, number: int, proposal: Proposal) -> Trial:
+        candidate = proposal.candidate
+        return Trial(
+            number=number,
+            arch=candidate.arch,
+            arch_json=candidate.arch_json,
+            origin=proposal.origin,
+            generation=self._wave,
+            n_params=candidate.n_params,
+            macs=candidate.macs,
+            latency_ms=candidate.latency_ms if self.budget.latency_ms else None,
+        )
+
+    def tell(self, trial: Trial, score: Score | None = None, *, error: str = "", traceback: str = "") -> Trial:
+        """Record the score of a trial from `ask`, or why there is none; return the finished trial.
+
+        Trials may be told in any order: each is stored at once, and what is proposed next does not depend on it.
+
+        Args:
+            trial: one that is running.
+            score: the score, or {proxy: value} with all proxies of the objective, as they give them. A value that is
+                NaN or infinite makes the trial failed: it is never ranked.
+            error: why there is no score.
+            traceback: where that happened; only stored.
+
+        Raises:
+            InputError: the trial is not one that runs in this study, or what is told is not what it wants to know.
+            StorageError: the result cannot be stored; the trial still runs.
+        """
+        if trial.number not in self._started:
+            raise InputError(f"trial {trial.number} is not running in this study; tell each trial once, after ask()")
+        if (score is None) == (not error):
+            raise InputError(f"tell() takes a score or an error; found score={score!r}, error={error!r}")
+        values = {} if score is None else self._values(score)
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        if not error and len(finite) < len(values):
+            error = "; ".join(f"{name} is not finite: {value}" for name, value in values.items() if name not in finite)
+        finished = replace(
+            self._history.trials[trial.number],
+            state=FAILED if error else COMPLETE,
+            values=finite,
+            score=self.objective.vector(finite)[0] if not error and self.objective.is_single else None,
+            error=" ".join(error.split()),
+            elapsed_ms=round((time.perf_counter() - self._started[trial.number]) * 1e3, 3),
+        )
+        if self.storage is not None:
+            self.storage.add_result(finished, traceback, round(self.elapsed_ms, 3))
+        del self._started[trial.number]
+        self._history.put(finished)
+        return finished if error else self._history.scored([finished])[0]
+
+    def _values(self, score: Score) -> dict[str, float]:
+        if not isinstance(score, Mapping):
+            score = dict.fromkeys(self.objective.proxies[:1], score)
+        if set(score) != set(self.objective.proxies):
+            wanted = ", ".join(self.objective.proxies)
+            raise InputError(f"tell() wants the values of {wanted}; found {', '.join(map(str, score)) or 'none'}")
+        return {name: float(score[name]) for name in self.objective.proxies}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `trials.csv`."""
+        return table.columns(self.objective.proxies, with_latency=self.budget.latency_ms is not None)
+
+    def trials_dataframe(self) -> pd.DataFrame:
+        """Return the finished trials as a DataFrame with the columns of `trials.csv`."""
+        return table.dataframe(self.trials, self.columns)
+
+    def noted(self, key: str) -> Any:
+        """Return what was noted under `key`, in this run or an earlier one; None for nothing."""
+        return self._facts.get(key)
+
+    def note(self, key: str, value: Any) -> None:
+        """Store something else that is known of the study, a JSON value; raises StorageError."""
+        if key in self._facts and self._facts[key] == value:
+            return
+        if self.storage is not None:
+            self.storage.put(key, value)
+        self._facts[key] = value
+
+    def write_files(self, result: Mapping[str, Any]) -> None:
+        """Replace `trials.csv`, and `result.json` by `result`, where there is a folder; raises StorageError."""
+        if self.storage is not None:
+            self.storage.write_files(table.csv_text(self.trials, self.columns), result)
+
+    def close(self) -> None:
+        """Bring everything to the disk and give the folder free; raises StorageError. Nothing can be asked after."""
+        if self.storage is not None:
+            self.storage.close()
+
+    def __enter__(self) -> Study:
+        """Return the study, which is closed when the block is left."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()

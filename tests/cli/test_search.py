@@ -1,0 +1,207 @@
+"""`lswag-fast search` and `lswag-fast score` on small networks, with the real score."""
+
+import csv
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.cli.progress import SearchProgress
+from lswag_fast.libra.ranking import rank_aggregate
+from lswag_fast.study.trial import COMPLETE
+
+USER_MODULE = (Path(__file__).parents[1] / "support" / "user_networks.py").read_text()
+
+
+@pytest.fixture(autouse=True)
+def user_folder(tmp_path, monkeypatch):
+    (tmp_path / "user_networks.py").write_text(USER_MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("user_networks", None)
+
+
+def rows(path):
+    with (path / "trials.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def search(*options, trials="12", out="run"):
+    return main(["search", "user_networks:Mlps", "--trials", trials, "--batch-size", "16", "--out", out, *options])
+
+
+def test_search_writes_one_row_a_trial_and_shows_the_best(user_folder, capsys):
+    assert search("--params", "2K..6K") == 0
+    table = rows(user_folder / "run")
+    result = json.loads((user_folder / "run" / "result.json").read_text())
+    assert [row["number"] for row in table] == [str(n) for n in range(len(table))]
+    assert all(2000 <= int(row["n_params"]) <= 6000 for row in table)
+    best = max(table, key=lambda row: float(row["score"]))
+    assert result["best"][0]["arch"] == json.loads(best["arch"])
+    out = capsys.readouterr().out
+    assert best["arch"] in out
+    assert "results: run" in out
+
+
+def test_equal_commands_give_equal_tables(user_folder):
+    search("--seed", "3", out="a")
+    search("--seed", "3", out="b")
+    volatile = ("time", "elapsed", "start", "worker")
+    a, b = (
+        [{k: v for k, v in row.items() if not any(word in k for word in volatile)} for row in rows(user_folder / name)]
+        for name in ("a", "b")
+    )
+    assert a == b
+    assert len(a) == 12
+
+
+def test_an_exhausted_space_is_said(user_folder, capsys):
+    assert search(trials="50") == 0
+    assert len(rows(user_folder / "run")) == 16
+    assert "16 trials" in (out := capsys.readouterr().out)
+    assert "no further architecture" in out
+
+
+def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
+    assert search(trials="2") == 0
+    assert search(trials="5") == 0
+    table = rows(user_folder / "run")
+    assert len(table) == 5
+    capsys.readouterr()
+    assert search("--seed", "3", trials="9") == 2
+    assert "run holds a study with other settings: seed was 0, now 3" in capsys.readouterr().err
+    assert rows(user_folder / "run") == table
+
+
+def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys):
+    assert search("--proxy", "lswag,nwot,params", "--combine", "mean_rank", "--sampler", "steady", "--wave", "4") == 0
+    table = rows(user_folder / "run")
+    frame = pd.DataFrame({name: [float(row[name]) for row in table] for name in ("lswag", "nwot", "params")})
+    wanted = rank_aggregate(frame, "mean_rank")
+    assert [float(row["score"]) for row in table] == pytest.approx(wanted.tolist(), rel=1e-12)
+    result = json.loads((user_folder / "run" / "result.json").read_text())
+    assert result["settings"]["combine"] == "mean_rank"
+    assert result["settings"]["sampler"] == {"name": "steady", "population": 128, "wave": 4}
+    assert result["best"][0]["number"] == int(wanted.idxmax())
+    assert "nwot" in capsys.readouterr().out
+
+
+def test_a_wave_belongs_to_the_steady_sampler(capsys):
+    assert search("--wave", "4") == 2
+    assert "--wave belongs to --sampler steady" in capsys.readouterr().err
+
+
+def test_a_proxy_made_of_ranks_is_searched_by_its_parts(user_folder):
+    assert search("--proxy", "te_nas", trials="4") == 0
+    settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
+    assert (settings["combine"], len(settings["proxies"])) == ("rank_sum", 2)
+
+
+def test_a_latency_is_measured_and_kept(user_folder):
+    assert search("--latency-ms", "..1000", trials="3") == 0
+    assert all(0 < float(row["latency_ms"]) < 1000 for row in rows(user_folder / "run"))
+
+
+def test_an_impossible_latency_names_the_nearest(user_folder, capsys):
+    assert search("--latency-ms", "..0.000001") == 2
+    assert "no architecture of mlps with latency_ms ..1e-06 was found; the nearest has latency_ms 0." in (
+        capsys.readouterr().err
+    )
+    assert not (user_folder / "run").exists()
+
+
+def test_a_folder_with_something_else_is_refused(user_folder, capsys):
+    (user_folder / "run").mkdir()
+    (user_folder / "run" / "notes.txt").write_text("mine")
+    assert search(trials="2") == 2
+    assert "run is not empty" in capsys.readouterr().err
+
+
+def test_the_command_shown_gives_the_same_score(user_folder, capsys):
+    search("--seed", "5", "--row-fraction", "0.5", trials="3")
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("look closer: lswag-fast"))
+    assert main([*shlex.split(line)[3:], "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)["value"]
+    # Same seed, batch and threads: the same bits.
+    assert score == max(float(row["score"]) for row in rows(user_folder / "run"))
+
+
+def test_search_in_a_process_is_quiet_where_nobody_looks(user_folder):
+    command = [sys.executable, "-m", "lswag_fast.cli", "search", "user_networks:Mlps"]
+    options = ["--trials", "2", "--batch-size", "16", "--params", "..6K", "--sampler", "random"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=user_folder, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = next((user_folder / "runs").iterdir())
+    assert folder.name.startswith("mlps-")
+    assert len(rows(folder)) == 2
+
+
+def test_search_of_autoformer(user_folder):
+    options = ["--image-size", "32", "--batch-size", "2", "--pattern-samples", "2", "--params", "..8M"]
+    assert main(["search", "autoformer-tiny", *options, "--trials", "1", "--out", "run"]) == 0
+    settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
+    assert settings["input_shape"] == [3, 32, 32]
+    assert settings["data"].startswith("digits")
+
+
+def test_score_of_the_users_network(capsys):
+    assert main(["score", "user_networks:cnn", "--image-size", "16"]) == 0
+    out = capsys.readouterr().out
+    assert "0.weight" in out
+    assert "lswag score: " in out
+
+
+def test_score_as_json(capsys):
+    assert main(["score", "user_networks:cnn", "--image-size", "16", "--data", "digits", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in result["layers"]] == ["0.weight", "4.weight"]
+    assert result["n_samples"] == 32
+    assert "digits" in result["data"]
+
+
+def test_the_seed_draws_the_users_weights(capsys):
+    values = []
+    for seed in ("1", "1", "2"):
+        main(["score", "user_networks:cnn", "--image-size", "16", "--json", "--seed", seed])
+        values.append(json.loads(capsys.readouterr().out)["value"])
+    assert values[0] == values[1] != values[2]
+
+
+def test_eval_mode_is_an_option(capsys):
+    command = ["score", "user_networks:batchnorm", "--image-size", "16"]
+    assert main(command) == 0
+    assert "BatchNorm in train mode" in capsys.readouterr().err
+    assert main([*command, "--eval"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+class Study:
+    best = None
+    n_told = 5
+    trials = ()
+
+
+class Trial:
+    number = 4
+    state = COMPLETE
+
+
+def test_a_plain_progress_line_where_there_is_no_terminal(capsys):
+    with SearchProgress(10, plain_line_s=0.0) as progress:
+        progress(Study(), Trial())
+    err = capsys.readouterr().err
+    assert re.match(r"5/10 trials, no score yet, .+ a second, .+ left\n", err)
+    assert err.count("\n") == 1
+
+
+def test_no_progress_line_before_its_time(capsys):
+    with SearchProgress(10, plain_line_s=1e6) as progress:
+        progress(Study(), Trial())
+    assert capsys.readouterr().err == ""

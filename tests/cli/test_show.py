@@ -1,0 +1,160 @@
+"""`lswag-fast show` and `report`: they look at a search and change nothing."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.study.search import search
+from lswag_fast.study.storage import schema
+from lswag_fast.study.storage.lock import Owner
+from lswag_fast.study.stored import read_study
+from study.toy_space import ToySpace, total_width
+
+SPACE = "support.user_networks:Mlps"
+SEARCH = ("search", SPACE, "--batch-size", "16", "--trials", "12", "--seed", "2", "--params", "2K..6K")
+
+
+def searched(folder, *options):
+    assert main([*SEARCH, "--out", str(folder), *options]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return searched(tmp_path_factory.mktemp("one") / "run")
+
+
+@pytest.fixture
+def own(run, tmp_path, capsys):
+    capsys.readouterr()
+    return shutil.copytree(run, tmp_path / "run")
+
+
+def shown(folder, capsys, *options):
+    capsys.readouterr()
+    assert main(["show", str(folder), *options]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def set_fact(folder, key, value):
+    with sqlite3.connect(folder / "study.sqlite") as connection:
+        schema.insert(connection, "fact", [(key, json.dumps(value))], replace=True)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_show_says_where_the_search_stands(own, capsys):
+    table = pd.read_csv(own / "trials.csv")
+    out = shown(own, capsys)
+    n = len(table)
+    assert f"mlps by lswag: finished, {n} of 12 trials" in out or f"mlps by lswag: exhausted, {n} of 12 trials" in out
+    assert f"{n} scored, 0 failed" in out
+    assert "budget: params 2K..6K" in out
+    assert "sampler: evolution, seed 2" in out
+    best = table.loc[table["score"].idxmax()]
+    assert f"the best architecture:\n{best['arch']}\n" in out
+    ranked = table.sort_values("score", ascending=False)["number"].tolist()
+    lines = out[out.index("best:") :].splitlines()[2 : 2 + min(n, 10)]
+    assert [int(line.split()[-2]) for line in lines] == ranked[:10]
+    assert f"lswag-fast report {own}" in out
+
+
+@pytest.mark.parametrize(("option", "column"), [("params", "n_params"), ("MACs", "macs")])
+def test_the_front_is_what_nothing_beats(own, capsys, option, column):
+    table = pd.read_csv(own / "trials.csv")
+    out = shown(own, capsys, "--cost", option)
+    lines = out[out.index("front, ") :].splitlines()[2:]
+    numbers = [int(line.split()[-1]) for line in lines[: lines.index("")]]
+    wanted = []
+    for row in table.sort_values([column, "score", "number"], ascending=[True, False, True]).itertuples():
+        if not wanted or row.score > table["score"][wanted[-1]]:
+            wanted.append(row.number)
+    assert numbers == wanted
+
+
+def test_a_cost_that_was_not_measured_is_said(own, capsys):
+    assert "front: the latency was not measured" in shown(own, capsys, "--cost", "latency")
+
+
+def test_several_proxies_have_their_columns(tmp_path, capsys):
+    out = shown(searched(tmp_path / "run", "--proxy", "lswag,nwot"), capsys)
+    assert "mlps by lswag, nwot" in out
+    assert "nwot  trial" in out
+
+
+def test_a_search_whose_process_is_gone_was_killed_and_can_be_continued(own, capsys):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    owner = Owner.this_process()
+    lock = {"pid": int(dead.stdout), "host": owner.host, "boot": owner.boot}
+    (own / "study.lock").write_text(json.dumps(lock))
+    set_fact(own, "status", "running")
+    out = shown(own, capsys)
+    assert ": killed, " in out
+    assert f"continue the search:\n  lswag-fast search {SPACE} --batch-size 16" in out
+    (own / "study.lock").write_text(json.dumps({"pid": 1, "host": owner.host, "boot": owner.boot}))
+    assert ": running, " in shown(own, capsys)
+
+
+def test_failures_are_counted_by_reason(tmp_path, capsys):
+    def score(model, batch):
+        width = total_width(model, batch)
+        if width % 3 == 0:
+            raise ValueError("three divides it")
+        return width
+
+    result = search(ToySpace(), None, proxy=score, n_trials=40, storage=tmp_path / "run")
+    n_failed = sum(trial.state == "failed" for trial in result.trials)
+    assert n_failed
+    out = shown(tmp_path / "run", capsys)
+    assert f"{40 - n_failed} scored, {n_failed} failed" in out
+    assert f"  {n_failed} x ValueError: three divides it (trials " in out
+    assert "continue" not in out  # begun in Python
+
+
+def test_report_is_one_page_beside_the_study_or_where_it_is_asked_for(own, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["report", str(own)]) == 0
+    assert capsys.readouterr().out == f"report: {own / 'report.html'}\n"
+    elsewhere = tmp_path / "new" / "page.html"
+    assert main(["report", str(own), "-o", str(elsewhere)]) == 0
+    page = elsewhere.read_text()
+    assert page.startswith("<!doctype html>")
+    assert read_study(own).best.arch_json.replace('"', "&quot;") in page
+
+
+@pytest.mark.parametrize(
+    "command", [("show",), ("report", "-o", "elsewhere.html"), ("export",), ("export", "--format", "json")]
+)
+def test_looking_changes_no_byte_of_the_folder(own, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    before = contents(own)
+    assert main([command[0], str(own), *command[1:]]) == 0
+    assert contents(own) == before
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export"])
+@pytest.mark.parametrize("place", ["nowhere", "empty"])
+def test_a_folder_without_a_study_is_one_line(tmp_path, capsys, command, place):
+    (tmp_path / "empty").mkdir()
+    assert main([command, str(tmp_path / place)]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path / place} holds no study" in err
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_report_without_plotly_says_what_to_install(own, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    assert main(["report", str(own)]) == 2
+    assert "pip install 'lswag-fast[report]'" in capsys.readouterr().err
+    assert not (own / "report.html").exists()

@@ -1,0 +1,197 @@
+"""Batches: shapes, types and values of every source, the seeded choice, and one clear line for each bad argument."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lswag_fast import data
+from lswag_fast.errors import DataError, InputError
+from lswag_fast.spaces import AutoFormer
+
+IMAGES = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data")) / "images"
+
+
+@pytest.fixture
+def shared_images():
+    def find(name):
+        if not (IMAGES / name).is_file():
+            pytest.skip(f"shared images not found: {IMAGES / name}")
+        return IMAGES / name
+
+    return find
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """An .npz of 20 colour images in three classes, drawn at random."""
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "small.npz", x=x, y=np.arange(20) % 3)
+    return tmp_path / "small.npz"
+
+
+def assert_is_batch(loaded, batch_size, image_size):
+    images, labels = loaded.batch
+    assert images.shape == (batch_size, 3, image_size, image_size)
+    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert labels.shape == (batch_size,)
+    assert 0 <= labels.min() <= labels.max() < loaded.num_classes
+    assert images.is_contiguous()
+    assert torch.isfinite(images).all()
+
+
+def assert_is_standardised(images):
+    std, mean = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0)
+    # Float32 rounding of single pixels, averaged over thousands of them.
+    torch.testing.assert_close(mean, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(std, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+def test_digits_are_the_default():
+    loaded = data.load(batch_size=40, image_size=32)
+    assert_is_batch(loaded, 40, 32)
+    assert_is_standardised(loaded.images)
+    assert loaded.num_classes == 10
+    assert loaded.description == "digits (scikit-learn, 8 x 8), 40 of 1797 images, seed 0"
+    assert torch.equal(loaded.images[:, 0], loaded.images[:, 2])
+
+
+def test_a_batch_feeds_a_space():
+    space = AutoFormer(embed_dim=16, depth=1, num_heads=1, mlp_ratio=2, image_size=16, patch_size=4, num_classes=10)
+    loaded = data.load("digits", batch_size=4, image_size=space.image_size, num_classes=space.num_classes)
+    assert space.build(space.sample(random.Random(0)))(loaded.images).shape == (4, 10)
+
+
+@pytest.mark.parametrize("source", ["digits", "synthetic"])
+def test_the_seed_decides_alone(source):
+    first = data.load(source, batch_size=16, image_size=8, seed=1)
+    torch.manual_seed(99)
+    again = data.load(source, batch_size=16, image_size=8, seed=1)
+    other = data.load(source, batch_size=16, image_size=8, seed=2)
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.labels, again.labels)
+    assert not torch.equal(first.images, other.images)
+
+
+def test_choice_is_without_replacement(arrays):
+    everything = data.load(arrays, batch_size=20, image_size=8).images
+    assert len({image.numpy().tobytes() for image in everything}) == 20
+
+
+def test_pixels_and_labels_stay_together(tmp_path):
+    labels = np.arange(50) % 7
+    np.savez(tmp_path / "flat.npz", x=np.repeat(labels, 16).reshape(50, 4, 4).astype(np.float32), y=labels)
+    loaded = data.load(tmp_path / "flat.npz", batch_size=30, image_size=6)
+    centres = loaded.images[:, 0, 3, 3]
+    slope, offset = np.polyfit(loaded.labels, centres, 1)
+    np.testing.assert_allclose(centres, slope * loaded.labels.numpy() + offset, atol=1e-5)  # float32 pixels
+    assert slope > 0.1
+
+
+def test_same_size_keeps_the_pixels(arrays):
+    loaded = data.load(arrays, batch_size=20, image_size=8, normalize="imagenet")
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    pixels = ((loaded.images * std + mean) * 255).round().to(torch.uint8)
+    source = {image.tobytes() for image in np.load(arrays)["x"]}
+    assert {image.numpy().tobytes() for image in pixels} == source
+
+
+def test_resize_averages_the_central_square(tmp_path):
+    x = np.full((1, 4, 12), 77, dtype=np.uint8)  # what lies left and right of the central square must not be seen
+    x[:, :, 4:8] = [0, 0, 0, 240]
+    np.savez(tmp_path / "wide.npz", x=x, y=[0])
+    images = data.load(tmp_path / "wide.npz", batch_size=1, image_size=1, normalize="imagenet").images
+    # Antialiased from 4 to 1 pixel, a triangle of half-width 4 weighs distances 1.5, 0.5, 0.5, 1.5 by 5 : 7 : 7 : 5.
+    expected = (240 / 255 * 5 / 24 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(images.flatten(), expected)
+
+
+def test_channel_without_variation_becomes_zero(tmp_path):
+    x = np.random.default_rng(0).random((6, 3, 30, 30), dtype=np.float32)
+    x[:, 1] = 0.3
+    np.savez(tmp_path / "flat.npz", x=x, y=np.zeros(6, dtype=int))
+    images = data.load(tmp_path / "flat.npz", batch_size=6, image_size=7).images
+    assert not images[:, 1].any()
+    assert images[:, 0].std() > 0.5
+
+
+def test_synthetic():
+    loaded = data.load("synthetic", batch_size=64, image_size=16, num_classes=4)
+    assert_is_batch(loaded, 64, 16)
+    assert loaded.num_classes == 4
+    assert set(loaded.labels.tolist()) == {0, 1, 2, 3}
+    assert abs(loaded.images.std() - 1) < 0.02
+    assert data.load("synthetic", batch_size=1, image_size=1).num_classes == 10
+
+
+def test_folder_with_splits(tmp_path):
+    for split, shade in (("train", 10), ("val", 200)):
+        for label in ("cat", "dog"):
+            folder = tmp_path / split / label
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.new("L", (20, 10), shade + i).save(folder / f"{i}.png")
+    loaded = data.load(tmp_path, batch_size=6, image_size=8, split="val", normalize="imagenet")
+    assert_is_batch(loaded, 6, 8)
+    assert sorted(loaded.labels.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert loaded.images.min() > 1.0  # bright images only
+    with pytest.raises(DataError, match="no sub-folder 'test'"):
+        data.load(tmp_path, batch_size=2, image_size=8, split="test")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"batch_size": 0}, InputError, "batch_size: found 0"),
+        ({"batch_size": 2.5}, InputError, "batch_size: found 2.5"),
+        ({"image_size": -1}, InputError, "image_size: found -1"),
+        ({"num_classes": 0}, InputError, "num_classes: found 0"),
+        ({"normalize": "yes"}, InputError, "normalize: found 'yes'"),
+        ({"split": "train"}, InputError, "split: found 'train', but digits has no splits"),
+        ({"source": "synthetic", "split": "train"}, InputError, "synthetic has no splits"),
+        ({"batch_size": 1798}, DataError, "found 1797 images, too few for batch_size 1798"),
+        ({"num_classes": 5}, DataError, "has 10 classes, the networks only 5; build the space with num_classes=10"),
+        ({"source": "nowhere"}, DataError, "data nowhere: no such file or folder; built in are 'digits'"),
+        ({"source": __file__}, DataError, "expected a folder or an .npz file"),
+    ],
+)
+def test_bad_arguments(change, error, words):
+    with pytest.raises(error, match=words) as caught:
+        data.load(**({"source": "digits", "batch_size": 4, "image_size": 8} | change))
+    assert "\n" not in str(caught.value)
+
+
+def test_float_pixels_have_no_imagenet_range(tmp_path):
+    np.savez(tmp_path / "f.npz", x=np.random.default_rng(0).random((4, 3, 8, 8)), y=np.arange(4))
+    with pytest.raises(DataError, match="float pixels of unknown range"):
+        data.load(tmp_path / "f.npz", batch_size=2, image_size=8, normalize="imagenet")
+
+
+def test_pixels_that_are_not_finite(tmp_path):
+    x = np.zeros((3, 8, 8), dtype=np.float32)
+    x[1, 0, 0] = np.nan
+    np.savez(tmp_path / "nan.npz", x=x, y=np.arange(3))
+    with pytest.raises(DataError, match="image 1 holds NaN or infinite pixels"):
+        data.load(tmp_path / "nan.npz", batch_size=3, image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "n_images", "num_classes"),
+    [
+        ("cifar10_subset.npz", None, 8000, 10),
+        ("cifar10_subset.npz", "test", 2000, 10),
+        ("mnist_test10k.npz", None, 10000, 10),
+        ("imagenet_samples_224_jpeg.npz", None, 1000, 1000),
+    ],
+)
+def test_shared_images(shared_images, name, split, n_images, num_classes):
+    loaded = data.load(shared_images(name), batch_size=16, image_size=32, split=split)
+    assert_is_batch(loaded, 16, 32)
+    assert_is_standardised(loaded.images)
+    assert loaded.num_classes == num_classes
+    assert f"16 of {n_images} images" in loaded.description

@@ -1,0 +1,31 @@
+"""The CUDA device that the tests of this folder run on; without one they are skipped.
+
+`python tests/kernels/cuda/emulated.py` runs the same tests with the CUDA kernels executed on the host.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from lswag_fast import kernels
+from support.device import EMULATED, Device
+
+
+@pytest.fixture
+def device() -> Device:
+    if os.environ.get(EMULATED):
+        return Device(emulated=True)
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device here")
+    problem = kernels.device_problem(torch.device("cuda", torch.cuda.current_device()))
+    if problem is not None:
+        pytest.skip(problem)
+    return Device(emulated=False)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

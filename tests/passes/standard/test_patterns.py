@@ -1,0 +1,107 @@
+"""Activation patterns: how many samples they use, how they grow over chunks, cardinalities, pairing."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from lswag_fast import kernels, reference
+from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.observe import ActivationCall
+from lswag_fast.observe.samples import SampleLayout, places_by_size
+from lswag_fast.passes.standard.patterns import Activation, Patterns, feeding_activation, samples_for, samples_to_pack
+
+
+def packed(y: Tensor, n_packed: int, index: int = 0) -> ActivationCall:
+    """The call of an activation whose output was y (S, V)."""
+    words = kernels.pack_signs(y, n_packed)
+    places = places_by_size(y.shape, y.shape[0], range(1))
+    return ActivationCall(
+        index, f"relu@{index}", y.shape, places, y[0].numel(), (words,), n_packed, (), SampleLayout(0)
+    )
+
+
+def activation(y: Tensor, index: int = 0) -> Activation:
+    call = packed(y, len(y), index)
+    return Activation.of(call)
+
+
+@pytest.mark.parametrize("n_neurons", [1, 2, 3, 4, 5, 1023, 1024, 1025, 2**20])
+def test_auto_samples_follow_the_formula(n_neurons: int) -> None:
+    assert samples_for(n_neurons) == math.ceil(math.log2(n_neurons)) + 2
+    assert min(64, samples_for(n_neurons)) == reference.n_pattern_samples(64, n_neurons)
+
+
+def test_auto_takes_the_largest_activation() -> None:
+    activations = [activation(torch.randn(12, 30), 0), activation(torch.randn(12, 200), 1)]
+    assert Patterns(activations, "auto", 12).n_samples == 8 + 2
+
+
+def test_a_batch_too_small_is_one_warning_and_gives_all_samples() -> None:
+    with pytest.warns(LswagWarning, match="batch of 5 is smaller") as caught:
+        assert Patterns([activation(torch.randn(5, 200), k) for k in range(3)], "auto", 5).n_samples == 5
+    assert len(caught) == 1
+
+
+def test_an_integer_overrides_without_a_warning() -> None:
+    assert Patterns([activation(torch.randn(5, 200))], 3, 5).n_samples == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_samples", "chunk_size", "expected"),
+    [("auto", 8, None, 8), ("auto", 64, None, 32), ("auto", 64, 4, 32), (7, 64, 4, 7), (100, 128, None, 100),
+     (100, 128, 100, 100)],
+)  # fmt: skip
+def test_samples_to_pack(asked, n_samples, chunk_size, expected) -> None:
+    assert samples_to_pack(asked, n_samples, chunk_size) == expected
+
+
+def test_more_than_one_word_cannot_grow_over_chunks() -> None:
+    with pytest.raises(InputError, match="pattern_samples 65 > 64 cannot be collected over chunks of 32"):
+        samples_to_pack(65, 128, 32)
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (1, 1, 1, 1, 1, 1, 1), (32, 32), (63, 1)])
+def test_chunks_append_as_higher_bits(sizes: tuple[int, ...]) -> None:
+    y = torch.randn(sum(sizes), 20)
+    grown = activation(y[: sizes[0]])
+    for chunk in y.split(sizes)[1:]:
+        grown.append(packed(chunk, len(chunk)))
+    assert grown.n_packed == sum(sizes)
+    assert torch.equal(grown.words, activation(y).words)
+
+
+@pytest.mark.parametrize("n_samples", [1, 3, 7])
+def test_cardinality_counts_the_patterns_of_the_first_samples(n_samples: int) -> None:
+    y = torch.randn(7, 4, 9)
+    patterns = Patterns([activation(y.flatten(1))], n_samples, 7)
+    assert patterns.cardinality(0) == len(reference.patterns(y, n_samples))
+    assert patterns.cardinality(0) == len(reference.patterns(y, n_samples))
+
+
+def test_the_union_counts_a_shared_pattern_once() -> None:
+    first, second = torch.randn(4, 9), torch.randn(4, 9)
+    patterns = Patterns([activation(first, 0), activation(second, 1), activation(first, 2)], 4, 4)
+    sets = [reference.patterns(y, 4) for y in (first, second)]
+    assert patterns.union_cardinality([0, 1, 2, 0]) == len(sets[0] | sets[1])
+    assert patterns.union_cardinality([2]) == patterns.cardinality(0)
+    assert patterns.union_cardinality([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("weight", "activations", "expected"),
+    [(0, [1, 3], 0), (2, [1, 3], 0), (4, [1, 3], 1), (9, [1, 3], 1), (0, [5], 0), (3, [1, 2, 4], 1)],
+)
+def test_a_weight_takes_the_last_activation_before_it_or_the_first_after(weight, activations, expected) -> None:
+    assert feeding_activation(weight, activations) == expected
+
+
+def test_an_activation_too_large_for_auto_asks_for_a_number() -> None:
+    huge = Activation(
+        0, "relu@0", 2**31, torch.zeros((), dtype=torch.int64).expand(2**31, 1), 32, None
+    )  # no memory behind it
+    with pytest.raises(InputError, match=r"2147483648 neurons.*33 samples"):
+        Patterns([huge], "auto", 64)
