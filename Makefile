@@ -45,7 +45,7 @@ lint: $(VENV)/.extra-lint
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy
-	find csrc tests/kernels/emulator -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
+	find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
 # The editable install sees the source tree. This one looks at what `pip install .` puts on a disk; without CUDA, whose
 # kernels the other has compiled.

@@ -71,7 +71,7 @@ def score(
             the largest activation; the paper does not name S, and it matters.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
-        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. CaptureOptions a
+        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
             running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
             or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or

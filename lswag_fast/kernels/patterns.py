@@ -29,7 +29,7 @@ def pack_signs(y: Tensor, n_samples: int, layout: PatternLayout = "neuron") -> T
     Returns int64 words of 64 bits, unused high bits zero:
     "neuron" gives (V, ceil(S/64)), sample s in bit s % 64 of word s // 64: one pattern a row, as in Definition 1 of
     L-SWAG, for `count_distinct`;
-    "sample" gives (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64: one code per row, for `agreement_counts` (NWOT).
+    "sample" gives (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64: one code per row, for NWOT.
     Subnormal numbers are positive also when the process flushes them (`torch.set_flush_denormal`).
 
     Raises InputError for another dtype or layout name or an `n_samples` outside 1..S_all, BackendUnavailableError for
