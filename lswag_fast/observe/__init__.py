@@ -2,15 +2,15 @@
 
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
 from lswag_fast.observe.mode import CaptureOptions, ObservingMode
-from lswag_fast.observe.outcome import Outcome, outcome
+from lswag_fast.observe.observation import Observation, outcome
 from lswag_fast.observe.recorder import WeightRecorder
 
 __all__ = [
     "ActivationCall",
     "CaptureOptions",
+    "Observation",
     "ObservedWeight",
     "ObservingMode",
-    "Outcome",
     "Skipped",
     "WeightCall",
     "WeightRecorder",

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor
 
-from lswag_fast.observe.samples import Places, SampleLayout
+from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 
 Linear = Callable[..., Tensor]
 
@@ -37,16 +37,16 @@ def attention_with(linear: Linear) -> Callable[..., Any]:
     return _rebound(cast(FunctionType, ATTENTION), namespace)
 
 
-def attention_places(x: Tensor, query: Tensor, n_samples: int) -> Places:
+def attention_candidates(x: Tensor, query: Tensor, n_samples: int) -> AxisCandidates:
     """Where the samples lie in the input of a linear call inside attention on `query` (T, N, E).
 
     The in-projections see (T, N, E), the out-projection (T*N, E) with rows t-major. N is B, or a multiple of it
     (windows), whose order is open; an unbatched (T, E) query has no sample axis.
     """
     if query.dim() != 3 or query.shape[1] % n_samples:  # (T, N, E)
-        return Places((), certain=False)
+        return AxisCandidates((), certain=False)
     time, k = query.shape[0], query.shape[1] // n_samples
     orders = ((1, k), (k, 1)) if k > 1 else ((1, 1),)
     in_projection = x.dim() == 3  # (T, N, E)
-    options = tuple(SampleLayout(1, o, i) if in_projection else SampleLayout(0, time * o, i) for o, i in orders)
-    return Places(options, certain=k == 1)
+    options = tuple(SampleAxis(1, o, i) if in_projection else SampleAxis(0, time * o, i) for o, i in orders)
+    return AxisCandidates(options, certain=k == 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.samples import Places, SampleLayout
+from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import Piece
 
 
@@ -18,24 +18,24 @@ from lswag_fast.observe.weights import Piece
 class WeightCall:
     """One linear or convolution call on a weight.
 
-    `places` tells where the samples may lie in its input (and, equally, in its output gradient), `layout` where they
-    do, once that is known; `operands` is (x, grad_out) between its backward and that of the weight's last call.
-    `output` gives the call's output again until its backward, when outputs were asked for.
+    `candidates` are the axes that may hold the samples in its input (and, equally, in its output gradient),
+    `sample_axis` is the one that does, once that is known; `operands` is (x, grad_out) between its backward and that of
+    the weight's last call. `output` gives the call's output again until its backward, when outputs were asked for.
     """
 
     index: int
     shape: torch.Size
-    places: Places
+    candidates: AxisCandidates
     anchor: Tensor
     conv: ConvGeometry | None = None
-    layout: SampleLayout | None = None
+    sample_axis: SampleAxis | None = None
     operands: tuple[Tensor, Tensor] | None = None
     output: Callable[[], Tensor] | None = None
 
     def __post_init__(self) -> None:
-        """Sizes that leave no doubt settle the layout."""
-        if self.places.certain:
-            self.layout = self.places.options[0]
+        """Sizes that leave no doubt tell the sample axis."""
+        if self.candidates.certain:
+            self.sample_axis = self.candidates.options[0]
 
 
 @dataclass
@@ -60,31 +60,31 @@ class ObservedWeight:
 
 @dataclass
 class ActivationCall:
-    """One activation call of V = `n_neurons` values a sample, with what was asked for of its signs.
+    """One activation call of V = `n_neurons` values per sample, with what was asked for of its signs.
 
-    For each possible place of the samples, `places.options[c]`: `words[c]` (V, ceil(n_packed/64)), the packed signs of
-    the first `n_packed` samples; `agreements[c]` (B, B), on how many neurons two samples agree. `layout` is the right
-    place, once known.
+    For each candidate c of `candidates.options`: `words[c]` (V, ceil(n_packed/64)), the packed signs of the first
+    `n_packed` samples; `agreements[c]` (B, B), on how many neurons two samples agree. `sample_axis` is the right one of
+    the candidates, once that is known.
     """
 
     index: int
     name: str
     shape: torch.Size
-    places: Places
+    candidates: AxisCandidates
     n_neurons: int
     words: tuple[Tensor, ...]
     n_packed: int
     agreements: tuple[Tensor, ...] = ()
-    layout: SampleLayout | None = None
+    sample_axis: SampleAxis | None = None
 
     def __post_init__(self) -> None:
-        """Sizes that leave no doubt settle the layout."""
-        if self.places.certain:
-            self.layout = self.places.options[0]
+        """Sizes that leave no doubt tell the sample axis."""
+        if self.candidates.certain:
+            self.sample_axis = self.candidates.options[0]
 
-    def settled(self, kept: tuple[Tensor, ...]) -> Tensor | None:
-        """What `words` or `agreements` hold for the settled layout; None when it was not asked for."""
-        return kept[self.places.options.index(cast(SampleLayout, self.layout))] if kept else None
+    def resolved(self, kept: tuple[Tensor, ...]) -> Tensor | None:
+        """What `words` or `agreements` hold for the resolved sample axis; None when it was not asked for."""
+        return kept[self.candidates.options.index(cast(SampleAxis, self.sample_axis))] if kept else None
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,20 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from lswag_fast.observe.activations import is_activation
-from lswag_fast.observe.attention import ATTENTION, attention_places, attention_with
+from lswag_fast.observe.attention import ATTENTION, attention_candidates, attention_with
 from lswag_fast.observe.convolution import CONVOLUTIONS, ConvArguments
-from lswag_fast.observe.samples import Places, places_by_size
+from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
 
 
-def _linear_places(x: Tensor, n_samples: int) -> Places:
-    return places_by_size(x.shape, n_samples, range(x.dim() - 1))
+def _linear_candidates(x: Tensor, n_samples: int) -> AxisCandidates:
+    return candidates_by_size(x.shape, n_samples, range(x.dim() - 1))
 
 
-def _conv_places(x: Tensor, n_axes: int, n_samples: int) -> Places:
+def _conv_candidates(x: Tensor, n_axes: int, n_samples: int) -> AxisCandidates:
     """Axis 0 or, where the shapes are ambiguous, a spatial axis; never the channels."""
     if x.dim() != n_axes + 2:
-        return Places((), certain=False)
-    return places_by_size(x.shape, n_samples, (0, *range(2, x.dim())), folded=False)
+        return AxisCandidates((), certain=False)
+    return candidates_by_size(x.shape, n_samples, (0, *range(2, x.dim())), folded=False)
 
 
 class CallMode(TorchFunctionMode, ABC):
@@ -39,11 +39,13 @@ class CallMode(TorchFunctionMode, ABC):
         self.n_calls = 0
 
     @abstractmethod
-    def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
-        """Run a linear call; `places` tells where the samples may lie in `x`."""
+    def on_linear(
+        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    ) -> Tensor:
+        """Run a linear call; `candidates` tells where the samples may lie in `x`."""
 
     @abstractmethod
-    def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
+    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
         """Run a convolution call."""
 
     @abstractmethod
@@ -80,16 +82,16 @@ class CallMode(TorchFunctionMode, ABC):
         weight: Tensor,
         bias: Tensor | None = None,
     ) -> Tensor:
-        return self.on_linear(self._next(), input, weight, bias, _linear_places(input, self.n_samples))
+        return self.on_linear(self._next(), input, weight, bias, _linear_candidates(input, self.n_samples))
 
     def _conv(self, n_axes: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
         call = ConvArguments.parse(n_axes, args, kwargs)
-        return self.on_conv(self._next(), call, _conv_places(call.x, n_axes, self.n_samples))
+        return self.on_conv(self._next(), call, _conv_candidates(call.x, n_axes, self.n_samples))
 
     def _attention(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         query = args[0] if args else kwargs["query"]
 
         def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-            return self.on_linear(self._next(), x, weight, bias, attention_places(x, query, self.n_samples))
+            return self.on_linear(self._next(), x, weight, bias, attention_candidates(x, query, self.n_samples))
 
         return attention_with(linear)(*args, **kwargs)

@@ -16,10 +16,10 @@ from lswag_fast.errors import InputError, UnsupportedModelError
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, WeightCall
 from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.flow import SampleFlow
 from lswag_fast.observe.functions import ObservedConv, ObservedLinear, Receive
 from lswag_fast.observe.recorder import BATCH_NORMS
-from lswag_fast.observe.samples import Places, places_by_size
+from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.sample_flow import SampleFlow
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 
 KERNEL_DTYPES = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
@@ -90,13 +90,15 @@ class ObservingMode(CallMode):
 
     # -- weights ---------------------------------------------------------------------------------------------------
 
-    def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
+    def on_linear(
+        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    ) -> Tensor:
         """Reroute one linear call, or run it as it is when its weight cannot be observed."""
-        places = self.flow.places(x, places)
+        candidates = self.flow.candidates(x, candidates)
         observed = self._observed(weight, x, "linear")
         if observed is None:
-            return self._carried(F.linear(x, weight, bias), places)
-        call = WeightCall(index, x.shape, places, _anchor(x))
+            return self._carried(F.linear(x, weight, bias), candidates)
+        call = WeightCall(index, x.shape, candidates, _anchor(x))
         receive = self._register(observed, call)
         x, weight, bias = _autocast(x, weight, bias)
         out: Tensor = ObservedLinear.apply(  # type: ignore[no-untyped-call]
@@ -104,15 +106,15 @@ class ObservingMode(CallMode):
         )
         if self.keeps.outputs:
             call.output = _again(out, lambda: F.linear(x, weight, bias))
-        return self._carried(out, places)
+        return self._carried(out, candidates)
 
-    def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
+    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
         """Reroute one convolution call, or run it as it is when its weight cannot be observed."""
-        places = self.flow.places(call.x, places)
+        candidates = self.flow.candidates(call.x, candidates)
         observed = self._observed(call.weight, call.x, f"conv{len(call.geometry.kernel_size)}d")
         if observed is None:
-            return self._carried(call.forward(), places, is_conv=True)
-        record = WeightCall(index, call.x.shape, places, _anchor(call.x), call.geometry)
+            return self._carried(call.forward(), candidates, is_conv=True)
+        record = WeightCall(index, call.x.shape, candidates, _anchor(call.x), call.geometry)
         receive = self._register(observed, record)
         x, weight, bias = _autocast(call.x, call.weight, call.bias)
         out: Tensor = ObservedConv.apply(  # type: ignore[no-untyped-call]
@@ -120,12 +122,12 @@ class ObservingMode(CallMode):
         )
         if self.keeps.outputs:
             record.output = _again(out, ConvArguments(x, weight, bias, call.geometry).forward)
-        return self._carried(out, places, is_conv=True)
+        return self._carried(out, candidates, is_conv=True)
 
-    def _carried(self, out: Tensor, places: Places, is_conv: bool = False) -> Tensor:
+    def _carried(self, out: Tensor, candidates: AxisCandidates, is_conv: bool = False) -> Tensor:
         """Note that the samples of a call's output lie where those of its input do, if not along a conv plane."""
-        if places.certain and (places.options[0].axis == 0 or not is_conv):
-            self.flow.mark(out, places.options[0])
+        if candidates.certain and (candidates.options[0].axis == 0 or not is_conv):
+            self.flow.mark(out, candidates.options[0])
         return out
 
     def _observed(self, weight: Tensor, x: Tensor, kind: str) -> ObservedWeight | None:
@@ -176,19 +178,21 @@ class ObservingMode(CallMode):
         if not self.keeps.activations:
             return
         name = f"{func.__name__.strip('_')}@{index}"
-        places = self.flow.places(out, places_by_size(out.shape, self.n_samples, range(out.dim())))
+        candidates = self.flow.candidates(out, candidates_by_size(out.shape, self.n_samples, range(out.dim())))
         if out.numel() == 0:
             self.reasons[name] = f"activation of shape {tuple(out.shape)}: has no elements"
             return
-        if out.dtype not in KERNEL_DTYPES or not places.options:
+        if out.dtype not in KERNEL_DTYPES or not candidates.options:
             self.reasons[name] = f"activation of shape {tuple(out.shape)} and {out.dtype}: no axis holds the samples"
             return
         with torch.no_grad():
-            views = [layout.sample_first(out.detach(), self.n_samples) for layout in places.options]
+            views = [sample_axis.sample_first(out.detach(), self.n_samples) for sample_axis in candidates.options]
             n_packed, n_neurons = self.keeps.n_packed, out.numel() // self.n_samples
             words = tuple(kernels.pack_signs(view, n_packed) for view in views if n_packed)
             agreements = tuple(_agreements(view, n_neurons) for view in views if self.keeps.agreements)
-        self.activations.append(ActivationCall(index, name, out.shape, places, n_neurons, words, n_packed, agreements))
+        self.activations.append(
+            ActivationCall(index, name, out.shape, candidates, n_neurons, words, n_packed, agreements)
+        )
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a call that is not observed; note when it receives a weight, writes into one, or couples samples."""

@@ -18,7 +18,7 @@ from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import ActivationCall, WeightCall
 from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.samples import Places, SampleLayout, fits_rows, fits_shape
+from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis, fits_rows, fits_shape
 
 Run = Callable[[Sequence[int]], None]
 """Runs the model forward on the given samples of the batch, in eval mode and without gradients."""
@@ -33,12 +33,14 @@ class ProbeMode(CallMode):
         self.kept: dict[int, Tensor] = {}
         self._keep = keep
 
-    def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
+    def on_linear(
+        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    ) -> Tensor:
         """Record a linear call's input."""
         self._record(index, x)
         return F.linear(x, weight, bias)
 
-    def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
+    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
         """Record a convolution call's input."""
         self._record(index, call.x)
         return call.forward()
@@ -63,15 +65,15 @@ def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int
     return [0, 1], [min(2, n_available - 1), 1]
 
 
-def settle(
+def resolve_sample_axes(
     calls: Sequence[WeightCall | ActivationCall], n_calls: int, n_samples: int, n_available: int, run: Run
 ) -> None:
-    """Set `layout` of every open call that the probe can settle; the others keep None.
+    """Set `sample_axis` of every open call that the probe can tell; the others keep None.
 
     The observed pass ran on `n_samples` samples and made `n_calls` calls: a probe that makes another number took
     another path through the model and tells nothing.
     """
-    open_calls = [call for call in calls if call.layout is None and call.places.options]
+    open_calls = [call for call in calls if call.sample_axis is None and call.candidates.options]
     if not open_calls:
         return
     first, second = probe_samples(n_samples, n_available)
@@ -86,8 +88,8 @@ def settle(
         for call in doubtful:
             fitting[id(call)] = _changing(fitting[id(call)], before, after, call.index)
     for call in open_calls:
-        layouts = fitting[id(call)]
-        call.layout = layouts[0] if len(layouts) == 1 else None
+        sample_axes = fitting[id(call)]
+        call.sample_axis = sample_axes[0] if len(sample_axes) == 1 else None
 
 
 def _probe(run: Run, samples: Sequence[int], keep: frozenset[int]) -> ProbeMode | None:
@@ -108,18 +110,20 @@ def _probe(run: Run, samples: Sequence[int], keep: frozenset[int]) -> ProbeMode 
 
 
 def _changing(
-    layouts: Sequence[SampleLayout], before: ProbeMode, after: ProbeMode | None, index: int
-) -> list[SampleLayout]:
+    sample_axes: Sequence[SampleAxis], before: ProbeMode, after: ProbeMode | None, index: int
+) -> list[SampleAxis]:
     if after is None or before.shapes != after.shapes:
         return []
     pair = before.kept[index], after.kept[index]
-    return [layout for layout in layouts if fits_rows(layout, *pair, before.n_samples)]
+    return [sample_axis for sample_axis in sample_axes if fits_rows(sample_axis, *pair, before.n_samples)]
 
 
-def _fitting(call: WeightCall | ActivationCall, shape: torch.Size, n_probe: int) -> list[SampleLayout]:
-    return [layout for layout in call.places.options if fits_shape(layout, call.shape, shape, n_probe)]
+def _fitting(call: WeightCall | ActivationCall, shape: torch.Size, n_probe: int) -> list[SampleAxis]:
+    return [
+        sample_axis for sample_axis in call.candidates.options if fits_shape(sample_axis, call.shape, shape, n_probe)
+    ]
 
 
-def _is_proof(layouts: Sequence[SampleLayout]) -> bool:
-    """One layout of one row a sample: its shape alone is proof."""
-    return len(layouts) == 1 and layouts[0].outer == layouts[0].inner == 1
+def _is_proof(sample_axes: Sequence[SampleAxis]) -> bool:
+    """One candidate with one row per sample: its shape alone is proof."""
+    return len(sample_axes) == 1 and sample_axes[0].outer == sample_axes[0].inner == 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.samples import Places
+from lswag_fast.observe.sample_axis import AxisCandidates
 
 BATCH_NORMS = frozenset((F.batch_norm, torch.batch_norm))
 
@@ -33,12 +33,14 @@ class WeightRecorder(CallMode):
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
 
-    def on_linear(self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, places: Places) -> Tensor:
+    def on_linear(
+        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    ) -> Tensor:
         """Note the weight of a linear call."""
         self._note(weight)
         return F.linear(x, weight, bias)
 
-    def on_conv(self, index: int, call: ConvArguments, places: Places) -> Tensor:
+    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
         """Note the weight of a convolution."""
         name = self._note(call.weight)
         if name is not None:

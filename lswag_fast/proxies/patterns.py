@@ -20,7 +20,8 @@ _NUMBERS = (int, float, np.integer, np.floating)
 
 def nwot(numbers: Measurements) -> float:
     """ln |det K|, K[a, b] = the number of neurons on which samples a and b agree, over all activations (Mellor, Turner,
-    Storkey, Crowley, ICML 2021, Eq. 2). -inf when two samples share all codes; grows with B and the number of neurons.
+    Storkey, Crowley, ICML 2021, Eq. 2). -inf when two samples share all activation codes; grows with B and the
+    number of neurons.
 
     The whole batch counts. Deviation: every activation call is seen, the published hooks see `nn.ReLU` modules only.
     Raises InputError when the batch went through in chunks.
@@ -66,7 +67,7 @@ _SWAP = "Peng, Song, Fayek, Ciesielski, Chang, ICLR 2024"
 register_proxy(
     "nwot",
     nwot,
-    needs={"standard": ("codes",)},
+    needs={"standard": ("activation_codes",)},
     reference="Mellor, Turner, Storkey, Crowley, ICML 2021",
     summary="how differently the samples switch the neurons on",
 )

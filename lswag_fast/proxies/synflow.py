@@ -56,7 +56,7 @@ def dss(numbers: Measurements) -> float:
 def t_cet(numbers: Measurements) -> float:
     """sum_l ln|det K_l| SNR_l, K_l of NWOT for the activation that feeds weight l, SNR_l the sum of its synflow
     saliencies over their sample deviation, the sum alone where they do not vary (T-CET, by a public third-party
-    implementation). Any real number; -inf when two samples share the codes of a layer.
+    implementation). Any real number; -inf when two samples share the activation codes of a layer.
 
     Deviations: the third-party code pairs the lists of activations and of weights by their place, and drops what is
     left over; here a weight is paired as in L-SWAG. It keeps BatchNorm in its synflow, this pass leaves it out.
@@ -102,7 +102,7 @@ register_proxy(
 register_proxy(
     "t_cet",
     t_cet,
-    needs={"standard": ("codes",), "synflow": ("saliencies",)},
+    needs={"standard": ("activation_codes",), "synflow": ("saliencies",)},
     reference="T-CET, by a third-party implementation",
     summary="NWOT times the signal-to-noise ratio of synflow, layer by layer",
 )

@@ -57,7 +57,7 @@ register_proxy(
 register_proxy(
     "te_nas_regions",
     te_nas_regions,
-    needs={"standard": ("codes",)},
+    needs={"standard": ("activation_codes",)},
     reference="Chen, Gong, Wang, ICLR 2021",
     summary="linear regions that the samples lie in",
 )

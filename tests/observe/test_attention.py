@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast.observe.attention import ATTENTION, attention_places, attention_with
-from lswag_fast.observe.samples import SampleLayout
+from lswag_fast.observe.attention import ATTENTION, attention_candidates, attention_with
+from lswag_fast.observe.sample_axis import SampleAxis
 from support.observing import found
 
 T, B, E = 5, 3, 4
@@ -50,28 +50,28 @@ def test_the_copy_computes_the_same_and_calls_the_given_linear(memory_length: in
 @pytest.mark.parametrize(
     ("x", "query", "options", "certain"),
     [
-        ((T, B, E), (T, B, E), [SampleLayout(1)], True),
-        ((7, B, E), (T, B, E), [SampleLayout(1)], True),
-        ((T * B, E), (T, B, E), [SampleLayout(0, T, 1)], True),
-        ((B, B, E), (B, B, E), [SampleLayout(1)], True),
-        ((B * B, E), (B, B, E), [SampleLayout(0, B, 1)], True),
-        ((T, 2 * B, E), (T, 2 * B, E), [SampleLayout(1, 1, 2), SampleLayout(1, 2, 1)], False),
-        ((T * 2 * B, E), (T, 2 * B, E), [SampleLayout(0, T, 2), SampleLayout(0, 2 * T, 1)], False),
+        ((T, B, E), (T, B, E), [SampleAxis(1)], True),
+        ((7, B, E), (T, B, E), [SampleAxis(1)], True),
+        ((T * B, E), (T, B, E), [SampleAxis(0, T, 1)], True),
+        ((B, B, E), (B, B, E), [SampleAxis(1)], True),
+        ((B * B, E), (B, B, E), [SampleAxis(0, B, 1)], True),
+        ((T, 2 * B, E), (T, 2 * B, E), [SampleAxis(1, 1, 2), SampleAxis(1, 2, 1)], False),
+        ((T * 2 * B, E), (T, 2 * B, E), [SampleAxis(0, T, 2), SampleAxis(0, 2 * T, 1)], False),
         ((T, B + 1, E), (T, B + 1, E), [], False),
         ((T, E), (T, E), [], False),
     ],
 )
 def test_places_inside_attention(x, query, options, certain) -> None:
-    places = attention_places(torch.zeros(x), torch.zeros(query), B)
-    assert list(places.options) == options
-    assert places.certain is certain
+    candidates = attention_candidates(torch.zeros(x), torch.zeros(query), B)
+    assert list(candidates.options) == options
+    assert candidates.certain is certain
 
 
 def test_rows_of_the_out_projection_are_time_major() -> None:
     """(T*B, E): row t*B + b belongs to sample b."""
-    (layout,) = attention_places(torch.zeros(T * B, E), torch.zeros(T, B, E), B).options
+    (sample_axis,) = attention_candidates(torch.zeros(T * B, E), torch.zeros(T, B, E), B).options
     rows = torch.arange(T * B).reshape(T, B)
-    assert torch.equal(layout.rows_of(1, B).nonzero().flatten(), rows[:, 1])
+    assert torch.equal(sample_axis.rows_of(1, B).nonzero().flatten(), rows[:, 1])
 
 
 def test_the_packed_weight_of_a_cross_attention_comes_in_two_pieces() -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import WeightCall
-from lswag_fast.observe.probe import ProbeMode, probe_samples, settle
-from lswag_fast.observe.samples import SampleLayout, places_by_size
+from lswag_fast.observe.probe import ProbeMode, probe_samples, resolve_sample_axes
+from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
 
 B, C = 4, 3
 WEIGHT = torch.eye(C)
@@ -21,20 +21,20 @@ Arrange = Callable[[Tensor], Tensor]
 """Puts samples (b, T, C) the way the linear layer sees them."""
 
 
-def settled(arrange: Arrange, n_tokens: int, n_samples: int = B, n_calls: int = 1) -> SampleLayout | None:
-    """The layout that the probe finds for one linear call on arranged samples."""
+def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, n_calls: int = 1) -> SampleAxis | None:
+    """The sample axis that the probe finds for one linear call on arranged samples."""
     torch.manual_seed(0)
     samples = torch.randn(n_samples, n_tokens, C)
     x = arrange(samples)
-    places = places_by_size(x.shape, n_samples, range(x.dim() - 1))
-    call = WeightCall(0, x.shape, places, torch.zeros(()))
-    call.layout = None
+    candidates = candidates_by_size(x.shape, n_samples, range(x.dim() - 1))
+    call = WeightCall(0, x.shape, candidates, torch.zeros(()))
+    call.sample_axis = None
 
     def run(chosen: Sequence[int]) -> None:
         F.linear(arrange(samples[torch.as_tensor(chosen)]), WEIGHT)
 
-    settle([call], n_calls, n_samples, n_samples, run)
-    return call.layout
+    resolve_sample_axes([call], n_calls, n_samples, n_samples, run)
+    return call.sample_axis
 
 
 def windows(x: Tensor) -> Tensor:
@@ -45,15 +45,15 @@ def window_major(x: Tensor) -> Tensor:
     return x.unflatten(1, (2, -1)).transpose(0, 1).flatten(0, 1)
 
 
-CASES: dict[str, tuple[Arrange, int, SampleLayout | None]] = {
-    "batch first, T = B": (lambda x: x, B, SampleLayout(0)),
-    "time major, T = B": (lambda x: x.transpose(0, 1), B, SampleLayout(1)),
-    "time major, T = 2B": (lambda x: x.transpose(0, 1), 2 * B, SampleLayout(1)),
-    "windows, sample major": (windows, 6, SampleLayout(0, 1, 2)),
-    "windows, window major": (window_major, 6, SampleLayout(0, 2, 1)),
-    "windows as long as the batch": (windows, 2 * B, SampleLayout(0, 1, 2)),
-    "flattened, sample major": (lambda x: x.flatten(0, 1), 3, SampleLayout(0, 1, 3)),
-    "flattened, time major": (lambda x: x.transpose(0, 1).flatten(0, 1), 3, SampleLayout(0, 3, 1)),
+CASES: dict[str, tuple[Arrange, int, SampleAxis | None]] = {
+    "batch first, T = B": (lambda x: x, B, SampleAxis(0)),
+    "time major, T = B": (lambda x: x.transpose(0, 1), B, SampleAxis(1)),
+    "time major, T = 2B": (lambda x: x.transpose(0, 1), 2 * B, SampleAxis(1)),
+    "windows, sample major": (windows, 6, SampleAxis(0, 1, 2)),
+    "windows, window major": (window_major, 6, SampleAxis(0, 2, 1)),
+    "windows as long as the batch": (windows, 2 * B, SampleAxis(0, 1, 2)),
+    "flattened, sample major": (lambda x: x.flatten(0, 1), 3, SampleAxis(0, 1, 3)),
+    "flattened, time major": (lambda x: x.transpose(0, 1).flatten(0, 1), 3, SampleAxis(0, 3, 1)),
     "rows of all samples mixed": (lambda x: x.flatten(0, 1) + x.sum(), 2, None),
     "samples shuffled within windows": (lambda x: x.flatten(0, 1).roll(1, 0), 2, None),
     "no samples at all": (lambda x: torch.ones(2 * B, C), 2, None),
@@ -64,11 +64,11 @@ CASES: dict[str, tuple[Arrange, int, SampleLayout | None]] = {
 @pytest.mark.parametrize("n_samples", [B, 2])
 def test_the_probe_tells_where_the_samples_are(arrange, n_tokens, expected, n_samples: int) -> None:
     n_tokens = n_tokens * n_samples // B if n_tokens % B == 0 else n_tokens
-    assert settled(arrange, n_tokens, n_samples) == expected
+    assert resolved(arrange, n_tokens, n_samples) == expected
 
 
 def test_another_number_of_calls_tells_nothing() -> None:
-    assert settled(lambda x: x, B, n_calls=2) is None
+    assert resolved(lambda x: x, B, n_calls=2) is None
 
 
 def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
@@ -78,18 +78,18 @@ def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
         return x
 
     with pytest.warns(LswagWarning, match="does not run on a batch of 2 samples.*exactly four"):
-        assert settled(picky, B) is None
+        assert resolved(picky, B) is None
 
 
 def test_settled_calls_need_no_probe() -> None:
     x = torch.zeros(B, C)
-    call = WeightCall(0, x.shape, places_by_size(x.shape, B, range(1)), torch.zeros(()))
+    call = WeightCall(0, x.shape, candidates_by_size(x.shape, B, range(1)), torch.zeros(()))
 
     def run(_: Sequence[int]) -> None:
         raise AssertionError("probed")
 
-    settle([call], 1, B, B, run)
-    assert call.layout == SampleLayout(0)
+    resolve_sample_axes([call], 1, B, B, run)
+    assert call.sample_axis == SampleAxis(0)
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 4, 64])

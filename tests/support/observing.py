@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.observe import CaptureOptions, ObservedWeight, ObservingMode, Outcome, WeightCall, outcome
+from lswag_fast.observe import CaptureOptions, Observation, ObservedWeight, ObservingMode, WeightCall, outcome
 from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
@@ -29,7 +29,7 @@ def observe(
     return mode, outputs
 
 
-def found(model: nn.Module, inputs: Any, n_samples: int) -> Outcome:
+def found(model: nn.Module, inputs: Any, n_samples: int) -> Observation:
     """What an observed forward pass finds, with every open place of the samples probed."""
     batch = Batch(inputs, None, n_samples)
     mode, _ = observe(model, inputs, n_samples)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lswag_fast.observe import ObservedWeight, Outcome, Skipped, WeightCall
+from lswag_fast.observe import Observation, ObservedWeight, Skipped, WeightCall
 from lswag_fast.passes.options import PERCENTILE_BINS, PassOptions
 
 Operands = tuple[Tensor, Tensor]
@@ -42,7 +42,7 @@ class Reducer(ABC):
     def note(self, weight: ObservedWeight, call: WeightCall) -> None:
         """Look at one wanted call while its output can still be had."""
 
-    def plan(self, found: Outcome, n_samples: int) -> list[Tensor]:
+    def plan(self, found: Observation, n_samples: int) -> list[Tensor]:
         """Choose the calls whose statistics are asked for; returns their anchors.
 
         `n_samples` is the number of samples of this forward pass (a chunk, or the whole batch).
@@ -98,10 +98,10 @@ def sample_first(call: WeightCall, n_samples: int, group: int = 1) -> Iterator[O
 
     Groups of `group` consecutive samples become one sample each, their members further positions.
     """
-    if call.operands is None or call.layout is None:
+    if call.operands is None or call.sample_axis is None:
         return
-    layout = call.layout
-    x, grad_out = (_grouped(layout.sample_first(operand, n_samples), group) for operand in call.operands)
+    sample_axis = call.sample_axis
+    x, grad_out = (_grouped(sample_axis.sample_first(operand, n_samples), group) for operand in call.operands)
     if call.conv is None:
         yield x, grad_out
         return

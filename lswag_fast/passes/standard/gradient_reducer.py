@@ -66,10 +66,10 @@ class GradientReducer(Reducer):
 
     def note(self, weight: ObservedWeight, call: WeightCall) -> None:
         """Add sum_b sum_k (sum over positions of output x gradient)^2, times the weights of an output channel k."""
-        if call.output is None or call.operands is None or call.layout is None:
+        if call.output is None or call.operands is None or call.sample_axis is None:
             return
         grad_out = call.operands[1]
-        out, grad_out = (call.layout.sample_first(t, self._n_samples) for t in (call.output(), grad_out))
+        out, grad_out = (call.sample_axis.sample_first(t, self._n_samples) for t in (call.output(), grad_out))
         if call.conv is not None:
             out, grad_out = (t.movedim(-1 - len(call.conv.kernel_size), -1) for t in (out, grad_out))
         products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)

@@ -66,8 +66,8 @@ class LayerMeasurements:
 
 @dataclass(frozen=True)
 class ActivationMeasurements:
-    """One activation call, in order of execution: its name function@place, V, and with the statistic "codes" its
-    agreements (B, B) int64, on how many of the V neurons two samples agree."""
+    """One activation call, in order of execution: its name function@place, V, and with the statistic
+    "activation_codes" its agreements (B, B) int64, on how many of the V neurons two samples agree."""
 
     name: str
     n_neurons: int

@@ -14,7 +14,7 @@ from lswag_fast.errors import (
     LswagWarning,
     UnsupportedModelError,
 )
-from lswag_fast.observe import ActivationCall, CaptureOptions, ObservingMode, Outcome, Skipped, outcome
+from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, ObservingMode, Skipped, outcome
 from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.shared.loss import total_loss
@@ -60,10 +60,11 @@ GRADIENT_STATISTICS = frozenset(("gradients", "totals", "fisher"))
 def standard_pass(
     model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
 ) -> tuple[GradientReducer, ObservedPass]:
-    """Run the pass on a checked model and batch, for "gradients", "totals", "fisher", "patterns" and "codes".
+    """Run the pass on a checked model and batch.
 
-    With `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next; "codes"
-    do not. Without a statistic of gradients there is no loss and no backward.
+    The statistics are "gradients", "totals", "fisher", "patterns" and "activation_codes". With `options.chunk_size` the
+    batch goes through in chunks and the statistics continue from one to the next; "activation_codes" do not.
+    Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)
     collector = GradientReducer(options, batch.n_samples, statistics)
@@ -105,9 +106,9 @@ def _run_chunk(
         chunk.n_samples,
         CaptureOptions(
             n_packed,
-            activations=n_packed > 0 or "codes" in progress.statistics,
+            activations=n_packed > 0 or "activation_codes" in progress.statistics,
             operands=with_backward,
-            agreements="codes" in progress.statistics and not is_part,
+            agreements="activation_codes" in progress.statistics and not is_part,
             outputs="fisher" in progress.statistics,
         ),
         gatherer.receive,
@@ -158,7 +159,7 @@ def _probe(model: nn.Module, batch: Batch, samples: Sequence[int]) -> None:
             module.training = training
 
 
-def _warn_coupling(mode: ObservingMode, found: Outcome) -> None:
+def _warn_coupling(mode: ObservingMode, found: Observation) -> None:
     if mode.couples_samples and found.weights:
         warnings.warn(
             "a BatchNorm in train mode makes the samples depend on each other: a sample's gradient is its share of the "

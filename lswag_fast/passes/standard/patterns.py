@@ -55,12 +55,12 @@ class Activation:
     @classmethod
     def of(cls, call: ActivationCall) -> Activation:
         """What the first chunk's call found."""
-        words, agreements = call.settled(call.words), call.settled(call.agreements)
+        words, agreements = call.resolved(call.words), call.resolved(call.agreements)
         return cls(call.index, call.name, call.n_neurons, words, call.n_packed, agreements)
 
     def append(self, call: ActivationCall) -> None:
         """Add the samples of the next chunk as higher bits."""
-        more = call.settled(call.words)
+        more = call.resolved(call.words)
         if self.words is not None and more is not None:
             self.words |= more << self.n_packed
             self.n_packed += call.n_packed

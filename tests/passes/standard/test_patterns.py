@@ -11,16 +11,16 @@ from torch import Tensor
 from lswag_fast import kernels, reference
 from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.observe import ActivationCall
-from lswag_fast.observe.samples import SampleLayout, places_by_size
+from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
 from lswag_fast.passes.standard.patterns import Activation, Patterns, feeding_activation, samples_for, samples_to_pack
 
 
 def packed(y: Tensor, n_packed: int, index: int = 0) -> ActivationCall:
     """The call of an activation whose output was y (S, V)."""
     words = kernels.pack_signs(y, n_packed)
-    places = places_by_size(y.shape, y.shape[0], range(1))
+    candidates = candidates_by_size(y.shape, y.shape[0], range(1))
     return ActivationCall(
-        index, f"relu@{index}", y.shape, places, y[0].numel(), (words,), n_packed, (), SampleLayout(0)
+        index, f"relu@{index}", y.shape, candidates, y[0].numel(), (words,), n_packed, (), SampleAxis(0)
     )
 
 

@@ -1,7 +1,7 @@
 """Where the samples of the batch lie inside a tensor that a model hands from call to call.
 
 A tensor is *sample-first* when axis 0 is the batch. Windows (B*k rows), time-major sequences and flattened
-sequences are not; a `SampleLayout` says how to view them sample-first without a copy.
+sequences are not; a `SampleAxis` says how to view them sample-first without a copy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class SampleLayout:
+class SampleAxis:
     """Axis `axis` of a tensor has `outer * B * inner` entries, the sample index being the middle factor."""
 
     axis: int
@@ -42,15 +42,17 @@ class SampleLayout:
 
 
 @dataclass(frozen=True)
-class Places:
-    """The layouts that the sizes of a tensor allow, and whether they leave no doubt."""
+class AxisCandidates:
+    """The sample axes that the sizes of a tensor allow, and whether they leave no doubt."""
 
-    options: tuple[SampleLayout, ...]
+    options: tuple[SampleAxis, ...]
     certain: bool
 
 
-def places_by_size(shape: torch.Size, n_samples: int, axes: Iterable[int], *, folded: bool = True) -> Places:
-    """Layouts that the sizes alone allow.
+def candidates_by_size(
+    shape: torch.Size, n_samples: int, axes: Iterable[int], *, folded: bool = True
+) -> AxisCandidates:
+    """Sample axes that the sizes alone allow.
 
     `axes` are the axes that may hold samples (a linear call's last axis and a conv call's channel axis cannot).
     Certain is only axis 0 of size B when no other axis has a multiple of that size: a time-major tensor with T = B has
@@ -60,33 +62,33 @@ def places_by_size(shape: torch.Size, n_samples: int, axes: Iterable[int], *, fo
     single such axis is a guess.
     """
     axes = tuple(axes)
-    exact = tuple(SampleLayout(axis) for axis in axes if shape[axis] == n_samples)
+    exact = tuple(SampleAxis(axis) for axis in axes if shape[axis] == n_samples)
     leads = bool(exact) and exact[0].axis == 0
     if leads and (n_samples == 1 or not folded):
-        return Places(exact, certain=len(exact) == 1)
-    found = tuple(layout for axis in axes for layout in _layouts(axis, shape[axis], n_samples))
-    return Places(found, certain=leads and len(found) == 1)
+        return AxisCandidates(exact, certain=len(exact) == 1)
+    found = tuple(sample_axis for axis in axes for sample_axis in _axes_of_size(axis, shape[axis], n_samples))
+    return AxisCandidates(found, certain=leads and len(found) == 1)
 
 
-def _layouts(axis: int, size: int, n_samples: int) -> tuple[SampleLayout, ...]:
-    """The layouts that an axis of this size allows."""
+def _axes_of_size(axis: int, size: int, n_samples: int) -> tuple[SampleAxis, ...]:
+    """The sample axes that an axis of this size allows."""
     k, rest = divmod(size, n_samples)
     if rest or k == 0:
         return ()
-    return (SampleLayout(axis),) if k == 1 else (SampleLayout(axis, 1, k), SampleLayout(axis, k, 1))
+    return (SampleAxis(axis),) if k == 1 else (SampleAxis(axis, 1, k), SampleAxis(axis, k, 1))
 
 
-def fits_shape(layout: SampleLayout, shape: torch.Size, probe_shape: torch.Size, probe_samples: int) -> bool:
-    """Whether going to `probe_samples` samples changed this layout's axis, and only it, in proportion."""
+def fits_shape(sample_axis: SampleAxis, shape: torch.Size, probe_shape: torch.Size, probe_samples: int) -> bool:
+    """Whether going to `probe_samples` samples changed this axis, and only it, in proportion."""
     if len(shape) != len(probe_shape):
         return False
     expected = list(shape)
-    expected[layout.axis] = layout.size(probe_samples)
+    expected[sample_axis.axis] = sample_axis.size(probe_samples)
     return list(probe_shape) == expected
 
 
-def fits_rows(layout: SampleLayout, before: Tensor, after: Tensor, probe_samples: int) -> bool:
+def fits_rows(sample_axis: SampleAxis, before: Tensor, after: Tensor, probe_samples: int) -> bool:
     """Whether exactly the rows of sample 0 changed between two probes that differ in sample 0 only."""
     differs = (before != after) & ~(before.isnan() & after.isnan())
-    changed = differs.movedim(layout.axis, 0).flatten(1).any(1)
-    return bool(torch.equal(changed.cpu(), layout.rows_of(0, probe_samples)))
+    changed = differs.movedim(sample_axis.axis, 0).flatten(1).any(1)
+    return bool(torch.equal(changed.cpu(), sample_axis.rows_of(0, probe_samples)))

@@ -10,24 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast.observe.flow import SampleFlow
-from lswag_fast.observe.samples import Places, SampleLayout, places_by_size
+from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis, candidates_by_size
+from lswag_fast.observe.sample_flow import SampleFlow
 from support.observing import observe
 
 B = 4
-FIRST, SECOND = SampleLayout(0), SampleLayout(1)
+FIRST, SECOND = SampleAxis(0), SampleAxis(1)
 
 
-def followed(
-    func: Callable[..., Any], *args: Any, known: dict[int, SampleLayout], **kwargs: Any
-) -> SampleLayout | None:
+def followed(func: Callable[..., Any], *args: Any, known: dict[int, SampleAxis], **kwargs: Any) -> SampleAxis | None:
     """Where the samples lie in the output of a call whose arguments number `known` are known."""
     flow = SampleFlow()
-    for place, layout in known.items():
-        flow.mark(args[place], layout)
+    for place, sample_axis in known.items():
+        flow.mark(args[place], sample_axis)
     out = func(*args, **kwargs)
     flow.follow(func, args, kwargs, [a for a in args if isinstance(a, Tensor)], out)
-    return flow.layout_of(out)
+    return flow.axis_of(out)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +37,8 @@ def followed(
     ],
 )  # fmt: skip
 def test_element_by_element_calls_keep_the_place(func: Callable[..., Any], more: tuple[Any, ...]) -> None:
-    for layout in (FIRST, SECOND):
-        assert followed(func, torch.randn(B, B), *more, known={0: layout}) == layout
+    for sample_axis in (FIRST, SECOND):
+        assert followed(func, torch.randn(B, B), *more, known={0: sample_axis}) == sample_axis
 
 
 def test_one_known_operand_is_enough_and_two_must_agree() -> None:
@@ -70,32 +68,32 @@ def test_a_tensor_that_is_gone_lends_its_identity_to_no_other() -> None:
     flow = SampleFlow()
     for _ in range(50):
         flow.mark(torch.randn(B), FIRST)
-    assert all(flow.layout_of(torch.randn(B)) is None for _ in range(50))
+    assert all(flow.axis_of(torch.randn(B)) is None for _ in range(50))
 
 
 def test_batch_tensors_with_samples_are_known() -> None:
     flow, x, mask = SampleFlow(), torch.randn(B, B), torch.randn(7, 7)
     flow.mark_batch({"x": x, "more": (mask, torch.tensor(3.0))}, B)
-    assert flow.layout_of(x) == FIRST
-    assert flow.layout_of(mask) is None
+    assert flow.axis_of(x) == FIRST
+    assert flow.axis_of(mask) is None
 
 
 def test_what_is_known_comes_before_what_sizes_allow() -> None:
     flow, x = SampleFlow(), torch.randn(B, B)
-    by_size = places_by_size(x.shape, B, range(2))
-    assert flow.places(x, by_size) is by_size
+    by_size = candidates_by_size(x.shape, B, range(2))
+    assert flow.candidates(x, by_size) is by_size
     flow.mark(x, SECOND)
-    assert flow.places(x, by_size) == Places((SECOND,), certain=True)
+    assert flow.candidates(x, by_size) == AxisCandidates((SECOND,), certain=True)
 
 
 def test_as_many_channels_as_samples_need_no_probe() -> None:
     """(B, C, H, W) with C = H = B: every activation behind a known convolution is settled in the forward pass."""
     x = torch.randn(B, B, B, B)
     mode, _ = observe(Planes(), x, B, known=True)
-    assert [activation.layout for activation in mode.activations] == [FIRST, FIRST]
-    assert [call.layout for weight in mode.weights.values() for call in weight.calls] == [FIRST, FIRST]
+    assert [activation.sample_axis for activation in mode.activations] == [FIRST, FIRST]
+    assert [call.sample_axis for weight in mode.weights.values() for call in weight.calls] == [FIRST, FIRST]
     unknown, _ = observe(Planes(), x, B)
-    assert {activation.layout for activation in unknown.activations} == {None}
+    assert {activation.sample_axis for activation in unknown.activations} == {None}
 
 
 class Planes(nn.Module):

@@ -2,7 +2,7 @@
 
 The batch has its samples along axis 0, and so has the output of a call whose input is known. Calls that work element
 by element, or normalise, keep the place of the samples. In a CNN with as many channels as samples the sizes alone
-leave every activation open; this settles all of them at no cost.
+leave every activation open; this resolves all of them at no cost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.observe.activations import is_activation
-from lswag_fast.observe.samples import Places, SampleLayout
+from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import tensors_in
 
 _KEEPING = frozenset(
@@ -35,27 +35,27 @@ class SampleFlow:
     """The tensors of a forward pass in which the place of the samples is known."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Tensor], SampleLayout]] = {}
+        self._known: dict[int, tuple[weakref.ref[Tensor], SampleAxis]] = {}
 
-    def mark(self, tensor: Tensor, layout: SampleLayout) -> None:
+    def mark(self, tensor: Tensor, sample_axis: SampleAxis) -> None:
         """Note where the samples lie in `tensor`."""
-        self._known[id(tensor)] = (weakref.ref(tensor), layout)
+        self._known[id(tensor)] = (weakref.ref(tensor), sample_axis)
 
     def mark_batch(self, inputs: Any, n_samples: int) -> None:
         """Note that the batch's tensors have their samples along axis 0."""
         for tensor in tensors_in(inputs):
             if tensor.dim() and tensor.shape[0] == n_samples:
-                self.mark(tensor, SampleLayout(0))
+                self.mark(tensor, SampleAxis(0))
 
-    def layout_of(self, tensor: Tensor) -> SampleLayout | None:
+    def axis_of(self, tensor: Tensor) -> SampleAxis | None:
         """Where the samples lie in `tensor`, if that is known."""
-        reference, layout = self._known.get(id(tensor), (None, None))
-        return layout if reference is not None and reference() is tensor else None
+        reference, sample_axis = self._known.get(id(tensor), (None, None))
+        return sample_axis if reference is not None and reference() is tensor else None
 
-    def places(self, tensor: Tensor, by_size: Places) -> Places:
+    def candidates(self, tensor: Tensor, by_size: AxisCandidates) -> AxisCandidates:
         """What is known of `tensor`, or else what its sizes allow."""
-        layout = self.layout_of(tensor)
-        return by_size if layout is None else Places((layout,), certain=True)
+        sample_axis = self.axis_of(tensor)
+        return by_size if sample_axis is None else AxisCandidates((sample_axis,), certain=True)
 
     def follow(
         self,
@@ -75,8 +75,8 @@ class SampleFlow:
             self._known.pop(id(out), None)  # an in-place call (`transpose_`) returns a tensor that may be known
             return
         same_shape = (tensor for tensor in received if tensor.shape == out.shape)
-        layouts = {layout for tensor in same_shape if (layout := self.layout_of(tensor)) is not None}
-        if len(layouts) == 1:
-            self.mark(out, layouts.pop())
+        sample_axes = {sample_axis for tensor in same_shape if (sample_axis := self.axis_of(tensor)) is not None}
+        if len(sample_axes) == 1:
+            self.mark(out, sample_axes.pop())
         else:
             self._known.pop(id(out), None)
