@@ -20,7 +20,7 @@ RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 # Of 24 images the activation patterns use the 20 that the largest activation of this space asks for.
 TRIALS ?= 60
 SEARCH_BATCH := 24
-BENCH_CSV := bench/results/whole_score.csv
+BENCH_CSV := bench/results/score/whole_score.csv
 PYTHON_CODE := lswag_fast tests bench setup.py
 
 .PHONY: search test emulated lint check-install bench clean
@@ -55,8 +55,8 @@ check-install: $(VENV)/.built
 	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
 
 bench: $(VENV)/.extra-bench
-	$(BIN)/python -m bench.run --out $(BENCH_CSV)
-	$(BIN)/python -m bench.table $(BENCH_CSV)
+	$(BIN)/python -m bench.score.run --out $(BENCH_CSV)
+	$(BIN)/python -m bench.score.table $(BENCH_CSV)
 
 clean:
 	rm -rf $(VENV) build *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.measure import prepare, seconds
-from bench.methods import missing_package
+from bench.score.measure import prepare, seconds
+from bench.score.methods import missing_package
 
 N_ROUNDS = 5
 

@@ -1,5 +1,5 @@
 """The selection that is packaged for the Autoformer spaces: `python -m bench.correlation.packaged_selection scores.csv
---out lswag_fast/selections/autoformer.json`.
+--out lswag_fast/libra/selections/autoformer.json`.
 
 scores.csv is what `lswag-fast evaluate autoformer-tiny` wrote for the table of `bench.correlation.autoformer_table`.
 The target is the mean of a network's ranks in the three accuracies after training with distillation: their

@@ -9,7 +9,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.peers import PEERS, Run
+from bench.score.peers import PEERS, Run
 
 SAMPLED_ROWS = 0.125  # the row fraction that is measured beside the exact score
 NEEDS = {"opacus": "opacus", "backpack": "backpack"}

@@ -1,4 +1,6 @@
-"""What the CUDA kernels can reach at best, computed, not measured: `python -m bench.roofline > bench/roofline.md`.
+"""What the CUDA kernels can reach at best, computed, not measured.
+
+`python -m bench.kernels.roofline > bench/kernels/roofline.md`.
 
 Flops and bytes follow from the shapes; registers and shared memory are the compiler's (`nvcc -Xptxas -v`); the devices'
 peaks are their makers'. Nothing here has run on a GPU.
@@ -10,7 +12,7 @@ import math
 import sys
 from dataclasses import dataclass
 
-from bench.ptxas import Usage, compile_report
+from bench.kernels.ptxas import Usage, compile_report
 
 BATCH, TOKENS = 32, 197
 DEPTH = 13  # blocks of the Autoformer-S architecture that the other benchmarks use
@@ -220,8 +222,8 @@ def occupancy_table(report: dict[tuple[str, str], Usage]) -> list[str]:
 
 HEADER = f"""# Roofline of the CUDA kernels
 
-Computed by `python -m bench.roofline`, **not measured**: no kernel of this package has run on a GPU yet. The weights
-are those of an Autoformer-S block, batch {BATCH}, {TOKENS} tokens.
+Computed by `python -m bench.kernels.roofline`, **not measured**: no kernel of this package has run on a GPU yet. The
+weights are those of an Autoformer-S block, batch {BATCH}, {TOKENS} tokens.
 
 - *GFLOP*: 2 B T I O, those of a weight gradient.
 - *memory*: each operand read once, the moments of every part of the batch written and read again.

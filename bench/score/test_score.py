@@ -1,4 +1,4 @@
-"""`score` against one plain forward and backward pass: `pytest bench/test_score.py -k "autoformer_s-32"`."""
+"""`score` against one plain forward and backward pass: `pytest bench/score/test_score.py -k "autoformer_s-32"`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.methods import SAMPLED_ROWS
-from bench.networks import ALL_SETTINGS
+from bench.score.methods import SAMPLED_ROWS
+from bench.score.networks import ALL_SETTINGS
 
 CELLS = [(network, size) for network, setting in ALL_SETTINGS.items() for size in setting.batch_sizes]
 

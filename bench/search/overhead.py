@@ -1,4 +1,4 @@
-"""What the driver costs a candidate: `python -m bench.driver --out bench/results/driver.csv`.
+"""What a study costs per trial, without its score: `python -m bench.search.overhead --out bench/results/search/overhead.csv`.
 
 Ask, tell and storage on a local disk, without a score: the values told are drawn from a seeded generator. A row is a
 block of trials, so that a cost that grows with the number of trials shows. The space is Autoformer-Tiny.
@@ -39,7 +39,7 @@ def values_of(params: int, objective: Objective, rng: random.Random) -> dict[str
 
 
 def block_seconds(study: Study, n_trials: int, rng: random.Random) -> float:
-    """Seconds that the driver takes for so many more trials, without the drawing of values."""
+    """Seconds that the study takes for so many more trials, without the drawing of values."""
     drawn = 0.0
     begin = time.perf_counter()
     for _ in range(n_trials):
@@ -72,7 +72,7 @@ def rows(sampler: str, objective: str, n_trials: int, folder: Path) -> Iterator[
 
 def main() -> None:
     """Measure and write, a row as soon as it is there."""
-    parser = argparse.ArgumentParser(description="What the driver costs a candidate, in milliseconds.")
+    parser = argparse.ArgumentParser(description="What a study costs per trial, in milliseconds.")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file, which is replaced")
     parser.add_argument("--trials", type=int, default=100_000, help="of each study (default: 100000)")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""The arithmetic behind bench/roofline.md, on made-up reports of the compiler."""
+"""The arithmetic behind bench/kernels/roofline.md, on made-up reports of the compiler."""
 
 from __future__ import annotations
 
-from bench.ptxas import Usage, parse_report
-from bench.roofline import GPUS, predict, resident_blocks
+from bench.kernels.ptxas import Usage, parse_report
+from bench.kernels.roofline import GPUS, predict, resident_blocks
 
 REPORT = """\
 ptxas info    : 0 bytes gmem

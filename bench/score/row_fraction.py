@@ -1,4 +1,6 @@
-"""How a score from 1/8 of the output rows ranks: `python -m bench.row_fraction --out bench/results/row_fraction.csv`.
+"""How a score from 1/8 of the output rows ranks.
+
+`python -m bench.score.row_fraction --out bench/results/score/row_fraction.csv`.
 
 Random Autoformer-Tiny architectures are scored exactly and with `row_fraction`; each row is written as it is there,
 and a run with the same file goes on where the last one stopped. The last line gives the Spearman correlations. The

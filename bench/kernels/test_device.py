@@ -1,6 +1,6 @@
 """The kernels and the whole score on a CUDA device, against its peaks as torch reaches them; skipped without one.
 
-`pytest bench/test_device.py --benchmark-json=device.json`, then `python -m bench.kernel_rows device.json`.
+`pytest bench/kernels/test_device.py --benchmark-json=device.json`, then `python -m bench.kernels.rows device.json`.
 Only measures: a slow kernel does not fail here.
 """
 
@@ -13,10 +13,10 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.kernels.peaks import best_seconds
+from bench.kernels.test_kernels import N_TOKENS, VIT_WEIGHTS
 from bench.machine import machine_columns
-from bench.measure import prepare
-from bench.peaks import best_seconds
-from bench.test_kernels import N_TOKENS, VIT_WEIGHTS
+from bench.score.measure import prepare
 from lswag_fast import kernels
 
 N_ROUNDS = 21

@@ -1,4 +1,7 @@
-"""Turn the CSV of `bench.run` into the README's table: `python -m bench.table FILE.csv [--readme README.md]`."""
+"""Turn the CSV of `bench.score.run` into the README's table.
+
+`python -m bench.score.table FILE.csv [--readme README.md]`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from bench.methods import SAMPLED_ROWS
-from bench.networks import SETTINGS
-from bench.peers import GRADIENT_PEERS
-from bench.run import rows_of
+from bench.score.methods import SAMPLED_ROWS
+from bench.score.networks import SETTINGS
+from bench.score.peers import GRADIENT_PEERS
+from bench.score.run import rows_of
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 SAMPLED = f"score_rows_{SAMPLED_ROWS}"
@@ -86,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = rows_of(options.csv)
     if not rows:
-        raise SystemExit(f"{options.csv} holds no rows; measure first with python -m bench.run --out {options.csv}")
+        raise SystemExit(f"{options.csv} holds no rows; measure with python -m bench.score.run --out {options.csv}")
     table = markdown(rows)
     if options.readme:
         text = options.readme.read_text(encoding="utf-8")

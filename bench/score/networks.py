@@ -96,7 +96,7 @@ def autoformer_s() -> nn.Module:
 
 def autoformer_s_published() -> nn.Module:
     """The same sub-network with its attention in the form of the published code."""
-    from bench.published_attention import with_published_attention
+    from bench.score.published_attention import with_published_attention
 
     return with_published_attention(autoformer_s())
 

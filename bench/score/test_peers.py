@@ -1,4 +1,4 @@
-"""What people use today for the same numbers: `pytest bench/test_peers.py -k "nasbench201_like and vmap"`."""
+"""What people use today for the same numbers: `pytest bench/score/test_peers.py -k "nasbench201_like and vmap"`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.networks import ALL_SETTINGS
-from bench.peers import PEERS
+from bench.score.networks import ALL_SETTINGS
+from bench.score.peers import PEERS
 
 CELLS = [(network, size) for network, setting in ALL_SETTINGS.items() for size in setting.batch_sizes]
 

@@ -1,4 +1,4 @@
-"""Candidates a second, end to end: `python -m bench.search_rate --out bench/results/search_rate.csv`.
+"""Candidates a second, end to end: `python -m bench.search.rate --out bench/results/search/rate.csv`.
 
 A random search over Autoformer-Tiny, L-SWAG with one thread a candidate, in this process and in two workers; each in
 turn, the rounds mixed. The clock runs from the first result to the last, so that starting processes is left out; what

@@ -1,6 +1,6 @@
 """Each kernel under each instruction set, against the machine's peak and against torch.
 
-`pytest bench/test_kernels.py --benchmark-json=kernels.json`, then `python -m bench.kernel_rows kernels.json`.
+`pytest bench/kernels/test_kernels.py --benchmark-json=kernels.json`, then `python -m bench.kernels.rows kernels.json`.
 Only measures: a slow kernel does not fail here.
 """
 
@@ -15,8 +15,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
+from bench.kernels.peaks import best_seconds, copy_bandwidth, fma_peak
 from bench.machine import machine_columns
-from bench.peaks import best_seconds, copy_bandwidth, fma_peak
 from lswag_fast import kernels
 
 N_ROUNDS = 21

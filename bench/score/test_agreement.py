@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from torch import Tensor, nn
 
-from bench.methods import METHODS, missing_package
-from bench.networks import ALL_SETTINGS, TINY_SETTINGS
-from bench.peers import GRADIENT_PEERS
+from bench.score.methods import METHODS, missing_package
+from bench.score.networks import ALL_SETTINGS, TINY_SETTINGS
+from bench.score.peers import GRADIENT_PEERS
 
 # In float64 only the two running sums cancel; a weight with a relative variance of 1e-8 still keeps 8 digits.
 TOLERANCE = 1e-6

@@ -1,4 +1,6 @@
-"""Measure cells and append each to a CSV as soon as it is there: `python -m bench.run --out bench/results/NAME.csv`.
+"""Measure cells and append each to a CSV as soon as it is there.
+
+`python -m bench.score.run --out bench/results/score/NAME.csv`.
 
 A cell is one network, batch size and method; it runs in a process of its own, its peak memory in another. Run again
 with the same file, it leaves out the cells that are there. `--only autoformer_s:32:loop` names cells, `--tiny` checks
@@ -19,8 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.methods import METHODS, missing_package, proxy_methods
-from bench.networks import SETTINGS, TINY_SETTINGS
+from bench.score.methods import METHODS, missing_package, proxy_methods
+from bench.score.networks import SETTINGS, TINY_SETTINGS
 
 KEY = ("network", "batch", "method", "threads", "isa")
 COLUMNS = (
@@ -81,7 +83,7 @@ def where() -> dict[str, Any]:
 
 def measure_here(what: str, network: str, batch_size: int, method: str, n_rounds: int) -> dict[str, Any]:
     """Measure in this process: `what` is "time" or "memory"."""
-    from bench.measure import paired_times, peak_above_model_mb
+    from bench.score.measure import paired_times, peak_above_model_mb
 
     if what == "memory":
         return {"peak_rss_mb": round(peak_above_model_mb(network, batch_size, method), MB_DIGITS)}
@@ -91,7 +93,7 @@ def measure_here(what: str, network: str, batch_size: int, method: str, n_rounds
 def measure_apart(what: str, network: str, batch_size: int, method: str, n_rounds: int) -> dict[str, Any]:
     """Measure in a fresh process, which prints its row as JSON on the last line."""
     cell = json.dumps([what, network, batch_size, method, n_rounds])
-    command = [sys.executable, "-W", PEERS_NOISE, "-m", "bench.run", "--cell", cell]
+    command = [sys.executable, "-W", PEERS_NOISE, "-m", "bench.score.run", "--cell", cell]
     environment = {**os.environ, **(KEEP_MEMORY if what == "time" else RETURN_MEMORY)}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCES = Path(__file__).parent.parent / "csrc"
+SOURCES = Path(__file__).parents[2] / "csrc"
 
 _KERNEL = re.compile(r"Compiling entry function '(\S+)' for '(\w+)'")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")

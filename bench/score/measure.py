@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from bench.methods import method as method_named
-from bench.networks import ALL_SETTINGS
-from bench.peers import Run
+from bench.score.methods import method as method_named
+from bench.score.networks import ALL_SETTINGS
+from bench.score.peers import Run
 
 KB_PER_MB = 1024
 STATUS = Path("/proc/self/status")

@@ -1,4 +1,4 @@
-"""Turn what pytest-benchmark wrote for the kernels into a CSV: `python -m bench.kernel_rows IN.json --out OUT.csv`."""
+"""Turn what pytest-benchmark wrote for the kernels into a CSV: `python -m bench.kernels.rows IN.json --out OUT.csv`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
     """Read the command line and write the CSV; columns that a kernel lacks stay empty."""
     parser = argparse.ArgumentParser(description="Turn what pytest-benchmark wrote for the kernels into a CSV.")
     parser.add_argument("json", type=Path, help="file written by pytest --benchmark-json")
-    parser.add_argument("--out", type=Path, default=Path("bench/results/kernels.csv"))
+    parser.add_argument("--out", type=Path, default=Path("bench/results/kernels/kernels.csv"))
     options = parser.parse_args()
     measured = json.loads(options.json.read_text(encoding="utf-8"))
     rows = [row(benchmark, measured["datetime"]) for benchmark in measured["benchmarks"]]

@@ -1,4 +1,7 @@
-"""Turn the CSV of `bench.run --suite proxies` into a table: `python -m bench.proxy_table FILE.csv [--readme FILE]`."""
+"""Turn the CSV of `bench.score.run --suite proxies` into a table.
+
+`python -m bench.score.proxy_table FILE.csv [--readme FILE]`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.run import rows_of
-from bench.table import NETWORK_LABELS, replace_between_marks
+from bench.score.run import rows_of
+from bench.score.table import NETWORK_LABELS, replace_between_marks
 
 BEGIN, END = "<!-- proxies:begin -->", "<!-- proxies:end -->"
 LABELS = {"shared": "ten proxies of the shared pass, together", "shared_apart": "the same ten, one call each"}

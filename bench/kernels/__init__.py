@@ -1,0 +1,1 @@
+"""Benchmarks of the kernels, and what a device could reach at best."""
