@@ -32,6 +32,7 @@ search: $(VENV)/.extra-report
 
 test: $(VENV)/.extra-test emulated
 	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --doctest-modules lswag_fast docs
 
 # The CUDA kernels, executed on the host: needs neither nvcc nor a GPU. Where nvcc is, the install above compiled them too.
 emulated: $(VENV)/.extra-test
@@ -45,6 +46,7 @@ lint: $(VENV)/.extra-lint
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
 # The editable install sees the source tree. This one looks at what `pip install .` puts on a disk; without CUDA, whose

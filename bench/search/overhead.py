@@ -1,4 +1,4 @@
-"""What a study costs per trial, without its score: `python -m bench.search.overhead --out bench/results/search/overhead.csv`.
+"""What a study costs per trial: `python -m bench.search.overhead --out bench/results/search/overhead.csv`.
 
 Ask, tell and storage on a local disk, without a score: the values told are drawn from a seeded generator. A row is a
 block of trials, so that a cost that grows with the number of trials shows. The space is Autoformer-Tiny.
