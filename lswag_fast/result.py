@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.observe import Skipped
+from lswag_fast.plots import plot_profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,11 +74,14 @@ class Score:
     def plot(self) -> Figure:
         """Draw Lambda_l and Psi_l over the layers; needs matplotlib (`pip install lswag-fast[plot]`).
 
-        Raises ImportError without matplotlib. The figure is not shown; save it with `figure.savefig(path)`.
-        """
-        from lswag_fast.report.layer_plot import plot_layers  # matplotlib is optional
+        The figure is not shown; save it with `figure.savefig(path)`.
 
-        return plot_layers(self)
+        Raises:
+            InputError: the score has no layers, as those of proxies that do not observe single layers.
+            MissingExtraError: matplotlib is not installed.
+        """
+        title = f"{self.proxy} = {self.value:.6g}   (B = {self.n_samples}, S = {self.n_pattern_samples})"
+        return plot_profile([asdict(layer) for layer in self.layers], title)
 
 
 class Scores(dict[str, Score]):

@@ -10,6 +10,7 @@ import pytest
 
 import lswag_fast
 from lswag_fast import Score
+from lswag_fast.errors import InputError
 from networks import NETWORKS
 from support.oracle import SHOWN
 
@@ -60,26 +61,16 @@ def test_a_score_cannot_be_changed(result: Score) -> None:
         result.value = 1.0  # type: ignore[misc]
 
 
-def test_plot_draws_a_bar_a_layer(result: Score) -> None:
+def test_plot_draws_every_layer(result: Score) -> None:
     pytest.importorskip("matplotlib")
     top, bottom = result.plot().axes
-    assert [bar.get_height() for bar in top.patches] == [layer.trainability for layer in result.layers]
-    assert [bar.get_height() for bar in bottom.patches] == [layer.cardinality for layer in result.layers]
+    for axes, quantity in ((top, "trainability"), (bottom, "cardinality")):
+        drawn = sorted(xy for line in axes.lines for xy in line.get_xydata().tolist())
+        assert drawn == [[place, getattr(layer, quantity)] for place, layer in enumerate(result.layers, start=1)]
     assert [text.get_text() for text in bottom.get_xticklabels()] == ["2", "4"]
-    assert f"S = {SHOWN}" in top.get_title()
+    assert f"S = {SHOWN}" in top.get_title(loc="left")
 
 
-def test_plot_of_many_layers_leaves_the_names_out(result: Score) -> None:
-    pytest.importorskip("matplotlib")
-    many = replace(result, layers=result.layers * 40)
-    _, bottom = many.plot().axes
-    assert bottom.get_xlabel() == "layer, in order of execution"
-
-
-def test_plot_can_be_saved_when_a_layer_has_no_variance(result: Score, tmp_path) -> None:
-    pytest.importorskip("matplotlib")
-    constant = replace(result.layers[0], trainability=-math.inf)
-    broken = replace(result.layers[1], trainability=math.nan)
-    picture = tmp_path / "score.png"
-    replace(result, layers=(constant, broken, *result.layers), value=math.nan).plot().savefig(picture)
-    assert picture.stat().st_size > 0
+def test_a_score_without_layers_cannot_be_drawn(result: Score) -> None:
+    with pytest.raises(InputError, match="no layer to draw"):
+        replace(result, layers=()).plot()

@@ -1,7 +1,7 @@
 """Proxies against ground truth: scoring the architectures of a benchmark table, and how well the scores rank them."""
 
-from lswag_fast.evaluation.correlation import correlate, plot_correlations
+from lswag_fast.evaluation.correlation import correlate
 from lswag_fast.evaluation.evaluate import evaluate
 from lswag_fast.evaluation.initialise import INITIALISATIONS, initialise
 
-__all__ = ["INITIALISATIONS", "correlate", "evaluate", "initialise", "plot_correlations"]
+__all__ = ["INITIALISATIONS", "correlate", "evaluate", "initialise"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,6 @@ from scipy.stats import kendalltau, spearmanr
 from lswag_fast.data.tables import finite_numbers
 from lswag_fast.errors import InputError
 from lswag_fast.proxies import list_proxies
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TOP_FRACTION = 0.05
 CONFIDENCE = 0.95
@@ -89,25 +85,3 @@ _MEASURES: dict[str, Callable[[Values, Values], float]] = {
     "kendall": _kendall,
     "top5": _top_overlap,
 }
-
-
-def plot_correlations(columns: dict[str, pd.Series], title: str = "Spearman correlation") -> Figure:
-    """Draw a heatmap of proxies x targets from {target: correlation by proxy}, best proxy on average first.
-
-    Needs matplotlib (`pip install lswag-fast[plot]`). The figure is not shown; save it with `figure.savefig(path)`.
-    """
-    from matplotlib.figure import Figure  # optional
-
-    values = pd.DataFrame(columns)
-    values = values.loc[values.mean(axis=1).sort_values(ascending=False, na_position="last").index]
-    figure = Figure(figsize=(1.6 + 1.3 * len(values.columns), 1.2 + 0.3 * len(values)), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(values.to_numpy(), cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(values.columns)), list(values.columns))
-    axes.set_yticks(range(len(values)), list(values.index))
-    for (row, column), value in np.ndenumerate(values.to_numpy()):
-        shade = "white" if abs(value) > 0.6 else "black"  # readable on the dark ends of the map
-        axes.text(column, row, "-" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=shade)
-    axes.set_title(title)
-    figure.colorbar(image, ax=axes)
-    return figure

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lswag_fast.errors import InputError
 from lswag_fast.passes.options import PERCENTILE_BINS
+from lswag_fast.plots import plot_layer_study
 from lswag_fast.scoring import score
 from lswag_fast.spaces import SearchSpace
 
@@ -40,19 +41,13 @@ class LayerStudy:
 
     def plot(self) -> Figure:
         """Draw mean and deviation of ln sigma by depth, the spike marked; needs matplotlib. The figure is not shown."""
-        from matplotlib.figure import Figure  # optional
-
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.errorbar(self.bins.index, self.bins["mean"], self.bins["deviation"], marker="o", capsize=3)
-        if self.interval is not None:
-            axes.axvspan(self.interval[0] - 0.5, self.interval[1] + 0.5, alpha=0.2, label="spike")
-            axes.legend()
-        axes.set_xticks(range(PERCENTILE_BINS + 1))
-        axes.set_xlabel("percentile bin of depth (Eq. 6)")
-        axes.set_ylabel("ln sigma, mean and deviation")
-        axes.set_title(f"{self.space}, {self.n_networks} random networks")
-        return figure
+        return plot_layer_study(
+            self.bins["mean"].to_dict(),
+            self.bins["deviation"].to_dict(),
+            n_bins=PERCENTILE_BINS + 1,
+            interval=self.interval,
+            title=f"{self.space}, {self.n_networks} random networks",
+        )
 
 
 def study_layers(

@@ -9,11 +9,15 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lswag_fast.report import numbers, words
+import numpy as np
+
+from lswag_fast.plots.layers import roles
+from lswag_fast.study import summary
+from lswag_fast.study.costs import COSTS, Cost
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial
 
@@ -21,58 +25,57 @@ Chart = dict[str, Any]
 
 MAX_POINTS = 3000
 """Points of a chart: a browser draws them at once, and the page stays small."""
-MAX_GENERATIONS = 60
-"""Beyond it, lines between them would be a grey area."""
+MAX_BATCHES = 60
+"""Beyond it, lines between the batches of proposals would be a grey area."""
 _HEIGHT = 380
-_AXIS_TITLES = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency (ms)"}
 _MARKERS = ("circle", "diamond", "square", "triangle-up", "cross", "circle-open", "diamond-open", "square-open")
 
 
 def history(study: StoredStudy) -> Chart:
     """Every score in the order of the search, and the best so far."""
-    scored = numbers.complete(study.trials)
-    best = numbers.improvements(study.trials)
+    scored = summary.complete(study.trials)
+    best = summary.improvements(study.trials)
     traces = [
-        _trials(numbers.thinned(scored, best, MAX_POINTS), "number", "scored", "@muted", opacity=0.75, size=6),
+        _trials(thinned(scored, best, MAX_POINTS), "number", "scored", "@muted", opacity=0.75, size=6),
         _best_line(best, study.trials[-1].number if study.trials else 0),
         _trials(best, "number", "a new best", "@accent", size=9),
     ]
-    lost = numbers.failed(study.trials)
+    lost = summary.failed(study.trials)
     if lost:
-        traces.append(_failed(numbers.thinned(lost, (), MAX_POINTS)))
+        traces.append(_failed(thinned(lost, (), MAX_POINTS)))
     layout = _layout("trial", "score")
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
-    layout["shapes"] = [_upright(number - 0.5) for number in _generation_starts(study.trials)]
+    layout["shapes"] = [_upright(number - 0.5) for number in _batch_starts(study.trials)]
     return {"data": traces, "layout": layout}
 
 
-def front(study: StoredStudy, cost: str) -> Chart:
+def front(study: StoredStudy, cost: Cost) -> Chart:
     """Score against a cost, with the front: the best score at or below each cost."""
-    scored = numbers.complete(study.trials)
-    leaders = study.front(cost)
-    places = {"x": numbers.costs_of(leaders, cost), "y": numbers.scores_of(leaders)}
+    scored = summary.complete(study.trials)
+    leaders = study.front(cost.field)
+    places = {"x": summary.costs_of(leaders, cost), "y": summary.scores_of(leaders)}
     steps = {**places, "type": "scatter", "mode": "lines", "name": "front", "hoverinfo": "skip", "showlegend": False}
     traces = [
-        _trials(numbers.thinned(scored, leaders, MAX_POINTS), cost, "scored", "@muted", opacity=0.75, size=6),
+        _trials(thinned(scored, leaders, MAX_POINTS), cost.field, "scored", "@muted", opacity=0.75, size=6),
         {**steps, "line": {"color": "@accent", "width": 2, "shape": "hv"}},
-        _trials(leaders, cost, "front", "@accent", size=9),
+        _trials(leaders, cost.field, "front", "@accent", size=9),
     ]
     if study.best is not None:
-        traces.append(_ring(study.best, cost))
-    layout = _layout(_AXIS_TITLES[cost], "score")
+        traces.append(_ring(study.best, cost.field))
+    layout = _layout(cost.label, "score")
     layout["showlegend"] = False
     layout["margin"] |= {"t": 12}
     layout["shapes"] = [_upright(end) for end in _budget_ends(study.settings, cost)]
     return {"data": traces, "layout": layout}
 
 
-def _budget_ends(settings: Mapping[str, Any], cost: str) -> list[float]:
+def _budget_ends(settings: Mapping[str, Any], cost: Cost) -> list[float]:
     """The ends of the window that the search was given, those that there are."""
-    window = (settings.get("budget") or {}).get(cost.removeprefix("n_")) or ()
+    window = (settings.get("budget") or {}).get(cost.budget) or ()
     return [end for end in window if end]
 
 
-def agreement(found: numbers.Agreement) -> Chart:
+def agreement(found: summary.Agreement) -> Chart:
     """A heatmap of rank correlations."""
     names = [_plain(name) for name in found.names]
     rho = [[None if math.isnan(value) else round(value, 4) for value in row] for row in found.rho.tolist()]
@@ -103,7 +106,7 @@ def agreement(found: numbers.Agreement) -> Chart:
 def layers(profile: Sequence[Mapping[str, Any]], quantity: str, title: str) -> Chart:
     """One quantity of the layers of a network, in order of execution; layers that do the same are joined."""
     traces = []
-    for place, role in enumerate(numbers.roles(profile)):
+    for place, role in enumerate(roles(profile)):
         if all(_finite(layer[quantity]) is None for layer in role.layers):
             continue
         joined = len(role.places) > 1
@@ -127,14 +130,14 @@ def layers(profile: Sequence[Mapping[str, Any]], quantity: str, title: str) -> C
 
 def hover_text(trial: Trial, value_names: Sequence[str]) -> str:
     """What a point says: where the trial comes from, its score and costs, its architecture."""
-    known = [name for name in numbers.COSTS if numbers.cost_of(trial, name) is not None]
     values = [f"{name} {trial.values[name]:.5g}" for name in value_names if name in trial.values]
-    costs = [f"{words.cost(numbers.cost_of(trial, name), name)} {words.COST_NAMES[name]}" for name in known]
+    known = {cost: summary.cost_of(trial, cost) for cost in COSTS.values()}
+    costs = [f"{cost.write(value)} {cost.name}" for cost, value in known.items() if value is not None]
     parts = [", ".join(values) if len(value_names) > 1 else "", ", ".join(costs), trial.arch_json]
     lines = [_plain(line) for part in [_short(trial.error), *parts] for line in _wrapped(part) if line]
     score = [] if trial.score is None else [f"score <b>{trial.score:.6g}</b>"]
     return "<br>".join(
-        [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, generation {trial.generation}", *score, *lines]
+        [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, batch {trial.generation}", *score, *lines]
     )
 
 
@@ -176,6 +179,15 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
+def thinned(trials: Sequence[Trial], keep: Iterable[Trial], limit: int) -> list[Trial]:
+    """At most about `limit` trials, evenly over the order, and always those of `keep`."""
+    if len(trials) <= limit:
+        return list(trials)
+    chosen = {round(place) for place in np.linspace(0, len(trials) - 1, limit)}
+    wanted = {trial.number for trial in keep}
+    return [trial for place, trial in enumerate(trials) if place in chosen or trial.number in wanted]
+
+
 def _trials(
     trials: Sequence[Trial], x: str, name: str, colour: str, *, size: int, opacity: float = 1.0
 ) -> dict[str, Any]:
@@ -191,7 +203,7 @@ def _trials(
 
 
 def _best_line(best: Sequence[Trial], last: int) -> dict[str, Any]:
-    xs, ys = [trial.number for trial in best], numbers.scores_of(best)
+    xs, ys = [trial.number for trial in best], summary.scores_of(best)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -219,9 +231,9 @@ def _failed(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def _generation_starts(trials: Sequence[Trial]) -> list[int]:
+def _batch_starts(trials: Sequence[Trial]) -> list[int]:
     starts = [b.number for a, b in pairwise(trials) if b.generation != a.generation]
-    return starts if len(starts) <= MAX_GENERATIONS else []
+    return starts if len(starts) <= MAX_BATCHES else []
 
 
 def _upright(x: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`html_report`: one self-contained page on a study. It opens from a disk and never touches a network."""
+"""`html_report`: one self-contained page on a study. It opens from the disk and loads nothing from a network."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from importlib import resources
 
 from lswag_fast import __version__
 from lswag_fast.errors import MissingExtraError
-from lswag_fast.report import charts, markup, numbers, sections, words
+from lswag_fast.report import charts, markup, sections, words
 from lswag_fast.report.markup import Raw, tag
+from lswag_fast.study import summary
+from lswag_fast.study.costs import write_count
 from lswag_fast.study.stored import StoredStudy
 
 _STATUS = {
     "running": "This search was still running when the report was made; make the report again to see more.",
-    "interrupted": "This search was interrupted. It can be continued, see the end of this page.",
-    "killed": "The process of this search is gone. No trial is lost; it can be continued, see the end of this page.",
-    "failed": "This search was ended by an error. It can be continued, see the end of this page.",
+    "interrupted": "This search was interrupted. The end of this page says how to continue.",
+    "killed": "The process of this search ended. Finished trials are kept. The end of this page says how to continue.",
+    "failed": "An error ended this search. The end of this page says how to continue.",
     "exhausted": "No further architecture was found in the space and budget.",
 }
 
@@ -26,10 +28,17 @@ def html_report(study: StoredStudy) -> str:
     """Return the page as text, about 5 MB, most of it plotly.js.
 
     It holds the search history, score against costs with the front, the best architectures, the layers of the best, the
-    agreement of the proxies, the failures, the configuration and how to go on; sections that a study does not fill are
-    left out.
+    agreement of the proxies, the failures, the configuration and the next steps; sections that a study does not fill
+    are left out.
 
-    Raises MissingExtraError without plotly.
+    Args:
+        study: as `read_study` returns it, or the result of a search.
+
+    Returns:
+        The HTML.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
     """
     plotly = _plotly()
     parts = list(sections.of_study(study))
@@ -105,27 +114,25 @@ def _head(study: StoredStudy) -> Raw:
 
 
 def _lead(study: StoredStudy) -> list[markup.Content]:
-    scored = len(numbers.complete(study.trials))
+    scored = len(summary.complete(study.trials))
     by = study.settings.get("function") or ", ".join(study.settings["proxies"])
     how = f"{words.plural(scored, 'untrained architecture')} scored by {by}."
     if study.best is None:
-        return [f"{how} There is no best one yet."]
+        return [f"{how} No architecture has a score yet."]
     best = study.best
     found = f"trial {best.number} ({best.origin})"
-    costs = f"{words.count(best.n_params)} parameters and {words.count(best.macs)} MACs"
+    costs = f"{write_count(best.n_params)} parameters and {write_count(best.macs)} MACs"
     return [f"{how} The best was found by {found}: ", tag("b", costs), "."]
 
 
 def _tiles(study: StoredStudy) -> Raw:
-    best, lost = study.best, len(numbers.failed(study.trials))
+    best, lost = study.best, len(summary.failed(study.trials))
     done = len(study.trials)
     tiles = []
     if best is not None:
         tiles.append(("best score", f"{best.score:.5g}", f"trial {best.number}"))
-        costs = numbers.measured_costs([best])
-        tiles += [
-            (words.COST_NAMES[cost], words.cost(numbers.cost_of(best, cost), cost), "of the best") for cost in costs
-        ]
+        costs = summary.measured_costs([best])
+        tiles += [(cost.name, cost.write(summary.cost_of(best, cost)), "of the best") for cost in costs]
     tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
     tiles.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
     return tag("dl", *(_tile(place, *tile) for place, tile in enumerate(tiles)), class_="tiles")

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: a few digits, a unit."""
+"""Durations, rates and settings as a person reads them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lswag_fast.study.budget import Window
-
-COST_NAMES = {"n_params": "parameters", "macs": "MACs", "latency_ms": "latency"}
-"""The costs of an architecture by their fields of a trial."""
-
-_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
-
-
-def count(value: float) -> str:
-    """Four digits and a unit: 5712345 -> `5.712 M`; small whole numbers as they are."""
-    for unit, letter in _UNITS:
-        if abs(value) >= unit:
-            return f"{value / unit:.4g} {letter}"
-    return f"{value:.4g}"
-
-
-def cost(value: float | None, name: str) -> str:
-    """A cost with its unit; `-` where it was not measured."""
-    if value is None:
-        return "-"
-    return f"{value:.4g} ms" if name == "latency_ms" else count(value)
 
 
 def duration(milliseconds: float) -> str:
@@ -42,11 +22,11 @@ def duration(milliseconds: float) -> str:
 
 
 def rate(n_trials: int, milliseconds: float) -> str:
-    """How fast candidates were scored, each second or, where that is less than one, each minute."""
+    """How fast candidates were scored, per second or, where that is less than one, per minute."""
     if n_trials == 0 or milliseconds <= 0:
         return "-"
-    each_second = n_trials * 1e3 / milliseconds
-    return f"{each_second:.1f} trials a second" if each_second >= 1 else f"{60 * each_second:.1f} trials a minute"
+    per_second = n_trials * 1e3 / milliseconds
+    return f"{per_second:.1f} trials per second" if per_second >= 1 else f"{60 * per_second:.1f} trials per minute"
 
 
 def plural(number: int, word: str) -> str:

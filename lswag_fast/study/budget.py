@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 from lswag_fast.errors import BudgetError
+from lswag_fast.study.costs import COSTS
 
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([KMGkmg]?)")
@@ -134,7 +135,7 @@ class Budget:
 
     def costs(self, of: Costs) -> dict[str, float]:
         """Return what an architecture costs in each quantity that is limited (only those are asked for)."""
-        return {name: getattr(of, _ATTRIBUTES[name]) for name in self.windows()}
+        return {name: getattr(of, _FIELDS[name]) for name in self.windows()}
 
     def distance(self, of: Costs) -> Distance:
         """Return how far an architecture lies outside, `INSIDE` in all windows.
@@ -161,4 +162,4 @@ class Budget:
         return ", ".join(f"{name} {window}" for name, window in self.windows().items())
 
 
-_ATTRIBUTES = {"params": "n_params", "macs": "macs", "latency_ms": "latency_ms"}
+_FIELDS = {cost.budget: cost.field for cost in COSTS.values()}

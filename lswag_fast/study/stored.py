@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import StorageError
-from lswag_fast.study import table
+from lswag_fast.study import figures, table
 from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import schema
@@ -93,27 +93,19 @@ class StoredStudy:
         Raises InputError when no trial has a score, MissingExtraError without matplotlib, like all plots here. No
         figure is shown; save it with `figure.savefig(path)`.
         """
-        from lswag_fast.report.plots import plot_history  # matplotlib is optional
-
-        return plot_history(self.trials)
+        return figures.plot_history(self.trials)
 
     def plot_front(self, cost: str = "n_params") -> Figure:
         """Draw score against a cost, `n_params`, `macs` or `latency_ms`, with the front."""
-        from lswag_fast.report.plots import plot_front
-
-        return plot_front(self.trials, cost)
+        return figures.plot_front(self.trials, cost)
 
     def plot_agreement(self) -> Figure:
         """Draw the rank correlations of the proxies with each other, with the score and with the costs."""
-        from lswag_fast.report.plots import plot_agreement
-
-        return plot_agreement(self.trials, self.settings["lower_is_better"])
+        return figures.plot_agreement(self.trials, self.settings["lower_is_better"])
 
     def plot_profile(self) -> Figure:
         """Draw trainability and cardinality of the layers of the best network."""
-        from lswag_fast.report.plots import plot_profile
-
-        return plot_profile(self.profile or [], f"trial {self.profile_trial}")
+        return figures.plot_profile(self.profile, self.profile_trial)
 
 
 def read_study(path: str | os.PathLike[str]) -> StoredStudy:

@@ -69,11 +69,11 @@ def test_show_says_where_the_search_stands(own, capsys):
     assert f"lswag-fast report {own}" in out
 
 
-@pytest.mark.parametrize(("option", "column"), [("params", "n_params"), ("MACs", "macs")])
+@pytest.mark.parametrize(("option", "column"), [("params", "n_params"), ("macs", "macs")])
 def test_the_front_is_what_nothing_beats(own, capsys, option, column):
     table = pd.read_csv(own / "trials.csv")
     out = shown(own, capsys, "--cost", option)
-    lines = out[out.index("front, ") :].splitlines()[2:]
+    lines = out[out.index("front of ") :].splitlines()[2:]
     numbers = [int(line.split()[-1]) for line in lines[: lines.index("")]]
     wanted = []
     for row in table.sort_values([column, "score", "number"], ascending=[True, False, True]).itertuples():
@@ -83,7 +83,7 @@ def test_the_front_is_what_nothing_beats(own, capsys, option, column):
 
 
 def test_a_cost_that_was_not_measured_is_said(own, capsys):
-    assert "front: the latency was not measured" in shown(own, capsys, "--cost", "latency")
+    assert "front: the latency was not measured" in shown(own, capsys, "--cost", "latency-ms")
 
 
 def test_several_proxies_have_their_columns(tmp_path, capsys):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lswag_fast.errors import InputError, TableError
-from lswag_fast.evaluation import correlate, plot_correlations
+from lswag_fast.evaluation import correlate
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -83,16 +82,3 @@ def test_refusals() -> None:
         correlate(TABLE.iloc[:9], "accuracy", ["same"])
     with pytest.raises(InputError, match="n_bootstrap must be at least 0"):
         correlate(TABLE, "accuracy", ["same"], n_bootstrap=-1)
-
-
-def test_the_heatmap_shows_every_number_best_first(tmp_path: Path) -> None:
-    columns = {
-        "a": pd.Series({"x": 0.1, "y": 0.9, "z": math.nan}),
-        "b": pd.Series({"x": 0.2, "y": -0.5, "z": math.nan}),
-    }
-    figure = plot_correlations(columns)
-    axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["y", "x", "z"]
-    assert [text.get_text() for text in axes.texts] == ["0.90", "-0.50", "0.10", "0.20", "-", "-"]
-    figure.savefig(tmp_path / "heatmap.png")
-    assert (tmp_path / "heatmap.png").stat().st_size > 0

@@ -15,7 +15,7 @@ import pytest
 from lswag_fast.errors import LswagError
 from lswag_fast.report.html import html_report
 from lswag_fast.study.stored import StoredStudy
-from report.studies import SETTINGS, failed_trial, full_study, layer, study, trial
+from support.studies import SETTINGS, failed_trial, full_study, layer, study, trial
 
 go = pytest.importorskip("plotly.graph_objects")
 
@@ -44,7 +44,7 @@ def test_a_full_study_fills_every_section(page: str) -> None:
         "Do the proxies agree?",
         "Failures",
         "Configuration",
-        "How to go on",
+        "Next steps",
     ]
     assert list(charts_of(page)) == [
         *("chart-history", "chart-n_params", "chart-macs", "chart-latency_ms"),
@@ -116,23 +116,23 @@ def test_failures_have_reasons(page: str) -> None:
 def test_one_trial_alone(page: str) -> None:
     one = html_report(study((trial(0),)))
     assert headings(one) == [
-        *("Search history", "Score against cost", "The best architectures", "Configuration", "How to go on")
+        *("Search history", "Score against cost", "The best architectures", "Configuration", "Next steps")
     ]
-    assert "it rose 0 times after the first" in one
+    assert "it rose 0 times after the first trial" in one
     assert "Rank correlation" not in one
 
 
 def test_all_failed() -> None:
     lost = html_report(study((failed_trial(0), failed_trial(1))))
-    assert headings(lost) == ["Failures", "Configuration", "How to go on"]
-    assert "There is no best one yet." in lost
+    assert headings(lost) == ["Failures", "Configuration", "Next steps"]
+    assert "No architecture has a score yet." in lost
     assert "Plotly.react" not in lost
     assert charts_of(lost) == {}
 
 
 def test_nothing_yet() -> None:
     empty = html_report(study((), status="running", n_trials_wanted=50))
-    assert headings(empty) == ["Configuration", "How to go on"]
+    assert headings(empty) == ["Configuration", "Next steps"]
     assert "still running" in empty
     assert "of 50; 0 failed" in empty
 
@@ -141,7 +141,7 @@ def test_nothing_yet() -> None:
 def test_a_search_that_was_cut_can_be_continued(status: str) -> None:
     command = "lswag-fast search autoformer-tiny --out runs/tiny"
     cut = html_report(study((trial(0),), status=status, settings={**SETTINGS, "command": command}))
-    assert "It can be continued" in cut or "it can be continued" in cut
+    assert "says how to continue" in cut
     assert f"<h3>Continue the search</h3><pre>{command}</pre>" in cut.replace("\n", "")
 
 
@@ -165,7 +165,7 @@ def test_many_trials_are_thinned() -> None:
     made = html_report(whole)
     history, *_ = charts_of(made)["chart-history"]["data"]
     assert 3000 <= len(history["x"]) <= 4000
-    assert "about 3,000 of the 20,000 scored trials" in made
+    assert "About 3,000 of the 20,000 scored trials" in made
     assert len(made) < 7_000_000
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from lswag_fast.report.html import html_report
 from report.browser import CHROMIUM, Visit, visit
-from report.studies import full_study, study, trial
 from report.test_html import EVIL, evil_study
+from support.studies import full_study, study, trial
 
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither chromium nor google-chrome is installed")

@@ -8,20 +8,6 @@ from lswag_fast.report import words
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(950, "950"), (1200, "1.2 K"), (5712345, "5.712 M"), (1.2e9, "1.2 G"), (2.5e12, "2.5 T"), (0, "0")],
-)
-def test_counts_have_four_digits_and_a_unit(value: float, text: str) -> None:
-    assert words.count(value) == text
-
-
-def test_costs_have_their_unit() -> None:
-    assert words.cost(5_712_345.0, "n_params") == "5.712 M"
-    assert words.cost(3.14159, "latency_ms") == "3.142 ms"
-    assert words.cost(None, "latency_ms") == "-"
-
-
-@pytest.mark.parametrize(
     ("milliseconds", "text"),
     [
         (0, "0 s"),
@@ -37,9 +23,9 @@ def test_durations_have_the_two_largest_units(milliseconds: float, text: str) ->
     assert words.duration(milliseconds) == text
 
 
-def test_rates_are_by_the_second_or_by_the_minute() -> None:
-    assert words.rate(30, 10_000) == "3.0 trials a second"
-    assert words.rate(3, 60_000) == "3.0 trials a minute"
+def test_rates_are_per_second_or_per_minute() -> None:
+    assert words.rate(30, 10_000) == "3.0 trials per second"
+    assert words.rate(3, 60_000) == "3.0 trials per minute"
     assert words.rate(0, 60_000) == words.rate(5, 0) == "-"
 
 

@@ -69,7 +69,8 @@ def _parser(commands: Any, name: str, text: str, description: str, epilog: str) 
 
 def run_correlate(args: argparse.Namespace) -> int:
     """Print the correlations, best first, and write what is asked for."""
-    from lswag_fast.evaluation.correlation import correlate, plot_correlations
+    from lswag_fast.evaluation.correlation import correlate
+    from lswag_fast.plots import plot_correlations
 
     data = _table(args)
     names = options.columns_of(data, args.proxies)
@@ -83,7 +84,9 @@ def run_correlate(args: argparse.Namespace) -> int:
     if args.csv is not None:
         _joined(found).to_csv(args.csv, index=False)
     if args.plot is not None:
-        plot_correlations({target: rows["spearman"] for target, rows in found.items()}).savefig(args.plot, dpi=150)
+        plot_correlations({target: rows["spearman"].to_dict() for target, rows in found.items()}).savefig(
+            args.plot, dpi=150
+        )
     return 0
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, stopping, targets
-from lswag_fast.cli.commands.show import best_table
-from lswag_fast.cli.console import ERR, OUT, say
+from lswag_fast.cli.commands.show import show_best
+from lswag_fast.cli.console import ERR, say
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _sampler(args: argparse.Namespace) -> Sampler:
 def _show(result: SearchResult, args: argparse.Namespace) -> None:
     best = result.top()
     if best:
-        OUT.print(best_table(best))
+        show_best(best)
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)

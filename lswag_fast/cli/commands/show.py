@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options
 from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.study.costs import COSTS, Cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.table import Table
 
     from lswag_fast.study.stored import StoredStudy
     from lswag_fast.study.trial import Trial
 
 N_REASONS = 10
-COSTS = {"params": "n_params", "MACs": "macs", "latency": "latency_ms"}
 
 _DESCRIPTION = """\
 Show where a search stands: the best architectures, the front of score against a cost, how fast it runs, what failed
@@ -27,7 +25,7 @@ and how to continue. It reads only: a running search can be watched."""
 _EPILOG = """\
 examples:
   lswag-fast show runs/small
-  lswag-fast show runs/small --cost MACs
+  lswag-fast show runs/small --cost macs
       the front of score against multiply-accumulates"""
 
 
@@ -41,8 +39,14 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
-    parser.add_argument("--cost", choices=COSTS, default="params", help="of the front (default: params)")
+    choices = tuple(_by_option())
+    parser.add_argument("--cost", choices=choices, default=choices[0], help=f"of the front (default: {choices[0]})")
     parser.set_defaults(run=run)
+
+
+def _by_option() -> dict[str, Cost]:
+    """The costs, called as the options of `search` that limit them."""
+    return {cost.budget.replace("_", "-"): cost for cost in COSTS.values()}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,19 +57,20 @@ def run(args: argparse.Namespace) -> int:
     _show_state(study)
     if study.best is not None:
         _show_best(study)
-        _show_front(study, args.cost)
+        _show_front(study, _by_option()[args.cost])
     _show_failures(study)
     _show_next(study)
     return 0
 
 
 def _show_state(study: StoredStudy) -> None:
-    from lswag_fast.report import numbers, words
+    from lswag_fast.report import words
+    from lswag_fast.study import summary
 
     settings, done = study.settings, len(study.trials)
     by = settings.get("function") or ", ".join(settings["proxies"])
     say(f"{settings['space']} by {by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
-    lost = len(numbers.failed(study.trials))
+    lost = len(summary.failed(study.trials))
     speed = words.rate(done, study.elapsed_ms)
     say(f"{done - lost:,} scored, {lost:,} failed; {words.duration(study.elapsed_ms)}, {speed}")
     if settings["budget"]:
@@ -75,61 +80,49 @@ def _show_state(study: StoredStudy) -> None:
         say(f"data: {settings['data']}")
 
 
-def best_table(best: Sequence[Trial]) -> Table:
-    """The best trials, best first: score, costs and the values of the proxies, as wide as a terminal."""
-    from lswag_fast.report import words
+def show_best(best: Sequence[Trial]) -> None:
+    """Print the best trials, best first."""
+    from lswag_fast.report.tables import LEFT, best_table
 
-    costs = {key: field for key, field in COSTS.items() if any(getattr(trial, field) is not None for trial in best)}
-    # What a trial came from gives way to its values: a row is to fit on a terminal.
-    proxies = list(best[0].values) if len(best[0].values) > 1 else []
-    last = ("origin",) if not proxies else ()
-    rows = table("rank", "score", *costs, *proxies, "trial", *last, left=("origin",))
-    for rank, trial in enumerate(best, start=1):
-        shown = (words.cost(getattr(trial, field), field) for field in costs.values())
-        values = (f"{trial.values[name]:.5g}" for name in proxies)
-        origin = (trial.origin,) if last else ()
-        rows.add_row(str(rank), f"{trial.score:.6g}", *shown, *values, str(trial.number), *origin)
-    return rows
+    # Where a trial comes from gives way to the values of several proxies: a row has to fit on a terminal.
+    head, rows = best_table(best, with_origin=len(best[0].values) < 2)
+    shown = table(*head, left=LEFT)
+    for row in rows:
+        shown.add_row(*row)
+    OUT.print(shown)
 
 
 def _show_best(study: StoredStudy) -> None:
     best = study.top()
     say("\nbest:")
-    OUT.print(best_table(best))
+    show_best(best)
     say(f"\nthe best architecture:\n{best[0].arch_json}")
 
 
-def _show_front(study: StoredStudy, name: str) -> None:
-    from lswag_fast.report import words
-
-    front = study.front(COSTS[name])
+def _show_front(study: StoredStudy, cost: Cost) -> None:
+    front = study.front(cost.field)
     if not front:
-        say(f"\nfront: the {name} was not measured")
+        say(f"\nfront: the {cost.name} was not measured")
         return
-    rows = table(name, "score", "trial")
+    rows = table(cost.heading, "score", "trial")
     for trial in front:
-        value = words.cost(getattr(trial, COSTS[name]), COSTS[name])
-        rows.add_row(value, f"{trial.score:.6g}", str(trial.number))
-    say(f"\nfront, the best score at or below each number of {name}:" if name != "latency" else "\nfront, by latency:")
+        rows.add_row(cost.write(getattr(trial, cost.field)), f"{trial.score:.6g}", str(trial.number))
+    say(f"\nfront of score against {cost.name}:")
     OUT.print(rows)
 
 
 def _show_failures(study: StoredStudy) -> None:
-    from lswag_fast.report.numbers import reasons
+    from lswag_fast.report.tables import trial_numbers
+    from lswag_fast.study.summary import failures_by_reason
 
-    found = reasons(study.trials)
+    found = failures_by_reason(study.trials)
     if not found:
         return
     say("\nfailures:")
     for reason, trials in list(found.items())[:N_REASONS]:
-        say(f"  {len(trials)} x {reason} ({_named(trials)})")
+        say(f"  {len(trials)} x {reason} ({'trial' if len(trials) == 1 else 'trials'} {trial_numbers(trials)})")
     if len(found) > N_REASONS:
         say(f"  and {len(found) - N_REASONS} other reasons, see trials.csv")
-
-
-def _named(trials: list[Trial]) -> str:
-    word = "trial" if len(trials) == 1 else "trials"
-    return f"{word} {', '.join(str(trial.number) for trial in trials[:5])}{', ...' if len(trials) > 5 else ''}"
 
 
 def _show_next(study: StoredStudy) -> None:
