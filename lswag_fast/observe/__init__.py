@@ -1,8 +1,12 @@
-"""Seeing every linear, convolution and activation call of a model's forward pass, without touching the model."""
+"""Seeing every linear, convolution and activation call of a model's forward pass, without touching the model.
 
-from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
-from lswag_fast.observe.mode import CaptureOptions, ObservingMode
-from lswag_fast.observe.observation import Observation, outcome
+`observe` runs a forward and a backward pass under observation; `WeightRecorder` only records which tensors a forward
+pass uses as weights. The calls that are seen are the entries of `lswag_fast.observe.operations`.
+"""
+
+from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Operands, Skipped, WeightCall
+from lswag_fast.observe.capture import CaptureOptions
+from lswag_fast.observe.observation import Observation, observe
 from lswag_fast.observe.recorder import WeightRecorder
 
 __all__ = [
@@ -10,9 +14,9 @@ __all__ = [
     "CaptureOptions",
     "Observation",
     "ObservedWeight",
-    "ObservingMode",
+    "Operands",
     "Skipped",
     "WeightCall",
     "WeightRecorder",
-    "outcome",
+    "observe",
 ]

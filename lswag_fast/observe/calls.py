@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,32 +10,71 @@ import torch
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
+from lswag_fast.observe.operations import ObservedOperation
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import Piece
+
+Operands = tuple[Tensor, Tensor]
+"""The two tensors whose product is a weight gradient: x and grad_out."""
 
 
 @dataclass
 class WeightCall:
-    """One linear or convolution call on a weight.
+    """One call on a weight.
 
-    `candidates` are the axes that may hold the samples in its input (and, equally, in its output gradient),
-    `sample_axis` is the one that does, once that is known; `operands` is (x, grad_out) between its backward and that of
-    the weight's last call. `output` gives the call's output again until its backward, when outputs were asked for.
+    Attributes:
+        index: its number among the weight and activation calls of the pass.
+        operation: its entry in the table of observed operations.
+        shape: of its input.
+        candidates: the axes that may hold the samples in its input (and, equally, in its output and its gradient).
+        anchor: the scalar whose gradient autograd is asked for, so that backward reaches the call.
+        conv: the geometry of a convolution-like weight gradient; None for a linear-like one.
+        sample_axis: the candidate that does hold the samples, once that is known.
+        operands: (x, grad_out) between its backward and that of the weight's last call.
+        output: gives the call's output again until its backward, when outputs were asked for.
     """
 
     index: int
+    operation: ObservedOperation
     shape: torch.Size
     candidates: AxisCandidates
     anchor: Tensor
     conv: ConvGeometry | None = None
     sample_axis: SampleAxis | None = None
-    operands: tuple[Tensor, Tensor] | None = None
+    operands: Operands | None = None
     output: Callable[[], Tensor] | None = None
 
     def __post_init__(self) -> None:
         """Sizes that leave no doubt tell the sample axis."""
         if self.candidates.certain:
             self.sample_axis = self.candidates.options[0]
+
+    def gradient_operands(self, n_samples: int, group: int = 1) -> Iterator[Operands]:
+        """View the operands of the weight gradient as the kernels take them, (B, ...); nothing where there are none.
+
+        Groups of `group` consecutive samples become one sample each, their members further positions. A convolution
+        with further position axes (windows, groups) comes plane by plane.
+        """
+        if self.operands is None or self.sample_axis is None:
+            return
+        x, grad_out = (_grouped(self.sample_axis.sample_first(t, n_samples), group) for t in self.operands)
+        x, grad_out = self.operation.weight_operands(x, grad_out)
+        if self.conv is None:
+            yield x, grad_out
+            return
+        extra = x.dim() - len(self.conv.kernel_size) - 2
+        yield from zip(_planes(x, extra), _planes(grad_out, extra), strict=True)
+
+    def output_and_gradient(self, n_samples: int) -> Operands | None:
+        """The output and its gradient, both (B, ..., O); None unless both are there."""
+        if self.output is None or self.operands is None or self.sample_axis is None:
+            return None
+        pair = (self.output(), self.operands[1])
+        out, grad_out = (self.sample_axis.sample_first(tensor, n_samples) for tensor in pair)
+        if self.conv is None:
+            return out, grad_out
+        channels = -1 - len(self.conv.kernel_size)
+        return out.movedim(channels, -1), grad_out.movedim(channels, -1)
 
 
 @dataclass
@@ -50,12 +89,20 @@ class ObservedWeight:
     piece: Piece
     view: Tensor
     calls: list[WeightCall] = field(default_factory=list)
-    n_received: int = 0
 
     @property
     def first_index(self) -> int:
         """Place of its first call in the order of execution."""
         return self.calls[0].index
+
+    @property
+    def conv(self) -> ConvGeometry | None:
+        """The geometry that all its calls share; None for a linear-like weight."""
+        return self.calls[0].conv
+
+    def gradient_operands(self, n_samples: int, group: int = 1) -> list[Operands]:
+        """The operands of all its calls whose gradient arrived; see `WeightCall.gradient_operands`."""
+        return [pair for call in self.calls for pair in call.gradient_operands(n_samples, group)]
 
 
 @dataclass
@@ -93,3 +140,15 @@ class Skipped:
 
     name: str
     reason: str
+
+
+def _grouped(tensor: Tensor, group: int) -> Tensor:
+    return tensor if group == 1 else torch.unflatten(tensor, 0, (-1, group))
+
+
+def _planes(tensor: Tensor, extra: int) -> Sequence[Tensor]:
+    """Cut the `extra` position axes after the samples into separate (B, C, ...) tensors."""
+    planes = [tensor]
+    for _ in range(extra):
+        planes = [part for plane in planes for part in plane.unbind(1)]
+    return planes

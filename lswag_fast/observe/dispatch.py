@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from lswag_fast.observe.activations import is_activation
-from lswag_fast.observe.attention import ATTENTION, attention_candidates, attention_with
-from lswag_fast.observe.convolution import CONVOLUTIONS, ConvArguments
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
-
-
-def _linear_candidates(x: Tensor, n_samples: int) -> AxisCandidates:
-    return candidates_by_size(x.shape, n_samples, range(x.dim() - 1))
-
-
-def _conv_candidates(x: Tensor, n_axes: int, n_samples: int) -> AxisCandidates:
-    """Axis 0 or, where the shapes are ambiguous, a spatial axis; never the channels."""
-    if x.dim() != n_axes + 2:
-        return AxisCandidates((), certain=False)
-    return candidates_by_size(x.shape, n_samples, (0, *range(2, x.dim())), folded=False)
+from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation, is_activation
+from lswag_fast.observe.sample_axis import AxisCandidates
 
 
 class CallMode(TorchFunctionMode, ABC):
-    """Measurements the weight and activation calls of a forward pass in order and hands each to a method.
+    """Numbers the weight and activation calls of a forward pass in order and hands each to a method.
 
     While a handler runs, the mode is off (torch's rule), so what a handler calls is not seen again.
     """
@@ -39,18 +26,19 @@ class CallMode(TorchFunctionMode, ABC):
         self.n_calls = 0
 
     @abstractmethod
-    def on_linear(
-        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    def on_weight_call(
+        self,
+        index: int,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        run: Callable[[], Tensor],
     ) -> Tensor:
-        """Run a linear call; `candidates` tells where the samples may lie in `x`."""
-
-    @abstractmethod
-    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
-        """Run a convolution call."""
+        """Run a call on a weight; `candidates` may hold the samples in `call.x`, `run` makes the call as it is."""
 
     @abstractmethod
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
-        """Take note of an activation's output."""
+        """Look at an activation's output."""
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call."""
@@ -61,12 +49,14 @@ class CallMode(TorchFunctionMode, ABC):
     ) -> Any:
         """Sort one call."""
         kwargs = kwargs or {}
-        if func is F.linear:
-            return self._plain_linear(*args, **kwargs)
-        if func in CONVOLUTIONS:
-            return self._conv(CONVOLUTIONS[func], args, kwargs)
-        if func is ATTENTION:
-            return self._attention(args, kwargs)
+        if func in OPERATIONS:
+            operation = OPERATIONS[func]
+            call = operation.bind(*args, **kwargs)
+            if call is not None:
+                candidates = operation.sample_axes(call.x, self.n_samples)
+                return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args, **kwargs))
+        if func in COMPOSITES:
+            return COMPOSITES[func](self._inner, self.n_samples, args, kwargs)
         out = self.on_other(func, args, kwargs)
         if is_activation(func, args, kwargs) and isinstance(out, Tensor):
             self.on_activation(self._next(), func, out)
@@ -76,22 +66,10 @@ class CallMode(TorchFunctionMode, ABC):
         self.n_calls += 1
         return self.n_calls - 1
 
-    def _plain_linear(
-        self,
-        input: Tensor,  # noqa: A002 - torch's name of the argument
-        weight: Tensor,
-        bias: Tensor | None = None,
-    ) -> Tensor:
-        return self.on_linear(self._next(), input, weight, bias, _linear_candidates(input, self.n_samples))
-
-    def _conv(self, n_axes: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-        call = ConvArguments.parse(n_axes, args, kwargs)
-        return self.on_conv(self._next(), call, _conv_candidates(call.x, n_axes, self.n_samples))
-
-    def _attention(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        query = args[0] if args else kwargs["query"]
-
-        def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-            return self.on_linear(self._next(), x, weight, bias, attention_candidates(x, query, self.n_samples))
-
-        return attention_with(linear)(*args, **kwargs)
+    def _inner(self, func: Callable[..., Any], args: tuple[Any, ...], candidates: AxisCandidates) -> Tensor:
+        """Run a call on a weight from inside a composite."""
+        operation = OPERATIONS[func]
+        call = operation.bind(*args)
+        if call is None:
+            raise TypeError(f"{func.__name__} inside a composite is no call on a weight")
+        return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args))

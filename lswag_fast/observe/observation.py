@@ -1,44 +1,166 @@
-"""From the raw record of a forward pass to the weights that have a statistic, in order of execution, and the rest."""
+"""One observed forward pass and the backward that follows it: the seam between the observer and the passes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped
+import torch
+from torch import Tensor, nn
+
+from lswag_fast.data.batch import Batch, call_model
+from lswag_fast.observe.backward import OperandGathering, WeightReducer, differentiate
+from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
+from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.mode import ObservingMode
-from lswag_fast.observe.probe import resolve_sample_axes
-from lswag_fast.observe.weights import overlapping
+from lswag_fast.observe.probe import resolve_sample_axes, run_in_eval_mode
+from lswag_fast.observe.weights import WeightTable, overlapping
 
 
-@dataclass(frozen=True)
 class Observation:
-    """The observable weights (pieces of one parameter separately) and activations of a pass, and what was skipped."""
+    """What was seen of a model's forward pass; made by `observe`.
 
-    weights: tuple[ObservedWeight, ...]
-    activations: tuple[ActivationCall, ...]
-    skipped: tuple[Skipped, ...]
-
-
-def outcome(mode: ObservingMode, n_available: int, probe: Callable[[Sequence[int]], None]) -> Observation:
-    """Settle where the samples lie and sort out what cannot be scored.
-
-    `probe(samples)` runs the model forward on those of the `n_available` samples, in eval mode and without gradients.
+    Attributes, once `run` has returned:
+        weights: the weights that have a statistic, in order of execution, the pieces of one parameter separately.
+        activations: the activation calls in whose outputs the sample axis is known.
+        skipped: the parameters and activations that take no part, with the reasons.
+        couples_samples: whether a BatchNorm in train mode made the samples depend on each other.
     """
-    calls = [call for weight in mode.weights.values() for call in weight.calls]
-    resolve_sample_axes([*calls, *mode.activations], mode.n_calls, mode.n_samples, n_available, probe)
-    settled = tuple(a for a in mode.activations if a.sample_axis is not None)
+
+    def __init__(self, model: nn.Module, batch: Batch, mode: ObservingMode, probed: Batch) -> None:
+        self.weights: tuple[ObservedWeight, ...] = ()
+        self.activations: tuple[ActivationCall, ...] = ()
+        self.skipped: tuple[Skipped, ...] = ()
+        self._model = model
+        self._batch = batch
+        self._mode = mode
+        self._probed = probed
+
+    @property
+    def couples_samples(self) -> bool:
+        """Whether a BatchNorm in train mode made the samples depend on each other."""
+        return self._mode.couples_samples
+
+    def run(self) -> Any:
+        """Run the model on the batch and return its outputs, with a graph if operands are captured.
+
+        Where sizes leave open which axis of a tensor holds the samples, the model runs again on two or three of them,
+        in eval mode and without gradients.
+        """
+        with self._mode, torch.set_grad_enabled(self._mode.capture.operands):
+            outputs = call_model(self._model, self._batch.inputs)
+        probe = partial(run_in_eval_mode, self._model, self._probed)
+        calls = [call for weight in self._mode.weights.values() for call in weight.calls]
+        resolve_sample_axes(
+            [*calls, *self._mode.activations],
+            self._mode.n_calls,
+            self._batch.n_samples,
+            self._probed.n_samples,
+            probe,
+        )
+        self.activations = tuple(call for call in self._mode.activations if call.sample_axis is not None)
+        self.weights, self.skipped = _sorted_out(self._mode)
+        return outputs
+
+    def backward(self, total: Tensor, weights: Sequence[ObservedWeight], reducer: WeightReducer) -> tuple[Skipped, ...]:
+        """Differentiate a scalar in the outputs, and hand the operands of these weights' gradients to `reducer`.
+
+        No weight gradient is formed but of weights that the model computes, and nothing upstream of the given weights
+        is differentiated.
+
+        Args:
+            total: the scalar, for example the sum of the losses of the samples.
+            weights: those of `weights` whose gradients are wanted.
+            reducer: called with each weight and each of its calls.
+
+        Returns:
+            the weights that no gradient reached.
+
+        Raises:
+            UnsupportedModelError: the model uses activation checkpointing.
+        """
+        gathering = OperandGathering(weights, reducer)
+        self._mode.receive = gathering.receive
+        differentiate(total, weights)
+        return gathering.finish()
+
+
+@contextmanager
+def observe(
+    model: nn.Module,
+    batch: Batch,
+    capture: CaptureOptions,
+    *,
+    probed: Batch | None = None,
+    protect: Callable[[str], None] = lambda name: None,
+    independent_samples: bool = False,
+) -> Iterator[Observation]:
+    """Observe one forward pass of a model, and one backward.
+
+    Within the context no parameter asks for a gradient; parameters that asked for none before are not observed. The
+    pass may change buffers and random state: see `lswag_fast.passes.shared.preserve`.
+
+    Args:
+        model: any module; see `Observation` for what is seen of it.
+        batch: the inputs.
+        capture: what is kept of the forward pass.
+        probed: the samples to choose from where the sample axis has to be told by experiment, at least two; default
+            `batch`.
+        protect: called with the name of a parameter before the model writes into it.
+        independent_samples: refuse what makes samples depend on each other.
+
+    Raises:
+        InputError: a BatchNorm runs in train mode although samples must be independent.
+        UnsupportedModelError: the model uses activation checkpointing or other saved-tensor hooks.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> batch = Batch(torch.randn(5, 3), None, n_samples=5)
+        >>> with observe(model, batch, CaptureOptions(n_packed=5)) as observation:
+        ...     outputs = observation.run()
+        >>> [(weight.name, weight.kind) for weight in observation.weights]
+        [('0.weight', 'linear'), ('2.weight', 'linear')]
+        >>> [activation.name for activation in observation.activations]
+        ['relu@1']
+    """
+    table = WeightTable(model)  # before the parameters are frozen, since it tells which were
+    mode = ObservingMode(model, table, batch.n_samples, capture, protect, independent_samples=independent_samples)
+    mode.flow.mark_batch(batch.inputs, batch.n_samples)
+    with _frozen(model):
+        try:
+            yield Observation(model, batch, mode, batch if probed is None else probed)
+        finally:
+            mode.release()
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Ask no gradient of any parameter; the anchors of the observed calls start the graph instead."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[Skipped, ...]]:
+    """The weights that have a statistic, in order of execution, and what has none."""
     unclear = {a.name: f"{_unclear(a)} output" for a in mode.activations if a.sample_axis is None}
-    if not mode.keeps.operands:
-        return Observation((), settled, tuple(Skipped(name, why) for name, why in (mode.reasons | unclear).items()))
+    if not mode.capture.operands:
+        return (), _skipped(mode.reasons | unclear)
     reasons = {name: "frozen (requires_grad=False)" for name, p in mode.table.matrices() if name in mode.table.frozen}
     reasons |= mode.reasons
     by_name: defaultdict[str, list[ObservedWeight]] = defaultdict(list)
     for weight in mode.weights.values():
         by_name[weight.name].append(weight)
     for name, pieces in by_name.items():
-        reason = _unobservable(pieces)
+        reason = _reason_without_statistic(pieces)
         if reason is not None:
             reasons.setdefault(name, reason)
     for name, _ in mode.table.matrices():
@@ -46,10 +168,15 @@ def outcome(mode: ObservingMode, n_available: int, probe: Callable[[Sequence[int
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
     reasons |= unclear
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)
-    return Observation(tuple(weights), settled, tuple(Skipped(name, reason) for name, reason in reasons.items()))
+    return tuple(weights), _skipped(reasons)
 
 
-def _unobservable(pieces: Sequence[ObservedWeight]) -> str | None:
+def _skipped(reasons: dict[str, str]) -> tuple[Skipped, ...]:
+    return tuple(Skipped(name, reason) for name, reason in reasons.items())
+
+
+def _reason_without_statistic(pieces: Sequence[ObservedWeight]) -> str | None:
+    """Why the pieces of one parameter have no exact statistic; None if they have."""
     if overlapping(weight.piece for weight in pieces):
         return "used through views whose elements overlap"
     if any(len({call.conv for call in weight.calls}) > 1 for weight in pieces):
@@ -62,5 +189,5 @@ def _unobservable(pieces: Sequence[ObservedWeight]) -> str | None:
     return None
 
 
-def _unclear(call: object) -> str:
-    return f"cannot tell where the samples lie in its {tuple(getattr(call, 'shape', ()))}"
+def _unclear(call: WeightCall | ActivationCall) -> str:
+    return f"cannot tell where the samples lie in its {tuple(call.shape)}"

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import ActivationCall, WeightCall
-from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
+from lswag_fast.observe.operations import BoundCall, ObservedOperation
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis, fits_rows, fits_shape
 
 Run = Callable[[Sequence[int]], None]
@@ -33,17 +33,17 @@ class ProbeMode(CallMode):
         self.kept: dict[int, Tensor] = {}
         self._keep = keep
 
-    def on_linear(
-        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    def on_weight_call(
+        self,
+        index: int,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        run: Callable[[], Tensor],
     ) -> Tensor:
-        """Record a linear call's input."""
-        self._record(index, x)
-        return F.linear(x, weight, bias)
-
-    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
-        """Record a convolution call's input."""
+        """Record the input of a call on a weight."""
         self._record(index, call.x)
-        return call.forward()
+        return run()
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Record an activation's output."""
@@ -53,6 +53,18 @@ class ProbeMode(CallMode):
         self.shapes.append(tensor.shape)
         if index in self._keep:
             self.kept[index] = tensor.detach().clone()
+
+
+def run_in_eval_mode(model: nn.Module, batch: Batch, samples: Sequence[int]) -> None:
+    """Run the model in eval mode, without gradients, on some samples, and give every module its mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            call_model(model, batch.take(samples).inputs)
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int]]:

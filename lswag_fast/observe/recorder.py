@@ -1,51 +1,62 @@
-"""Noting which tensors a forward pass uses as weights, where the pass itself is left to autograd."""
+"""Recording which tensors a forward pass uses as weights, where the pass itself is left to autograd."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lswag_fast.observe.convolution import ConvArguments
 from lswag_fast.observe.dispatch import CallMode
+from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation
 from lswag_fast.observe.sample_axis import AxisCandidates
-
-BATCH_NORMS = frozenset((F.batch_norm, torch.batch_norm))
 
 
 class WeightRecorder(CallMode):
-    """Runs every call as it is and notes the named tensors that linear and convolution calls take as their weight.
+    """Runs every call as it is and records the named tensors that observed operations take as their weight.
 
-    `tensors` are a model's parameters, or what stands in for them, by name; a slice of one counts as it.
-    `weights` then holds the names in order of first use, each with the number of activation calls before it,
-    `conv_weights` those of convolutions. With `skip_batch_norm` a BatchNorm gives back its input, as the published
-    synflow has it.
+    Attributes:
+        weights: the names in order of first use, each with the number of activation calls before it.
+        kinds: by name, the kind of layer: "linear", "conv1d", "conv2d" (see `ObservedOperation`).
+        n_activations: how many activation calls the pass made.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+        >>> with WeightRecorder(dict(model.named_parameters())) as recorder:
+        ...     outputs = model(torch.ones(5, 3))
+        >>> recorder.weights
+        {'0.weight': 0, '2.weight': 1}
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], *, skip_batch_norm: bool = False) -> None:
+        """Make a recorder, a context manager around the forward pass.
+
+        Args:
+            tensors: a model's parameters, or what stands in for them, by name; a slice of one counts as it.
+            skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it.
+        """
         super().__init__(n_samples=1)
         self.weights: dict[str, int] = {}
-        self.conv_weights: set[str] = set()
+        self.kinds: dict[str, str] = {}
         self.n_activations = 0
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
 
-    def on_linear(
-        self, index: int, x: Tensor, weight: Tensor, bias: Tensor | None, candidates: AxisCandidates
+    def on_weight_call(
+        self,
+        index: int,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        run: Callable[[], Tensor],
     ) -> Tensor:
-        """Note the weight of a linear call."""
-        self._note(weight)
-        return F.linear(x, weight, bias)
-
-    def on_conv(self, index: int, call: ConvArguments, candidates: AxisCandidates) -> Tensor:
-        """Note the weight of a convolution."""
-        name = self._note(call.weight)
+        """Record the weight of a call."""
+        name = self._name_of(call.weight)
         if name is not None:
-            self.conv_weights.add(name)
-        return call.forward()
+            self.weights.setdefault(name, self.n_activations)
+            self.kinds.setdefault(name, operation.kind)
+        return run()
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Count the activation calls."""
@@ -57,10 +68,8 @@ class WeightRecorder(CallMode):
             return args[0] if args else kwargs["input"]
         return func(*args, **kwargs)
 
-    def _note(self, weight: Tensor) -> str | None:
+    def _name_of(self, weight: Tensor) -> str | None:
         name = self._names.get(id(weight))
         if name is None and weight._base is not None:
             name = self._names.get(id(weight._base))
-        if name is not None:
-            self.weights.setdefault(name, self.n_activations)
         return name

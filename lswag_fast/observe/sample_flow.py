@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lswag_fast.observe.activations import is_activation
+from lswag_fast.observe.operations import is_activation
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import tensors_in
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe import ObservedWeight, WeightCall
+from lswag_fast.observe import ObservedWeight, Operands
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.shared.checks import refuse_chunks
 from lswag_fast.passes.shared.loss import find_logits
-from lswag_fast.passes.shared.reducer import Operands, Reducer, sample_first
+from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.observed_pass import observed_pass
 
 _PROXY = "te_nas_ntk"
@@ -47,13 +47,13 @@ def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics
     """
     refuse_chunks(options, _PROXY)
     whole = replace(batch, n_batches=1)
-    settled = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, n_groups=None)
-    gatherer = GramReducer(settled, batch.n_samples)
-    seen = observed_pass(model, whole, settled, frozenset(("gradients",)), gatherer)
-    if not gatherer.kernels:
+    resolved = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, n_groups=None)
+    reducer = GramReducer(resolved, batch.n_samples)
+    seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)
+    if not reducer.kernels:
         reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in seen.skipped)
         raise NothingObservedError(f"{_PROXY}: no weight could be observed. {reasons}")
-    return NtkMeasurements(gatherer.kernels)
+    return NtkMeasurements(reducer.kernels)
 
 
 def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
@@ -70,13 +70,9 @@ class GramReducer(Reducer):
         super().__init__(options, n_samples)
         self.kernels: dict[str, Tensor] = {}
 
-    def note(self, weight: ObservedWeight, call: WeightCall) -> None:
-        """A single call is of no interest here."""
-
-    def take(self, weight: ObservedWeight) -> None:
+    def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the products of the gradients of one weight, or of one piece of a parameter."""
-        pairs = [pair for call in weight.calls if call.operands for pair in sample_first(call, self._n_samples)]
-        found = gradient_products(pairs, weight.calls[0].conv)
+        found = gradient_products(weight.gradient_operands(self._n_samples), weight.conv)
         known = self.kernels.get(weight.name)
         self.kernels[weight.name] = found if known is None else known + found
 

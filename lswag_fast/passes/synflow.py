@@ -101,7 +101,7 @@ def _gradients(outputs: Any, weights: list[Tensor]) -> list[Tensor]:
 
 def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecorder, nuclear: bool) -> LayerSaliency:
     s = (weight * gradient).abs()
-    is_linear = name not in recorder.conv_weights
+    is_linear = recorder.kinds[name] == "linear"
     is_attention = is_linear and _is_attention(name, weight)
     return LayerSaliency(
         saliency=s.sum().item(),

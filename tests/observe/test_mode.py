@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.observe import CaptureOptions, ObservingMode
-from lswag_fast.observe.weights import WeightTable
+from lswag_fast.observe import CaptureOptions
 from networks import NETWORKS, Network, select
-from support.observing import observe
+from support.observing import mode_for, under_mode
 from support.oracle import call
 
 B = 4
@@ -22,7 +21,7 @@ B = 4
 @pytest.mark.parametrize("net", select(without=("refused", "random", "no_activation")), ids=lambda net: net.name)
 def test_outputs_are_those_of_the_plain_model(net: Network) -> None:
     model, (inputs, targets) = net.build()
-    _, found = observe(model, inputs, len(targets))
+    _, found = under_mode(model, inputs, len(targets))
     model, (inputs, _) = net.build()
     expected = call(model, inputs)
     for one, two in zip(_tensors(found), _tensors(expected), strict=True):
@@ -53,18 +52,18 @@ class Body(nn.Module):
 
 def test_an_observed_output_is_no_view_and_may_be_written_in_place() -> None:
     model = Body(lambda m, x: F.linear(x[:, None], m.weight).squeeze(1).relu_())
-    _, out = observe(model, torch.randn(B, 5), B)
+    _, out = under_mode(model, torch.randn(B, 5), B)
     assert bool((out >= 0).all())
 
 
 def test_a_frozen_weight_is_not_rerouted() -> None:
     model = Body(lambda m, x: F.linear(x, m.weight)).requires_grad_(False)
-    mode, _ = observe(model, torch.randn(B, 5), B)
+    mode, _ = under_mode(model, torch.randn(B, 5), B)
     assert mode.weights == {}
 
 
 def test_outside_of_autocast_nothing_is_cast() -> None:
-    mode, out = observe(Body(lambda m, x: F.linear(x, m.weight, m.bias)), torch.randn(B, 5), B)
+    mode, out = under_mode(Body(lambda m, x: F.linear(x, m.weight, m.bias)), torch.randn(B, 5), B)
     assert out.dtype == torch.float32
     (weight,) = mode.weights.values()
     assert weight.kind == "linear"
@@ -77,7 +76,7 @@ def test_autocast_casts_as_torch_does(dtype: torch.dtype) -> None:
             return F.linear(x, model.weight, model.bias)
 
     model, x = Body(body), torch.randn(B, 5)
-    _, out = observe(model, x, B)
+    _, out = under_mode(model, x, B)
     assert out.dtype == dtype
     assert torch.equal(out, model(x))
 
@@ -112,9 +111,7 @@ def test_a_write_into_a_parameter_is_announced_before_it_happens(write: Callable
         seen.append(model.weight.detach().clone())
 
     model.requires_grad_(False)
-    with ObservingMode(
-        model, WeightTable(model), B, CaptureOptions(1), lambda *_: True, protect, independent_samples=False
-    ):
+    with mode_for(model, B, CaptureOptions(1), protect):
         model(torch.randn(B, 5))
     assert torch.equal(seen[0], before)
     assert not torch.equal(model.weight, before)
@@ -123,7 +120,7 @@ def test_a_write_into_a_parameter_is_announced_before_it_happens(write: Callable
 @pytest.mark.parametrize("train", [True, False])
 def test_train_mode_batchnorm_couples_the_samples(train: bool) -> None:
     model = Body(lambda m, x: m.norm(F.linear(x, m.weight))).train(train)
-    mode, _ = observe(model, torch.randn(B, 5), B)
+    mode, _ = under_mode(model, torch.randn(B, 5), B)
     assert mode.couples_samples is train
 
 
@@ -137,8 +134,7 @@ def test_train_mode_batchnorm_couples_the_samples(train: bool) -> None:
 )
 def test_train_mode_batchnorm_is_refused_when_samples_must_be_independent(body) -> None:
     model = Body(body)
-    table = WeightTable(model)
-    mode = ObservingMode(model, table, B, CaptureOptions(1), lambda *_: True, lambda _: None, independent_samples=True)
+    mode = mode_for(model, B, CaptureOptions(1), independent_samples=True)
     with mode, pytest.raises(InputError, match="BatchNorm runs in train mode"):
         model(torch.randn(B, 5))
 
@@ -149,12 +145,12 @@ def test_saved_tensor_hooks_are_refused_by_name() -> None:
             return F.linear(x, model.weight)
 
     with pytest.raises(UnsupportedModelError, match="saved-tensor hooks"):
-        observe(Body(body), torch.randn(B, 5), B)
+        under_mode(Body(body), torch.randn(B, 5), B)
 
 
 def test_computed_weights_are_named_after_the_module_that_runs() -> None:
     model = nn.Sequential(Body(lambda m, x: F.linear(F.linear(x, m.weight * 2), m.weight * 3)))
-    mode, _ = observe(model, torch.randn(B, 5), B)
+    mode, _ = under_mode(model, torch.randn(B, 5), B)
     # "0.weight" is the parameter's own name
     assert [weight.name for weight in mode.weights.values()] == ["0.weight#2", "0.weight#3"]
     assert "used by mul" in mode.reasons["0.weight"]
@@ -162,5 +158,5 @@ def test_computed_weights_are_named_after_the_module_that_runs() -> None:
 
 def test_the_mode_leaves_the_stack_of_modes_as_it_was() -> None:
     model, (inputs, targets) = NETWORKS["vit"].build()
-    observe(model, inputs, len(targets))
+    under_mode(model, inputs, len(targets))
     assert torch._C._len_torch_function_stack() == 0

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from support.observing import found
+from support.observing import observed
 
 B = 4
 
@@ -30,8 +30,8 @@ class Uses(nn.Module):
 def reasons(body: Callable[[Uses, Tensor], Tensor], x: Tensor | None = None, frozen: bool = False) -> dict[str, str]:
     """What is skipped, and why, when a forward of (B, 6) or other samples uses the matrix that way."""
     inputs = torch.randn(B, 6) if x is None else x
-    outcome = found(Uses(body, frozen), inputs, len(inputs))
-    return {skip.name: skip.reason for skip in outcome.skipped}
+    observation, _ = observed(Uses(body, frozen), inputs, len(inputs))
+    return {skip.name: skip.reason for skip in observation.skipped}
 
 
 def plain(model: Uses, x: Tensor) -> Tensor:
@@ -95,8 +95,8 @@ def test_one_kernel_called_twice_alike_is_observed() -> None:
     def body(model: Uses, x: Tensor) -> Tensor:
         return F.conv1d(F.conv1d(x, model.kernel, padding=1), model.kernel, padding=1)
 
-    outcome = found(Uses(body), torch.randn(B, 2, 7), B)
-    (weight,) = outcome.weights
+    observation, _ = observed(Uses(body), torch.randn(B, 2, 7), B)
+    (weight,) = observation.weights
     assert (weight.name, len(weight.calls)) == ("kernel", 2)
 
 
@@ -115,9 +115,9 @@ def test_an_unbatched_convolution_is_skipped() -> None:
 def test_weights_come_in_order_of_execution() -> None:
     model = nn.ModuleDict({"late": nn.Linear(5, 3), "early": nn.Linear(4, 5)})
     model.forward = lambda x: model["late"](F.relu(model["early"](x)))  # type: ignore[method-assign]
-    outcome = found(model, torch.randn(B, 4), B)
-    assert [weight.name for weight in outcome.weights] == ["early.weight", "late.weight"]
-    assert [activation.index for activation in outcome.activations] == [1]
+    observation, _ = observed(model, torch.randn(B, 4), B)
+    assert [weight.name for weight in observation.weights] == ["early.weight", "late.weight"]
+    assert [activation.index for activation in observation.activations] == [1]
 
 
 def test_an_activation_whose_samples_stay_unclear_is_skipped() -> None:

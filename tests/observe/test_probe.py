@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import WeightCall
+from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.probe import ProbeMode, probe_samples, resolve_sample_axes
 from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
 
@@ -27,7 +28,7 @@ def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, n_calls: int =
     samples = torch.randn(n_samples, n_tokens, C)
     x = arrange(samples)
     candidates = candidates_by_size(x.shape, n_samples, range(x.dim() - 1))
-    call = WeightCall(0, x.shape, candidates, torch.zeros(()))
+    call = WeightCall(0, LINEAR, x.shape, candidates, torch.zeros(()))
     call.sample_axis = None
 
     def run(chosen: Sequence[int]) -> None:
@@ -83,7 +84,7 @@ def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
 
 def test_settled_calls_need_no_probe() -> None:
     x = torch.zeros(B, C)
-    call = WeightCall(0, x.shape, candidates_by_size(x.shape, B, range(1)), torch.zeros(()))
+    call = WeightCall(0, LINEAR, x.shape, candidates_by_size(x.shape, B, range(1)), torch.zeros(()))
 
     def run(_: Sequence[int]) -> None:
         raise AssertionError("probed")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis, candidates_by_size
 from lswag_fast.observe.sample_flow import SampleFlow
-from support.observing import observe
+from support.observing import under_mode
 
 B = 4
 FIRST, SECOND = SampleAxis(0), SampleAxis(1)
@@ -89,10 +89,10 @@ def test_what_is_known_comes_before_what_sizes_allow() -> None:
 def test_as_many_channels_as_samples_need_no_probe() -> None:
     """(B, C, H, W) with C = H = B: every activation behind a known convolution is settled in the forward pass."""
     x = torch.randn(B, B, B, B)
-    mode, _ = observe(Planes(), x, B, known=True)
+    mode, _ = under_mode(Planes(), x, B, known=True)
     assert [activation.sample_axis for activation in mode.activations] == [FIRST, FIRST]
     assert [call.sample_axis for weight in mode.weights.values() for call in weight.calls] == [FIRST, FIRST]
-    unknown, _ = observe(Planes(), x, B)
+    unknown, _ = under_mode(Planes(), x, B)
     assert {activation.sample_axis for activation in unknown.activations} == {None}
 
 

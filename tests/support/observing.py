@@ -1,26 +1,37 @@
-"""One observed forward pass without the rest of a score."""
+"""Observed forward passes without the rest of a score."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.observe import CaptureOptions, Observation, ObservedWeight, ObservingMode, WeightCall, outcome
+from lswag_fast.observe import CaptureOptions, Observation, observe
+from lswag_fast.observe.mode import ObservingMode
 from lswag_fast.observe.weights import WeightTable
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 
-def observe(
+def observed(model: nn.Module, inputs: Any, n_samples: int) -> tuple[Observation, Any]:
+    """What an observed forward pass finds, and the model's outputs."""
+    batch = Batch(inputs, None, n_samples)
+    with preserve_model_state(model, 0) as snapshot:  # noqa: SIM117 - the model is restored after the observation
+        with observe(model, batch, CaptureOptions(1), protect=snapshot.protect) as observation:
+            outputs = observation.run()
+    return observation, outputs
+
+
+def under_mode(
     model: nn.Module, inputs: Any, n_samples: int, n_packed: int = 1, known: bool = False
 ) -> tuple[ObservingMode, Any]:
-    """Run the model forward under the observing mode; returns the mode and the outputs.
+    """Run the model forward under the observing mode alone; returns the mode, unreleased, and the outputs.
 
-    With `known` the mode is told that the inputs have their samples along axis 0, as a score does.
+    With `known` the mode is told that the inputs have their samples along axis 0, as `observe` does.
     """
     with preserve_model_state(model, 0) as snapshot:
-        mode = _mode(model, n_samples, n_packed, snapshot.protect)
+        mode = mode_for(model, n_samples, CaptureOptions(n_packed), snapshot.protect)
         freeze(model)
         if known:
             mode.flow.mark_batch(inputs, n_samples)
@@ -29,16 +40,14 @@ def observe(
     return mode, outputs
 
 
-def found(model: nn.Module, inputs: Any, n_samples: int) -> Observation:
-    """What an observed forward pass finds, with every open place of the samples probed."""
-    batch = Batch(inputs, None, n_samples)
-    mode, _ = observe(model, inputs, n_samples)
-    return outcome(mode, n_samples, lambda samples: call_model(model, batch.take(samples).inputs))
-
-
-def _mode(model: nn.Module, n_samples: int, n_packed: int, protect: Any) -> ObservingMode:
-    def ignore(weight: ObservedWeight, call: WeightCall) -> bool:
-        return True
-
-    table = WeightTable(model)
-    return ObservingMode(model, table, n_samples, CaptureOptions(n_packed), ignore, protect, independent_samples=False)
+def mode_for(
+    model: nn.Module,
+    n_samples: int,
+    capture: CaptureOptions,
+    protect: Callable[[str], None] = lambda name: None,
+    independent_samples: bool = False,
+) -> ObservingMode:
+    """The observing mode of a model whose parameters are as they are now."""
+    return ObservingMode(
+        model, WeightTable(model), n_samples, capture, protect, independent_samples=independent_samples
+    )

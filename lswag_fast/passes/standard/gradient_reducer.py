@@ -11,7 +11,7 @@ import torch
 from lswag_fast import kernels
 from lswag_fast.observe import ObservedWeight, WeightCall
 from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.shared.reducer import Reducer, sample_first
+from lswag_fast.passes.shared.reducer import Reducer
 
 
 @dataclass
@@ -28,7 +28,7 @@ class PieceStatistics:
 
     @property
     def fisher(self) -> float:
-        """See `GradientReducer.note`; waits for the device, too."""
+        """See `GradientReducer.reduce_call`; waits for the device, too."""
         return 0.0 if self.squares is None else float(self.squares)
 
     @property
@@ -47,15 +47,13 @@ class GradientReducer(Reducer):
         self._chunked = options.chunk_size is not None and options.chunk_size < n_samples
         self.pieces: dict[str, dict[object, PieceStatistics]] = {}
 
-    def take(self, weight: ObservedWeight) -> None:
+    def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the weight's gradients to its statistics."""
-        operands = [
-            pair for call in weight.calls if call.operands for pair in sample_first(call, self._n_samples, self._group)
-        ]
+        operands = weight.gradient_operands(self._n_samples, self._group)
         piece = self._piece(weight, operands[0][1].dtype)
         piece.pending = kernels.start_gradient_stats(
             operands,
-            conv=weight.calls[0].conv,
+            conv=weight.conv,
             gradient=self._options.gradient,
             row_blocks=piece.row_blocks,
             moments=piece.moments,
@@ -64,14 +62,12 @@ class GradientReducer(Reducer):
             xi=self._options.xi,
         )
 
-    def note(self, weight: ObservedWeight, call: WeightCall) -> None:
+    def reduce_call(self, weight: ObservedWeight, call: WeightCall) -> None:
         """Add sum_b sum_k (sum over positions of output x gradient)^2, times the weights of an output channel k."""
-        if call.output is None or call.operands is None or call.sample_axis is None:
+        pair = call.output_and_gradient(self._n_samples)
+        if pair is None:
             return
-        grad_out = call.operands[1]
-        out, grad_out = (call.sample_axis.sample_first(t, self._n_samples) for t in (call.output(), grad_out))
-        if call.conv is not None:
-            out, grad_out = (t.movedim(-1 - len(call.conv.kernel_size), -1) for t in (out, grad_out))
+        out, grad_out = pair
         products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
         squares = products.sum(1, dtype=torch.float64).square().sum()
         piece = self._piece(weight, grad_out.dtype)

@@ -152,30 +152,30 @@ def standard_numbers(
     def run(fitting: PassOptions) -> tuple[GradientReducer, ObservedPass]:
         return standard_pass(model, batch, fitting, statistics)
 
-    collector, done = halving_chunks(run, options, batch.n_samples)
+    reducer, done = halving_chunks(run, options, batch.n_samples)
     activations = done.patterns.activations
     return StandardMeasurements(
-        _layers(collector, done.patterns),
+        _layers(reducer, done.patterns),
         tuple(ActivationMeasurements(a.name, a.n_neurons, a.agreements) for a in activations),
         done.patterns,
         done.skipped,
         batch.n_samples,
         done.n_nonfinite_losses,
-        len(collector.names),
+        len(reducer.names),
     )
 
 
-def _layers(collector: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
+def _layers(reducer: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
     """The numbers of every observed weight of the chosen layers; the pieces of one parameter are added up."""
-    names = collector.names
+    names = reducer.names
     indices = [activation.index for activation in patterns.activations]
     rows = []
     for position, name in enumerate(names, 1):
-        pieces = list(collector.pieces.get(name, {}).values())
+        pieces = list(reducer.pieces.get(name, {}).values())
         if not pieces:
             continue
         activation = feeding_activation(min(p.index for p in pieces), indices) if indices else None
-        kind = collector.kinds[name]
+        kind = reducer.kinds[name]
         rows.append(_layer(name, kind, position / len(names), percentile(position, len(names)), activation, pieces))
     return tuple(rows)
 

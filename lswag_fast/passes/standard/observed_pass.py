@@ -6,19 +6,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import nn
 
-from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.errors import (
-    LswagWarning,
-    UnsupportedModelError,
-)
-from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, ObservingMode, Skipped, outcome
-from lswag_fast.observe.weights import WeightTable
+from lswag_fast.data.batch import Batch
+from lswag_fast.errors import LswagWarning
+from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped, observe
 from lswag_fast.passes.options import PassOptions
 from lswag_fast.passes.shared.loss import total_loss
-from lswag_fast.passes.shared.preserve import ModelSnapshot, freeze, preserve_model_state
+from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
@@ -26,7 +21,7 @@ from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to
 
 @dataclass
 class ObservedPass:
-    """What a pass leaves behind beside the gatherer's weights: patterns per activation, and what was skipped."""
+    """What a pass leaves behind beside the reducer's weights: patterns per activation, and what was skipped."""
 
     patterns: Patterns
     skipped: tuple[Skipped, ...]
@@ -42,6 +37,11 @@ class _Progress:
     activations: list[Activation] = field(default_factory=list)
     skipped: dict[str, Skipped] = field(default_factory=dict)
     n_nonfinite_losses: int = 0
+
+    @property
+    def with_backward(self) -> bool:
+        """Whether any statistic needs gradients."""
+        return not GRADIENT_STATISTICS.isdisjoint(self.statistics)
 
     def add(self, calls: Sequence[ActivationCall]) -> None:
         """Take the packed signs of a chunk."""
@@ -67,22 +67,20 @@ def standard_pass(
     Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)
-    collector = GradientReducer(options, batch.n_samples, statistics)
-    return collector, observed_pass(model, batch, options, statistics, collector)
+    reducer = GradientReducer(options, batch.n_samples, statistics)
+    return reducer, observed_pass(model, batch, options, statistics, reducer)
 
 
 def observed_pass(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str], gatherer: Reducer
+    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str], reducer: Reducer
 ) -> ObservedPass:
-    """Run the pass and hand the weights to `gatherer`, which makes of them what it likes; `options` fit the batch."""
+    """Run the pass and hand the weights to `reducer`, which makes of them what it likes; `options` fit the batch."""
     patterned = "patterns" in statistics
     to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
     progress = _Progress(statistics, to_pack)
     with preserve_model_state(model, options.seed) as snapshot:
-        table = WeightTable(model)
-        freeze(model)
         for chunk in batch.chunks(options.chunk_size):
-            _run_chunk(model, batch, chunk, options, table, snapshot, gatherer, progress)
+            _run_chunk(model, batch, chunk, options, snapshot, reducer, progress)
     patterns = Patterns(progress.activations, options.pattern_samples if patterned else None, batch.n_samples)
     return ObservedPass(patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
 
@@ -92,75 +90,47 @@ def _run_chunk(
     batch: Batch,
     chunk: Batch,
     options: PassOptions,
-    table: WeightTable,
     snapshot: ModelSnapshot,
-    gatherer: Reducer,
+    reducer: Reducer,
     progress: _Progress,
 ) -> None:
     n_packed = min(progress.to_pack, chunk.n_samples)
     is_part = chunk.n_samples < batch.n_samples
-    with_backward = not GRADIENT_STATISTICS.isdisjoint(progress.statistics)
-    mode = ObservingMode(
+    with observe(
         model,
-        table,
-        chunk.n_samples,
-        CaptureOptions(
-            n_packed,
-            activations=n_packed > 0 or "activation_codes" in progress.statistics,
-            operands=with_backward,
-            agreements="activation_codes" in progress.statistics and not is_part,
-            outputs="fisher" in progress.statistics,
-        ),
-        gatherer.receive,
-        snapshot.protect,
+        chunk,
+        _capture(progress.statistics, n_packed, is_part),
+        probed=batch,
+        protect=snapshot.protect,
         independent_samples=is_part and batch.n_batches == 1,
-    )
-    mode.flow.mark_batch(chunk.inputs, chunk.n_samples)
-    try:
-        with mode, torch.set_grad_enabled(with_backward):
-            outputs = call_model(model, chunk.inputs)
-        found = outcome(mode, batch.n_samples, lambda samples: _probe(model, batch, samples))
-        if with_backward:
+    ) as observation:
+        outputs = observation.run()
+        skipped = observation.skipped
+        if progress.with_backward:
             how = (options.loss_fn, options.loss_reduction)
             loss = total_loss(outputs, chunk.targets, chunk.n_samples, *how)
-            _backward(loss.total, gatherer.plan(found, chunk.n_samples))
+            chosen = reducer.choose(observation.weights, chunk.n_samples)
+            skipped += observation.backward(loss.total, chosen, reducer)
             progress.n_nonfinite_losses += loss.checked()
-        progress.to_pack -= n_packed
-        progress.add(found.activations)
-        progress.skipped |= {skip.name: skip for skip in (*found.skipped, *gatherer.finish())}
-        _warn_coupling(mode, found)
-    finally:
-        mode.release()
+    progress.to_pack -= n_packed
+    progress.add(observation.activations)
+    progress.skipped |= {skip.name: skip for skip in skipped}
+    _warn_coupling(observation)
 
 
-def _backward(total: torch.Tensor, anchors: Sequence[torch.Tensor]) -> None:
-    if not anchors or not total.requires_grad:
-        return
-    try:
-        torch.autograd.grad(total, anchors, allow_unused=True)
-    except RuntimeError as error:
-        if "checkpoint" in str(error).lower():  # torch gives it no class of its own
-            raise UnsupportedModelError(
-                "the model uses reentrant activation checkpointing, which recomputes outside of the observer; "
-                "score the model without checkpointing"
-            ) from error
-        raise
+def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> CaptureOptions:
+    codes = "activation_codes" in statistics
+    return CaptureOptions(
+        n_packed,
+        activations=n_packed > 0 or codes,
+        operands=not GRADIENT_STATISTICS.isdisjoint(statistics),
+        agreements=codes and not is_part,
+        outputs="fisher" in statistics,
+    )
 
 
-def _probe(model: nn.Module, batch: Batch, samples: Sequence[int]) -> None:
-    """Run the model in eval mode, without gradients, on some samples, and give every module its mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.no_grad():
-            call_model(model, batch.take(samples).inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _warn_coupling(mode: ObservingMode, found: Observation) -> None:
-    if mode.couples_samples and found.weights:
+def _warn_coupling(observation: Observation) -> None:
+    if observation.couples_samples and observation.weights:
         warnings.warn(
             "a BatchNorm in train mode makes the samples depend on each other: a sample's gradient is its share of the "
             "batch gradient; model.eval() avoids it",

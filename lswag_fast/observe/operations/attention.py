@@ -6,7 +6,7 @@ The function is a composite: a function mode sees the outer call only. A copy of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, cast
 
@@ -35,6 +35,18 @@ def attention_with(linear: Linear) -> Callable[..., Any]:
     for name in _HELPERS:
         namespace[name] = _rebound(cast(FunctionType, getattr(F, name)), namespace)
     return _rebound(cast(FunctionType, ATTENTION), namespace)
+
+
+def observe_attention(
+    observe_inner: Callable[..., Tensor], n_samples: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Run an attention call with its linear calls observed; an entry of `COMPOSITES`."""
+    query = args[0] if args else kwargs["query"]
+
+    def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return observe_inner(F.linear, (x, weight, bias), attention_candidates(x, query, n_samples))
+
+    return attention_with(linear)(*args, **kwargs)
 
 
 def attention_candidates(x: Tensor, query: Tensor, n_samples: int) -> AxisCandidates:

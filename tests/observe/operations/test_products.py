@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lswag_fast.observe import products
+from lswag_fast.observe.operations import products
 
 SHAPES = [(3, 5), (3, 4, 5), (2, 3, 4, 5), (0, 5), (3, 0, 5)]
 DTYPES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2**-6}  # a few roundings of sums of 5 to 6 terms

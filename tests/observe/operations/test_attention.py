@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast.observe.attention import ATTENTION, attention_candidates, attention_with
+from lswag_fast.observe.operations.attention import ATTENTION, attention_candidates, attention_with
 from lswag_fast.observe.sample_axis import SampleAxis
-from support.observing import found
+from support.observing import observed
 
 T, B, E = 5, 3, 4
 
@@ -84,8 +84,8 @@ def test_the_packed_weight_of_a_cross_attention_comes_in_two_pieces() -> None:
             memory = memory.transpose(0, 1)
             return self.attn(x.transpose(0, 1), memory, memory)[0].transpose(0, 1)
 
-    outcome = found(Cross(), (torch.randn(B, T, E), torch.randn(B, 7, E)), B)
-    assert [(w.name, tuple(w.view.shape)) for w in outcome.weights] == [
+    observation, _ = observed(Cross(), (torch.randn(B, T, E), torch.randn(B, 7, E)), B)
+    assert [(w.name, tuple(w.view.shape)) for w in observation.weights] == [
         ("attn.in_proj_weight", (E, E)),
         ("attn.in_proj_weight", (2 * E, E)),
         ("attn.out_proj.weight", (E, E)),

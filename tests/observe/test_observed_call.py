@@ -1,4 +1,4 @@
-"""The autograd functions that stand in for linear and convolution calls: torch's outputs and gradients."""
+"""The autograd function that stands in for linear and convolution calls: torch's outputs and gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.functions import ObservedConv, ObservedLinear
+from lswag_fast.observe.observed_call import ObservedCall
+from lswag_fast.observe.operations import OPERATIONS
 
 GEOMETRIES = {
     "plain": ConvGeometry((3, 3), (1, 1), (0, 0), (1, 1), 1),
@@ -21,10 +22,10 @@ GEOMETRIES = {
 
 
 def operands(name: str) -> tuple[Tensor, Tensor, Tensor, tuple[Any, ...], Any]:
-    """(x, weight, bias, further arguments, the plain call) of one case in float64."""
+    """(x, weight, bias, geometry and operation, the plain call) of one case in float64."""
     if name in ("linear", "linear on tokens"):
         x = torch.randn(3, 5) if name == "linear" else torch.randn(3, 4, 5)
-        return x.double(), torch.randn(6, 5).double(), torch.randn(6).double(), (), F.linear
+        return x.double(), torch.randn(6, 5).double(), torch.randn(6).double(), (None, OPERATIONS[F.linear]), F.linear
     g = GEOMETRIES[name]
     x, weight = torch.randn(3, 4, *(9, 8)[: len(g.kernel_size)]), torch.randn(6, 4 // g.groups, *g.kernel_size)
     conv = F.conv1d if len(g.kernel_size) == 1 else F.conv2d
@@ -32,7 +33,7 @@ def operands(name: str) -> tuple[Tensor, Tensor, Tensor, tuple[Any, ...], Any]:
     def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return conv(x, weight, bias, g.stride, g.padding, g.dilation, g.groups)
 
-    return x.double(), weight.double(), torch.randn(6).double(), (g,), plain
+    return x.double(), weight.double(), torch.randn(6).double(), (g, OPERATIONS[conv]), plain
 
 
 CASES = ["linear", "linear on tokens", *GEOMETRIES]
@@ -40,7 +41,7 @@ CASES = ["linear", "linear on tokens", *GEOMETRIES]
 
 def observed(name: str, upstream: bool, wants: tuple[bool, bool, bool]) -> tuple[Tensor, list[Any], list[Any], Any]:
     """Output, the gradients asked for, what was received, and the plain call's operands."""
-    x, weight, bias, further, plain = operands(name)
+    x, weight, bias, (geometry, operation), plain = operands(name)
     tensors = [t.requires_grad_(want) for t, want in zip((x, weight, bias), wants, strict=True)]
     anchor, received = torch.zeros((), requires_grad=True), []
 
@@ -48,8 +49,7 @@ def observed(name: str, upstream: bool, wants: tuple[bool, bool, bool]) -> tuple
         received.append((x, grad_out))
         return upstream
 
-    function = ObservedConv if further else ObservedLinear
-    out = function.apply(*tensors, anchor, *further, receive)
+    out = ObservedCall.apply(*tensors, geometry, anchor, operation, receive)
     leaves = [anchor, *(t for t in tensors if t.requires_grad)]
     gradients = torch.autograd.grad(out.square().sum(), leaves, allow_unused=True)
     return out, list(gradients[1:]), received, (tensors, plain)
@@ -83,16 +83,15 @@ def test_a_frozen_weight_gets_no_gradient(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_output_may_be_written_in_place(name: str) -> None:
-    x, weight, bias, further, _ = operands(name)
+    x, weight, bias, (geometry, operation), _ = operands(name)
     anchor = torch.zeros((), requires_grad=True)
-    function = ObservedConv if further else ObservedLinear
-    out = function.apply(x, weight, bias, anchor, *further, lambda *_: True)
+    out = ObservedCall.apply(x, weight, bias, geometry, anchor, operation, lambda *_: True)
     assert bool((out.relu_() >= 0).all())
 
 
 def test_an_output_that_is_not_used_is_not_received() -> None:
-    x, weight, bias, _, _ = operands("linear")
+    x, weight, bias, (geometry, operation), _ = operands("linear")
     anchor, received = torch.zeros((), requires_grad=True), []
-    unused = ObservedLinear.apply(x, weight, bias, anchor, lambda *pair: received.append(pair))
+    unused = ObservedCall.apply(x, weight, bias, geometry, anchor, operation, lambda *pair: received.append(pair))
     torch.autograd.grad((unused * 1).detach().sum() + anchor, anchor)
     assert received == []

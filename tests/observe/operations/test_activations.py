@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from support.observing import observe
+from support.observing import under_mode
 
 B = 4
 
@@ -109,7 +109,7 @@ class Call(nn.Module):
 def observed(function: Callable[[Tensor], Tensor]):
     """The activation calls of one function, and its output."""
     torch.manual_seed(0)
-    mode, out = observe(Call(function), torch.randn(B, 6), B, n_packed=B)
+    mode, out = under_mode(Call(function), torch.randn(B, 6), B, n_packed=B)
     return mode.activations, out
 
 
@@ -148,18 +148,18 @@ def test_an_activation_is_named_after_its_function_and_place() -> None:
 
 
 def test_an_activation_without_samples_is_skipped_by_name() -> None:
-    mode, _ = observe(Call(lambda x: x + F.relu(torch.randn(5))), torch.randn(B, 6), B)
+    mode, _ = under_mode(Call(lambda x: x + F.relu(torch.randn(5))), torch.randn(B, 6), B)
     assert mode.activations == []
     assert "no axis holds the samples" in mode.reasons["relu@1"]
 
 
 def test_an_integer_activation_is_skipped_by_name() -> None:
-    mode, _ = observe(Call(lambda x: x + F.relu((x > 0).int())), torch.randn(B, 6), B)
+    mode, _ = under_mode(Call(lambda x: x + F.relu((x > 0).int())), torch.randn(B, 6), B)
     assert mode.activations == []
     assert "int32" in mode.reasons["relu@1"]
 
 
 def test_an_activation_without_elements_is_skipped_by_name() -> None:
-    mode, _ = observe(Call(lambda x: torch.cat([x, F.relu(x[:, :0])], 1)), torch.randn(B, 6), B)
+    mode, _ = under_mode(Call(lambda x: torch.cat([x, F.relu(x[:, :0])], 1)), torch.randn(B, 6), B)
     assert mode.activations == []
     assert "no elements" in mode.reasons["relu@1"]

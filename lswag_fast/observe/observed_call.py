@@ -1,0 +1,64 @@
+"""The autograd function that stands in for an observed call on a weight.
+
+Forward computes what torch would. Backward hands (x, grad_out) to the observer and returns the gradient of the input
+only: the weight gradient, a third of a training step, is never formed. It is formed for a computed weight, whose maker
+would otherwise see no gradient. An extra scalar input, the call's *anchor*, requires grad, so that a graph exists
+although no parameter requires grad during a pass; asking autograd for the anchors of some calls runs backward no deeper
+than those calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from lswag_fast.kernels import ConvGeometry
+from lswag_fast.observe.operations import BoundCall, ObservedOperation
+
+Receive = Callable[[Tensor, Tensor], bool]
+"""Takes (x, grad_out); answers whether any observed call lies further upstream."""
+
+_NONE = (None,) * 7  # one per input of the function
+
+
+class ObservedCall(torch.autograd.Function):
+    """A call on a weight with the observer in place of the weight gradient."""
+
+    @staticmethod
+    def forward(  # noqa: D102
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: ConvGeometry | None,
+        anchor: Tensor,
+        operation: ObservedOperation,
+        receive: Receive,
+    ) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weight)
+        ctx.geometry, ctx.operation, ctx.receive = geometry, operation, receive
+        return _owned(operation.forward(BoundCall(x, weight, bias, geometry)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
+        if grad_out is None:
+            return _NONE
+        x, weight = ctx.saved_tensors
+        upstream = ctx.receive(x, grad_out)
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad[:3]
+        wants = (wants_x and upstream, wants_weight, wants_bias)
+        if not any(wants):
+            return _NONE
+        call = BoundCall(x, weight, None, ctx.geometry)
+        return (*ctx.operation.gradients(call, grad_out, wants), *_NONE[3:])
+
+
+def _owned(out: Tensor) -> Tensor:
+    """Return `out` as a tensor of its own: an output that is a view would forbid in-place calls on it."""
+    return torch.ops.aten._unsafe_view(out, out.shape) if out._is_view() else out

@@ -1,0 +1,70 @@
+"""The tables of the calls of the torch API that the observer knows.
+
+`OPERATIONS`: calls on a weight that give a statistic. `COMPOSITES`: calls that are observed by observing the calls
+inside them. `UNOBSERVED`: calls on a weight that give none. `ACTIVATIONS`: activation functions. To observe one more
+operation, write its `ObservedOperation` and list it in `_OBSERVED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from lswag_fast.observe.operations.activations import ACTIVATIONS, is_activation
+from lswag_fast.observe.operations.attention import ATTENTION, observe_attention
+from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
+from lswag_fast.observe.operations.convolution import CONV1D, CONV2D
+from lswag_fast.observe.operations.linear import LINEAR
+from lswag_fast.observe.operations.operation import BoundCall, ObservedOperation
+
+__all__ = [
+    "ACTIVATIONS",
+    "BATCH_NORMS",
+    "COMPOSITES",
+    "OPERATIONS",
+    "UNOBSERVED",
+    "BoundCall",
+    "ObservedOperation",
+    "in_train_mode",
+    "is_activation",
+    "unobserved_reason",
+]
+
+_OBSERVED = (LINEAR, CONV1D, CONV2D)
+
+OPERATIONS: dict[Callable[..., Any], ObservedOperation] = {
+    function: operation for operation in _OBSERVED for function in operation.functions
+}
+"""The observed functions of torch, each with what the observer needs to know of it."""
+
+COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {ATTENTION: observe_attention}
+"""Functions of torch that are observed by observing the calls inside them, each with what runs it.
+
+A runner is called with `observe_inner(function, args, candidates)`, the number of samples, and the call's arguments and
+keywords; it hands the inner calls on weights to `observe_inner`, which runs them.
+"""
+
+UNOBSERVED: dict[Callable[..., Any], str] = {
+    F.embedding: "a look-up of rows",
+    F.embedding_bag: "a look-up of rows",
+    torch.bilinear: "a product of two inputs",
+    torch.conv3d: "a convolution along three axes",
+    **dict.fromkeys(
+        (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), "a transposed convolution"
+    ),
+    **dict.fromkeys(
+        (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu, torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell,
+         torch.rnn_relu_cell),
+        "a recurrent layer that torch runs as one call",
+    ),
+}  # fmt: skip
+"""Functions that take a weight and give no statistic, with what they are."""
+
+
+def unobserved_reason(function: Callable[..., Any]) -> str:
+    """Why a weight that `function` receives has no exact statistic."""
+    what = UNOBSERVED.get(function, "not a linear or convolution call")
+    return f"used by {function.__name__}, which is {what}"
