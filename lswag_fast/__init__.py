@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lswag_fast.build_info import info
     from lswag_fast.data import tables
     from lswag_fast.errors import LswagError, LswagWarning
-    from lswag_fast.libra.libra import Libra
     from lswag_fast.libra.ranking import rank_aggregate, rank_networks
+    from lswag_fast.libra.selection import Libra
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Budget": "study.budget",
     "LayerScore": "result",
-    "Libra": "libra.libra",
+    "Libra": "libra.selection",
     "LswagError": "errors",
     "LswagWarning": "errors",
     "ProxyInfo": "proxies",

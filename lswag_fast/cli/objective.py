@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lswag_fast.cli.options import listed
 
 if TYPE_CHECKING:
-    from lswag_fast.libra.ranking import Aggregate
+    from lswag_fast.libra.ranks import Aggregate
 
 LIBRA = "libra"
 # What is recorded of a selection's fit; the file has all of it.
@@ -39,7 +39,7 @@ def chosen_proxies(args: argparse.Namespace, space: str) -> ChosenProxies:
     name, colon, path = args.proxy.partition(":")
     if name != LIBRA:
         return ChosenProxies(tuple(listed(args.proxy)), args.combine)
-    from lswag_fast.libra.stored_selection import packaged_selection, read_selection
+    from lswag_fast.libra.stored import packaged_selection, read_selection
 
     selection = read_selection(path) if colon else packaged_selection(space)
     source = path if colon else f"packaged for {space}"

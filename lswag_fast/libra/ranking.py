@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from lswag_fast.data.tables import numbers
 from lswag_fast.errors import InputError
+from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, combine_ranks, combine_values
 from lswag_fast.proxies import get_proxy, list_proxies
 from lswag_fast.result import Score
 
-Aggregate = Literal["log_rank", "mean_rank", "rank_sum", "product"]
 Scored = Mapping[str, Score]
 
 
 def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Series:
-    """Combine several columns into one number a row, higher is better.
+    """Combine several columns into one number per row, higher is better.
 
     Args:
         table: architectures x proxies, higher is better in each column.
@@ -36,8 +34,7 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
     Raises InputError for another `how` or a table without columns, TableError, naming row and column, for what is no
     number.
     """
-    if how not in get_args(Aggregate):
-        raise InputError(f"how must be one of {', '.join(get_args(Aggregate))}, got {how!r}")
+    check_aggregate("how", how)
     if not len(table.columns):
         raise InputError("a table without columns has nothing to rank by")
     values = numbers(table, table.columns).to_numpy()
@@ -48,25 +45,15 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
     return result
 
 
-def _aggregated(values: NDArray[np.float64], how: Aggregate) -> NDArray[np.float64]:
-    combined: NDArray[np.float64]
+def _aggregated(values: Matrix, how: Aggregate) -> Matrix:
     if how == "product":
-        least, spread = values.min(axis=0), np.ptp(values, axis=0)
-        combined = np.where(spread > 0, (values - least) / np.where(spread > 0, spread, 1), 1).prod(axis=1)
-        return combined
-    ranks = rankdata(values, axis=0)
-    if how == "rank_sum":
-        combined = ranks.sum(axis=1)
-    elif how == "mean_rank":
-        combined = (ranks / len(values)).mean(axis=1)
-    else:
-        combined = np.log(ranks / len(values)).sum(axis=1)
-    return combined
+        return combine_values(values, values.min(axis=0), values.max(axis=0))
+    return combine_ranks(rankdata(values, axis=0), len(values), how)
 
 
 def oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Some columns of a table, so that more is better in each: those named like a registered proxy of which less is
-    better are negated, all others are as they were."""
+    """Some columns of a table, so that higher is better in each: those named like a registered proxy for which lower
+    is better are negated, all others are as they were."""
     lower = {info.name for info in list_proxies() if not info.higher_is_better}
     return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
 
@@ -79,8 +66,8 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
         proxy: a name of `list_proxies()` with `parts`.
 
     Returns:
-        One number a network, in the order of `scores`, higher is better: the `rank_aggregate` of the parts, "log_rank"
-        for az_nas (Lee, Ham, CVPR 2024), "rank_sum" for te_nas (Chen, Gong, Wang, ICLR 2021). It depends on which
+        One number per network, in the order of `scores`, higher is better: the `rank_aggregate` of the parts,
+        "log_rank" for az_nas (Lee, Ham, CVPR 2024), "rank_sum" for te_nas (Chen, Gong, Wang, ICLR 2021). It depends on which
         networks are ranked together. A network with a part that is not finite has NaN and takes no part in the ranks.
 
     Raises:
@@ -96,7 +83,7 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
 
 
 def _column(scores: Sequence[Scored], part: str, proxy: str) -> list[float]:
-    """A part's value for every network, signed so that more is better."""
+    """A part's value for every network, signed so that higher is better."""
     lacking = [position for position, found in enumerate(scores) if part not in found]
     if lacking:
         raise InputError(

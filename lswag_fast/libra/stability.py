@@ -1,4 +1,4 @@
-"""A steadier selection of proxies: what random halves of a table select, judged on the other halves."""
+"""A more stable selection of proxies: what random halves of a table select, judged on the held-out halves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 Chosen = tuple[str, ...]
 
-N_PROPOSED, RHO_LEFT_OUT = "n_proposed", "rho_left_out"
+N_PROPOSED, RHO_HELD_OUT = "n_proposed", "rho_held_out"
 
 
 def proposals(
@@ -23,7 +23,7 @@ def proposals(
     seed: int,
     also: Sequence[Chosen],
 ) -> pd.DataFrame:
-    """What `n_halves` random halves of the rows select, and how well it ranks the rows left out, best first.
+    """What `n_halves` random halves of the rows select, and how well it ranks the held-out rows, best first.
 
     Args:
         select: the selection of some rows.
@@ -34,19 +34,19 @@ def proposals(
         also: selections that are judged whether a half proposes them or not.
 
     Returns:
-        A row a selection: `n_proposed`, by how many halves; `rho_left_out`, the mean over all the other halves. Equal
-        ones by how often they were proposed, then by their names.
+        One row per selection: `n_proposed`, by how many halves; `rho_held_out`, the mean over all held-out halves.
+        Equal ones by how often they were proposed, then by their names.
     """
     rng = np.random.default_rng(seed)
     counts: dict[Chosen, int] = dict.fromkeys(also, 0)
-    left_out = []
+    held_out = []
     for _ in range(n_halves):
         order = rng.permutation(n_rows)
         chosen = select(np.sort(order[: n_rows // 2]))
         counts[chosen] = counts.get(chosen, 0) + 1
-        left_out.append(np.sort(order[n_rows // 2 :]))
+        held_out.append(np.sort(order[n_rows // 2 :]))
     found = pd.DataFrame(
-        [(chosen, count, float(np.mean([rho(chosen, rows) for rows in left_out]))) for chosen, count in counts.items()],
-        columns=["selection", N_PROPOSED, RHO_LEFT_OUT],
+        [(chosen, count, float(np.mean([rho(chosen, rows) for rows in held_out]))) for chosen, count in counts.items()],
+        columns=["selection", N_PROPOSED, RHO_HELD_OUT],
     )
-    return found.sort_values([RHO_LEFT_OUT, N_PROPOSED, "selection"], ascending=[False, False, True], ignore_index=True)
+    return found.sort_values([RHO_HELD_OUT, N_PROPOSED, "selection"], ascending=[False, False, True], ignore_index=True)

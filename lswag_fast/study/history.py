@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lswag_fast.study.objective import Leaders, Matrix, Objective, Ranks
+from lswag_fast.libra.ranks import Matrix
+from lswag_fast.study.objective import Leaders, Objective, Ranks
 from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, ranked
 
 # Trials kept at hand as the best ones, at least: as many as results list.

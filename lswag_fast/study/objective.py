@@ -7,16 +7,15 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lswag_fast.errors import InputError
-from lswag_fast.libra.ranking import Aggregate
+from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, combine_ranks, combine_values
 from lswag_fast.study.table import columns
 
-Matrix = NDArray[np.float64]
 SCORE = "score"
 """Name of the only value of a study whose scores come from a function."""
 
@@ -32,7 +31,7 @@ class Objective:
         proxies: names of the values that a trial is told. One is the score itself, several are combined.
         combine: of several: "log_rank", "mean_rank", "rank_sum" or "product", as `lswag_fast.rank_aggregate` defines
             them, among all complete trials. A constraint (parameters, MACs, latency) is a budget, never a proxy here.
-        lower_is_better: those of the proxies where less is better.
+        lower_is_better: those of the proxies for which lower is better.
 
     Raises:
         InputError: no proxy, one twice, one with the name of a column of the results, or another `combine`.
@@ -49,8 +48,7 @@ class Objective:
         taken = sorted(set(self.proxies) & set(columns(with_latency=True)))
         if taken and len(self.proxies) > 1:
             raise InputError(f"{taken[0]} is a column of the results; give the proxy another name")
-        if self.combine not in get_args(Aggregate):
-            raise InputError(f"combine must be one of {', '.join(get_args(Aggregate))}; found {self.combine!r}")
+        check_aggregate("combine", self.combine)
 
     @property
     def is_single(self) -> bool:
@@ -98,22 +96,10 @@ class Ranks:
         if self._objective.is_single:
             return vectors[:, 0]
         if self._objective.combine == "product":
-            return self._product(vectors)
+            least, largest = (np.array([getattr(c, end) for c in self._columns]) for end in ("least", "largest"))
+            return combine_values(vectors, least, largest)
         ranks = np.stack([column.ranks(vectors[:, p]) for p, column in enumerate(self._columns)], axis=1)
-        if self._objective.combine == "rank_sum":
-            combined: Matrix = ranks.sum(axis=1)
-        elif self._objective.combine == "mean_rank":
-            combined = (ranks / self.n).mean(axis=1)
-        else:
-            combined = np.log(ranks / self.n).sum(axis=1)
-        return combined
-
-    def _product(self, vectors: Matrix) -> Matrix:
-        least = np.array([column.least for column in self._columns])
-        spread = np.array([column.most for column in self._columns]) - least
-        scaled = np.where(spread > 0, (vectors - least) / np.where(spread > 0, spread, 1), 1)
-        product: Matrix = scaled.prod(axis=1)
-        return product
+        return combine_ranks(ranks, self.n, self._objective.combine)
 
 
 class _Column:
@@ -123,11 +109,11 @@ class _Column:
         self._merged: Matrix = np.empty(0)
         self._recent = array("d")
         self.least = math.inf
-        self.most = -math.inf
+        self.largest = -math.inf
 
     def add(self, value: float) -> None:
         bisect.insort(self._recent, value)
-        self.least, self.most = min(self.least, value), max(self.most, value)
+        self.least, self.largest = min(self.least, value), max(self.largest, value)
         if len(self._recent) == _RECENT:
             # Two sorted runs, which a stable sort merges in linear time.
             self._merged = np.sort(np.concatenate([self._merged, np.frombuffer(self._recent)]), kind="stable")

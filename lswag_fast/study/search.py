@@ -14,7 +14,7 @@ import torch
 from lswag_fast.errors import ExecutorError, InputError, LswagError, StorageError, WaveOpenError
 from lswag_fast.execution.executors import Evaluator, in_order, open_evaluator
 from lswag_fast.execution.interrupts import Interrupts
-from lswag_fast.libra.ranking import Aggregate
+from lswag_fast.libra.ranks import Aggregate
 from lswag_fast.score_job import Candidates, ScoreFunction
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget

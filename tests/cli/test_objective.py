@@ -7,7 +7,7 @@ import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.cli.objective import chosen_proxies
-from lswag_fast.libra.stored_selection import packaged_selection
+from lswag_fast.libra.stored import packaged_selection
 
 FITTED_ON = {"target": "cifar10_test", "n_rows": 100}
 

@@ -117,7 +117,7 @@ def test_a_selection_by_halves_shows_what_was_proposed(
     content = json.loads(Path("selection.json").read_text())
     assert (content["options"]["stability"], content["options"]["seed"]) == (3, 1)
     assert sum(row["n_proposed"] for row in content["proposals"]) == 3
-    assert "rho left out" in out
+    assert "rho held out" in out
     rho = content["fitted_on"]["rho"]
     assert f"rho of the combination on this table {rho:.3f}, of its best member alone {rho:.3f}" in out
     assert main([*words, "--stability", "0"]) == 2

@@ -13,7 +13,8 @@ import torch
 
 from lswag_fast import Score, list_proxies, rank_aggregate, rank_networks, score_many
 from lswag_fast.errors import InputError, TableError
-from lswag_fast.libra.ranking import Aggregate, oriented
+from lswag_fast.libra.ranking import oriented
+from lswag_fast.libra.ranks import Aggregate
 from networks import NETWORKS
 
 ONE = Score(0.0, "", (), (), 4, 0, 0.0, "cpu", "baseline", 0)

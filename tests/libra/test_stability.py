@@ -30,7 +30,7 @@ def test_halves_are_seeded_and_the_other_half_judges() -> None:
     judged: list[Chosen] = []
     found = proposals(select, rho, n_rows=7, n_halves=3, seed=1, also=[("a",)])
     assert judged == [("a",)] * 3
-    assert found.to_dict("records") == [{"selection": ("a",), "n_proposed": 3, "rho_left_out": 0.5}]
+    assert found.to_dict("records") == [{"selection": ("a",), "n_proposed": 3, "rho_held_out": 0.5}]
     for half, rest in seen:
         assert (len(half), len(rest)) == (3, 4)
         assert sorted([*half, *rest]) == list(range(7))
@@ -45,7 +45,7 @@ def test_the_best_on_the_other_halves_comes_first_also_when_proposed_once() -> N
     )
     assert found["selection"].tolist() == [("c",), ("a", "b"), ("d",)]
     assert found["n_proposed"].tolist() == [1, 2, 0]
-    assert found["rho_left_out"].tolist() == pytest.approx([0.8, 0.7, 0.1], abs=1e-15)  # means of equal numbers
+    assert found["rho_held_out"].tolist() == pytest.approx([0.8, 0.7, 0.1], abs=1e-15)  # means of equal numbers
 
 
 def test_equals_go_by_how_often_then_by_name() -> None:
@@ -81,7 +81,7 @@ def test_a_selection_that_holds_on_the_other_halves_is_taken() -> None:
     assert found is not None
     assert libra.selection == found["selection"].iloc[0]
     assert found["n_proposed"].sum() == 12
-    assert found["rho_left_out"].is_monotonic_decreasing
+    assert found["rho_held_out"].is_monotonic_decreasing
     assert fitted(misled()).selection in found["selection"].tolist()
     roles = libra.explain()["role"]
     assert tuple(roles[roles == role].index[0] for role in ("z1", "z2", "z3")) == libra.selection
@@ -100,7 +100,7 @@ def test_the_value_of_a_proposal_by_hand() -> None:
     expected[(best,)] = rest[best].corr(rest["acc"], method="spearman")
     found = fitted(table, stability=1, seed=5).result.proposals
     assert found is not None
-    assert dict(zip(found["selection"], found["rho_left_out"], strict=True)) == pytest.approx(expected, abs=1e-11)
+    assert dict(zip(found["selection"], found["rho_held_out"], strict=True)) == pytest.approx(expected, abs=1e-11)
 
 
 def test_the_best_proxy_stays_alone_where_others_only_add_noise() -> None:
@@ -157,9 +157,9 @@ def test_halves_do_not_repeat_the_warnings_of_the_table() -> None:
 def test_what_is_saved_has_the_proposals_as_strict_json() -> None:
     content = fitted(misled(), stability=np.int64(4), seed=2).to_dict()
     assert (content["options"]["stability"], content["options"]["seed"]) == (4, 2)
-    assert {"selection", "n_proposed", "rho_left_out", "rho"} == set(content["proposals"][0])
+    assert {"selection", "n_proposed", "rho_held_out", "rho"} == set(content["proposals"][0])
     assert content["proposals"][0]["selection"] == content["selection"]
-    assert all(math.isfinite(row["rho_left_out"]) for row in content["proposals"])
+    assert all(math.isfinite(row["rho_held_out"]) for row in content["proposals"])
     json.dumps(content, allow_nan=False)
 
 

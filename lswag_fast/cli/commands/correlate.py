@@ -13,7 +13,7 @@ from lswag_fast.cli.console import OUT, say, table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lswag_fast.libra.libra import Fit
+    from lswag_fast.libra.selection import Fit
 
 _DESCRIPTION = """\
 Rank correlations of the proxies of a table with an accuracy: Spearman, Kendall's tau-b and the overlap of the 5 % best,
@@ -92,7 +92,7 @@ def run_correlate(args: argparse.Namespace) -> int:
 
 def run_libra(args: argparse.Namespace) -> int:
     """Fit, print the table that explains the choice, and write the selection."""
-    from lswag_fast.libra.libra import Libra
+    from lswag_fast.libra.selection import Libra
 
     data = _table(args)
     names = options.columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
@@ -132,9 +132,9 @@ def _show_correlations(found: pd.DataFrame) -> None:
 
 
 def _show_proposals(found: pd.DataFrame) -> None:
-    rows = table("selection", "proposed", "rho left out", "rho", left=("selection",))
+    rows = table("selection", "proposed", "rho held out", "rho", left=("selection",))
     for _, row in found.iterrows():
-        figures = (_figure(row[key]) for key in ("rho_left_out", "rho"))
+        figures = (_figure(row[key]) for key in ("rho_held_out", "rho"))
         rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", *figures)
     OUT.print(rows)
 

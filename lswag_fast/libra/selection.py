@@ -18,9 +18,10 @@ from lswag_fast.data.tables import MIN_ROWS, finite_numbers, numbers
 from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.libra import information
 from lswag_fast.libra.information import Binning, Codes, Logarithm
-from lswag_fast.libra.ranking import Aggregate, oriented, rank_aggregate
+from lswag_fast.libra.ranking import oriented, rank_aggregate
+from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.libra.stability import Rows, proposals
-from lswag_fast.libra.stored_selection import SCHEMA_VERSION
+from lswag_fast.libra.stored import SCHEMA_VERSION
 from lswag_fast.proxies import list_proxies
 
 Correlation = Literal["rank", "raw"]
@@ -74,7 +75,7 @@ class Libra:
         combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
         stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
-            by Algorithm 1, and the one whose combination ranks the halves left out best, on average, is taken; the best
+            by Algorithm 1, and the one whose combination ranks the held-out halves best, on average, is taken; the best
             proxy alone is judged with them, and what ranks the whole table worse than it is never taken. The choice
             changes less from sample to sample.
         seed: of the halves.
@@ -97,7 +98,8 @@ class Libra:
         if not is_number or not 0 < tolerance < 2:
             raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
         options = (("bias", bias, Correlation), ("logarithm", logarithm, Logarithm), ("binning", binning, Binning))
-        for name, value, kind in (*options, ("combine", combine, Aggregate)):
+        check_aggregate("combine", combine)
+        for name, value, kind in options:
             if value not in get_args(kind):
                 raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")
         self.tolerance = float(tolerance)
@@ -118,8 +120,8 @@ class Libra:
             table: as of `lswag_fast.tables`; rows where a column in use is NaN or infinite are left out, see `explain`.
             target: the column of the accuracy.
             bias: the column that proxies may be biased to, which may be a proxy itself.
-            proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies of
-                which less is better are negated, all others are taken as they are.
+            proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies for
+                which lower is better are negated, all others are taken as they are.
 
         Raises TableError for a column that is not there or holds no numbers, fewer than 10 finite rows (20 with
         stability), or a target that is constant, InputError for fewer than two proxies that vary.
@@ -142,7 +144,7 @@ class Libra:
         scores = oriented(chosen, names)
         fit = self._selected(scores, chosen[target], chosen[bias], n_dropped)
         if self.stability is not None:
-            fit = self._steadied(fit, scores, chosen[target], chosen[bias], self.stability)
+            fit = self._stabilised(fit, scores, chosen[target], chosen[bias], self.stability)
         constant = [name for name in names if chosen[name].nunique() == 1]
         fit.proxies.loc[constant, "note"] = [f"constant, {chosen[name].iloc[0]:g}" for name in constant]
         self._fit = fit
@@ -173,7 +175,7 @@ class Libra:
             return 0.0
         return _rounded(spearmanr(combined, y).statistic)
 
-    def _steadied(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
+    def _stabilised(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
         """The fit with the selection that best ranks what it was not chosen on."""
         if len(y) < 2 * MIN_ROWS:
             raise TableError(f"stability needs {2 * MIN_ROWS} finite rows to cut in halves, the table has {len(y)}")

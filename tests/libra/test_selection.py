@@ -14,7 +14,7 @@ import pytest
 
 from lswag_fast import Libra, list_proxies
 from lswag_fast.errors import InputError, LswagWarning, TableError
-from lswag_fast.libra.ranking import Aggregate
+from lswag_fast.libra.ranks import Aggregate
 from support.libra_oracle import N_ROWS, by_hand, swapped
 
 pytestmark = pytest.mark.filterwarnings("ignore:LIBRA. the bias 'params' is 1 in every row")  # of `small`

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from lswag_fast.errors import InputError, StorageError
-from lswag_fast.libra.ranking import Aggregate
+from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.proxies import get_proxy
 
 SCHEMA_VERSION = 1
@@ -91,10 +91,7 @@ def _selection(content: Mapping[str, Any], source: str) -> Selection:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise InputError(f"selection {source}: {repeated[0]!r} is selected twice")
-    if combine not in get_args(Aggregate):
-        raise InputError(
-            f"selection {source}: combine must be one of {', '.join(get_args(Aggregate))}, got {combine!r}"
-        )
+    check_aggregate(f"selection {source}: combine", combine)
     return Selection(tuple(_usable(name, source) for name in names), cast(Aggregate, combine), fitted_on)
 
 

@@ -17,7 +17,7 @@ from lswag_fast import Libra
 from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagWarning
 from lswag_fast.libra.information import Binning, sturges_bins
-from lswag_fast.libra.libra import Correlation
+from lswag_fast.libra.selection import Correlation
 from support.libra_oracle import N_ROWS, algorithm_1, by_hand, pearson, spearman, swapped
 
 DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))

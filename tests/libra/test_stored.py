@@ -13,7 +13,7 @@ import pytest
 
 from lswag_fast import Libra, list_proxies, spaces
 from lswag_fast.errors import InputError, StorageError
-from lswag_fast.libra.stored_selection import SCHEMA_VERSION, Selection, packaged_selection, read_selection
+from lswag_fast.libra.stored import SCHEMA_VERSION, Selection, packaged_selection, read_selection
 
 WORDS: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,

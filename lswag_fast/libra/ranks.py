@@ -1,0 +1,76 @@
+"""How the ranks of several proxies become one number: the formulas, on plain arrays."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lswag_fast.errors import InputError
+
+Matrix = NDArray[np.float64]
+Aggregate = Literal["log_rank", "mean_rank", "rank_sum", "product"]
+AGGREGATES: tuple[str, ...] = get_args(Aggregate)
+
+
+def check_aggregate(name: str, value: object) -> None:
+    """Refuse what is no way to combine proxies.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given for it.
+
+    Raises:
+        InputError: it is none of `AGGREGATES`.
+    """
+    if value not in AGGREGATES:
+        raise InputError(f"{name} must be one of {', '.join(AGGREGATES)}, got {value!r}")
+
+
+def combine_ranks(ranks: Matrix, n: int, how: Aggregate) -> Matrix:
+    """Combine ranks into one number per row, higher is better.
+
+    Args:
+        ranks: (m, proxies), of m rows among n: n for the best, ties sharing their mean rank.
+        n: how many rows were ranked together.
+        how: "log_rank", the sum of ln(rank / n) (AZ-NAS, CVPR 2024); "mean_rank", the mean of rank / n; "rank_sum", the
+            sum of the ranks (TE-NAS, ICLR 2021).
+
+    Returns:
+        (m,) the combined numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> combine_ranks(np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]]), 3, "rank_sum")
+        array([3., 3., 6.])
+    """
+    combined: Matrix
+    if how == "rank_sum":
+        combined = ranks.sum(axis=1)
+    elif how == "mean_rank":
+        combined = (ranks / n).mean(axis=1)
+    else:
+        combined = np.log(ranks / n).sum(axis=1)
+    return combined
+
+
+def combine_values(values: Matrix, least: Matrix, largest: Matrix) -> Matrix:
+    """Multiply values scaled to [0, 1] by the least and the largest of each proxy ("product"), higher is better.
+
+    Args:
+        values: (m, proxies).
+        least: (proxies,), of all rows that count.
+        largest: (proxies,), of the same rows; where it equals the least, the proxy counts as 1.
+
+    Returns:
+        (m,) the products, 0 for a row that is least in one of the proxies.
+
+    Example:
+        >>> import numpy as np
+        >>> combine_values(np.array([[1.0, 10.0], [3.0, 30.0]]), np.array([1.0, 0.0]), np.array([5.0, 40.0]))
+        array([0.   , 0.375])
+    """
+    spread = largest - least
+    product: Matrix = np.where(spread > 0, (values - least) / np.where(spread > 0, spread, 1), 1).prod(axis=1)
+    return product
