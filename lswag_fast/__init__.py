@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
     from lswag_fast.study.budget import Budget
-    from lswag_fast.study.result import SearchResult
     from lswag_fast.study.search import search
+    from lswag_fast.study.stored import SearchResult
     from lswag_fast.study.study import Study
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ _HOME = {
     "ProxyInfo": "proxies",
     "Score": "result",
     "Scores": "result",
-    "SearchResult": "study.result",
+    "SearchResult": "study.stored",
     "Study": "study.study",
     "info": "build_info",
     "list_proxies": "proxies",

@@ -64,7 +64,7 @@ class StorageVersionError(StorageError):
     """A run folder was written by a later version, whose format this one does not know."""
 
 
-class WaveOpenError(LswagError, RuntimeError):
+class PendingTrialsError(LswagError, RuntimeError):
     """The next proposals depend on trials that are still to be told."""
 
 

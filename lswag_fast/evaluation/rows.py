@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lswag_fast.errors import StorageError
-from lswag_fast.study.table import csv_row
+from lswag_fast.study.trial import csv_row
 
 
 class RowFile:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import InputError, MissingExtraError, SpaceError, StorageError
-from lswag_fast.score_job import candidate_builder
 from lswag_fast.spaces import SearchSpace
-from lswag_fast.study.fingerprint import fingerprint
+from lswag_fast.study.settings import fingerprint
 from lswag_fast.study.storage.durable import replace_file
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial
@@ -33,18 +32,19 @@ class Recipe:
     expression: str
 
 
-def save_winner(
+def export_architecture(
     study: StoredStudy,
     trial: Trial,
     space: SearchSpace,
     recipe: Recipe,
     folder: str | os.PathLike[str],
+    build: Callable[[Any], torch.nn.Module],
     weights: Mapping[str, torch.Tensor] | None = None,
 ) -> tuple[str, ...]:
     """Write `architecture.json` and `weights.safetensors` of one trial; return the Python lines that load them.
 
-    The weights are those that the search scored: cut out of `weights`, or drawn anew from the seed of the study, which
-    gives the same bits with the same version of torch.
+    The weights are those that the search scored, if `build` makes the network as it did: cut out of `weights`, or
+    drawn anew from the seed of the study, which gives the same bits with the same version of torch.
 
     Args:
         study: where the trial comes from.
@@ -52,6 +52,7 @@ def save_winner(
         space: the space of the study.
         recipe: how a reader makes that space.
         folder: made if need be; files of these names in it are replaced.
+        build: architecture -> the network as the search built it.
         weights: the weights that the networks of the study were cut out of, if they were not drawn.
 
     Raises:
@@ -64,7 +65,7 @@ def save_winner(
     _check_same(space, arch, trial)
     _check_weights(study, weights)
     save_model = _safetensors()
-    model = candidate_builder(space, weights, int(study.settings["seed"]))(arch)
+    model = build(arch)
     path = Path(folder)
     lines = (
         f"import {recipe.module}, safetensors.torch",
@@ -101,7 +102,7 @@ def _check_weights(study: StoredStudy, weights: Mapping[str, torch.Tensor] | Non
     if stored != found:
         raise InputError(
             f"the weights are not those of the search: their fingerprint was {stored or 'none, they were drawn'} and "
-            f"is {found or 'none'}; where they were given in Python, export in Python (driver.winner.save_winner)"
+            f"is {found or 'none'}; where they were given in Python, export in Python (lswag_fast.study.export)"
         )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lswag_fast.errors import InputError
 from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, combine_ranks, combine_values
-from lswag_fast.study.table import columns
+from lswag_fast.study.trial import table_columns
 
 SCORE = "score"
 """Name of the only value of a study whose scores come from a function."""
@@ -45,7 +45,7 @@ class Objective:
         """Refuse what cannot be told apart or combined."""
         if not self.proxies or len(set(self.proxies)) < len(self.proxies):
             raise InputError(f"an objective needs one or more different proxies; found {list(self.proxies)}")
-        taken = sorted(set(self.proxies) & set(columns(with_latency=True)))
+        taken = sorted(set(self.proxies) & set(table_columns(with_latency=True)))
         if taken and len(self.proxies) > 1:
             raise InputError(f"{taken[0]} is a column of the results; give the proxy another name")
         check_aggregate("combine", self.combine)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from lswag_fast.errors import InputError
-from lswag_fast.study.candidate import Candidate
-from lswag_fast.study.candidate_pool import CandidatePool, SpaceExhaustedError
+from lswag_fast.study.candidate_pool import Candidate, CandidatePool, SpaceExhaustedError
 from lswag_fast.study.history import History
 from lswag_fast.study.trial import COMPLETE
 
@@ -25,7 +24,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Wave:
+class ProposalBatch:
     """Proposals made at one time, at least one, and what the sampler wants to remember for the next time.
 
     The memory is stored with the proposals and must be plain JSON values.
@@ -51,7 +50,7 @@ class Sampler(Protocol):
     def n_leaders(self) -> int:
         """How many of the best trials the sampler looks at."""
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> Wave:
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
         """Return the next proposals; the same arguments give the same ones.
 
         Args:
@@ -84,9 +83,9 @@ class RandomSampler:
         if self.wave < 1:
             raise InputError(f"a wave has at least 1 architecture; found {self}")
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> Wave:
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
         """Return random architectures."""
-        return Wave(_filled(pool, [], self.wave))
+        return ProposalBatch(_filled(pool, [], self.wave))
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class EvolutionSampler:
         """The number of parents."""
         return self.parents
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> Wave:
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
         """Return one generation; shorter than the population only when the space runs out."""
         parents = [trial.arch for trial in history.top(self.parents)]
         proposals: list[Proposal] = []
@@ -135,7 +134,7 @@ class EvolutionSampler:
             proposals += [Proposal(candidate, "mutation") for candidate in mutants]
             crosses = _children(pool, self.crossovers, lambda: _cross(pool, parents))
             proposals += [Proposal(candidate, "crossover") for candidate in crosses]
-        return Wave(_filled(pool, proposals, self.population))
+        return ProposalBatch(_filled(pool, proposals, self.population))
 
 
 @dataclass(frozen=True)
@@ -163,15 +162,15 @@ class SteadyStateSampler:
         if min(self.population, self.wave) < 1:
             raise InputError(f"population and wave must be at least 1; found {self}")
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> Wave:
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
         """Return the random population, then `wave` mutations of members; random where those give nothing new."""
         if memory is None:
-            return Wave(_filled(pool, [], self.population), {"members": [], "n_seen": 0})
+            return ProposalBatch(_filled(pool, [], self.population), {"members": [], "n_seen": 0})
         members = self._members(history, memory["members"], memory["n_seen"])
         parents = [history.trials[number].arch for number in members]
         children = _children(pool, self.wave, lambda: _mutant(pool, parents)) if parents else ()
         proposals = [Proposal(candidate, "mutation") for candidate in children]
-        return Wave(_filled(pool, proposals, self.wave), {"members": members, "n_seen": len(history)})
+        return ProposalBatch(_filled(pool, proposals, self.wave), {"members": members, "n_seen": len(history)})
 
     def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
         """The population after the trials from number `n_seen` on have asked for a place, in order."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lswag_fast.errors import ExecutorError, InputError, LswagError, StorageError, WaveOpenError
+from lswag_fast.errors import ExecutorError, InputError, LswagError, PendingTrialsError, StorageError
 from lswag_fast.execution.executors import Evaluator, in_order, open_evaluator
 from lswag_fast.execution.interrupts import Interrupts
 from lswag_fast.libra.ranks import Aggregate
@@ -20,10 +20,10 @@ from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import SpaceExhaustedError
 from lswag_fast.study.failures import Failures
-from lswag_fast.study.fingerprint import fingerprint
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.result import SearchResult, result_of
 from lswag_fast.study.samplers import Sampler
+from lswag_fast.study.settings import fingerprint
+from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.study import Study
 from lswag_fast.study.trial import Trial
 
@@ -123,13 +123,13 @@ def search(
         if not _is_done(study, n_trials):
             with open_evaluator(candidates, executor) as evaluator:
                 _search(study, evaluator, candidates, n_trials, callbacks, interrupts)
-        return result_of(study)
+        return study.result()
 
 
 def _is_done(study: Study, n_trials: int) -> bool:
     """Whether an earlier run found all that there is to find, and was not killed while it wrote its files."""
-    has_all = study.noted("status") == EXHAUSTED or study.n_told >= n_trials
-    return has_all and study.noted("n_written") == study.n_told
+    has_all = study.get_attr("status") == EXHAUSTED or study.n_told >= n_trials
+    return has_all and study.get_attr("n_written") == study.n_told
 
 
 def _search(
@@ -141,22 +141,22 @@ def _search(
     interrupts: Interrupts,
 ) -> None:
     """Run the search to its end and leave the files of its result."""
-    study.note("n_trials", n_trials)
+    study.set_attr("n_trials", n_trials)
     try:
         stopped = _run(study, evaluator, n_trials, callbacks, interrupts)
         if stopped == INTERRUPTED:
-            study.note("status", stopped)  # before the rest, in the middle of which a second signal may come
+            study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
     except BaseException as error:
         with suppress(StorageError):  # which may be the very reason
-            study.note("status", INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED_BY_ERROR)
+            study.set_attr("status", INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED_BY_ERROR)
         raise
     best = study.best
     if best is not None and candidates.function is None:
         with suppress(LswagError, RuntimeError):  # a picture of the best, which not every network gives
-            study.note("profile", {"trial": best.number, "layers": candidates.profile(best.arch)})
-    study.note("status", stopped)
-    study.write_files(result_of(study).to_dict())
-    study.note("n_written", study.n_told)
+            study.set_attr("profile", {"trial": best.number, "layers": candidates.profile(best.arch)})
+    study.set_attr("status", stopped)
+    study.write_files(study.result().to_dict())
+    study.set_attr("n_written", study.n_told)
 
 
 def _run(
@@ -196,7 +196,7 @@ def _side_by_side(study: Study, n_trials: int, interrupts: Interrupts) -> Iterat
             return
         try:
             trial = study.ask()
-        except (WaveOpenError, SpaceExhaustedError):
+        except (PendingTrialsError, SpaceExhaustedError):
             if place == 0:
                 raise
             return  # those before are told first

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
+
+import torch
 
 from lswag_fast.errors import StorageError
 from lswag_fast.spaces import SearchSpace
@@ -14,6 +19,7 @@ from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import Sampler
 
 _ABSENT = "nothing"
+_PACKAGES = ("lswag-fast", "torch", "numpy")
 
 
 def study_settings(
@@ -62,3 +68,40 @@ def _differences(prefix: str, stored: Mapping[str, Any], given: Mapping[str, Any
 
 def _shown(value: Any) -> str:
     return _ABSENT if value is None else json.dumps(value)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a score; `unknown` where none is installed."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def fingerprint(data: Any) -> str:
+    """Return 16 hexadecimal digits that depend on every bit of the tensors in nested tuples, lists and dictionaries.
+
+    What is neither counts by its text.
+    """
+    digest = hashlib.sha256()
+    _update(digest, data)
+    return digest.hexdigest()[:16]
+
+
+def _update(digest: Any, data: Any) -> None:
+    if isinstance(data, torch.Tensor):
+        digest.update(f"{data.dtype}{tuple(data.shape)}".encode())
+        digest.update(data.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(data, Mapping):
+        for key in data:
+            digest.update(f"{key}:".encode())
+            _update(digest, data[key])
+    elif isinstance(data, (tuple, list)):
+        digest.update(f"[{len(data)}]".encode())
+        for item in data:
+            _update(digest, item)
+    else:
+        digest.update(repr(data).encode())

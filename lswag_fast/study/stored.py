@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import StorageError
-from lswag_fast.study import figures, table
+from lswag_fast.study import figures
 from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import schema
 from lswag_fast.study.storage.lock import read_owner
 from lswag_fast.study.storage.records import Records, read_records
-from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, pareto_front, ranked
+from lswag_fast.study.trial import (
+    COMPLETE,
+    FAILED,
+    FINISHED,
+    Trial,
+    csv_text,
+    dataframe,
+    pareto_front,
+    ranked,
+    table_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,15 +87,15 @@ class StoredStudy:
     def columns(self) -> tuple[str, ...]:
         """The columns of `trials.csv`."""
         has_latency = "latency_ms" in self.settings["budget"]
-        return table.columns(self.settings["proxies"], with_latency=has_latency)
+        return table_columns(self.settings["proxies"], with_latency=has_latency)
 
     def csv_text(self) -> str:
         """Return the content of `trials.csv`."""
-        return table.csv_text(self.trials, self.columns)
+        return csv_text(self.trials, self.columns)
 
     def dataframe(self) -> pd.DataFrame:
         """Return the trials as a DataFrame with the columns of `trials.csv`."""
-        return table.dataframe(self.trials, self.columns)
+        return dataframe(self.trials, self.columns)
 
     def plot_history(self) -> Figure:
         """Draw every score in the order of the search, and the best so far; needs matplotlib (the `plot` extra).
@@ -175,3 +185,30 @@ def _status(folder: Path, status: str) -> str:
         return status
     owner = read_owner(folder)
     return RUNNING if owner is not None and owner.is_alive else KILLED
+
+
+@dataclass(frozen=True)
+class SearchResult(StoredStudy):
+    """What a search found: its trials, the best of them, and all that decided the outcome.
+
+    `trials` are the finished ones in order of their numbers, the failed ones too; `path` is the folder of the results,
+    None when nothing was stored; `best` is None only when the search was interrupted before the first score.
+    """
+
+    @property
+    def stopped(self) -> str:
+        """Why the search ended: `finished`, `exhausted` (no further architecture) or `interrupted` (Ctrl-C)."""
+        return self.status
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `result.json`: plain JSON values."""
+        states = [trial.state for trial in self.trials]
+        return {
+            "best": [trial.to_dict() for trial in self.top()],
+            "front": [trial.number for trial in self.front()],
+            "counts": {"trials": len(states), "complete": states.count(COMPLETE), "failed": states.count(FAILED)},
+            "stopped": self.stopped,
+            "settings": {**self.settings, "n_trials": self.n_trials_wanted},
+            "versions": dict(self.versions),
+            "elapsed_ms": round(self.elapsed_ms, 3),
+        }

@@ -13,20 +13,29 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from lswag_fast.errors import InputError, WaveOpenError
+from lswag_fast.errors import InputError, PendingTrialsError
 from lswag_fast.spaces import SearchSpace
-from lswag_fast.study import table
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
 from lswag_fast.study.history import History
 from lswag_fast.study.latency import Latencies
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import Proposal, Sampler, get_sampler
-from lswag_fast.study.settings import refuse_difference, study_settings
+from lswag_fast.study.settings import refuse_difference, study_settings, versions
 from lswag_fast.study.storage.records import Records
-from lswag_fast.study.storage.sqlite import StudyStorage
-from lswag_fast.study.trial import COMPLETE, FAILED, FINISHED, RUNNING, WAITING, Trial
-from lswag_fast.study.versions import versions
+from lswag_fast.study.storage.sqlite import SQLiteStorage
+from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.trial import (
+    COMPLETE,
+    FAILED,
+    FINISHED,
+    RUNNING,
+    WAITING,
+    Trial,
+    csv_text,
+    dataframe,
+    table_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +94,7 @@ class Study:
         self.objective = objective or Objective()
         self.settings = study_settings(space, self.sampler, self.budget, seed, self.objective, settings or {})
         self.metadata = dict(metadata or {})
-        self.storage: StudyStorage | None = None
+        self.storage: SQLiteStorage | None = None
         self._facts: dict[str, Any] = {}
         self._latencies = Latencies(space, latency)
         self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
@@ -98,13 +107,13 @@ class Study:
         self._random_state = self._pool.rng.getstate()
 
     def _open(self, folder: str | os.PathLike[str] | None) -> None:
-        if folder is None or not StudyStorage.is_study(folder):
+        if folder is None or not SQLiteStorage.is_study(folder):
             # Before the folder is made, so that a refused budget leaves nothing behind.
             check_reachable(self.space, self.budget, self.seed, self._latencies)
         self._facts = {"settings": self.settings, "metadata": self.metadata, "versions": versions(), "status": RUNNING}
         if folder is None:
             return
-        self.storage = StudyStorage(folder)
+        self.storage = SQLiteStorage(folder)
         try:
             stored = self.storage.stored
             # A study without a result has nothing to lose: other settings begin it anew.
@@ -164,13 +173,13 @@ class Study:
         Proposals are made in waves: when one is used up the next one is made of the trials told by then.
 
         Raises:
-            WaveOpenError: the next wave waits for trials that were handed out and not told; it says how many.
+            PendingTrialsError: the next wave waits for trials that were handed out and not told; it says how many.
             SpaceExhaustedError: every architecture that could be found inside the budget was handed out.
             StorageError: the proposals cannot be stored; nothing is handed out.
         """
         if not self._waiting:
             self._propose()
-        self.note("status", RUNNING)
+        self.set_attr("status", RUNNING)
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         number = self._waiting.popleft()
         trial = replace(self._history.trials[number], state=RUNNING, start_time=now)
@@ -180,7 +189,7 @@ class Study:
 
     def _propose(self) -> None:
         if self.sampler.adaptive and self._history.n_open:
-            raise WaveOpenError(
+            raise PendingTrialsError(
                 f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
             )
         trials: list[Trial] = []
@@ -261,28 +270,43 @@ class Study:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of `trials.csv`."""
-        return table.columns(self.objective.proxies, with_latency=self.budget.latency_ms is not None)
+        return table_columns(self.objective.proxies, with_latency=self.budget.latency_ms is not None)
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return the finished trials as a DataFrame with the columns of `trials.csv`."""
-        return table.dataframe(self.trials, self.columns)
+        return dataframe(self.trials, self.columns)
 
-    def noted(self, key: str) -> Any:
-        """Return what was noted under `key`, in this run or an earlier one; None for nothing."""
+    def get_attr(self, key: str) -> Any:
+        """Return the attribute that was stored under `key`, in this run or an earlier one; None for none."""
         return self._facts.get(key)
 
-    def note(self, key: str, value: Any) -> None:
-        """Store something else that is known of the study, a JSON value; raises StorageError."""
+    def set_attr(self, key: str, value: Any) -> None:
+        """Store an attribute of the study, a JSON value; raises StorageError."""
         if key in self._facts and self._facts[key] == value:
             return
         if self.storage is not None:
             self.storage.put(key, value)
         self._facts[key] = value
 
+    def result(self) -> SearchResult:
+        """Return what the study has found by now."""
+        profile = self.get_attr("profile") or {}
+        return SearchResult(
+            path=None if self.storage is None else self.storage.path,
+            settings={**self.metadata, **self.settings},
+            versions=self.get_attr("versions"),
+            trials=tuple(trial for trial in self.trials if trial.state in FINISHED),
+            status=self.get_attr("status"),
+            n_trials_wanted=self.get_attr("n_trials") or 0,
+            elapsed_ms=self.elapsed_ms,
+            profile=profile.get("layers"),
+            profile_trial=profile.get("trial"),
+        )
+
     def write_files(self, result: Mapping[str, Any]) -> None:
         """Replace `trials.csv`, and `result.json` by `result`, where there is a folder; raises StorageError."""
         if self.storage is not None:
-            self.storage.write_files(table.csv_text(self.trials, self.columns), result)
+            self.storage.write_files(csv_text(self.trials, self.columns), result)
 
     def close(self) -> None:
         """Bring everything to the disk and give the folder free; raises StorageError. Nothing can be asked after."""

@@ -24,10 +24,9 @@ from typing import Any
 import torch
 
 from lswag_fast.execution.executors import chosen_executor
-from lswag_fast.study.result import SearchResult
 from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
 from lswag_fast.study.search import search
-from lswag_fast.study.stored import StoredStudy
+from lswag_fast.study.stored import SearchResult, StoredStudy
 from lswag_fast.study.trial import Trial
 from study.toy_space import ToySpace, total_width
 

@@ -4,7 +4,7 @@ import pytest
 
 from lswag_fast.errors import BudgetError
 from lswag_fast.study.budget import INSIDE, Budget, Window, format_count
-from lswag_fast.study.candidate import Candidate
+from lswag_fast.study.candidate_pool import Candidate
 from study.toy_space import ToySpace
 
 

@@ -2,13 +2,13 @@ import math
 
 import pytest
 
-from lswag_fast.errors import BudgetError, InputError, WaveOpenError
+from lswag_fast.errors import BudgetError, InputError, PendingTrialsError
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import SpaceExhaustedError
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import EvolutionSampler, SteadyStateSampler
 from lswag_fast.study.study import Study
-from lswag_fast.study.table import columns
+from lswag_fast.study.trial import table_columns
 from study.toy_space import ToySpace
 
 
@@ -85,11 +85,11 @@ def test_errors_are_one_line():
 def test_ask_beyond_a_wave_says_how_many_it_waits_for():
     study = Study(ToySpace(), EvolutionSampler(population=4, parents=1, mutations=1, crossovers=1))
     trials = [study.ask() for _ in range(4)]
-    with pytest.raises(WaveOpenError, match="4 trials that are still to be told"):
+    with pytest.raises(PendingTrialsError, match="4 trials that are still to be told"):
         study.ask()
     for trial in trials[1:]:
         study.tell(trial, 1.0)
-    with pytest.raises(WaveOpenError, match="1 trials"):
+    with pytest.raises(PendingTrialsError, match="1 trials"):
         study.ask()
     study.tell(trials[0], 1.0)
     assert study.ask().generation == 1
@@ -110,7 +110,7 @@ def test_the_order_of_telling_changes_nothing(sampler):
             try:
                 while True:
                     wave.append(study.ask())
-            except WaveOpenError:
+            except PendingTrialsError:
                 pass
             for trial in wave[::step]:
                 study.tell(trial, float(sum(trial.arch["widths"])))
@@ -160,6 +160,6 @@ def test_dataframe_has_the_columns_of_the_table():
     study.tell(study.ask(), error="broken")
     study.ask()
     frame = study.trials_dataframe()
-    assert tuple(frame.columns) == columns()
+    assert tuple(frame.columns) == table_columns()
     assert frame["state"].tolist() == ["complete", "failed"]
     assert frame["score"].iloc[0] == 1.5

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lswag_fast.errors import InputError, StorageError, WaveOpenError
+from lswag_fast.errors import InputError, PendingTrialsError, StorageError
 from lswag_fast.study.samplers import EvolutionSampler, SteadyStateSampler
 from lswag_fast.study.stored import read_study
 from lswag_fast.study.study import Study
@@ -48,7 +48,7 @@ class StudyMachine(RuleBasedStateMachine):
     def ask(self) -> None:
         try:
             trial = self.study.ask()
-        except WaveOpenError as error:
+        except PendingTrialsError as error:
             assert self.sampler != "random"
             assert str(len(self.waiting)) in str(error)
             return

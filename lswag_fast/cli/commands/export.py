@@ -129,10 +129,13 @@ def _trial(study: StoredStudy, wanted: str) -> Trial:
 
 def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
     from lswag_fast.cli.stored_space import find_stored_space, stored_weights
-    from lswag_fast.study.export import save_winner
+    from lswag_fast.score_job import candidate_builder
+    from lswag_fast.study.export import export_architecture
 
     space, recipe = find_stored_space(study.settings)
-    lines = save_winner(study, trial, space, recipe, folder, stored_weights(study.settings, space))
+    weights = stored_weights(study.settings, space)
+    build = candidate_builder(space, weights, int(study.settings["seed"]))
+    lines = export_architecture(study, trial, space, recipe, folder, build, weights)
     say(f"trial {trial.number}: {folder}\n\nIn Python:")
     for line in lines:
         say(f"    {line}")

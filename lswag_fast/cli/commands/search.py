@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lswag_fast.cli.objective import ChosenProxies
     from lswag_fast.execution.interrupts import Interrupts
     from lswag_fast.spaces import SearchSpace
-    from lswag_fast.study.result import SearchResult
     from lswag_fast.study.samplers import Sampler
+    from lswag_fast.study.stored import SearchResult
 
 INTERRUPTED = "interrupted"
 _WHY_SHORT = {

@@ -32,7 +32,7 @@ _BUSY_S = 10.0
 _OWN_FILES = {LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-wal", "-shm", "-journal"))}
 
 
-class StudyStorage:
+class SQLiteStorage:
     """Writes one study into a folder; everything told is there when the call returns.
 
     A killed process loses nothing. A power cut loses at most the last second (`durable.SYNC_WITHIN_S`): commits go to

@@ -5,12 +5,12 @@ import sqlite3
 
 import pytest
 
-from lswag_fast.errors import StorageError, StorageVersionError, WaveOpenError
+from lswag_fast.errors import PendingTrialsError, StorageError, StorageVersionError
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import EvolutionSampler, SteadyStateSampler
 from lswag_fast.study.storage import schema
-from lswag_fast.study.storage.sqlite import StudyStorage
+from lswag_fast.study.storage.sqlite import SQLiteStorage
 from lswag_fast.study.stored import read_study
 from lswag_fast.study.study import Study
 from study.toy_space import ToySpace
@@ -87,7 +87,7 @@ def test_trials_told_out_of_order_leave_the_others_to_be_asked_again(tmp_path):
     assert [trial.number for trial in study.trials] == [1, 4]
     again = [study.ask() for _ in range(4)]
     assert [(t.number, t.arch_json) for t in again] == [(n, trials[n].arch_json) for n in (0, 2, 3, 5)]
-    with pytest.raises(WaveOpenError, match="4 trials"):
+    with pytest.raises(PendingTrialsError, match="4 trials"):
         study.ask()
 
 
@@ -215,7 +215,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
 
 
 def test_a_folder_cut_while_it_was_made_is_begun_anew(tmp_path):
-    StudyStorage(tmp_path / "run").close()
+    SQLiteStorage(tmp_path / "run").close()
     with pytest.raises(StorageError, match="holds no study yet"):
         read_study(tmp_path / "run")
     study = open_study(tmp_path / "run")
