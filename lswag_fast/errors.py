@@ -3,6 +3,9 @@
 Each error is also the builtin a caller would expect, so `except ValueError` keeps working.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LswagError(Exception):
     """Root of all errors raised on purpose by lswag_fast."""
@@ -78,6 +81,31 @@ class MissingExtraError(LswagError, ImportError):
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"this needs {package}, which is not installed; pip install 'lswag-fast[{extra}]'")
+
+
+@contextmanager
+def needs_extra(extra: str, package: str) -> Iterator[None]:
+    """Import an optional package inside of this block.
+
+    Args:
+        extra: the extra of lswag-fast that installs it.
+        package: its name.
+
+    Raises:
+        MissingExtraError: the import failed; says what to type.
+
+    Example:
+        >>> try:
+        ...     with needs_extra("plot", "matplotlib"):
+        ...         import no_such_package
+        ... except MissingExtraError as error:
+        ...     print(error)
+        this needs matplotlib, which is not installed; pip install 'lswag-fast[plot]'
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(extra, package) from error
 
 
 class ExecutorError(LswagError, RuntimeError):

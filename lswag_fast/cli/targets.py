@@ -15,7 +15,7 @@ from lswag_fast.errors import InputError, SpaceError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lswag_fast.data.batches import ImageBatch
+    from lswag_fast.data.images import ImageBatch
     from lswag_fast.spaces import SearchSpace
 
 _SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")

@@ -1,5 +1,5 @@
 """Batches: the one of a score, and where the images of a search come from."""
 
-from lswag_fast.data.batches import ImageBatch, load
+from lswag_fast.data.images import ImageBatch, load
 
 __all__ = ["ImageBatch", "load"]

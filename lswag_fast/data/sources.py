@@ -1,4 +1,4 @@
-"""Where images come from: each source becomes a `ImageSource`, of which only the chosen images are decoded.
+"""Where images come from: each source becomes an `ImageSource`, of which only the chosen images are decoded.
 
 No source runs code from a file: arrays are read with `allow_pickle=False`, images by pillow.
 """
@@ -11,21 +11,21 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from lswag_fast.errors import DataError
+from lswag_fast.errors import DataError, needs_extra
 
 Array = npt.NDArray[Any]
 
 DIGITS_MAX = 16.0
-"""Grey levels of scikit-learn's digits run from 0 to 16."""
+"""Grey levels of the digits run from 0 to 16."""
 UINT8_MAX = 255.0
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CHANNEL_COUNTS = (1, 3)
@@ -47,23 +47,25 @@ class ImageSource:
 
 
 def digits() -> ImageSource:
-    """Return scikit-learn's 1,797 handwritten digits, 8 x 8, ten classes; nothing is downloaded."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # takes a second, and few need it
+    """Return the 1,797 handwritten digits that come with the package, 8 x 8, ten classes.
 
-    data = load_digits()
-    pixels = np.asarray(data.images, dtype=np.float32)[:, None] / np.float32(DIGITS_MAX)
-    labels = np.asarray(data.target, dtype=np.int64)
-    return ImageSource(labels, 10, lambda i: torch.from_numpy(pixels[i]), True, "digits (scikit-learn, 8 x 8)")
+    They are the test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, UCI Machine Learning
+    Repository, 1998), CC BY 4.0; `digits.LICENSE.txt` lies beside them.
+    """
+    with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+        pixels = arrays["images"][:, None].astype(np.float32) / np.float32(DIGITS_MAX)
+        labels = arrays["labels"].astype(np.int64)
+    return ImageSource(labels, 10, lambda i: torch.from_numpy(pixels[i]), True, "digits (UCI, 8 x 8)")
 
 
 def folder(path: Path) -> ImageSource:
-    """Return the images of a folder with one sub-folder a class; classes are the sub-folders in alphabetical order.
+    """Return the images of a folder with one sub-folder per class; classes are the sub-folders in alphabetical order.
 
     Raises DataError if there is no sub-folder or no image in them.
     """
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
-        raise DataError(f"data {path}: found no sub-folder; expected one a class, with the images in it")
+        raise DataError(f"data {path}: found no sub-folder; expected one per class, with the images in it")
     files = [(file, label) for label, entry in enumerate(classes) for file in _images_in(entry)]
     if not files:
         raise DataError(
@@ -79,10 +81,12 @@ def _images_in(entry: Path) -> list[Path]:
 
 def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
     """Return an image file as float32 (3, H, W) in [0, 1]; raises DataError that names it."""
+    with needs_extra("images", "pillow"):
+        from PIL import Image, UnidentifiedImageError
     try:
         with Image.open(source) as image:
             if image.mode[0] in "IF":
-                raise ValueError(f"mode {image.mode} has more than 8 bits a channel, convert it first")
+                raise ValueError(f"mode {image.mode} has more than 8 bits per channel, convert it first")
             pixels = np.array(image.convert("RGB"))
     except UnidentifiedImageError as error:
         raise DataError(f"data {name}: not a readable image (format unknown or damaged)") from error

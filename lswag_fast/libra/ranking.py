@@ -67,8 +67,9 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
 
     Returns:
         One number per network, in the order of `scores`, higher is better: the `rank_aggregate` of the parts,
-        "log_rank" for az_nas (Lee, Ham, CVPR 2024), "rank_sum" for te_nas (Chen, Gong, Wang, ICLR 2021). It depends on which
-        networks are ranked together. A network with a part that is not finite has NaN and takes no part in the ranks.
+        "log_rank" for az_nas (Lee, Ham, CVPR 2024), "rank_sum" for te_nas (Chen, Gong, Wang, ICLR 2021). It depends on
+        which networks are ranked together. A network with a part that is not finite has NaN and takes no part in the
+        ranks.
 
     Raises:
         InputError: a proxy without parts, no network, or a network that lacks a part.

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from importlib import resources
 
 from lswag_fast import __version__
-from lswag_fast.errors import MissingExtraError
+from lswag_fast.errors import needs_extra
 from lswag_fast.report import charts, markup, sections, words
 from lswag_fast.report.markup import Raw, tag
 from lswag_fast.study import summary
@@ -72,10 +72,8 @@ def html_report(study: StoredStudy) -> str:
 
 
 def _plotly() -> str:
-    try:
+    with needs_extra("report", "plotly"):
         from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingExtraError("report", "plotly") from error
     return str(get_plotlyjs())
 
 

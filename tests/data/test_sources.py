@@ -154,7 +154,7 @@ def test_folder_is_sorted_and_skips_other_files(tmp_path):
 
 
 def test_faulty_folders(tmp_path):
-    with pytest.raises(DataError, match="found no sub-folder; expected one a class"):
+    with pytest.raises(DataError, match="found no sub-folder; expected one per class"):
         sources.folder(tmp_path)
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match="found no image in its 1 sub-folders"):
@@ -163,5 +163,5 @@ def test_faulty_folders(tmp_path):
     with pytest.raises(DataError, match=r"cat/broken\.png: not a readable image"):
         sources.folder(tmp_path).read(0)
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "cat" / "broken.png")
-    with pytest.raises(DataError, match="more than 8 bits a channel"):
+    with pytest.raises(DataError, match="more than 8 bits per channel"):
         sources.folder(tmp_path).read(0)

@@ -103,7 +103,7 @@ def test_the_best_are_a_table(page: str) -> None:
 
 
 def test_settings_versions_and_steps_are_there(page: str) -> None:
-    for text in ("sampler.population", "params 5M..7M", "2.13.0", "digits (scikit-learn", "--arch best -o best"):
+    for text in ("sampler.population", "params 5M..7M", "2.13.0", "digits (UCI", "--arch best -o best"):
         assert text in page
 
 

@@ -23,7 +23,7 @@ SETTINGS = {
     "combine": None,
     "lower_is_better": [],
     "score_options": {"pattern_samples": "auto", "row_fraction": 1.0},
-    "data": "digits (scikit-learn, 8 x 8), 32 of 1797 images",
+    "data": "digits (UCI, 8 x 8), 32 of 1797 images",
 }
 POPULATION = 20
 

@@ -103,13 +103,11 @@ def _json(study: StoredStudy) -> bytes:
 def _parquet(study: StoredStudy) -> bytes:
     import io
 
-    from lswag_fast.errors import MissingExtraError
+    from lswag_fast.errors import needs_extra
 
     file = io.BytesIO()
-    try:
+    with needs_extra("parquet", "pyarrow"):
         study.dataframe().to_parquet(file, index=False)
-    except ImportError as error:
-        raise MissingExtraError("parquet", "pyarrow") from error
     return file.getvalue()
 
 

@@ -14,7 +14,7 @@ from lswag_fast.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from lswag_fast.data.batches import ImageBatch
+    from lswag_fast.data.images import ImageBatch
 
 # What a network of the user's own is fed when nothing else is said.
 OWN_IMAGE_SIZE = 224

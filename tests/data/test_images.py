@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from lswag_fast import data
+from lswag_fast.data import sources
 from lswag_fast.errors import DataError, InputError
 from lswag_fast.spaces import AutoFormer
 
@@ -52,12 +53,20 @@ def assert_is_standardised(images):
     torch.testing.assert_close(std, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-6)
 
 
+def test_the_packaged_digits_are_those_of_scikit_learn():
+    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
+    theirs, ours = datasets.load_digits(), sources.digits()
+    assert ours.labels.tolist() == theirs.target.tolist()
+    pixels = np.stack([ours.read(i).numpy()[0] for i in range(len(ours.labels))])
+    assert np.array_equal(pixels, theirs.images.astype(np.float32) / np.float32(16))
+
+
 def test_digits_are_the_default():
     loaded = data.load(batch_size=40, image_size=32)
     assert_is_batch(loaded, 40, 32)
     assert_is_standardised(loaded.images)
     assert loaded.num_classes == 10
-    assert loaded.description == "digits (scikit-learn, 8 x 8), 40 of 1797 images, seed 0"
+    assert loaded.description == "digits (UCI, 8 x 8), 40 of 1797 images, seed 0"
     assert torch.equal(loaded.images[:, 0], loaded.images[:, 2])
 
 

@@ -51,15 +51,15 @@ def load(
 ) -> ImageBatch:
     """Draw a batch of images from a data source.
 
-    `source` is "digits" (scikit-learn's handwritten digits), "synthetic" (normal noise, random labels), a folder with
-    one sub-folder a class, or an .npz file (see `sources.npz`). `split` names the part to use: the arrays
+    `source` is "digits" (1,797 handwritten digits), "synthetic" (normal noise, random labels), a folder with
+    one sub-folder per class, or an .npz file (see `sources.npz`). `split` names the part to use: the arrays
     x_<split>, y_<split> of a file, the sub-folder `split` of a folder. `num_classes` is the number of logits of the
     networks: labels must lie below it (for "synthetic": the number of labels drawn, 10 if not given).
 
     The batch is drawn without replacement, every image equally likely whatever its class, by `seed` alone.
-    Each image is cut to its central square, resized to `image_size` pixels a side (bilinear, antialiased), and grey is
-    repeated to three channels. Then `normalize` brings the pixels into range: "batch" gives each channel of the drawn
-    batch mean 0 and standard deviation 1 (a channel without variation becomes 0); "imagenet" uses the ImageNet
+    Each image is cut to its central square, resized to `image_size` pixels per side (bilinear, antialiased), and grey
+    is repeated to three channels. Then `normalize` brings the pixels into range: "batch" gives each channel of the
+    drawn batch mean 0 and standard deviation 1 (a channel without variation becomes 0); "imagenet" uses the ImageNet
     constants that published networks were trained with, for pixels in [0, 1]. Synthetic noise is normal already and
     left as it is.
 
@@ -70,12 +70,14 @@ def load(
     if source == "synthetic":
         _no_split(source, split)
         return _synthetic(batch_size, image_size, seed, num_classes or SYNTHETIC_CLASSES)
-    pool = _pool(source, split)
-    rows = _choose(pool, batch_size, seed)
-    labels = torch.from_numpy(pool.labels[rows])
-    _check_classes(pool, num_classes)
-    images = torch.stack([_prepare(_finite(pool, row), image_size) for row in rows])
-    return ImageBatch(_normalized(images, pool, normalize), labels, pool.num_classes, _describe(pool, batch_size, seed))
+    origin = _source_of(source, split)
+    rows = _choose(origin, batch_size, seed)
+    labels = torch.from_numpy(origin.labels[rows])
+    _check_classes(origin, num_classes)
+    images = torch.stack([_prepare(_finite(origin, row), image_size) for row in rows])
+    return ImageBatch(
+        _normalized(images, origin, normalize), labels, origin.num_classes, _describe(origin, batch_size, seed)
+    )
 
 
 def _check_arguments(batch_size: int, image_size: int, num_classes: int, normalize: str) -> None:
@@ -87,18 +89,18 @@ def _check_arguments(batch_size: int, image_size: int, num_classes: int, normali
         raise InputError(f"normalize: found {normalize!r}, expected 'batch' or 'imagenet'")
 
 
-def _pool(source: str | Path, split: str | None) -> ImageSource:
+def _source_of(source: str | Path, split: str | None) -> ImageSource:
     if source == "digits":
         _no_split(source, split)
         return sources.digits()
     path = Path(source)
     try:
-        return _pool_of_path(path, split)
+        return _source_of_path(path, split)
     except OSError as error:
         raise DataError(f"data {source}: cannot be read ({error})") from error
 
 
-def _pool_of_path(path: Path, split: str | None) -> ImageSource:
+def _source_of_path(path: Path, split: str | None) -> ImageSource:
     if not path.exists():
         raise DataError(f"data {path}: no such file or folder; built in are 'digits' and 'synthetic'")
     if path.is_dir():
@@ -116,25 +118,25 @@ def _no_split(source: str | Path, split: str | None) -> None:
         raise InputError(f"split: found {split!r}, but {source} has no splits")
 
 
-def _choose(pool: ImageSource, batch_size: int, seed: int) -> list[int]:
-    n_images = len(pool.labels)
+def _choose(source: ImageSource, batch_size: int, seed: int) -> list[int]:
+    n_images = len(source.labels)
     if n_images < batch_size:
-        raise DataError(f"data {pool.description}: found {n_images} images, too few for batch_size {batch_size}")
+        raise DataError(f"data {source.description}: found {n_images} images, too few for batch_size {batch_size}")
     return random.Random(seed).sample(range(n_images), batch_size)
 
 
-def _check_classes(pool: ImageSource, num_classes: int | None) -> None:
-    if num_classes is not None and pool.num_classes > num_classes:
+def _check_classes(source: ImageSource, num_classes: int | None) -> None:
+    if num_classes is not None and source.num_classes > num_classes:
         raise DataError(
-            f"data {pool.description}: has {pool.num_classes} classes, the networks only {num_classes}; "
-            f"build the space with num_classes={pool.num_classes}"
+            f"data {source.description}: has {source.num_classes} classes, the networks only {num_classes}; "
+            f"build the space with num_classes={source.num_classes}"
         )
 
 
-def _finite(pool: ImageSource, row: int) -> Tensor:
-    image = pool.read(row)
+def _finite(source: ImageSource, row: int) -> Tensor:
+    image = source.read(row)
     if not torch.isfinite(image).all():
-        raise DataError(f"data {pool.description}: image {row} holds NaN or infinite pixels")
+        raise DataError(f"data {source.description}: image {row} holds NaN or infinite pixels")
     return image
 
 
@@ -149,14 +151,14 @@ def _prepare(image: Tensor, image_size: int) -> Tensor:
     return resized[0].expand(RGB, -1, -1)
 
 
-def _normalized(images: Tensor, pool: ImageSource, normalize: str) -> Tensor:
+def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
     if normalize == "batch":
         std, mean = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0, keepdim=True)
         varies = std > ROUNDING * images.abs().max()
         return torch.where(varies, (images - mean) / std, 0.0).float()
-    if not pool.unit_range:
+    if not source.unit_range:
         raise DataError(
-            f"data {pool.description}: float pixels of unknown range; 'imagenet' needs uint8, use normalize='batch'"
+            f"data {source.description}: float pixels of unknown range; 'imagenet' needs uint8, use normalize='batch'"
         )
     mean, std = (torch.tensor(values).view(1, RGB, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
@@ -169,5 +171,5 @@ def _synthetic(batch_size: int, image_size: int, seed: int, num_classes: int) ->
     return ImageBatch(images, labels, num_classes, f"synthetic normal noise, {batch_size} images, seed {seed}")
 
 
-def _describe(pool: ImageSource, batch_size: int, seed: int) -> str:
-    return f"{pool.description}, {batch_size} of {len(pool.labels)} images, seed {seed}"
+def _describe(source: ImageSource, batch_size: int, seed: int) -> str:
+    return f"{source.description}, {batch_size} of {len(source.labels)} images, seed {seed}"
