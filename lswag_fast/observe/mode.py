@@ -19,7 +19,7 @@ from lswag_fast.observe.capture import (
 )
 from lswag_fast.observe.derived import derived_name
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.observed_call import ObservedCall, Receive
+from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
 from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
 from lswag_fast.observe.sample_flow import SampleFlow
@@ -127,12 +127,12 @@ class ObservingMode(CallMode):
         anchor = torch.zeros((), device=bound.x.device, requires_grad=True)
         call = WeightCall(index, operation, bound.x.shape, candidates, anchor, bound.geometry)
         observed.calls.append(call)
-        bound = _autocast(bound)
+        bound = as_autocast(bound)
         out: Tensor = ObservedCall.apply(  # type: ignore[no-untyped-call]
             *bound, anchor, operation, self._receiver(observed, call)
         )
         if self.capture.outputs:
-            call.output = _again(out, operation, bound)
+            call.output = output_again(out, operation, bound)
         return out
 
     def _receiver(self, observed: ObservedWeight, call: WeightCall) -> Receive:
@@ -213,34 +213,3 @@ def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
         if tensor.dtype not in KERNEL_DTYPES:
             return f"{tensor.dtype} is not supported (float32, float64, bfloat16, float16 are)"
     return None
-
-
-def _autocast(call: BoundCall) -> BoundCall:
-    """Cast the operands as autocast would, inside the graph, so that what is saved has one dtype."""
-    device = call.x.device.type
-    if not torch.is_autocast_enabled(device):
-        return call
-    dtype = torch.get_autocast_dtype(device)
-
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
-
-    bias = None if call.bias is None else cast(call.bias)
-    return call._replace(x=cast(call.x), weight=cast(call.weight), bias=bias)
-
-
-def _again(out: Tensor, operation: ObservedOperation, call: BoundCall) -> Callable[[], Tensor]:
-    """Give a call's output once more at its backward; computed anew if the model has written into it since.
-
-    A detached alias keeps the values without a cycle from the output through its graph to itself.
-    """
-    alias = out.detach()
-    version = alias._version
-
-    def output() -> Tensor:
-        if alias._version == version:
-            return alias
-        with torch.no_grad():
-            return operation.forward(call)
-
-    return output

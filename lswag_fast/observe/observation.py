@@ -129,7 +129,7 @@ def observe(
     table = WeightTable(model)  # before the parameters are frozen, since it tells which were
     mode = ObservingMode(model, table, batch.n_samples, capture, protect, independent_samples=independent_samples)
     mode.flow.mark_batch(batch.inputs, batch.n_samples)
-    with _frozen(model):
+    with _frozen(table):
         try:
             yield Observation(model, batch, mode, batch if probed is None else probed)
         finally:
@@ -137,9 +137,9 @@ def observe(
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def _frozen(table: WeightTable) -> Iterator[None]:
     """Ask no gradient of any parameter; the anchors of the observed calls start the graph instead."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for name, parameter in table.parameters.items() if name not in table.frozen]
     try:
         for parameter in trainable:
             parameter.requires_grad_(False)

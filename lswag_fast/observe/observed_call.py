@@ -1,4 +1,4 @@
-"""The autograd function that stands in for an observed call on a weight.
+"""The autograd function that stands in for an observed call on a weight, and what goes before and after it.
 
 Forward computes what torch would. Backward hands (x, grad_out) to the observer and returns the gradient of the input
 only: the weight gradient, a third of a training step, is never formed. It is formed for a computed weight, whose maker
@@ -57,6 +57,37 @@ class ObservedCall(torch.autograd.Function):
             return _NONE
         call = BoundCall(x, weight, None, ctx.geometry)
         return (*ctx.operation.gradients(call, grad_out, wants), *_NONE[3:])
+
+
+def as_autocast(call: BoundCall) -> BoundCall:
+    """Cast the operands as autocast would, inside the graph, so that what is saved has one dtype."""
+    device = call.x.device.type
+    if not torch.is_autocast_enabled(device):
+        return call
+    dtype = torch.get_autocast_dtype(device)
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
+
+    bias = None if call.bias is None else cast(call.bias)
+    return call._replace(x=cast(call.x), weight=cast(call.weight), bias=bias)
+
+
+def output_again(out: Tensor, operation: ObservedOperation, call: BoundCall) -> Callable[[], Tensor]:
+    """Give a call's output once more at its backward; computed anew if the model has written into it since.
+
+    A detached alias keeps the values without a cycle from the output through its graph to itself.
+    """
+    alias = out.detach()
+    version = alias._version
+
+    def output() -> Tensor:
+        if alias._version == version:
+            return alias
+        with torch.no_grad():
+            return operation.forward(call)
+
+    return output
 
 
 def _owned(out: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which weights of a forward pass have a statistic, in order of execution, and the reasons of the others."""
+"""An observation: which weights have a statistic, in order of execution, the reasons of the others, and no trace."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
+from lswag_fast.observe import CaptureOptions, observe
 from support.observing import observed
 
 B = 4
@@ -123,3 +125,55 @@ def test_weights_come_in_order_of_execution() -> None:
 def test_an_activation_whose_samples_stay_unclear_is_skipped() -> None:
     skipped = reasons(lambda m, x: F.linear(x, m.matrix) + F.relu(torch.ones(2 * B, 3)).sum())
     assert "cannot tell where the samples lie" in skipped["relu@1"]
+
+
+def batch_of(x: Tensor) -> Batch:
+    return Batch(x, None, len(x))
+
+
+def test_no_parameter_asks_for_a_gradient_within_and_each_as_before_after() -> None:
+    model = Uses(plain)
+    model.kernel.requires_grad_(False)
+    with observe(model, batch_of(torch.randn(B, 6)), CaptureOptions(1)) as observation:
+        assert not any(p.requires_grad for p in model.parameters())
+        observation.run()
+    assert (model.matrix.requires_grad, model.kernel.requires_grad) == (True, False)
+
+
+def test_parameters_ask_for_gradients_again_after_an_error() -> None:
+    model = Uses(lambda m, x: x.unknown)
+    with (
+        pytest.raises(AttributeError, match="unknown"),
+        observe(model, batch_of(torch.randn(B, 6)), CaptureOptions(1)) as observation,
+    ):
+        observation.run()
+    assert model.matrix.requires_grad
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_without_operands_there_is_no_graph_and_no_weight() -> None:
+    capture = CaptureOptions(B, operands=False)
+    model = Uses(lambda m, x: F.relu(plain(m, x)))
+    with observe(model, batch_of(torch.randn(B, 6)), capture) as observation:
+        out = observation.run()
+    assert not out.requires_grad
+    assert observation.weights == ()
+    assert [activation.name for activation in observation.activations] == ["relu@1"]
+    assert observation.skipped == ()
+
+
+def test_open_sample_axes_are_probed_with_samples_of_the_larger_batch() -> None:
+    """A chunk of one sample cannot be replaced by another of its own."""
+    seen: list[int] = []
+
+    def body(model: Uses, x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return F.linear(x.expand(len(x), 6, 6).transpose(0, 1), model.matrix)
+
+    x = torch.randn(B, 1, 6)
+    with observe(Uses(body), batch_of(x[:1]), CaptureOptions(1), probed=batch_of(x)) as observation:
+        observation.run()
+    assert seen == [1, 2]
+    (call,) = observation.weights[0].calls
+    assert call.sample_axis is not None
+    assert call.sample_axis.axis == 1

@@ -1,0 +1,46 @@
+"""Names of computed weights: the module whose forward runs, numbered where a name is taken."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lswag_fast.observe.derived import derived_name
+
+
+class Named(nn.Module):
+    """Keeps the name that a computed weight would get in its forward."""
+
+    def __init__(self, taken: set[str]) -> None:
+        super().__init__()
+        self.taken = taken
+        self.root: nn.Module = self
+        self.name = ""
+
+    def forward(self, x: float) -> float:
+        self.name = derived_name(self.root, self.taken)
+        return x
+
+
+def name_in(model: nn.Module, inner: Named) -> str:
+    object.__setattr__(inner, "root", model)  # not as a submodule: a module must not contain itself
+    model(0.0)
+    return inner.name
+
+
+def test_the_name_is_that_of_the_innermost_module_that_runs() -> None:
+    inner = Named(set())
+    assert name_in(nn.Sequential(nn.Sequential(inner)), inner) == "0.0.weight"
+
+
+def test_the_outermost_module_has_no_name_of_its_own() -> None:
+    inner = Named(set())
+    assert name_in(inner, inner) == "weight"
+
+
+def test_taken_names_are_numbered() -> None:
+    inner = Named({"0.weight", "0.weight#2"})
+    assert name_in(nn.Sequential(inner), inner) == "0.weight#3"
+
+
+def test_outside_of_any_module_of_the_model() -> None:
+    assert derived_name(nn.Linear(2, 2), set()) == "weight"
