@@ -88,7 +88,11 @@ class CandidatePool:
     def claim(self, arch: Any) -> Candidate | None:
         """Take `arch` if it is inside the budget and was not taken before; else return None."""
         candidate = self._candidate(arch)
-        return candidate if self.budget.distance(candidate) == INSIDE and self._is_new(candidate) else None
+        # Late in a search most children were proposed before, which takes less time to see than what they cost.
+        if candidate.arch_json in self.seen or self.budget.distance(candidate) != INSIDE:
+            return None
+        self.seen.add(candidate.arch_json)
+        return candidate
 
     def draw(self) -> Candidate:
         """Return a random new architecture inside the budget.
