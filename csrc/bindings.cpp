@@ -3,9 +3,11 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -77,13 +79,13 @@ lswag::MomentsRef make_moments(int64_t count, int exponent, uintptr_t mean, uint
 class GradientJob {
  public:
   GradientJob(const std::vector<std::pair<View, View>>& pairs, std::optional<lswag::ConvGeometry> conv, bool absolute,
-              std::optional<std::vector<int64_t>> row_blocks, lswag::MomentsRef* moments, bool totals,
+              std::optional<std::vector<int64_t>> row_blocks, lswag::MomentsRef* moments, bool batch_gradient,
               std::optional<View> weight, double xi)
       : conv_(std::move(conv)), row_blocks_(std::move(row_blocks)), weight_(std::move(weight)) {
     for (const auto& [x, grad_out] : pairs) calls_.push_back({x, grad_out});
     options_.absolute = absolute;
     options_.moments = moments;
-    options_.totals = totals;
+    options_.batch_gradient = batch_gradient;
     options_.xi = xi;
   }
 
@@ -110,8 +112,27 @@ class GradientJob {
   lswag::GradientOptions options_;
 };
 
-lswag::GradientStats gradient_stats(const GradientJob& job, int n_threads) {
-  return lswag::gradient_stats(job.calls(), job.n_calls(), job.options(n_threads));
+// The number of weights, and the statistics in their order.
+std::pair<int64_t, std::vector<double>> gradient_stats(const GradientJob& job, int n_threads) {
+  const lswag::GradientStats stats = lswag::gradient_stats(job.calls(), job.n_calls(), job.options(n_threads));
+  return {stats.n_weights, {std::begin(stats.values), std::end(stats.values)}};
+}
+
+// (name, how parts combine, what it needs) of every statistic.
+std::vector<std::tuple<std::string, std::string, std::vector<std::string>>> statistics() {
+  using namespace lswag::statistic;
+  static const char* const combinations[] = {"count", "sum", "max"};
+  const std::pair<Need, const char*> needs[] = {
+      {batch_gradient, "batch_gradient"}, {weight, "weight"}, {magnitudes, "magnitudes"}};
+  std::vector<std::tuple<std::string, std::string, std::vector<std::string>>> found;
+  for (int k = 0; k < kCount; ++k) {
+    std::vector<std::string> needed;
+    for (const auto& [need, name] : needs) {
+      if (info(k).needs & need) needed.push_back(name);
+    }
+    found.emplace_back(info(k).name, combinations[static_cast<int>(info(k).combination)], needed);
+  }
+  return found;
 }
 
 namespace device {
@@ -144,30 +165,12 @@ int64_t gradient_stats_bytes(const GradientJob& job) {
   return lswag::cuda::gradient_stats_bytes(job.calls(), job.n_calls(), job.options(1));
 }
 
-int64_t gradient_stats(const GradientJob& job, bool tf32, uintptr_t workspace, uintptr_t exponent, uintptr_t sums,
+int64_t gradient_stats(const GradientJob& job, bool tf32, uintptr_t workspace, uintptr_t exponent, uintptr_t statistics,
                        const Stream& stream) {
   const lswag::cuda::GradientMemory memory{reinterpret_cast<void*>(workspace), reinterpret_cast<int32_t*>(exponent),
-                                           reinterpret_cast<double*>(sums)};
+                                           reinterpret_cast<double*>(statistics)};
   const auto precision = tf32 ? lswag::cuda::Precision::tf32 : lswag::cuda::Precision::exact;
   return lswag::cuda::gradient_stats(job.calls(), job.n_calls(), job.options(1), precision, memory, stream);
-}
-
-// What a device computed, once it is on the host.
-lswag::GradientStats read_sums(int64_t n_weights, const std::vector<double>& sums) {
-  using namespace lswag::cuda;
-  if (sums.size() != kGradientSums) throw std::invalid_argument("the wrong number of sums");
-  lswag::GradientStats stats;
-  stats.n_weights = n_weights;
-  stats.n_zero_variance = static_cast<int64_t>(sums[kZeroVariance]);
-  stats.n_nonfinite = static_cast<int64_t>(sums[kNonfinite]);
-  stats.sum_inv_sigma = sums[kInvSigma];
-  stats.sum_mu_over_sigma = sums[kMuOverSigma];
-  stats.sum_gsnr = sums[kGsnr];
-  stats.sum_mean_abs_over_sigma = sums[kMeanAbsOverSigma];
-  stats.sum_squared_total = sums[kSquaredTotal];
-  stats.sum_weight_gradient = sums[kWeightGradient];
-  stats.sum_abs_weight_gradient = sums[kAbsWeightGradient];
-  return stats;
 }
 
 std::pair<std::string, std::string> build() {
@@ -205,24 +208,13 @@ void bind_gradient(py::module_& m) {
            py::arg("signed_mean"))
       .def_readonly("count", &lswag::MomentsRef::count)
       .def_readonly("exponent", &lswag::MomentsRef::exponent);
-  using Stats = lswag::GradientStats;
-  py::class_<Stats>(m, "GradientStats")
-      .def_readonly("n_weights", &Stats::n_weights)
-      .def_readonly("n_zero_variance", &Stats::n_zero_variance)
-      .def_readonly("n_nonfinite", &Stats::n_nonfinite)
-      .def_readonly("sum_inv_sigma", &Stats::sum_inv_sigma)
-      .def_readonly("sum_mu_over_sigma", &Stats::sum_mu_over_sigma)
-      .def_readonly("sum_gsnr", &Stats::sum_gsnr)
-      .def_readonly("sum_mean_abs_over_sigma", &Stats::sum_mean_abs_over_sigma)
-      .def_readonly("sum_squared_total", &Stats::sum_squared_total)
-      .def_readonly("sum_weight_gradient", &Stats::sum_weight_gradient)
-      .def_readonly("sum_abs_weight_gradient", &Stats::sum_abs_weight_gradient);
   // A job points to its moments.
   py::class_<GradientJob>(m, "GradientJob")
       .def(py::init<const std::vector<std::pair<View, View>>&, std::optional<lswag::ConvGeometry>, bool,
                     std::optional<std::vector<int64_t>>, lswag::MomentsRef*, bool, std::optional<View>, double>(),
            py::arg("calls"), py::arg("conv"), py::arg("absolute"), py::arg("row_blocks"), py::arg("moments"),
-           py::arg("totals"), py::arg("weight"), py::arg("xi"), py::keep_alive<1, 6>());
+           py::arg("batch_gradient"), py::arg("weight"), py::arg("xi"), py::keep_alive<1, 6>());
+  m.def("statistics", &statistics);
   m.def("gradient_stats", &gradient_stats, py::arg("job"), py::arg("n_threads"), Unlocked());
 }
 
@@ -238,7 +230,6 @@ void bind_patterns(py::module_& m) {
 void bind_cuda(py::module_& m) {
   py::class_<lswag::cuda::Stream>(m, "Stream")
       .def(py::init(&device::make_stream), py::arg("device"), py::arg("handle"));
-  m.attr("N_GRADIENT_SUMS") = static_cast<int>(lswag::cuda::kGradientSums);
   m.def("cuda_build", &device::build);
   m.def("cuda_driver_version", &lswag::cuda::driver_version);
   m.def("cuda_pack_signs", &device::pack_signs, py::arg("y"), py::arg("n_samples"), py::arg("layout"), py::arg("out"),
@@ -250,8 +241,7 @@ void bind_cuda(py::module_& m) {
         py::arg("words_per_sample"), py::arg("n_neurons"), py::arg("out"), py::arg("stream"), Unlocked());
   m.def("cuda_gradient_stats_bytes", &device::gradient_stats_bytes, py::arg("job"));
   m.def("cuda_gradient_stats", &device::gradient_stats, py::arg("job"), py::arg("tf32"), py::arg("workspace"),
-        py::arg("exponent"), py::arg("sums"), py::arg("stream"), Unlocked());
-  m.def("cuda_read_sums", &device::read_sums, py::arg("n_weights"), py::arg("sums"));
+        py::arg("exponent"), py::arg("statistics"), py::arg("stream"), Unlocked());
 }
 
 void bind_machine(py::module_& m) {

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "cpu/kernel_table.h"
+#include "cpu/isa/kernel_table.h"
 
 namespace lswag {
 namespace {

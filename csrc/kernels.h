@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/statistics.h"
 #include "dispatch.h"
 #include "view.h"
 
@@ -40,7 +41,7 @@ struct MomentsRef {
   int exponent = 0;
   void* mean = nullptr;         // of |G_b| or G_b
   void* m2 = nullptr;           // sum of squared deviations from that mean
-  void* signed_mean = nullptr;  // of G_b; null without totals
+  void* signed_mean = nullptr;  // of G_b; null without batch_gradient
 };
 
 struct GradientOptions {
@@ -49,8 +50,8 @@ struct GradientOptions {
   const int64_t* row_blocks = nullptr;  // which blocks of kRowBlock output rows; null: all
   int64_t n_row_blocks = 0;
   MomentsRef* moments = nullptr;  // continue from, and write back to
-  bool totals = false;
-  const View* weight = nullptr;  // (O, K...) in torch's order; only read with totals
+  bool batch_gradient = false;    // also what depends on the sum over the samples of the signed gradients
+  const View* weight = nullptr;   // (O, K...) in torch's order; only read with batch_gradient
   double xi = 1e-8;
   int n_threads = 1;
 };
@@ -59,15 +60,7 @@ constexpr int64_t kRowBlock = 8;
 
 struct GradientStats {
   int64_t n_weights = 0;
-  int64_t n_zero_variance = 0;
-  int64_t n_nonfinite = 0;
-  double sum_inv_sigma = 0;
-  double sum_mu_over_sigma = 0;
-  double sum_gsnr = 0;                 // this and the following only with totals
-  double sum_mean_abs_over_sigma = 0;  // E|g| / sigma of the signed g; only if `absolute` too
-  double sum_squared_total = 0;
-  double sum_weight_gradient = 0;  // this and the following only with totals and weight
-  double sum_abs_weight_gradient = 0;
+  double values[statistic::kCount] = {};  // 0 where options lack what a statistic needs
 };
 
 // Computes in float32, or in double if any operand is float64.
@@ -132,20 +125,6 @@ void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_a
 void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons,
                       int64_t* out, Stream stream);
 
-// The sums of GradientStats, float64, in this order.
-enum GradientSum : int {
-  kZeroVariance,
-  kNonfinite,
-  kInvSigma,
-  kMuOverSigma,
-  kGsnr,
-  kMeanAbsOverSigma,
-  kSquaredTotal,
-  kWeightGradient,
-  kAbsWeightGradient,
-  kGradientSums
-};
-
 // Float32 is multiplied exactly, or rounded to TF32 (10 bits of mantissa) for the tensor cores.
 enum class Precision : int { exact, tf32 };
 
@@ -153,8 +132,8 @@ enum class Precision : int { exact, tf32 };
 // count > 0 and written always), not the one in MomentsRef.
 struct GradientMemory {
   void* workspace = nullptr;
-  int32_t* exponent = nullptr;  // null without moments
-  double* sums = nullptr;       // kGradientSums
+  int32_t* exponent = nullptr;   // null without moments
+  double* statistics = nullptr;  // statistic::kCount
 };
 
 int64_t gradient_stats_bytes(const GradientCall* calls, int n_calls, const GradientOptions& options);

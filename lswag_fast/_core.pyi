@@ -4,8 +4,6 @@ version: str
 compiler: str
 build_type: str
 
-N_GRADIENT_SUMS: int
-
 class IsaError(RuntimeError): ...
 class CudaError(RuntimeError): ...
 
@@ -39,18 +37,6 @@ class Moments:
     @property
     def exponent(self) -> int: ...
 
-class GradientStats:
-    n_weights: int
-    n_zero_variance: int
-    n_nonfinite: int
-    sum_inv_sigma: float
-    sum_mu_over_sigma: float
-    sum_gsnr: float
-    sum_mean_abs_over_sigma: float
-    sum_squared_total: float
-    sum_weight_gradient: float
-    sum_abs_weight_gradient: float
-
 class GradientJob:
     def __init__(
         self,
@@ -59,7 +45,7 @@ class GradientJob:
         absolute: bool,
         row_blocks: Sequence[int] | None,
         moments: Moments | None,
-        totals: bool,
+        batch_gradient: bool,
         weight: View | None,
         xi: float,
     ) -> None: ...
@@ -67,7 +53,8 @@ class GradientJob:
 class Stream:
     def __init__(self, device: int, handle: int) -> None: ...
 
-def gradient_stats(job: GradientJob, n_threads: int) -> GradientStats: ...
+def statistics() -> list[tuple[str, str, list[str]]]: ...
+def gradient_stats(job: GradientJob, n_threads: int) -> tuple[int, list[float]]: ...
 def pack_signs(y: View, n_samples: int, layout: Layout, out: int, n_threads: int) -> None: ...
 def count_distinct(words: Sequence[int], n_rows: Sequence[int], words_per_row: int, n_bits: int) -> int: ...
 def agreement_counts(
@@ -96,6 +83,5 @@ def cuda_agreement_counts(
 ) -> None: ...
 def cuda_gradient_stats_bytes(job: GradientJob) -> int: ...
 def cuda_gradient_stats(
-    job: GradientJob, tf32: bool, workspace: int, exponent: int, sums: int, stream: Stream
+    job: GradientJob, tf32: bool, workspace: int, exponent: int, statistics: int, stream: Stream
 ) -> int: ...
-def cuda_read_sums(n_weights: int, sums: Sequence[float]) -> GradientStats: ...

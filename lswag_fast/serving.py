@@ -157,7 +157,7 @@ def _layer_score(row: LayerMeasurements, standard: StandardMeasurements) -> Laye
         depth=row.depth,
         percentile=row.percentile,
         n_weights=row.n_weights,
-        trainability=math.nan if row.n_nonfinite else trainability(row.sum_inv_sigma),
+        trainability=math.nan if row.n_nonfinite else trainability(row["sum_inv_sigma"]),
         cardinality=standard.patterns.cardinality(row.activation) if patterned and row.activation is not None else None,
         activation=None if activation is None else activation.name,
         n_zero_variance=row.n_zero_variance,

@@ -86,7 +86,9 @@ def test_gradient_statistics_by_hand() -> None:
     assert found["sum_inv_sigma"] == 1.0
     assert found["sum_mu_over_sigma"] == 2.0
     assert found["sum_gsnr"] == pytest.approx(1 / (4 + 1) + 4 / (0 + 1) + 0)
-    assert found["sum_squared_total"] == 4.0 + 16.0
+    assert found["sum_batch_gradient"] == -2.0 + 4.0 + 0.0
+    assert found["sum_squared_batch_gradient"] == 4.0 + 16.0
+    assert found["max_abs_batch_gradient"] == 4.0
     assert found["sum_weight_gradient"] == -2.0 + 8.0
     assert found["sum_abs_weight_gradient"] == 2.0 + 8.0
     signed = reference.gradient_statistics(gradients, gradient="signed")
@@ -108,8 +110,8 @@ def test_n_pattern_samples(n_samples: int, n_neurons: int, expected: int) -> Non
 
 def test_patterns_are_the_distinct_columns_of_signs() -> None:
     activation = torch.tensor([[1.0, -1.0, 2.0, 0.0], [0.5, 1.0, 3.0, -1.0], [-1.0, 1.0, 1.0, 1.0]])
-    assert reference.patterns(activation, 2) == {(True, True), (False, True), (False, False)}
-    assert len(reference.patterns(activation, 3)) == 4
+    assert reference.neuron_patterns(activation, 2) == {(True, True), (False, True), (False, False)}
+    assert len(reference.neuron_patterns(activation, 3)) == 4
 
 
 def test_agreement_counts_equal_neurons() -> None:

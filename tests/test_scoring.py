@@ -83,7 +83,7 @@ def test_kinds_of_variance(gradient: str, n_groups: int | None) -> None:
 def test_cardinalities_are_exact(name: str, n_samples: int) -> None:
     net = NETWORKS[name]
     model, batch = net.build()
-    counts = [len(reference.patterns(a, n_samples)) for a in module_activations(model, batch[0])]
+    counts = [len(reference.neuron_patterns(a, n_samples)) for a in module_activations(model, batch[0])]
     found = score(net, pattern_samples=n_samples)
     used = places(found)
     assert [layer.cardinality for layer in found.layers] == [counts[place] for place in used]

@@ -79,8 +79,9 @@ class Listener:
 
 
 def _layer(layer: Any) -> dict[str, Any]:
-    kept = ("percentile", "activation", "n_weights", "sum_inv_sigma", "sum_mu_over_sigma", "sum_mean_abs_over_sigma")
-    return {name: getattr(layer, name) for name in kept}
+    sums = ("sum_inv_sigma", "sum_mu_over_sigma", "sum_mean_abs_over_sigma")
+    place = {name: getattr(layer, name) for name in ("percentile", "activation", "n_weights")}
+    return place | {name: layer.stats.values.get(name) for name in sums}
 
 
 LISTENER = Listener()
@@ -126,7 +127,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore", LswagWarning)  # BatchNorm in train mode, in every row
-    register_proxy("listener", LISTENER, needs={"standard": ("gradients", "totals", "patterns")})
+    register_proxy("listener", LISTENER, needs={"standard": ("gradients", "batch_gradient", "patterns")})
     table = read_table(options.data / "nasbench201" / "nb201_accuracy.csv.gz")
     archs = [str(arch) for arch in table.sample(frac=1, random_state=0).index[: options.n]]
     for name in options.settings:

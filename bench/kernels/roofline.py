@@ -19,7 +19,7 @@ DEPTH = 13  # blocks of the Autoformer-S architecture that the other benchmarks 
 # (input features, output features) of the weights of one of its blocks.
 WEIGHTS = {"qkv": (384, 1152), "proj": (384, 384), "fc1": (384, 1344), "fc2": (1344, 384)}
 PATTERN_SAMPLES = 20
-ENOUGH_BLOCKS, MAX_PARTS, PART_SAMPLES = 512, 8, 4  # as in csrc/cuda/gradient_plan.cpp
+ENOUGH_BLOCKS, MAX_PARTS, PART_SAMPLES = 512, 8, 4  # as in csrc/cuda/gradient/plan.cpp
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Prediction:
 
 
 def predict(gpu: Gpu, dtype: str, weight: str, usage: Usage) -> Prediction:
-    """The bounds of gradient_stats without totals; launches and latencies are left out."""
+    """The bounds of gradient_stats without the batch gradient; launches and latencies are left out."""
     n_inputs, n_outputs = WEIGHTS[weight]
     kind = ARITHMETICS[dtype]
     positions, n_weights = BATCH * TOKENS, n_inputs * n_outputs
@@ -135,7 +135,7 @@ def predict(gpu: Gpu, dtype: str, weight: str, usage: Usage) -> Prediction:
 
 
 def moments_usage(report: dict[tuple[str, str], Usage], dtype: str, architecture: str) -> Usage:
-    """Of the kernel for linear calls without totals."""
+    """Of the kernel for linear calls without the batch gradient."""
     names = {"f32": "<float, 8", "f64": "<double", "tf32": "Tf32", "bf16": "Bf16", "f16": "Half"}
     for (kernel, built_for), usage in report.items():
         linear = "false, false>" in kernel
@@ -207,7 +207,7 @@ def usage_table(report: dict[tuple[str, str], Usage]) -> list[str]:
 def occupancy_table(report: dict[tuple[str, str], Usage]) -> list[str]:
     """How many warps of the gradient kernels a multiprocessor holds."""
     lines = [
-        "## Occupancy of gradient_stats (linear, no totals)",
+        "## Occupancy of gradient_stats (linear, no batch gradient)",
         "",
         "| dtype | device | registers | blocks | warps of 64 |",
         "| --- | --- | ---: | ---: | ---: |",

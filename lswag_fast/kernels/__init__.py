@@ -10,7 +10,6 @@ from lswag_fast.kernels.device import device_problem, require_device
 from lswag_fast.kernels.gradient import (
     ROW_BLOCK,
     ConvGeometry,
-    GradientStats,
     Moments,
     PendingStats,
     gradient_stats,
@@ -18,6 +17,7 @@ from lswag_fast.kernels.gradient import (
 )
 from lswag_fast.kernels.machine import BuildFacts, build_facts, fma_loop, isa_active, isa_list, set_isa
 from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, agreement_counts, count_distinct, pack_signs
+from lswag_fast.kernels.statistics import GradientStats, Statistic, statistics
 
 __all__ = [
     "MAX_DIMS",
@@ -29,6 +29,7 @@ __all__ = [
     "Moments",
     "PatternLayout",
     "PendingStats",
+    "Statistic",
     "agreement_counts",
     "build_facts",
     "count_distinct",
@@ -41,4 +42,5 @@ __all__ = [
     "require_device",
     "set_isa",
     "start_gradient_stats",
+    "statistics",
 ]

@@ -12,11 +12,14 @@ from torch import Tensor
 from lswag_fast.errors import InputError
 from lswag_fast.kernels import device
 from lswag_fast.kernels.binary import core, native, require_core, view
+from lswag_fast.kernels.statistics import GradientStats, statistics
 
 ROW_BLOCK = 8
 """Output rows per block: the unit of `row_blocks`."""
 
 Tensors = dict[str, Tensor]
+KernelResult = tuple[int, list[float]]
+"""The number of elements looked at, and the statistics in the order of `statistics()`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class ConvGeometry:
 
 @dataclass
 class Moments:
-    """Running state of `gradient_stats` over chunks of a batch; 2 x the weight's memory, 3 x with totals.
+    """Running state of `gradient_stats` over chunks of a batch; 2 x the weight's memory, 3 x with the batch gradient.
 
     The tensors are (O, K), K the columns of the weight as a matrix. They hold gradients times 2**exponent, which the
     first chunk fixes so that squares of tiny or huge gradients stay in range. The exponent is one int32.
@@ -50,57 +53,40 @@ class Moments:
         n_rows: int,
         n_columns: int,
         dtype: torch.dtype,
-        totals: bool = False,
+        batch_gradient: bool = False,
         device: torch.device | str = "cpu",
     ) -> Moments:
         """A fresh state: float64 where the operands are (`dtype`), else float32; on the operands' `device`."""
         compute = torch.float64 if dtype == torch.float64 else torch.float32
         mean = torch.zeros((n_rows, n_columns), dtype=compute, device=device)
         exponent = torch.zeros(1, dtype=torch.int32, device=device)
-        return cls(0, mean, torch.zeros_like(mean), torch.zeros_like(mean) if totals else None, exponent)
+        return cls(0, mean, torch.zeros_like(mean), torch.zeros_like(mean) if batch_gradient else None, exponent)
 
     @property
-    def total(self) -> Tensor | None:
-        """Sum over the samples so far of the signed gradients, (O, K); None without totals."""
+    def batch_gradient(self) -> Tensor | None:
+        """The sum over the samples so far of the signed gradients, (O, K); None where it was not kept."""
         if self.signed_mean is None:
             return None
         return torch.ldexp(self.signed_mean * self.count, -self.exponent)
 
 
-@dataclass(frozen=True)
-class GradientStats:
-    """Sums over the weights that were looked at. mu, sigma: mean and population deviation over the samples."""
-
-    n_weights: int
-    n_zero_variance: int
-    n_nonfinite: int
-    sum_inv_sigma: float
-    """Sum of 1/sigma over the weights with finite, positive variance (L-SWAG, Eq. 1)."""
-    sum_mu_over_sigma: float
-    """Sum of mu/sigma over the same weights (ZiCo)."""
-    sum_mean_abs_over_sigma: float | None
-    """Sum of E|g| / sigma, sigma the deviation of the signed gradient g (ZiCo's code); needs gradient="abs"."""
-    sum_gsnr: float | None
-    """Sum of (E g)^2 / (Var g + xi), g the signed gradient, over all finite weights."""
-    sum_squared_total: float | None
-    """Sum of G^2, G the sum over the samples of g (the squared gradient norm)."""
-    sum_weight_gradient: float | None
-    """Sum of w G."""
-    sum_abs_weight_gradient: float | None
-    """Sum of |w G|."""
-
-
 def _native_moments(
-    moments: Moments, calls: Sequence[tuple[Tensor, Tensor]], conv: ConvGeometry | None, totals: bool, on_cpu: bool
+    moments: Moments,
+    calls: Sequence[tuple[Tensor, Tensor]],
+    conv: ConvGeometry | None,
+    batch_gradient: bool,
+    on_cpu: bool,
 ) -> core.Moments:
     """The state as the kernels see it, checked against what the calls need."""
     shape = _weight_shape(*calls[0], conv)
     wide = any(tensor.dtype == torch.float64 for call in calls for tensor in call)
     dtype = torch.float64 if wide else torch.float32
     tensors = {"mean": moments.mean, "m2": moments.m2}
-    if totals:
+    if batch_gradient:
         if moments.signed_mean is None:
-            raise InputError("moments were made without totals; use Moments.empty(..., totals=True)")
+            raise InputError(
+                "moments were made without the batch gradient; use Moments.empty(..., batch_gradient=True)"
+            )
         tensors["signed_mean"] = moments.signed_mean
     for name, tensor in tensors.items():
         if tuple(tensor.shape) != shape or tensor.dtype != dtype or not tensor.is_contiguous():
@@ -148,7 +134,7 @@ def gradient_stats(
     gradient: Literal["abs", "signed"] = "abs",
     row_blocks: Sequence[int] | None = None,
     moments: Moments | None = None,
-    totals: bool = False,
+    batch_gradient: bool = False,
     weight: Tensor | None = None,
     xi: float = 1e-8,
 ) -> GradientStats:
@@ -165,8 +151,8 @@ def gradient_stats(
         gradient: take moments of |G_b| ("abs") or of G_b ("signed").
         row_blocks: increasing indices of blocks of `ROW_BLOCK` output rows; only these are computed and summed.
         moments: state of earlier chunks, updated in place; the result is then over all samples so far.
-        totals: also compute what depends on the signed sum of the gradients.
-        weight: (O, ...) in torch's order; with `totals`, adds the sums of w G and |w G|.
+        batch_gradient: also compute the statistics that need the signed sum of the gradients.
+        weight: (O, ...) in torch's order; with `batch_gradient`, adds those that need the weight.
         xi: the constant of the gradient signal-to-noise ratio.
 
     Float32, bfloat16 and float16 are computed in float32, anything with a float64 operand in float64; sums over weights
@@ -184,7 +170,7 @@ def gradient_stats(
         gradient=gradient,
         row_blocks=row_blocks,
         moments=moments,
-        totals=totals,
+        batch_gradient=batch_gradient,
         weight=weight,
         xi=xi,
     ).result()
@@ -197,7 +183,7 @@ def start_gradient_stats(
     gradient: Literal["abs", "signed"] = "abs",
     row_blocks: Sequence[int] | None = None,
     moments: Moments | None = None,
-    totals: bool = False,
+    batch_gradient: bool = False,
     weight: Tensor | None = None,
     xi: float = 1e-8,
 ) -> PendingStats:
@@ -211,16 +197,16 @@ def start_gradient_stats(
     if gradient not in ("abs", "signed"):
         raise InputError(f"gradient is {gradient!r}; use 'abs' or 'signed'")
     require_core()
-    weight = weight if totals else None
+    weight = weight if batch_gradient else None
     stream = device.stream_of(_named_tensors(calls, moments, weight))
-    state = None if moments is None else _native_moments(moments, calls, conv, totals, stream is None)
+    state = None if moments is None else _native_moments(moments, calls, conv, batch_gradient, stream is None)
     job = core.GradientJob(
         [(view(x, f"x of call {k}"), view(g, f"grad_out of call {k}")) for k, (x, g) in enumerate(calls)],
         None if conv is None else core.ConvGeometry(*astuple(conv)),
         gradient == "abs",
         row_blocks,
         state,
-        totals,
+        batch_gradient,
         None if weight is None else view(weight, "weight"),
         xi,
     )
@@ -234,8 +220,9 @@ def start_gradient_stats(
         moments.count = state.count
         if stream is None:
             moments.exponent.fill_(state.exponent)
-    weighted, absolute = weight is not None, gradient == "abs"
-    return PendingStats(lambda: _typed_stats(read(), totals, weighted, absolute))
+    given = {"batch_gradient": batch_gradient, "weight": weight is not None, "magnitudes": gradient == "abs"}
+    names = frozenset(name for name, is_given in given.items() if is_given)
+    return PendingStats(lambda: GradientStats.of_kernel(*read(), names))
 
 
 def _named_tensors(calls: Sequence[tuple[Tensor, Tensor]], moments: Moments | None, weight: Tensor | None) -> Tensors:
@@ -248,32 +235,17 @@ def _named_tensors(calls: Sequence[tuple[Tensor, Tensor]], moments: Moments | No
     return named
 
 
-def _start_on_cpu(job: core.GradientJob) -> Callable[[], core.GradientStats]:
+def _start_on_cpu(job: core.GradientJob) -> Callable[[], KernelResult]:
     found = core.gradient_stats(job, torch.get_num_threads())
     return lambda: found
 
 
 def _start_on_device(
     job: core.GradientJob, where: torch.device, moments: Moments | None, stream: core.Stream
-) -> Callable[[], core.GradientStats]:
+) -> Callable[[], KernelResult]:
     tf32 = torch.get_float32_matmul_precision() != "highest"
     workspace = torch.empty(core.cuda_gradient_stats_bytes(job), dtype=torch.uint8, device=where)
-    sums = torch.empty(core.N_GRADIENT_SUMS, dtype=torch.float64, device=where)
+    found = torch.empty(len(statistics()), dtype=torch.float64, device=where)
     exponent = 0 if moments is None else moments.exponent.data_ptr()
-    n_weights = core.cuda_gradient_stats(job, tf32, workspace.data_ptr(), exponent, sums.data_ptr(), stream)
-    return lambda: core.cuda_read_sums(n_weights, sums.tolist())
-
-
-def _typed_stats(found: core.GradientStats, totals: bool, weighted: bool, absolute: bool) -> GradientStats:
-    return GradientStats(
-        n_weights=found.n_weights,
-        n_zero_variance=found.n_zero_variance,
-        n_nonfinite=found.n_nonfinite,
-        sum_inv_sigma=found.sum_inv_sigma,
-        sum_mu_over_sigma=found.sum_mu_over_sigma,
-        sum_mean_abs_over_sigma=found.sum_mean_abs_over_sigma if totals and absolute else None,
-        sum_gsnr=found.sum_gsnr if totals else None,
-        sum_squared_total=found.sum_squared_total if totals else None,
-        sum_weight_gradient=found.sum_weight_gradient if totals and weighted else None,
-        sum_abs_weight_gradient=found.sum_abs_weight_gradient if totals and weighted else None,
-    )
+    n_weights = core.cuda_gradient_stats(job, tf32, workspace.data_ptr(), exponent, found.data_ptr(), stream)
+    return lambda: (n_weights, found.tolist())

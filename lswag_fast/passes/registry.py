@@ -42,7 +42,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "standard": Recipe(
         standard_numbers,
-        frozenset(("gradients", "totals", "fisher", "patterns", "activation_codes")),
+        frozenset(("gradients", "batch_gradient", "fisher", "patterns", "activation_codes")),
         "one forward and one backward of the summed loss, observed; without gradients the forward only",
     ),
     "synflow": Recipe(

@@ -20,7 +20,7 @@ def grad_norm(numbers: Measurements) -> float:
     On a vision transformer the four matrices of a block and the head make the sum.
     """
     standard = numbers.standard
-    return math.fsum(math.sqrt(layer.squared_total) for layer in standard.layers()) / standard.n_samples
+    return math.fsum(math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()) / standard.n_samples
 
 
 def plain(numbers: Measurements) -> float:
@@ -29,14 +29,14 @@ def plain(numbers: Measurements) -> float:
     LayerNorm and BatchNorm make the loss blind to the scale of weights before them: their terms vanish.
     """
     standard = numbers.standard
-    return math.fsum(layer.weight_gradient for layer in standard.layers()) / standard.n_samples
+    return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
 def snip(numbers: Measurements) -> float:
     """sum_w |w dL/dw|, the sensitivity of the loss to dropping each weight (Lee, Ajanthan, Torr, ICLR 2019, Eq. 6,
     without its normalisation). Range [0, inf). On a vision transformer dominated by the widest matrices."""
     standard = numbers.standard
-    return math.fsum(layer.abs_weight_gradient for layer in standard.layers()) / standard.n_samples
+    return math.fsum(layer["sum_abs_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
 def fisher(numbers: Measurements) -> float:
@@ -54,21 +54,21 @@ def fisher(numbers: Measurements) -> float:
 register_proxy(
     "grad_norm",
     grad_norm,
-    needs={"standard": ("gradients", "totals")},
+    needs={"standard": ("gradients", "batch_gradient")},
     reference=_SUITE,
     summary="norm of the batch gradient, summed over the layers",
 )
 register_proxy(
     "plain",
     plain,
-    needs={"standard": ("gradients", "totals")},
+    needs={"standard": ("gradients", "batch_gradient")},
     reference=_SUITE,
     summary="weight times gradient, signed",
 )
 register_proxy(
     "snip",
     snip,
-    needs={"standard": ("gradients", "totals")},
+    needs={"standard": ("gradients", "batch_gradient")},
     reference="Lee, Ajanthan, Torr, ICLR 2019; " + _SUITE,
     summary="magnitude of weight times gradient",
 )

@@ -55,7 +55,7 @@ def lswag(numbers: Measurements, combine: Combine = "layerwise") -> float:
     layers = standard.varying_layers()
     standard.activations()
     pairs = [_paired(layer) for layer in layers]
-    lambdas = [trainability(layer.sum_inv_sigma) for layer in layers]
+    lambdas = [trainability(layer["sum_inv_sigma"]) for layer in layers]
     union = None
     if combine == "product":
         union = standard.patterns.union_cardinality(map(_paired, standard.all_layers))

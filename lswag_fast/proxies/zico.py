@@ -26,11 +26,11 @@ def zico(numbers: Measurements, sigma: Literal["signed", "abs"] = "signed") -> f
     if sigma not in ("signed", "abs"):
         raise InputError(f"zico: sigma must be 'signed' or 'abs', got {sigma!r}")
     layers = numbers.standard.varying_layers()
-    if any(layer.sum_mean_abs_over_sigma is None for layer in layers):
+    if any("sum_mean_abs_over_sigma" not in layer for layer in layers):
         raise InputError("zico needs the mean of |g|, which gradient='signed' does not measure; leave gradient out")
     if sigma == "abs":
-        return math.fsum(math.log(layer.sum_mu_over_sigma) for layer in layers)
-    sums = (layer.sum_mean_abs_over_sigma for layer in layers)
+        return math.fsum(math.log(layer["sum_mu_over_sigma"]) for layer in layers)
+    sums = (layer["sum_mean_abs_over_sigma"] for layer in layers)
     return math.fsum(math.log(value) for value in sums if value)
 
 
@@ -41,20 +41,20 @@ def xi_gsnr(numbers: Measurements) -> float:
     without variance contributes 0, as in the official code. Deviation: the code never zeroes the gradients between
     batches, so that it sees their running sums; here each batch stands for itself.
     """
-    return math.fsum(layer.sum_gsnr for layer in numbers.standard.layers() if layer.n_finite_variance)
+    return math.fsum(layer["sum_gsnr"] for layer in numbers.standard.layers() if layer.n_finite_variance)
 
 
 register_proxy(
     "zico",
     zico,
-    needs={"standard": ("gradients", "totals")},
+    needs={"standard": ("gradients", "batch_gradient")},
     reference="Li, Yang, Bhardwaj, Marculescu, ICLR 2023, Eq. 15",
     summary="mean over deviation of the gradients, log-summed layer by layer",
 )
 register_proxy(
     "xi_gsnr",
     xi_gsnr,
-    needs={"standard": ("gradients", "totals")},
+    needs={"standard": ("gradients", "batch_gradient")},
     reference="Sun et al., ICML 2023",
     summary="gradient signal-to-noise ratio, summed over the weights",
 )

@@ -1,36 +1,28 @@
 """The definitions of every number, in float64 and plain torch: slow, short, and the oracle of the tests.
 
-Nothing here uses the kernels or the observer. One module a family of proxies.
+Nothing here uses the kernels or the observer. Each module of `lswag_fast.proxies` has its definitions in the module of
+that name; `kernels` defines what the native kernels compute, `models` runs a model for the others.
 """
 
 from lswag_fast.reference import az_nas
-from lswag_fast.reference.activation_patterns import nwot, reg_swap, swap
-from lswag_fast.reference.double_backward import grasp, grasp_terms
-from lswag_fast.reference.gradient import (
-    fisher,
-    grad_norm,
-    plain,
-    snip,
-    weights_and_gradients,
-    xi_gsnr,
-    zico,
-)
+from lswag_fast.reference.gradient import fisher, grad_norm, plain, snip, weights_and_gradients
+from lswag_fast.reference.grasp import grasp, grasp_terms
 from lswag_fast.reference.jacobian import epe_nas, input_jacobian, jacov
-from lswag_fast.reference.lswag import (
+from lswag_fast.reference.kernels import (
     agreement,
     conv_gradients,
     gradient_statistics,
     linear_gradients,
-    lswag,
-    micro_batches,
-    n_pattern_samples,
-    patterns,
-    per_sample_gradients,
-    trainability,
+    neuron_patterns,
 )
-from lswag_fast.reference.noise_pair import zen
+from lswag_fast.reference.lswag import lswag, n_pattern_samples, trainability
+from lswag_fast.reference.models import micro_batches, per_sample_gradients
+from lswag_fast.reference.patterns import nwot, reg_swap, swap
+from lswag_fast.reference.size import l2_norm
 from lswag_fast.reference.synflow import dss, logsynflow, positive_weights_and_gradients, synflow, t_cet
 from lswag_fast.reference.te_nas import ntk, te_nas_ntk, te_nas_regions
+from lswag_fast.reference.zen import zen
+from lswag_fast.reference.zico import xi_gsnr, zico
 
 __all__ = [
     "agreement",
@@ -45,14 +37,15 @@ __all__ = [
     "grasp_terms",
     "input_jacobian",
     "jacov",
+    "l2_norm",
     "linear_gradients",
     "logsynflow",
     "lswag",
     "micro_batches",
     "n_pattern_samples",
+    "neuron_patterns",
     "ntk",
     "nwot",
-    "patterns",
     "per_sample_gradients",
     "plain",
     "positive_weights_and_gradients",

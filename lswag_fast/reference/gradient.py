@@ -1,4 +1,4 @@
-"""grad_norm, plain, snip, fisher, ZiCo and xi-GSNR, from plain autograd on a float64 copy of the model.
+"""grad_norm, plain, snip and fisher (Abdelfattah et al., ICLR 2021), from autograd on a float64 copy of the model.
 
 `names` are the weights that count. `loss(outputs, targets)` is the mean over the samples, cross-entropy by default.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast.reference.lswag import as_float64, call_model
+from lswag_fast.reference.models import as_float64, call_model
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -71,23 +71,3 @@ def fisher(model: nn.Module, batch: tuple[Any, Any], loss: Loss = F.cross_entrop
         per_channel = module.weight[0].numel()  # type: ignore[index]
         total += float(delta.detach().square().mean(0).sum()) / 2 * per_channel
     return total
-
-
-def zico(gradients: Sequence[Tensor], sigma: str = "signed") -> float:
-    """sum_l ln sum_w E|g| / sigma (Eq. 15) from each weight's gradients over the samples or batches, (N, ...).
-
-    sigma is the population deviation of g ("signed", the official code) or of |g| ("abs"); elements of zero deviation
-    and weights without any other are left out.
-    """
-    total = 0.0
-    for g in gradients:
-        spread = (g if sigma == "signed" else g.abs()).std(0, unbiased=False)
-        ratios = (g.abs().mean(0) / spread)[spread > 0]
-        total += math.log(float(ratios.sum())) if ratios.numel() else 0.0
-    return total
-
-
-def xi_gsnr(gradients: Sequence[Tensor], xi: float = 1e-8) -> float:
-    """sum_w (E g)^2 / (Var g + xi) from each weight's gradients, (N, ...); a weight that never varies gives 0."""
-    varying = [g for g in gradients if bool((g != g[:1]).any())]
-    return math.fsum(float((g.mean(0).square() / (g.var(0, unbiased=False) + xi)).sum()) for g in varying)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from lswag_fast.reference.lswag import as_float64, call_model
+from lswag_fast.reference.models import as_float64, call_model
 
 
 def input_jacobian(model: nn.Module, inputs: Any) -> Tensor:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.reference.lswag import agreement, as_float64, call_model
+from lswag_fast.reference.kernels import agreement
+from lswag_fast.reference.models import as_float64, call_model
 
 Pairs = dict[str, tuple[Tensor, Tensor]]
 """{name: (|W|, dR/dW)}."""

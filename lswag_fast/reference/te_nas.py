@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.reference.lswag import as_float64, call_model
+from lswag_fast.reference.models import as_float64, call_model
 
 
 def ntk(model: nn.Module, inputs: Any, names: Iterable[str], dtype: torch.dtype = torch.float64) -> Tensor:

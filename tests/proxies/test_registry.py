@@ -24,7 +24,7 @@ def registered_before() -> Iterator[None]:
 
 
 def smallest_layer(numbers: registry.Measurements, scale: float = 1.0) -> float:
-    return scale * min(math.log(layer.sum_inv_sigma) for layer in numbers.standard.layers())
+    return scale * min(math.log(layer["sum_inv_sigma"]) for layer in numbers.standard.layers())
 
 
 def register() -> ProxyInfo:
@@ -60,7 +60,7 @@ def test_a_name_is_taken_once() -> None:
 def test_needs_are_checked() -> None:
     with pytest.raises(InputError, match="needs the pass 'thirdpass'; there are none, standard"):
         register_proxy("a", smallest_layer, needs={"thirdpass": []})
-    with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives activation_codes, fisher"):
+    with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives activation_codes, batch_gradient, fisher"):
         register_proxy("a", smallest_layer, needs={"standard": ["colours"]})
 
 

@@ -13,7 +13,7 @@ MAX_FILES, MAX_LINES = 16, 400
 SOURCES = {".py", ".pyi", ".cpp", ".h", ".inl", ".css", ".js"}
 
 # Still to be divided.
-CROWDED = {"csrc/cpu", "csrc/cuda", "lswag_fast/study"}
+CROWDED = {"lswag_fast/study"}
 
 
 def _tracked() -> list[PurePosixPath]:

@@ -5,4 +5,4 @@
 #define LSWAG_TILE_ROWS 8
 #define LSWAG_TILE_VECTORS 3
 #define LSWAG_TASK_ROWS 96
-#include "cpu/unit.inl"
+#include "cpu/isa/unit.inl"

@@ -33,16 +33,16 @@ class PieceStatistics:
 
     @property
     def stats(self) -> kernels.GradientStats | None:
-        """The sums so far; read them at the end of a pass, since that waits for the device."""
+        """The statistics so far; read them at the end of a pass, since that waits for the device."""
         return None if self.pending is None else self.pending.result()
 
 
 class GradientReducer(Reducer):
-    """Runs the kernel on each weight, and keeps the sums."""
+    """Runs the kernel on each weight, and keeps the statistics."""
 
     def __init__(self, options: PassOptions, n_samples: int, statistics: frozenset[str]) -> None:
         super().__init__(options, n_samples)
-        self._totals = "totals" in statistics
+        self._batch_gradient = "batch_gradient" in statistics
         self._group = 1 if options.n_groups is None else n_samples // options.n_groups
         self._chunked = options.chunk_size is not None and options.chunk_size < n_samples
         self.pieces: dict[str, dict[object, PieceStatistics]] = {}
@@ -57,8 +57,8 @@ class GradientReducer(Reducer):
             gradient=self._options.gradient,
             row_blocks=piece.row_blocks,
             moments=piece.moments,
-            totals=self._totals,
-            weight=weight.view.detach() if self._totals else None,
+            batch_gradient=self._batch_gradient,
+            weight=weight.view.detach() if self._batch_gradient else None,
             xi=self._options.xi,
         )
 
@@ -85,7 +85,7 @@ class GradientReducer(Reducer):
 
     def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype, device: torch.device) -> kernels.Moments | None:
         """What the statistics of later chunks continue from."""
-        return kernels.Moments.empty(n_rows, n_columns, dtype, self._totals, device) if self._chunked else None
+        return kernels.Moments.empty(n_rows, n_columns, dtype, self._batch_gradient, device) if self._chunked else None
 
     def _rows(self, key: str, n_rows: int) -> tuple[tuple[int, ...] | None, float]:
         """A random subset of the blocks of output rows, seeded by `key`, and the factor that makes up for the rest."""

@@ -30,19 +30,23 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class LayerMeasurements:
-    """One observed weight, in order of execution.
+    """One observed weight, in order of execution; `layer["sum_inv_sigma"]` is a statistic of its gradients.
 
-    `depth` is l/L for the l-th of the pass's L observable weights, `percentile` its bin (Eq. 6). `n_weights` counts
-    the elements of the weight. `activation` is the position of the activation it is paired with, None without any.
+    Gradients are those of the summed loss, over the samples or the micro-batches. `GradientStats` says which statistics
+    there are; those of the batch gradient are measured with the statistic "batch_gradient" of the pass. The pieces of
+    one parameter are combined. With `row_fraction`, sums are scaled up from the rows looked at; a largest value and
+    `n_zero_variance`, `n_nonfinite` and `n_finite_variance` are those of the rows looked at.
 
-    Gradients g are those of the summed loss. mu and sigma are mean and population deviation, over the samples (or the
-    micro-batches), of |g|, or of g with gradient="signed". Sums run over the elements, scaled up from the rows looked
-    at: `sum_inv_sigma` 1/sigma, `sum_mu_over_sigma` mu/sigma, both over elements with a finite, positive variance.
-    `n_zero_variance` and `n_nonfinite` count in the rows looked at, `n_finite_variance` the elements that made the
-    sums. With the statistic "totals", else 0: `sum_gsnr` (E g)^2 / (Var g + xi), `sum_mean_abs_over_sigma` E|g| / sigma
-    of the signed g (None with gradient="signed"), and with G the sum of g over the samples `squared_total` G^2,
-    `weight_gradient` w G, `abs_weight_gradient` |w G|. With "fisher", else 0: `fisher`, the sum over samples b and
-    output channels k of (sum over positions of output x its gradient)^2, times the elements of a channel's weight.
+    Attributes:
+        name: qualified name of the parameter.
+        kind: "linear", "conv2d", ...
+        depth: l/L for the l-th of the pass's L observable weights.
+        percentile: its bin (L-SWAG, Eq. 6).
+        n_weights: elements of the weight.
+        activation: position of the activation that it is paired with; None without any.
+        stats: the statistics of its gradients.
+        fisher: the sum over samples b and output channels k of (sum over positions of output x its gradient)^2, times
+            the elements of a channel's weight; 0 without the statistic "fisher".
     """
 
     name: str
@@ -51,17 +55,31 @@ class LayerMeasurements:
     percentile: int
     n_weights: int
     activation: int | None
-    sum_inv_sigma: float
-    sum_mu_over_sigma: float
-    n_zero_variance: int
-    n_nonfinite: int
-    n_finite_variance: int
-    sum_mean_abs_over_sigma: float | None = None
-    sum_gsnr: float = 0.0
-    squared_total: float = 0.0
-    weight_gradient: float = 0.0
-    abs_weight_gradient: float = 0.0
+    stats: GradientStats
     fisher: float = 0.0
+
+    def __getitem__(self, statistic: str) -> float:
+        """A statistic of the gradients by name; LookupError where it was not measured."""
+        return self.stats[statistic]
+
+    def __contains__(self, statistic: str) -> bool:
+        """Whether a statistic was measured."""
+        return statistic in self.stats
+
+    @property
+    def n_zero_variance(self) -> int:
+        """Elements looked at whose gradient is the same in every sample."""
+        return self.stats.n_zero_variance
+
+    @property
+    def n_nonfinite(self) -> int:
+        """Elements looked at with a NaN or infinite gradient in some sample."""
+        return self.stats.n_nonfinite
+
+    @property
+    def n_finite_variance(self) -> int:
+        """Elements looked at that make the sums over 1/sigma."""
+        return self.stats.n_finite_variance
 
 
 @dataclass(frozen=True)
@@ -166,7 +184,7 @@ def standard_numbers(
 
 
 def _layers(reducer: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
-    """The numbers of every observed weight of the chosen layers; the pieces of one parameter are added up."""
+    """The numbers of every observed weight of the chosen layers; the pieces of one parameter are combined."""
     names = reducer.names
     indices = [activation.index for activation in patterns.activations]
     rows = []
@@ -191,23 +209,9 @@ def _layer(
         percentile=bin_,
         n_weights=sum(piece.n_weights for piece in pieces),
         activation=activation,
-        sum_inv_sigma=sum(s.sum_inv_sigma * scale for scale, s in stats),
-        sum_mu_over_sigma=sum(s.sum_mu_over_sigma * scale for scale, s in stats),
-        n_zero_variance=sum(s.n_zero_variance for _, s in stats),
-        n_nonfinite=sum(s.n_nonfinite for _, s in stats),
-        n_finite_variance=sum(s.n_weights - s.n_zero_variance - s.n_nonfinite for _, s in stats),
-        sum_mean_abs_over_sigma=_mean_abs_over_sigma(stats),
-        sum_gsnr=sum((s.sum_gsnr or 0.0) * scale for scale, s in stats),
-        squared_total=sum((s.sum_squared_total or 0.0) * scale for scale, s in stats),
-        weight_gradient=sum((s.sum_weight_gradient or 0.0) * scale for scale, s in stats),
-        abs_weight_gradient=sum((s.sum_abs_weight_gradient or 0.0) * scale for scale, s in stats),
+        stats=GradientStats.combined(stats),
         fisher=sum(piece.fisher for piece in pieces),
     )
-
-
-def _mean_abs_over_sigma(stats: list[tuple[float, GradientStats]]) -> float | None:
-    found = [(scale, s.sum_mean_abs_over_sigma) for scale, s in stats]
-    return None if any(value is None for _, value in found) else sum(scale * (value or 0.0) for scale, value in found)
 
 
 def _listed(names: list[str]) -> str:

@@ -53,7 +53,7 @@ class _Progress:
                 self.activations.append(Activation.of(call))
 
 
-GRADIENT_STATISTICS = frozenset(("gradients", "totals", "fisher"))
+GRADIENT_STATISTICS = frozenset(("gradients", "batch_gradient", "fisher"))
 """The statistics that need a backward pass."""
 
 
@@ -62,8 +62,9 @@ def standard_pass(
 ) -> tuple[GradientReducer, ObservedPass]:
     """Run the pass on a checked model and batch.
 
-    The statistics are "gradients", "totals", "fisher", "patterns" and "activation_codes". With `options.chunk_size` the
-    batch goes through in chunks and the statistics continue from one to the next; "activation_codes" do not.
+    The statistics are "gradients", "batch_gradient", "fisher", "patterns" and "activation_codes". With
+    `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next;
+    "activation_codes" do not.
     Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -55,11 +54,11 @@ def check(
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
     )
-    of_cpu = gradient_stats(calls, conv=conv, totals=True, weight=weight, **options)
+    of_cpu = gradient_stats(calls, conv=conv, batch_gradient=True, weight=weight, **options)
     put = [(device.put(x), device.put(grad_out)) for x, grad_out in calls]
     with device.active():
-        found = gradient_stats(put, conv=conv, totals=True, weight=device.put(weight), **options)
-        again = gradient_stats(put, conv=conv, totals=True, weight=device.put(weight), **options)
+        found = gradient_stats(put, conv=conv, batch_gradient=True, weight=device.put(weight), **options)
+        again = gradient_stats(put, conv=conv, batch_gradient=True, weight=device.put(weight), **options)
     assert found == again
     assert_close(found, expected, tolerance)
     assert_close(found, of_cpu, 2 * tolerance)
@@ -155,19 +154,22 @@ def test_nonfinite_and_constant_gradients(device: Device, generator: torch.Gener
 def test_chunks_equal_the_whole(device: Device, dtype: torch.dtype, generator: torch.Generator) -> None:
     x, grad_out = (device.put((t * 1e-3).to(dtype)) for t in operands(12, 20, 30, 17, generator))
     with device.active():
-        whole = gradient_stats([(x, grad_out)], totals=True, weight=device.put(torch.ones(17, 30)))
-        moments = Moments.empty(17, 30, dtype, totals=True, device=device.torch_device)
+        whole = gradient_stats([(x, grad_out)], batch_gradient=True, weight=device.put(torch.ones(17, 30)))
+        moments = Moments.empty(17, 30, dtype, batch_gradient=True, device=device.torch_device)
         for chunk in (slice(0, 5), slice(5, 6), slice(6, 12)):
             pending = start_gradient_stats(
-                [(x[chunk], grad_out[chunk])], totals=True, weight=device.put(torch.ones(17, 30)), moments=moments
+                [(x[chunk], grad_out[chunk])],
+                batch_gradient=True,
+                weight=device.put(torch.ones(17, 30)),
+                moments=moments,
             )
     assert moments.count == 12
     # Twice the rounding of one pass.
     assert_close(pending.result(), whole, 2 * FLOAT32 if dtype == torch.float32 else 10 * FLOAT64)
-    assert moments.total is not None
+    assert moments.batch_gradient is not None
     total = linear_gradients([(x.cpu(), grad_out.cpu())]).sum(0)
-    torch.testing.assert_close(moments.total.cpu().double(), total, rtol=1e-4, atol=1e-9)
-    assert asdict(pending.result())["n_weights"] == 17 * 30
+    torch.testing.assert_close(moments.batch_gradient.cpu().double(), total, rtol=1e-4, atol=1e-9)
+    assert pending.result().n_weights == 17 * 30
 
 
 def test_no_positions_and_no_weights(device: Device) -> None:

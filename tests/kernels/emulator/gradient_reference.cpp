@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 
 namespace testing {
 namespace {
@@ -101,26 +102,28 @@ Spread spread_of(const std::vector<double>& values) {
 
 void add_weight(const GradientProblem& problem, const std::vector<double>& gradients, int64_t row, int64_t column,
                 Sums& sums) {
-  using namespace lswag::cuda;
+  using namespace lswag::statistic;
   std::vector<double> magnitudes;
   for (double g : gradients) magnitudes.push_back(std::abs(g));
   const Spread of_gradient = spread_of(gradients);
   const Spread of_statistic = problem.absolute ? spread_of(magnitudes) : of_gradient;
-  sums[kNonfinite] += !of_gradient.finite;
+  sums[n_nonfinite] += !of_gradient.finite;
   if (!of_gradient.finite) return;
-  sums[kZeroVariance] += !of_statistic.varies;
+  sums[n_zero_variance] += !of_statistic.varies;
   if (of_statistic.varies) {
-    sums[kInvSigma] += 1 / std::sqrt(of_statistic.variance);
-    sums[kMuOverSigma] += of_statistic.mean / std::sqrt(of_statistic.variance);
+    sums[sum_inv_sigma] += 1 / std::sqrt(of_statistic.variance);
+    sums[sum_mu_over_sigma] += of_statistic.mean / std::sqrt(of_statistic.variance);
   }
-  if (!problem.totals) return;
+  if (!problem.batch_gradient) return;
   const double total = of_gradient.mean * static_cast<double>(gradients.size());
-  sums[kGsnr] += of_gradient.mean * of_gradient.mean / (of_gradient.variance + problem.xi);
-  if (of_gradient.varies) sums[kMeanAbsOverSigma] += of_statistic.mean / std::sqrt(of_gradient.variance);
-  sums[kSquaredTotal] += total * total;
+  sums[sum_gsnr] += of_gradient.mean * of_gradient.mean / (of_gradient.variance + problem.xi);
+  if (of_gradient.varies) sums[sum_mean_abs_over_sigma] += of_statistic.mean / std::sqrt(of_gradient.variance);
+  sums[sum_batch_gradient] += total;
+  sums[sum_squared_batch_gradient] += total * total;
+  sums[max_abs_batch_gradient] = std::max(sums[max_abs_batch_gradient], std::abs(total));
   if (!problem.weight) return;
-  sums[kWeightGradient] += total * weight_at(problem, row, column);
-  sums[kAbsWeightGradient] += std::abs(total * weight_at(problem, row, column));
+  sums[sum_weight_gradient] += total * weight_at(problem, row, column);
+  sums[sum_abs_weight_gradient] += std::abs(total * weight_at(problem, row, column));
 }
 
 lswag::GradientOptions options_of(const GradientProblem& problem) {
@@ -132,7 +135,7 @@ lswag::GradientOptions options_of(const GradientProblem& problem) {
     options.row_blocks = problem.row_blocks->empty() ? &none : problem.row_blocks->data();
     options.n_row_blocks = static_cast<int64_t>(problem.row_blocks->size());
   }
-  options.totals = problem.totals;
+  options.batch_gradient = problem.batch_gradient;
   options.weight = problem.weight ? &problem.weight->view() : nullptr;
   options.xi = problem.xi;
   return options;
@@ -168,7 +171,7 @@ std::vector<int64_t> GradientProblem::rows() const {
 
 Sums expected_sums(const GradientProblem& problem) {
   const std::vector<double> gradients = per_sample_gradients(problem);
-  Sums sums(lswag::cuda::kGradientSums, 0.0);
+  Sums sums(lswag::statistic::kCount, 0.0);
   std::vector<double> of_weight(problem.n_samples());
   for (int64_t row : problem.rows()) {
     for (int64_t column = 0; column < problem.n_columns(); ++column) {
@@ -200,11 +203,11 @@ Sums emulated_sums(const GradientProblem& problem, MomentsMemory* memory) {
   }
   // Never written memory is NaN.
   std::vector<double> workspace(lswag::cuda::gradient_stats_bytes(calls.data(), n_calls, options) / 8, NAN);
-  Sums sums(lswag::cuda::kGradientSums, NAN);
+  Sums sums(lswag::statistic::kCount, NAN);
   allocations.emplace_back(workspace);
   allocations.emplace_back(sums);
   device.workspace = workspace.data();
-  device.sums = sums.data();
+  device.statistics = sums.data();
   const auto precision = problem.tf32 ? lswag::cuda::Precision::tf32 : lswag::cuda::Precision::exact;
   const int64_t n_weights = lswag::cuda::gradient_stats(calls.data(), n_calls, options, precision, device, {});
   const bool right = n_weights == static_cast<int64_t>(problem.rows().size()) * problem.n_columns();
@@ -215,25 +218,18 @@ Sums emulated_sums(const GradientProblem& problem, MomentsMemory* memory) {
 Sums cpu_sums(const GradientProblem& problem) {
   const std::vector<lswag::GradientCall> calls = views_of(problem);
   const auto s = lswag::gradient_stats(calls.data(), static_cast<int>(calls.size()), options_of(problem));
-  return {static_cast<double>(s.n_zero_variance),
-          static_cast<double>(s.n_nonfinite),
-          s.sum_inv_sigma,
-          s.sum_mu_over_sigma,
-          s.sum_gsnr,
-          s.sum_mean_abs_over_sigma,
-          s.sum_squared_total,
-          s.sum_weight_gradient,
-          s.sum_abs_weight_gradient};
+  return {std::begin(s.values), std::end(s.values)};
 }
 
 bool close(const Sums& found, const Sums& expected, double tolerance, double n_weights) {
-  using namespace lswag::cuda;
+  using namespace lswag::statistic;
   if (found.size() != expected.size()) return false;
-  for (int k = 0; k < kGradientSums; ++k) {
+  for (int k = 0; k < kCount; ++k) {
     double size = std::abs(expected[k]);
-    if (k == kWeightGradient) size = std::max(size, expected[kAbsWeightGradient]);
-    if (k == kMuOverSigma) size = std::max(size, std::sqrt(n_weights));
-    if (k <= kNonfinite) size = 0;
+    if (k == sum_weight_gradient) size = std::max(size, expected[sum_abs_weight_gradient]);
+    if (k == sum_mu_over_sigma) size = std::max(size, std::sqrt(n_weights));
+    if (k == sum_batch_gradient) size = std::sqrt(n_weights * expected[sum_squared_batch_gradient]);
+    if (info(k).combination == Combination::count) size = 0;
     if (!(std::abs(found[k] - expected[k]) <= tolerance * size)) return false;
   }
   return true;

@@ -1,4 +1,8 @@
 // The definition of what gradient_stats returns, in float64 and plain loops, and the comparison with it.
+//
+// lswag_fast/reference/kernels.py has the same definition in torch. This one is here because a test of mutants runs it
+// thousands of times beside the emulator, in a program without a Python interpreter; tests/kernels/cuda/ holds the
+// emulated kernels against the other.
 #pragma once
 
 #include <optional>
@@ -22,7 +26,7 @@ struct GradientProblem {
   std::optional<std::vector<int64_t>> row_blocks;  // none: all
   std::optional<Tensor> weight;
   bool absolute = true;
-  bool totals = true;
+  bool batch_gradient = true;
   bool tf32 = false;
   double xi = 1e-8;
 
@@ -32,7 +36,7 @@ struct GradientProblem {
   std::vector<int64_t> rows() const;  // selected
 };
 
-using Sums = std::vector<double>;  // in the order of lswag::cuda::GradientSum
+using Sums = std::vector<double>;  // in the order of lswag::statistic::Index
 
 // By definition, from the per-sample gradients in float64. With tf32 the operands are rounded first.
 Sums expected_sums(const GradientProblem& problem);
@@ -51,8 +55,9 @@ Sums emulated_sums(const GradientProblem& problem, MomentsMemory* moments = null
 // By the CPU kernels.
 Sums cpu_sums(const GradientProblem& problem);
 
-// Counts equal, sums within the relative tolerance. Two sums cancel and are held against the size of what is summed:
-// w G against the sum of |w G|, signed mu/sigma against the root of the number of weights, as of a random walk.
+// Counts equal, the others within the relative tolerance. Three sums cancel and are held against the size of what is
+// summed: w G against the sum of |w G|, G against the root of n sum G^2 (n the number of weights), signed mu/sigma
+// against the root of n, as of a random walk.
 bool close(const Sums& found, const Sums& expected, double tolerance, double n_weights);
 
 // Relative, on identical inputs: rounding of float32 sums over positions and samples averages out over the weights.

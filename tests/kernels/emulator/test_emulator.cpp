@@ -1,7 +1,7 @@
 // The emulator itself: it computes what the device would, and it finds each kind of fault it is there for.
 #include <vector>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #include "testing.h"
 
 namespace {

@@ -44,7 +44,7 @@ void test_sizes() {
     for (bool absolute : {true, false}) {
       GradientProblem problem = linear(b, t, i, o);
       problem.absolute = absolute;
-      problem.totals = absolute;
+      problem.batch_gradient = absolute;
       testing::check_gradient(problem, std::to_string(b) + "x" + std::to_string(t) + "x" + std::to_string(i) + "x" +
                                            std::to_string(o) + (absolute ? " absolute" : " signed"));
     }
@@ -98,7 +98,7 @@ void test_scales() {
       problem.calls[0].grad_out.fill_normal(random, grad_scale);
       problem.tf32 = tf32;
       problem.xi = 0;
-      problem.totals = x_scale * grad_scale > 1e-30;  // the sums of G^2 leave float64
+      problem.batch_gradient = x_scale * grad_scale > 1e-30;  // the sums of G^2 leave float64
       testing::check_gradient(problem, "scaled operands");
     }
   }
@@ -109,22 +109,22 @@ void test_scales() {
 }
 
 void test_degenerate() {
-  using namespace lswag::cuda;
+  using namespace lswag::statistic;
   for (const auto& [name, dtypes] : kOperands) {
     const auto one = testing::emulated_sums(linear(1, 5, 20, 10, dtypes));
-    testing::check(one[kZeroVariance] == 200 && one[kInvSigma] == 0, name + ": one sample has no variance");
+    testing::check(one[n_zero_variance] == 200 && one[sum_inv_sigma] == 0, name + ": one sample has no variance");
     GradientProblem problem = linear(12, 5, 20, 10, dtypes);
     for (auto* operand : {&problem.calls[0].x, &problem.calls[0].grad_out}) {
       operand->for_each([&](const std::vector<int64_t>& at) { operand->set(at, operand->get({0, at[1], at[2]})); });
     }
-    testing::check(testing::emulated_sums(problem)[kZeroVariance] == 200, name + ": equal samples have none");
+    testing::check(testing::emulated_sums(problem)[n_zero_variance] == 200, name + ": equal samples have none");
     problem = linear(12, 5, 20, 10, dtypes);
     problem.calls[0].grad_out.set({7, 2, 3}, NAN);
-    testing::check(testing::emulated_sums(problem)[kNonfinite] == 20, name + ": a NaN spoils its row");
+    testing::check(testing::emulated_sums(problem)[n_nonfinite] == 20, name + ": a NaN spoils its row");
   }
   const auto none = testing::emulated_sums(linear(3, 0, 7, 5));
-  testing::check(none[kZeroVariance] == 35, "no positions");
-  testing::check(testing::emulated_sums(linear(3, 4, 0, 5)) == testing::Sums(kGradientSums, 0.0), "no weights");
+  testing::check(none[n_zero_variance] == 35, "no positions");
+  testing::check(testing::emulated_sums(linear(3, 4, 0, 5)) == testing::Sums(kCount, 0.0), "no weights");
 }
 
 // Samples [begin, end) of a problem as a problem of their own, of the same memory layout.

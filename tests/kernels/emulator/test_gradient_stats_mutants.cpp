@@ -49,9 +49,11 @@ bool continues() {
   if (!is_right(problem, &moments)) return false;
   const testing::Sums once = testing::expected_sums(problem);
   const testing::Sums twice = testing::emulated_sums(problem, &moments);
-  return std::abs(twice[lswag::cuda::kInvSigma] / once[lswag::cuda::kInvSigma] - 1) < testing::kFloat32Tolerance &&
-         std::abs(twice[lswag::cuda::kSquaredTotal] / once[lswag::cuda::kSquaredTotal] - 4) <
-             4 * testing::kFloat32Tolerance;
+  return std::abs(twice[lswag::statistic::sum_inv_sigma] / once[lswag::statistic::sum_inv_sigma] - 1) <
+             testing::kFloat32Tolerance &&
+         std::abs(twice[lswag::statistic::sum_squared_batch_gradient] /
+                      once[lswag::statistic::sum_squared_batch_gradient] -
+                  4) < 4 * testing::kFloat32Tolerance;
 }
 
 // All of x is zero but one tiny feature: its scale must be found there.

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "cpu/element.h"
+#include "common/element.h"
 
 namespace testing {
 namespace {

@@ -78,14 +78,14 @@ def test_chunks_append_as_higher_bits(sizes: tuple[int, ...]) -> None:
 def test_cardinality_counts_the_patterns_of_the_first_samples(n_samples: int) -> None:
     y = torch.randn(7, 4, 9)
     patterns = Patterns([activation(y.flatten(1))], n_samples, 7)
-    assert patterns.cardinality(0) == len(reference.patterns(y, n_samples))
-    assert patterns.cardinality(0) == len(reference.patterns(y, n_samples))
+    assert patterns.cardinality(0) == len(reference.neuron_patterns(y, n_samples))
+    assert patterns.cardinality(0) == len(reference.neuron_patterns(y, n_samples))
 
 
 def test_the_union_counts_a_shared_pattern_once() -> None:
     first, second = torch.randn(4, 9), torch.randn(4, 9)
     patterns = Patterns([activation(first, 0), activation(second, 1), activation(first, 2)], 4, 4)
-    sets = [reference.patterns(y, 4) for y in (first, second)]
+    sets = [reference.neuron_patterns(y, 4) for y in (first, second)]
     assert patterns.union_cardinality([0, 1, 2, 0]) == len(sets[0] | sets[1])
     assert patterns.union_cardinality([2]) == patterns.cardinality(0)
     assert patterns.union_cardinality([]) == 0

@@ -1,5 +1,5 @@
-// What csrc/cuda/simt.h maps to without nvcc: the words in which the kernels are written, executed and checked on the
-// host.
+// What csrc/cuda/simt/simt.h maps to without nvcc: the words in which the kernels are written, executed and checked on
+// the host.
 #pragma once
 
 #include <cstring>

@@ -1,0 +1,110 @@
+// The inner loops of gradient_stats, one set per instruction set and compute type (float, double).
+//
+// Vocabulary. A *slice* is up to tile_rows output rows; grad_out is packed one slice at a time as (positions,
+// tile_rows). A *tile* is a slice times up to tile_vectors vectors of weight columns. Its running *state* is
+// contiguous: the means of all its vectors, then their M2 (sums of squared deviations), then, with the batch gradient,
+// their signed means.
+#pragma once
+
+#include <cstdint>
+
+#include "common/statistics.h"
+#include "view.h"
+
+namespace lswag {
+
+constexpr int kMaxTileVectors = 3;
+constexpr int kStretch = 32;          // positions between two looks ahead
+constexpr int kMaxTaps = 9;           // taps of a depthwise tile
+constexpr int kMaxStateVectors = 24;  // vectors of the largest state: 8 rows x 3 vectors
+
+// Copies a strided block (positions x features) into panels of panel_width features, times a power of two.
+// Element (p, f) goes to out[f / panel_width * panel_pitch + p * position_pitch + f % panel_width].
+// The last panel is filled up with zeros.
+template <class T>
+struct PackJob {
+  const void* source;
+  DType dtype;
+  int64_t position_stride;
+  int64_t feature_stride;
+  int64_t n_positions;
+  int64_t n_features;
+  T* out;
+  int64_t panel_width;
+  int64_t position_pitch;
+  int64_t panel_pitch;
+  T scale;
+};
+
+// The packed operands of one call of the weight, for one sample: grad_out at consecutive positions, x at n_rows lines
+// of n_cols positions.
+template <class T>
+struct TileCall {
+  const T* grad;
+  const T* x;
+  int64_t n_rows;
+  int64_t n_cols;
+  int64_t row_pitch;
+  int64_t col_step;
+};
+
+template <class T>
+struct TileJob {
+  const TileCall<T>* calls;
+  int n_calls;
+  int64_t grad_step;      // from one position of grad to the next
+  const int64_t* offset;  // of each column vector (depthwise: tap) from a position of x
+  int n_vectors;
+  T* state;
+  bool absolute;
+  bool batch_gradient;
+  T inv_count;  // 1 / number of samples including this one
+  // Memory that the next sample will be packed from: so many cache lines are fetched at each stretch of positions.
+  const char* ahead;
+  int64_t ahead_step;  // bytes
+  int n_ahead;
+};
+
+// All samples of one tile, where a sample has so few positions that loading and storing the state would dominate.
+template <class T>
+struct SamplesJob {
+  const T* grad;  // (samples, positions, tile_rows)
+  const T* x;     // (samples, positions, x_pitch)
+  int64_t n_samples;
+  int64_t n_positions;
+  int64_t x_pitch;
+  int n_vectors;
+  T* state;
+  bool absolute;
+  bool batch_gradient;
+  const T* inv_count;  // (samples)
+};
+
+template <class T>
+struct FinishJob {
+  const T* state;
+  int n_vectors;
+  const int* valid;  // lanes in use of each vector
+  int64_t count;     // samples
+  bool batch_gradient;
+  const T* weight;  // (n_vectors, lanes), or null
+  double xi;        // in units of the scaled variance
+};
+
+template <class T>
+struct GradientOps {
+  int lanes;
+  int tile_rows;
+  int tile_vectors;
+  int task_rows;  // output rows whose grad_out is packed once for all columns of a task
+  void (*pack)(const PackJob<T>& job);
+  void (*tile)(const TileJob<T>& job);
+  void (*tile_samples)(const SamplesJob<T>& job);
+  void (*depthwise)(const TileJob<T>& job);
+  // Chan's merge of n elements: into (count_into samples) takes up from (count_from samples).
+  void (*merge)(T* into, const T* from, int64_t n, bool batch_gradient, int64_t count_into, int64_t count_from);
+  // Adds the weights of a tile to statistics (statistic::kCount), in units of the scaled gradients.
+  void (*finish)(const FinishJob<T>& job, double* statistics);
+};
+
+}  // namespace lswag

@@ -1,0 +1,33 @@
+// What one instruction set offers: a table of pointers to its inner loops. Plain data only, since every unit sees it:
+// a shared inline function could end up in the binary in the copy of the widest unit, and crash elsewhere.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/gradient/ops.h"
+#include "cpu/patterns/ops.h"
+
+namespace lswag {
+
+struct KernelTable {
+  const char* name;
+  GradientOps<float> gradient_f32;
+  GradientOps<double> gradient_f64;
+  PatternOps pattern;
+  double (*fma_loop)(int64_t n_iterations, float* sink);  // returns the operations done
+};
+
+namespace baseline {
+extern const KernelTable table;
+}
+namespace avx2 {
+extern const KernelTable table;
+}
+namespace avx512 {
+extern const KernelTable table;
+}
+namespace neon {
+extern const KernelTable table;
+}
+
+}  // namespace lswag

@@ -1,0 +1,33 @@
+// The body of every instruction-set unit: the same loops, compiled with that unit's flags inside its own namespace.
+// Only own functions and builtins in here, no std templates: see kernel_table.h.
+#include "cpu/isa/kernel_table.h"
+
+namespace lswag {
+namespace LSWAG_ISA {
+
+#include "cpu/isa/vector.inl"
+//
+#include "cpu/gradient/moments.inl"
+#include "cpu/gradient/pack.inl"
+#include "cpu/gradient/tile.inl"
+#include "cpu/isa/fma_loop.inl"
+#include "cpu/patterns/agreement_counts.inl"
+#include "cpu/patterns/pack_signs.inl"
+
+template <class T>
+constexpr GradientOps<T> kGradientOps = {kLanes<T>, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, LSWAG_TASK_ROWS, pack<T>,
+                                         tile<T>,   tile_samples<T>, depthwise<T>,       merge<T>,        finish<T>};
+
+template <class Bits>
+constexpr SignOps<Bits> kSignOps = {accumulate_signs<Bits>, pack_row<Bits>};
+
+extern const KernelTable table = {
+    LSWAG_ISA_NAME,
+    kGradientOps<float>,
+    kGradientOps<double>,
+    {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
+    fma_loop,
+};
+
+}  // namespace LSWAG_ISA
+}  // namespace lswag

@@ -1,0 +1,177 @@
+// gradient_stats on the device: upload the tables, choose the scale, moments of every weight, statistics over the
+// weights.
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "cuda/gradient/exponents.h"
+#include "cuda/gradient/finish.h"
+#include "cuda/gradient/moments.h"
+#include "cuda/gradient/plan.h"
+#include "cuda/simt/extent.h"
+#include "cuda/simt/simt.h"
+#include "cuda/simt/upload.h"
+#include "kernels.h"
+
+namespace lswag {
+namespace cuda {
+namespace {
+
+constexpr int kFloatExponentLimit = 126;  // both 2^k and 2^-k are normal numbers
+constexpr int kDoubleExponentLimit = 1022;
+
+// The regions of the workspace, as the kernels see them.
+struct Workspace {
+  const DevicePlan& plan;
+  char* begin;
+
+  template <class T>
+  T* at(int64_t offset) const {
+    return reinterpret_cast<T*>(begin + offset);
+  }
+  simt::Global<const DeviceCall> calls() const {
+    return {at<const DeviceCall>(plan.layout.calls), static_cast<int64_t>(plan.calls.size())};
+  }
+  simt::Global<const RowTile> row_tiles() const {
+    return {at<const RowTile>(plan.layout.row_tiles), static_cast<int64_t>(plan.row_tiles.size())};
+  }
+  RowMap rows() const {
+    const int64_t n = static_cast<int64_t>(plan.row_blocks.size());
+    return {{at<const int64_t>(plan.layout.row_blocks), n}, n == 0};
+  }
+  simt::Global<int32_t> exponents() const { return {at<int32_t>(plan.layout.exponents), 2}; }
+  simt::Global<const int32_t> chosen_exponents() const { return {at<const int32_t>(plan.layout.exponents), 2}; }
+  simt::Global<double> partials() const {
+    return {at<double>(plan.layout.partials), finish_blocks(plan.n_weights()) * statistic::kCount};
+  }
+  void* states() const { return begin + plan.layout.states; }
+};
+
+DeviceWeight device_weight(const View& weight, const DevicePlan& plan) {
+  int64_t n_columns = 1;
+  for (int d = 1; d < weight.ndim; ++d) n_columns *= weight.size[d];
+  if (weight.ndim < 2 || weight.size[0] != plan.n_all_rows || n_columns != plan.n_columns) {
+    throw std::invalid_argument("the weight's shape does not fit its calls");
+  }
+  DeviceWeight device{};
+  const OffsetRange range = offset_range(weight);
+  device.view.data = weight.data;
+  device.view.begin = range.begin;
+  device.view.end = range.end;
+  device.view.dtype = weight.dtype;
+  device.n_dims = weight.ndim;
+  for (int d = 0; d < weight.ndim; ++d) {
+    device.size[d] = weight.size[d];
+    device.stride[d] = weight.stride[d];
+  }
+  return device;
+}
+
+void choose_exponents(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
+                      int32_t* exponent, simt::Stream stream) {
+  ExponentsJob job{};
+  job.calls = workspace.calls();
+  job.n_calls = static_cast<int>(plan.calls.size());
+  job.n_samples = plan.n_samples;
+  job.limit = plan.arithmetic == Arithmetic::f64 ? kDoubleExponentLimit : kFloatExponentLimit;
+  job.exponents = workspace.exponents();
+  job.has_moments = options.moments != nullptr;
+  job.is_fixed = options.moments && options.moments->count > 0;
+  if (job.has_moments) job.moments = {exponent, 1};
+  launch_exponents(job, stream);
+}
+
+void compute_moments(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
+                     simt::Stream stream) {
+  if (plan.calls.empty()) {  // no positions: every gradient is zero
+    simt::set_zero(workspace.states(), plan.layout.n_bytes - plan.layout.states, stream);
+    return;
+  }
+  MomentsJob job{};
+  job.calls = workspace.calls();
+  job.n_calls = static_cast<int>(plan.calls.size());
+  job.row_tiles = workspace.row_tiles();
+  job.n_column_tiles = plan.n_column_tiles;
+  job.rows = workspace.rows();
+  job.conv = plan.conv;
+  job.exponents = workspace.chosen_exponents();
+  job.states = workspace.states();
+  job.n_rows = plan.n_rows;
+  job.n_columns = plan.n_columns;
+  job.n_samples = plan.n_samples;
+  job.n_parts = plan.n_parts;
+  job.n_row_tiles = static_cast<int64_t>(plan.row_tiles.size());
+  job.absolute = options.absolute;
+  job.batch_gradient = options.batch_gradient;
+  job.is_conv = plan.is_conv;
+  switch (plan.arithmetic) {
+    case Arithmetic::f32:
+      return launch_moments_f32(job, stream);
+    case Arithmetic::f64:
+      return launch_moments_f64(job, stream);
+    case Arithmetic::tf32:
+      return launch_moments_tf32(job, stream);
+    case Arithmetic::bf16:
+      return launch_moments_bf16(job, stream);
+    case Arithmetic::f16:
+      return launch_moments_f16(job, stream);
+  }
+}
+
+void add_up(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
+            const DeviceWeight* weight, double* statistics, simt::Stream stream) {
+  FinishJob job{};
+  job.states = workspace.states();
+  job.n_samples = plan.n_samples;
+  job.n_parts = plan.n_parts;
+  job.n_rows = plan.n_rows;
+  job.n_columns = plan.n_columns;
+  job.n_all_rows = plan.n_all_rows;
+  job.rows = workspace.rows();
+  job.batch_gradient = options.batch_gradient;
+  job.has_weight = weight != nullptr;
+  if (weight) job.weight = *weight;
+  job.xi = options.xi;
+  job.exponents = workspace.chosen_exponents();
+  if (options.moments) {
+    job.mean = options.moments->mean;
+    job.m2 = options.moments->m2;
+    job.signed_mean = options.moments->signed_mean;
+    job.count_before = options.moments->count;
+  }
+  job.partials = workspace.partials();
+  job.statistics = {statistics, statistic::kCount};
+  plan.arithmetic == Arithmetic::f64 ? launch_finish_f64(job, stream) : launch_finish_f32(job, stream);
+}
+
+}  // namespace
+
+int64_t gradient_stats_bytes(const GradientCall* calls, int n_calls, const GradientOptions& options) {
+  // The tiles of the two precisions differ, and with them the parts.
+  const DevicePlan exact = plan_gradient(calls, n_calls, options, Precision::exact);
+  const DevicePlan tf32 = plan_gradient(calls, n_calls, options, Precision::tf32);
+  return std::max(exact.layout.n_bytes, tf32.layout.n_bytes);
+}
+
+int64_t gradient_stats(const GradientCall* calls, int n_calls, const GradientOptions& options, Precision precision,
+                       const GradientMemory& memory, Stream stream) {
+  const DevicePlan plan = plan_gradient(calls, n_calls, options, precision);
+  const bool has_weight = options.batch_gradient && options.weight;
+  const DeviceWeight weight = has_weight ? device_weight(*options.weight, plan) : DeviceWeight{};
+  const simt::DeviceScope device(stream.device);
+  const auto queue = static_cast<simt::Stream>(stream.handle);
+  if (plan.n_weights() == 0) {
+    simt::set_zero(memory.statistics, statistic::kCount * static_cast<int64_t>(sizeof(double)), queue);
+  } else {
+    const Workspace workspace{plan, static_cast<char*>(memory.workspace)};
+    upload(uploaded_tables(plan).data(), plan.layout.n_uploaded, memory.workspace, queue);
+    choose_exponents(plan, options, workspace, memory.exponent, queue);
+    compute_moments(plan, options, workspace, queue);
+    add_up(plan, options, workspace, has_weight ? &weight : nullptr, memory.statistics, queue);
+  }
+  if (options.moments) options.moments->count += plan.n_samples;
+  return plan.n_weights();
+}
+
+}  // namespace cuda
+}  // namespace lswag

@@ -1,9 +1,0 @@
-#include "cuda/gradient_moments.h"
-
-namespace lswag {
-namespace cuda {
-
-void launch_moments_bf16(const MomentsJob& job, simt::Stream stream) { launch_moments<Bfloat16Math>(job, stream); }
-
-}  // namespace cuda
-}  // namespace lswag

@@ -1,0 +1,103 @@
+"""What the kernels compute: per-sample gradients of a call, their statistics, patterns of activations.
+
+Index letters: b sample, t position, i input feature, o output feature, v neuron, s sample of a pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def linear_gradients(x: Tensor, grad_out: Tensor) -> Tensor:
+    """Per-sample weight gradients G_b = sum_t grad_out[b,t,:] x[b,t,:]^T of a linear call.
+
+    x (B, ..., I) and grad_out (B, ..., O) -> (B, O, I), float64.
+    """
+    x, grad_out = (
+        tensor.double().flatten(1, -2) if tensor.dim() > 2 else tensor.double()[:, None] for tensor in (x, grad_out)
+    )
+    return torch.einsum("bto,bti->boi", grad_out, x)
+
+
+def conv_gradients(
+    x: Tensor,
+    grad_out: Tensor,
+    weight_shape: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Per-sample weight gradients of a conv1d or conv2d call, one sample at a time through autograd.
+
+    x (B, C, ...) and grad_out (B, O, ...) -> (B, *weight_shape), float64.
+    """
+    conv = F.conv1d if x.dim() == 3 else F.conv2d  # (B, C, W)
+    gradients = []
+    for x_b, grad_b in zip(x.double()[:, None].unbind(), grad_out.double()[:, None].unbind(), strict=True):
+        weight = torch.zeros(tuple(weight_shape), dtype=torch.float64, requires_grad=True)
+        out = conv(x_b, weight, None, tuple(stride), tuple(padding), tuple(dilation), groups)
+        gradients.append(torch.autograd.grad(out, weight, grad_b)[0])
+    return torch.stack(gradients)
+
+
+def gradient_statistics(
+    gradients: Tensor,
+    weight: Tensor | None = None,
+    gradient: Literal["abs", "signed"] = "abs",
+    xi: float = 1e-8,
+) -> dict[str, float]:
+    """Every statistic of `kernels.GradientStats` by name, and "n_weights", from per-sample gradients (B, ...).
+
+    mu and sigma are mean and population standard deviation over b of |g| ("abs", L-SWAG, Eq. 1) or of g ("signed").
+    Elements of the weight with a NaN or infinite gradient are counted and left out; those that never vary are left out
+    of the sums that divide by a standard deviation. `weight` (...) is 0 where it is left out.
+
+    Example:
+        >>> found = gradient_statistics(torch.tensor([[1.0, 2.0], [-3.0, 2.0]]))
+        >>> found["n_zero_variance"], found["sum_inv_sigma"], found["max_abs_batch_gradient"]
+        (1, 1.0, 4.0)
+    """
+    rows = gradients.detach().double().flatten(1)
+    finite = rows.isfinite().all(0)
+    g = rows[:, finite]
+    w = torch.zeros_like(g[0]) if weight is None else weight.detach().double().flatten()[finite]
+    values = g.abs() if gradient == "abs" else g
+    mu, sigma, varies = values.mean(0), _population_variance(values).sqrt(), (values != values[:1]).any(0)
+    mean, variance, signed_varies = g.mean(0), _population_variance(g), (g != g[:1]).any(0)
+    total = g.sum(0)
+    return {
+        "n_weights": finite.numel(),
+        "n_zero_variance": int((~varies).sum()),
+        "n_nonfinite": int((~finite).sum()),
+        "sum_inv_sigma": float((1 / sigma)[varies].sum()),
+        "sum_mu_over_sigma": float((mu / sigma)[varies].sum()),
+        "sum_gsnr": float((mean.square() / (variance + xi)).sum()),
+        "sum_mean_abs_over_sigma": float((g.abs().mean(0) / variance.sqrt())[signed_varies].sum()),
+        "sum_batch_gradient": float(total.sum()),
+        "sum_squared_batch_gradient": float(total.square().sum()),
+        "max_abs_batch_gradient": float(total.abs().max()) if total.numel() else 0.0,
+        "sum_weight_gradient": float((w * total).sum()),
+        "sum_abs_weight_gradient": float((w * total).abs().sum()),
+    }
+
+
+def _population_variance(values: Tensor) -> Tensor:
+    return (values - values.mean(0)).square().mean(0)
+
+
+def neuron_patterns(activation: Tensor, n_samples: int) -> set[tuple[bool, ...]]:
+    """The set of neuron patterns (1[y_s > 0])_{s=1..S} of an activation (B, ...) (Eq. 7, read per neuron)."""
+    bits = activation[:n_samples].flatten(1) > 0
+    return {tuple(column) for column in bits.t().tolist()}
+
+
+def agreement(activation: Tensor, n_samples: int) -> Tensor:
+    """K[s, s'] = number of neurons on which two samples agree, (S, S), from the kernel matrix of NWOT."""
+    bits = (activation[:n_samples].flatten(1) > 0).double()
+    return bits @ bits.t() + (1 - bits) @ (1 - bits).t()
