@@ -60,7 +60,7 @@ def test_a_name_is_taken_once() -> None:
 def test_needs_are_checked() -> None:
     with pytest.raises(InputError, match="needs the pass 'thirdpass'; there are none, standard"):
         register_proxy("a", smallest_layer, needs={"thirdpass": []})
-    with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives activation_codes, batch_gradient, fisher"):
+    with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives activation_codes, batch"):
         register_proxy("a", smallest_layer, needs={"standard": ["colours"]})
 
 
