@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lswag_fast.errors import StorageError
-from lswag_fast.study.storage.durable import replace_file
+from lswag_fast.files.durable import replace_file
 
 
 def write(path: Path, content: bytes) -> None:

@@ -1,9 +1,8 @@
-"""The file of an evaluation: one row an architecture, and beside it the settings that all rows share."""
+"""The file of an evaluation: one row per architecture, and beside it the settings that all rows share."""
 
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -12,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lswag_fast.errors import StorageError
+from lswag_fast.files.differences import differences
+from lswag_fast.files.durable import replace_file
+from lswag_fast.files.lock import FileLock
 from lswag_fast.study.trial import csv_row
 
 
@@ -37,63 +39,52 @@ class RowFile:
         self.columns = tuple(columns)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            is_there = self.path.exists()
-            self._file = self._locked()
+            self._lock = FileLock(self._beside(".lock"), self.path)
             try:
-                self.done = self._opened(settings, is_there)
+                self._begin_or_check(settings)
+                self.done = self._recovered()
+                self._file = self.path.open("ab", buffering=0)
             except BaseException:
-                self.close()
+                self._lock.release()
                 raise
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
 
-    def _opened(self, settings: Mapping[str, Any], is_there: bool) -> frozenset[str]:
-        """The architectures that have a row, after a new file was begun or an old one was checked."""
-        settings_path = self.path.with_name(self.path.name + ".json")
-        if is_there:
-            self._check_settings(settings_path, settings)
-            return self._recovered()
-        settings_path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        self._append(self.columns)
-        return frozenset()
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+    def _begin_or_check(self, settings: Mapping[str, Any]) -> None:
+        if not self.path.exists():
+            replace_file(self._beside(".json"), (json.dumps(settings, indent=2) + "\n").encode())
+            replace_file(self.path, csv_row(self.columns).encode())
+            return
+        found = list(differences(self._settings(), json.loads(json.dumps(settings))))
+        if found:
+            raise StorageError(f"{self.path} was made with other settings: {'; '.join(found)}; name another file")
+
+    def _settings(self) -> dict[str, Any]:
+        path = self._beside(".json")
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(settings, dict):
+                raise ValueError("they are no object")
+        except (OSError, ValueError, RecursionError) as error:
+            raise StorageError(f"{self.path} is there, but its settings {path} cannot be read ({error})") from error
+        return settings
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row; raises StorageError when it cannot be written."""
         try:
-            self._append([row[name] for name in self.columns])
+            self._file.write(csv_row([row[name] for name in self.columns]).encode())
         except OSError as error:
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
-
-    def _append(self, values: Sequence[Any]) -> None:
-        self._file.write(csv_row(values).encode())
-
-    def _locked(self) -> io.FileIO:
-        file = self.path.open("ab", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise StorageError(f"{self.path} is being written by another process; wait, or name another file") from None
-        return file
 
     def close(self) -> None:
         """Let another process write."""
         self._file.close()
-
-    def _check_settings(self, path: Path, settings: Mapping[str, Any]) -> None:
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StorageError(f"{self.path} is there, but its settings {path} cannot be read ({error})") from error
-        wanted = json.loads(json.dumps(settings))
-        for name in sorted({*known, *wanted}):
-            if known.get(name) != wanted.get(name):
-                raise StorageError(
-                    f"{self.path} was made with {name} {known.get(name)!r}, now it is {wanted.get(name)!r}; "
-                    "name another file"
-                )
+        self._lock.release()
 
     def _recovered(self) -> frozenset[str]:
         """The architectures that have a whole row; a torn last row is cut off."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import InputError, MissingExtraError, SpaceError, StorageError
+from lswag_fast.files.durable import replace_file
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.settings import fingerprint
-from lswag_fast.study.storage.durable import replace_file
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import StorageError
+from lswag_fast.files.lock import read_owner
 from lswag_fast.study import figures
 from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import schema
-from lswag_fast.study.storage.lock import read_owner
 from lswag_fast.study.storage.records import Records, read_records
 from lswag_fast.study.trial import (
     COMPLETE,
@@ -183,7 +183,7 @@ def scored(trials: list[Trial], objective: Objective) -> list[Trial]:
 def _status(folder: Path, status: str) -> str:
     if status != RUNNING:
         return status
-    owner = read_owner(folder)
+    owner = read_owner(folder / schema.LOCK_FILE)
     return RUNNING if owner is not None and owner.is_alive else KILLED
 
 

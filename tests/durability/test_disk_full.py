@@ -13,7 +13,8 @@ import pytest
 
 from durability.runs import outcome, run, told
 from lswag_fast.errors import StorageError
-from lswag_fast.study.storage import durable, schema
+from lswag_fast.files import durable
+from lswag_fast.study.storage import schema
 from lswag_fast.study.stored import read_study
 
 SAMPLER = "evolution"

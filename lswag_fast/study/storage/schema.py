@@ -15,6 +15,7 @@ from typing import Any
 from lswag_fast.errors import StorageError, StorageVersionError
 
 DATABASE_FILE = "study.sqlite"
+LOCK_FILE = "study.lock"
 SCHEMA_VERSION = 1
 # "LSWG", in the head of the file: another program's database is never taken for a study.
 APPLICATION_ID = 0x4C535747

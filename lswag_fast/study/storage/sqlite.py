@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lswag_fast.errors import StorageError
+from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
+from lswag_fast.files.lock import FileLock
 from lswag_fast.study.storage import schema
-from lswag_fast.study.storage.durable import DeferredFsync, replace_file, sync_folder
-from lswag_fast.study.storage.lock import LOCK_FILE, RunLock
 from lswag_fast.study.storage.records import Records, read_records
 from lswag_fast.study.trial import Trial
 
@@ -29,7 +29,7 @@ RESULT_VERSION = 2
 # Seconds to wait for a viewer that holds the database for a moment.
 _BUSY_S = 10.0
 # What may lie in a folder in which a run was killed before it had anything to keep.
-_OWN_FILES = {LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-wal", "-shm", "-journal"))}
+_OWN_FILES = {schema.LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-wal", "-shm", "-journal"))}
 
 
 class SQLiteStorage:
@@ -55,7 +55,7 @@ class SQLiteStorage:
         self._database = self.path / schema.DATABASE_FILE
         with schema.reported(self.path, "write to"):
             _prepare(self.path)
-        self._lock = RunLock(self.path)
+        self._lock = FileLock(self.path / schema.LOCK_FILE, self.path)
         try:
             with schema.reported(self._database, "open"):
                 self._connection = sqlite3.connect(self._database, timeout=_BUSY_S, isolation_level=None)
@@ -159,7 +159,7 @@ def _prepare(path: Path) -> None:
         )
 
 
-def _drop(sync: DeferredFsync, connection: sqlite3.Connection, lock: RunLock) -> None:
+def _drop(sync: DeferredFsync, connection: sqlite3.Connection, lock: FileLock) -> None:
     sync.close()
     connection.close()
     lock.release()

@@ -14,6 +14,13 @@ def replace_file(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a power cut, finds the old one or the new one and nothing between.
 
     Written aside, synced, renamed, and the folder synced. Raises OSError; the old file is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "result.json")
+        >>> replace_file(path, b"{}")
+        >>> path.read_text()
+        '{}'
     """
     aside = path.with_name(path.name + ".part")
     try:

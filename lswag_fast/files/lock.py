@@ -1,4 +1,4 @@
-"""One writer a run folder: a lock of the operating system, and who holds it."""
+"""One writer per folder or file: a lock of the operating system, and who holds it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 
 from lswag_fast.errors import StorageError
 
-LOCK_FILE = "study.lock"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that writes a run: its id, the name of its host, and which start of that machine it belongs to."""
+    """A process that writes: its id, the name of its host, and which start of that machine it belongs to.
+
+    Example:
+        >>> Owner.this_process().is_alive
+        True
+    """
 
     pid: int
     host: str
@@ -49,10 +53,10 @@ class Owner:
         return True
 
 
-def read_owner(folder: Path) -> Owner | None:
-    """Return who holds a run folder, or held it when it was cut; None for one that was closed."""
+def read_owner(path: Path) -> Owner | None:
+    """Return who holds a lock file, or held it when it was killed; None for one that was released."""
     try:
-        return _owner((folder / LOCK_FILE).read_bytes())
+        return _owner(path.read_bytes())
     except OSError:
         return None
 
@@ -64,47 +68,59 @@ def _owner(text: bytes) -> Owner | None:
         return None
 
 
-class RunLock:
-    """Holds a run folder until `release`, or until the process ends in whatever way.
+class FileLock:
+    """Holds a lock file until `release`, or until the process ends in whatever way.
 
     The system frees the lock of a dead process, so a run that was killed can be continued at once. Two machines that
-    share the folder are kept apart by what the file says.
+    share a folder are kept apart by what the file says.
 
     Args:
-        folder: the run folder, which exists.
+        path: the lock file, in a folder that exists; made when it does not exist, and left there empty.
+        guarded: what the lock is for, the folder or file that a refusal names.
 
     Raises:
-        StorageError: another process holds it (named with its host), or the folder cannot be locked.
+        StorageError: another process holds it (named with its host), or the file cannot be written or locked.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> lock = FileLock(folder / "a.lock", folder)
+        >>> read_owner(folder / "a.lock") == Owner.this_process()
+        True
+        >>> lock.release()
+        >>> read_owner(folder / "a.lock") is None
+        True
     """
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / LOCK_FILE
+    def __init__(self, path: Path, guarded: Path) -> None:
+        self._guarded = guarded
         try:
             self._file = path.open("a+b", buffering=0)
         except OSError as error:
-            raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+            raise StorageError(f"cannot write to {guarded}: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise self._refused(folder, "wait until it ends, or name another folder") from None
+            raise self._refused("wait until it ends, or name another place") from None
         except OSError as error:
             self._file.close()
-            raise StorageError(f"{folder} cannot be locked ({error.strerror}); use a local folder") from error
+            raise StorageError(f"{guarded} cannot be locked ({error.strerror}); use a local folder") from error
         before = self._read()
         if before is not None and not before.is_here:
-            raise self._refused(folder, f"if that process is gone, delete {path}")
+            raise self._refused(f"if that process is gone, delete {path}")
         self._write(json.dumps(asdict(Owner.this_process())).encode())
 
     def release(self) -> None:
-        """Give the folder free."""
-        self._write(b"")
-        self._file.close()
+        """Let another process take the lock; a second call does nothing."""
+        if not self._file.closed:
+            self._write(b"")
+            self._file.close()
 
-    def _refused(self, folder: Path, remedy: str) -> StorageError:
+    def _refused(self, remedy: str) -> StorageError:
         owner = self._read()
         self._file.close()
         who = f"process {owner.pid} on {owner.host}" if owner else "another process"
-        return StorageError(f"{folder} is being written by {who}; {remedy}")
+        return StorageError(f"{self._guarded} is being written by {who}; {remedy}")
 
     def _read(self) -> Owner | None:
         self._file.seek(0)

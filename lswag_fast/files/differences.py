@@ -1,0 +1,36 @@
+"""What differs between the settings that a file was made with and those of today."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_ABSENT = "nothing"
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each setting that differs, those in nested dictionaries with a dot in their name.
+
+    Args:
+        stored: JSON values by name.
+        given: the same, now. A name that is missing is as good as None.
+
+    Example:
+        >>> list(differences({"seed": 4, "budget": {"params": 5}}, {"seed": 4, "budget": {"params": 6}}))
+        ['budget.params was 5, now 6']
+    """
+    yield from _differences("", stored, given)
+
+
+def _differences(prefix: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    for key in dict.fromkeys([*stored, *given]):
+        old, new = stored.get(key), given.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(f"{prefix}{key}.", old, new)
+        elif old != new:
+            yield f"{prefix}{key} was {_shown(old)}, now {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return _ABSENT if value is None else json.dumps(value)

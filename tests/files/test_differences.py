@@ -1,0 +1,23 @@
+"""What differs between two settings."""
+
+from __future__ import annotations
+
+from lswag_fast.files.differences import differences
+
+
+def test_equal_settings_differ_in_nothing() -> None:
+    assert list(differences({"a": 1, "b": None}, {"a": 1})) == []
+
+
+def test_each_difference_is_named_with_both_values() -> None:
+    stored = {"seed": 0, "sampler": {"name": "random"}, "layers": None}
+    given = {"seed": 0, "sampler": {"name": "evolution", "parents": 3}, "layers": [3, 4]}
+    assert list(differences(stored, given)) == [
+        'sampler.name was "random", now "evolution"',
+        "sampler.parents was nothing, now 3",
+        "layers was nothing, now [3, 4]",
+    ]
+
+
+def test_a_group_that_became_a_value_is_shown_whole() -> None:
+    assert list(differences({"budget": {"params": 1}}, {"budget": 2})) == ['budget was {"params": 1}, now 2']
