@@ -7,7 +7,7 @@ from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool, SpaceExhaustedError
 from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.samplers import EvolutionSampler, RandomSampler, get_sampler
+from lswag_fast.study.samplers import EvolutionSampler
 from lswag_fast.study.study import Study
 from study.toy_space import ToySpace
 
@@ -138,13 +138,6 @@ def test_evolution_beats_random_by_far():
 def test_sizes_that_make_no_generation_are_refused(sizes):
     with pytest.raises(InputError):
         EvolutionSampler(**sizes)
-
-
-def test_samplers_by_name():
-    assert get_sampler("random") == RandomSampler()
-    assert get_sampler(EvolutionSampler(parents=5)).parents == 5
-    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady"):
-        get_sampler("tpe")
 
 
 def test_a_short_last_generation_when_the_space_runs_out():

@@ -1,0 +1,84 @@
+"""What a study asks of a sampler. A sampler holds no state; chance and memory live with the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from lswag_fast.study.candidate_pool import Candidate, CandidatePool
+from lswag_fast.study.history import History
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to try.
+
+    Attributes:
+        candidate: the architecture, as the pool gave it.
+        origin: how it was made: `random`, `mutation` or `crossover`.
+    """
+
+    candidate: Candidate
+    origin: str
+
+
+@dataclass(frozen=True)
+class ProposalBatch:
+    """Proposals made at one time.
+
+    Attributes:
+        proposals: at least one.
+        memory: what the sampler wants to remember for the next batch, plain JSON values; stored with the proposals.
+    """
+
+    proposals: Sequence[Proposal]
+    memory: Any = None
+
+
+class Sampler(Protocol):
+    """What a study asks of a sampler.
+
+    A sampler that is a frozen dataclass may be registered by `register_sampler`; its fields are its options, which are
+    stored with the study and compared when it is continued.
+
+    Attributes:
+        name: recorded with the results.
+        adaptive: whether proposals depend on the scores told; a batch is then proposed when all before it are told.
+        n_leaders: how many of the best trials it looks at.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from typing import ClassVar
+        >>> from lswag_fast.study import Proposal, ProposalBatch, Study
+        >>> from lswag_fast import spaces
+        >>> @dataclass(frozen=True)
+        ... class OneByOne:
+        ...     name: ClassVar[str] = "one_by_one"
+        ...     adaptive: ClassVar[bool] = False
+        ...     n_leaders: ClassVar[int] = 0
+        ...     def propose(self, pool, history, memory):
+        ...         return ProposalBatch([Proposal(pool.draw(), "random")])
+        >>> Study(spaces.get("nasbench201"), OneByOne()).ask().origin
+        'random'
+    """
+
+    name: ClassVar[str]
+    adaptive: ClassVar[bool]
+
+    @property
+    def n_leaders(self) -> int:
+        """How many of the best trials the sampler looks at."""
+
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
+        """Return the next proposals; the same arguments give the same ones.
+
+        Args:
+            pool: where new architectures inside the budget come from, and the only source of chance.
+            history: all trials so far.
+            memory: that of the batch before, None for the first.
+
+        Raises:
+            SpaceExhaustedError: the pool gives no new architecture.
+            BudgetError: no architecture meets the budget.
+        """

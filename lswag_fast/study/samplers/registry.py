@@ -1,0 +1,106 @@
+"""The samplers by name."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar
+
+from lswag_fast.errors import InputError
+from lswag_fast.study.samplers.evolution import EvolutionSampler
+from lswag_fast.study.samplers.protocol import Sampler
+from lswag_fast.study.samplers.random import RandomSampler
+from lswag_fast.study.samplers.steady_state import SteadyStateSampler
+
+SamplerClass = TypeVar("SamplerClass", bound=type[Any])
+
+_SAMPLERS: dict[str, type[Any]] = {}
+
+
+def register_sampler(sampler_class: SamplerClass) -> SamplerClass:
+    """Make a sampler known by its name, to `search`, `Study` and the command line; can be used as a decorator.
+
+    Args:
+        sampler_class: a dataclass with the members of `Sampler`, each of its fields an option with a default.
+
+    Returns:
+        The class itself.
+
+    Raises:
+        InputError: the name is taken, or the class is no such dataclass.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @register_sampler
+        ... @dataclass(frozen=True)
+        ... class GreedySampler(EvolutionSampler):
+        ...     name = "greedy"
+        ...     parents: int = 1
+        >>> get_sampler("greedy", population=60).parents
+        1
+    """
+    name = getattr(sampler_class, "name", None)
+    if not isinstance(name, str) or not is_dataclass(sampler_class) or not hasattr(sampler_class, "propose"):
+        raise InputError(f"a sampler is a dataclass with a name and a method propose; found {sampler_class!r}")
+    lacking = [f.name for f in fields(sampler_class) if f.default is MISSING and f.default_factory is MISSING]
+    if lacking:
+        raise InputError(f"sampler {name}: its option {lacking[0]!r} needs a default")
+    if name in _SAMPLERS:
+        raise InputError(f"a sampler named {name!r} is registered already")
+    _SAMPLERS[name] = sampler_class
+    return sampler_class
+
+
+def list_samplers() -> tuple[str, ...]:
+    """Return the names of the registered samplers.
+
+    Example:
+        >>> "evolution" in list_samplers()
+        True
+    """
+    return tuple(sorted(_SAMPLERS))
+
+
+def sampler_options(name: str) -> dict[str, Any]:
+    """Return the options of a sampler with their defaults.
+
+    Raises:
+        InputError: no sampler has this name.
+
+    Example:
+        >>> sampler_options("evolution")["parents"]
+        10
+    """
+    sampler = get_sampler(name)
+    return {f.name: getattr(sampler, f.name) for f in fields(sampler)}  # type: ignore[arg-type]  # register_sampler
+
+
+def get_sampler(sampler: str | Sampler, **options: Any) -> Sampler:
+    """Return a sampler by its name, or the sampler itself.
+
+    Args:
+        sampler: a name of `list_samplers()`, or a sampler, which then takes no options.
+        options: of the sampler named, in place of its defaults.
+
+    Raises:
+        InputError: no sampler has this name, it has no such option, or it refuses the value.
+
+    Example:
+        >>> get_sampler("evolution", population=20, mutations=10, crossovers=5)
+        EvolutionSampler(population=20, parents=10, mutations=10, crossovers=5)
+    """
+    if not isinstance(sampler, str):
+        if options:
+            raise InputError(f"options belong to a sampler given by name; found {sorted(options)} with {sampler!r}")
+        return sampler
+    if sampler not in _SAMPLERS:
+        raise InputError(f"unknown sampler {sampler!r}; choose from {', '.join(list_samplers())}")
+    known = [f.name for f in fields(_SAMPLERS[sampler])]
+    for name in options:
+        if name not in known:
+            raise InputError(f"sampler {sampler} has no option {name!r}; it has {', '.join(known)}")
+    made: Sampler = _SAMPLERS[sampler](**options)
+    return made
+
+
+for _builtin in (EvolutionSampler, RandomSampler, SteadyStateSampler):
+    register_sampler(_builtin)

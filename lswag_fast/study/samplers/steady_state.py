@@ -1,0 +1,76 @@
+"""The evolutionary search of xi-GSNR: one child replaces the worst member of a population."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lswag_fast.errors import InputError
+from lswag_fast.study.candidate_pool import CandidatePool
+from lswag_fast.study.history import History
+from lswag_fast.study.samplers.breeding import children, filled, mutant
+from lswag_fast.study.samplers.protocol import Proposal, ProposalBatch
+from lswag_fast.study.trial import COMPLETE
+
+
+@dataclass(frozen=True)
+class SteadyStateSampler:
+    """The evolutionary search of xi-GSNR (Sun et al., Algorithm 2 of its supplement).
+
+    A random population; then again and again a random member is mutated, and the child replaces the worst member if it
+    is better. With several proxies better and worse are those of the moment, among everything seen. A failed trial is
+    never a member.
+
+    Attributes:
+        population: members; the first batch, drawn at random, has as many.
+        wave: children made from one state of the population. 1 is the published algorithm, in which each child waits
+            for the one before; n workers are busy with n or more.
+
+    Raises:
+        InputError: a size is below 1.
+
+    Example:
+        >>> from lswag_fast.study import Study
+        >>> from lswag_fast import spaces
+        >>> study = Study(spaces.get("nasbench201"), SteadyStateSampler(population=4), seed=0)
+        >>> for trial in (study.ask() for _ in range(5)):
+        ...     told = study.tell(trial, trial.n_params)
+        >>> [trial.origin for trial in study.trials]
+        ['random', 'random', 'random', 'random', 'mutation']
+    """
+
+    name: ClassVar[str] = "steady"
+    adaptive: ClassVar[bool] = True
+    n_leaders: ClassVar[int] = 0
+    population: int = 128
+    wave: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an empty population or wave (InputError)."""
+        if min(self.population, self.wave) < 1:
+            raise InputError(f"population and wave must be at least 1; found {self}")
+
+    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
+        """Return the random population, then `wave` mutations of members; random where those give nothing new."""
+        if memory is None:
+            return ProposalBatch(filled(pool, [], self.population), {"members": [], "n_seen": 0})
+        members = self._members(history, memory["members"], memory["n_seen"])
+        parents = [history.trials[number].arch for number in members]
+        mutants = children(pool, self.wave, lambda: mutant(pool, parents)) if parents else ()
+        proposals = [Proposal(candidate, "mutation") for candidate in mutants]
+        return ProposalBatch(filled(pool, proposals, self.wave), {"members": members, "n_seen": len(history)})
+
+    def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
+        """The population after the trials from number `n_seen` on have asked for a place, in order."""
+        joining = [trial.number for trial in history.trials[n_seen:] if trial.state == COMPLETE]
+        scores = history.scores([*members, *joining])
+        places, place_scores = list(members), scores[: self.population].copy()
+        for number, score in zip(joining, scores[len(members) :], strict=True):
+            if len(places) < self.population:
+                places.append(number)
+                continue
+            worst = int(place_scores.argmin())
+            if score > place_scores[worst]:
+                places[worst], place_scores[worst] = number, score
+        return places

@@ -1,0 +1,77 @@
+"""Samplers by name, their options, and samplers of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from lswag_fast.errors import InputError
+from lswag_fast.study.samplers import (
+    EvolutionSampler,
+    ProposalBatch,
+    RandomSampler,
+    get_sampler,
+    list_samplers,
+    register_sampler,
+    registry,
+    sampler_options,
+)
+from lswag_fast.study.study import Study
+from study.toy_space import ToySpace
+
+
+@dataclass(frozen=True)
+class Greedy(EvolutionSampler):
+    name: ClassVar[str] = "greedy"
+    parents: int = 1
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "_SAMPLERS", dict(registry._SAMPLERS))
+    yield
+
+
+def test_samplers_by_name() -> None:
+    assert get_sampler("random") == RandomSampler()
+    own = EvolutionSampler(parents=5)
+    assert get_sampler(own) is own
+    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady"):
+        get_sampler("tpe")
+
+
+def test_options_are_the_fields() -> None:
+    assert sampler_options("evolution") == {"population": 50, "parents": 10, "mutations": 25, "crossovers": 25}
+    assert get_sampler("evolution", parents=3) == EvolutionSampler(parents=3)
+    with pytest.raises(InputError, match="sampler evolution has no option 'size'; it has population, parents"):
+        get_sampler("evolution", size=3)
+    with pytest.raises(InputError, match="options belong to a sampler given by name"):
+        get_sampler(RandomSampler(), parents=3)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_sampler_of_ones_own_is_known_to_a_study() -> None:
+    assert register_sampler(Greedy) is Greedy
+    assert "greedy" in list_samplers()
+    assert Study(ToySpace(), "greedy").settings["sampler"]["name"] == "greedy"
+    with pytest.raises(InputError, match="'greedy' is registered already"):
+        register_sampler(Greedy)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_what_is_no_sampler_is_refused() -> None:
+    @dataclass(frozen=True)
+    class WithoutDefault:
+        size: int
+        name: ClassVar[str] = "without_default"
+
+        def propose(self, *arguments: Any) -> ProposalBatch:
+            return ProposalBatch([])
+
+    with pytest.raises(InputError, match="its option 'size' needs a default"):
+        register_sampler(WithoutDefault)
+    with pytest.raises(InputError, match="a sampler is a dataclass with a name and a method propose"):
+        register_sampler(int)
