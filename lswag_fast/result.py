@@ -18,12 +18,26 @@ if TYPE_CHECKING:
 class LayerScore:
     """What was found for one observed weight.
 
-    name: qualified parameter name, e.g. "blocks.0.attn.qkv.weight". kind: "linear", "conv1d", "conv2d", or "derived"
-    for a computed weight. depth: l/L, its place among the L observable weights in order of execution. percentile: the
-    bin of Eq. 6, 0..10. n_weights: its elements. trainability: Lambda_l = ln sum 1/sigma (gradients of the summed
-    loss, natural log; -inf without variance). cardinality: Psi_l, distinct patterns of the activation it is paired
-    with, named by `activation` as function@place; None where no patterns were counted. n_zero_variance, n_nonfinite:
-    elements left out of the sum, counted in the rows looked at.
+    Attributes:
+        name: qualified parameter name, e.g. "blocks.0.attn.qkv.weight".
+        kind: "linear", "conv1d", "conv2d", or "derived" for a computed weight.
+        depth: l/L, its place among the L observable weights in order of execution.
+        percentile: the bin of Eq. 6, 0..10.
+        n_weights: its elements.
+        trainability: Lambda_l = ln sum 1/sigma (gradients of the summed loss, natural log; -inf without variance).
+        cardinality: Psi_l, distinct patterns of the activation it is paired with; None where no patterns were counted.
+        activation: that activation as function@place; None where there is none.
+        n_zero_variance: elements left out of the sum because their gradient does not vary, counted in the rows looked
+            at.
+        n_nonfinite: elements left out because of a NaN or infinite gradient, counted in the rows looked at.
+
+    Example:
+        >>> import torch, lswag_fast
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+        >>> batch = torch.randn(8, 8), torch.arange(8) % 3
+        >>> layer = lswag_fast.score(model, batch).layers[1]
+        >>> layer.name, layer.kind, layer.depth, layer.n_weights
+        ('2.weight', 'linear', 1.0, 48)
     """
 
     name: str
@@ -40,12 +54,32 @@ class LayerScore:
 
 @dataclass(frozen=True)
 class Score:
-    """The zero-cost score of one proxy; `higher_is_better` says which way it points.
+    """The zero-cost score of one proxy.
 
-    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options. `value` is `raw`, or its
-    sign(s) ln|s| for proxies whose values explode. `error` says why a value is NaN or infinite: it is not to be ranked.
-    `layers` and `skipped` are those of the observed pass, where the proxy uses it. `elapsed_ms` is the wall time of the
-    whole call, shared by all its proxies; `n_samples` the B of the batch, `isa` the instruction set of the kernels.
+    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options.
+
+    Attributes:
+        value: `raw`, or its sign(s) ln|s| for proxies whose values explode.
+        proxy: the name of the proxy.
+        layers: one entry per observed weight, where the proxy uses an observed pass; else empty.
+        skipped: what that pass did not observe, and why.
+        n_samples: B of the batch.
+        n_pattern_samples: S, the samples of a pattern; 0 where no patterns were counted.
+        elapsed_ms: wall time of the whole call, shared by all its proxies.
+        device: the device of the model and the batch.
+        isa: the instruction set of the kernels.
+        seed: of everything random.
+        options: the options that the value depends on.
+        error: why the value is NaN or infinite and not to be ranked; None for a good one.
+        raw: the value of the formula.
+        higher_is_better: which way it points.
+
+    Example:
+        >>> import torch, lswag_fast
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+        >>> found = lswag_fast.score(model, (torch.randn(8, 8), torch.arange(8) % 3), proxy="params")
+        >>> found.value, found.n_samples, found.error
+        (195.0, 8, None)
     """
 
     value: float
@@ -64,17 +98,25 @@ class Score:
     higher_is_better: bool = True
 
     def __float__(self) -> float:
-        """The value."""
+        """Return the value."""
         return self.value
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain dicts, lists and numbers, ready for JSON."""
+        """Return everything as plain dicts, lists and numbers, ready for JSON.
+
+        Example:
+            >>> import torch, lswag_fast
+            >>> model = torch.nn.Linear(8, 3)
+            >>> lswag_fast.score(model, (torch.randn(4, 8), torch.arange(4) % 3), proxy="params").to_dict()["value"]
+            27.0
+        """
         return asdict(self)
 
     def plot(self) -> Figure:
         """Draw Lambda_l and Psi_l over the layers; needs matplotlib (`pip install lswag-fast[plot]`).
 
-        The figure is not shown; save it with `figure.savefig(path)`.
+        Returns:
+            A figure that is not shown; save it with `figure.savefig(path)`.
 
         Raises:
             InputError: the score has no layers, as those of proxies that do not observe single layers.
@@ -85,7 +127,19 @@ class Score:
 
 
 class Scores(dict[str, Score]):
-    """{proxy: Score}, what `score_many` returns; `passes` names the passes that were run for it, in order."""
+    """What `score_many` returns: {proxy: Score}.
+
+    Attributes:
+        passes: the names of the passes that were run for it, in order.
+
+    Example:
+        >>> import torch, lswag_fast
+        >>> model = torch.nn.Linear(8, 3)
+        >>> batch = torch.randn(4, 8), torch.arange(4) % 3
+        >>> scores = lswag_fast.score_many(model, batch, proxies=["snip", "grad_norm"])
+        >>> list(scores), scores.passes
+        (['snip', 'grad_norm'], ('standard',))
+    """
 
     def __init__(self, passes: tuple[str, ...]) -> None:
         super().__init__()

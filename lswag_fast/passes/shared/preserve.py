@@ -1,4 +1,4 @@
-"""Borrowing the user's model: whatever a pass does to it, or to the process, is undone, also after an exception."""
+"""Preserving a model: whatever a pass does to it, or to the process, is undone, also after an exception."""
 
 from __future__ import annotations
 
@@ -100,10 +100,30 @@ def _restore_attributes(module: nn.Module, saved: Attributes) -> None:
 
 @contextmanager
 def preserve_model_state(model: nn.Module, seed: int) -> Iterator[ModelSnapshot]:
-    """Lend the model to a pass: parameters ask for no gradient, random numbers start from `seed`.
+    """Hand the model to a pass, and put it back as it was at the end.
 
-    On exit, also by an exception, the model and the random state of torch, numpy and Python are what they were.
-    Passes of several threads take turns.
+    Inside, random numbers start from `seed`. On exit, also by an exception, the modules' attributes and modes, the
+    buffers, gradients and `requires_grad` flags, and the random state of torch, numpy and Python are what they were. A
+    parameter that is written in place needs `protect` first. Passes of several threads take turns.
+
+    Args:
+        model: the user's model.
+        seed: 0 <= seed < 2**64.
+
+    Yields:
+        The snapshot. `snapshot.protect(name)` keeps the value of a parameter before it is written; the values of all
+            would
+        double the memory of a large model.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(3, 2)
+        >>> before = model.weight.detach().clone()
+        >>> with preserve_model_state(model, seed=0) as snapshot:
+        ...     snapshot.protect("weight")
+        ...     _ = model.eval().weight.data.zero_()
+        >>> model.training, torch.equal(model.weight, before)
+        (True, True)
     """
     with _ONE_PASS_AT_A_TIME, _random_state(seed):
         snapshot = ModelSnapshot(model)
