@@ -1,8 +1,7 @@
 """Batches: shapes, types and values of every source, the seeded choice, and one clear line for each bad argument."""
 
-import os
 import random
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,18 +12,12 @@ from lswag_fast import data
 from lswag_fast.data import sources
 from lswag_fast.errors import DataError, InputError
 from lswag_fast.spaces import AutoFormer
-
-IMAGES = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data")) / "images"
+from support.published import published_file
 
 
 @pytest.fixture
 def shared_images():
-    def find(name):
-        if not (IMAGES / name).is_file():
-            pytest.skip(f"shared images not found: {IMAGES / name}")
-        return IMAGES / name
-
-    return find
+    return partial(published_file, "images")
 
 
 @pytest.fixture

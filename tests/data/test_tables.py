@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from lswag_fast.data.tables import (
     write_table,
 )
 from lswag_fast.errors import LswagError, TableError
+from support.published import published_file
 
-DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
 WRITTEN = ["table.csv", "table.csv.gz", "table.parquet"]
 
 
@@ -325,13 +325,7 @@ def test_table_errors_are_value_errors_of_the_library() -> None:
 def published() -> Callable[[str], Path]:
     """The path of a published NAS-Bench-201 table."""
 
-    def find(name: str) -> Path:
-        path = DATA / "nasbench201" / name
-        if not path.is_file():
-            pytest.skip(f"published data not found: {path}")
-        return path
-
-    return find
+    return partial(published_file, "nasbench201")
 
 
 def test_published_accuracies(published: Callable[[str], Path]) -> None:

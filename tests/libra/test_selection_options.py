@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,8 +17,8 @@ from lswag_fast.errors import LswagWarning
 from lswag_fast.libra.information import Binning, sturges_bins
 from lswag_fast.libra.selection import Correlation
 from support.libra_oracle import N_ROWS, algorithm_1, by_hand, pearson, spearman, swapped
+from support.published import published_file
 
-DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
 ROUNDING = 1e-11  # the library rounds to 12 decimals what it compares
 
 
@@ -229,9 +227,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(seed: int, binning: Binni
 
 @pytest.mark.parametrize("seed", range(5))
 def test_it_is_no_worse_than_its_best_member_on_published_proxies(seed: int) -> None:
-    path = DATA / "nasbench201" / "nb201_proxies_suite_cifar10.csv.gz"
-    if not path.is_file():
-        pytest.skip(f"published data not found: {path}")
+    path = published_file("nasbench201", "nb201_proxies_suite_cifar10.csv.gz")
     table = read_table(path, key="index").sample(1_000, random_state=seed)
     libra = Libra().fit(table, "val_accuracy_suite")
     assert len(libra.selection) == 3

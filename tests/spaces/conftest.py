@@ -1,14 +1,11 @@
 """Where published AutoFormer data lie, and spaces small enough for loops."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 from lswag_fast.spaces import AutoFormer
-
-DATA = Path(os.environ.get("LSWAG_DATA", Path(__file__).resolve().parents[2] / ".." / "shared" / "data"))
+from support.published import published_file
 
 
 @pytest.fixture
@@ -16,10 +13,7 @@ def published():
     """Read one JSON file of the published AutoFormer data."""
 
     def read(name):
-        path = DATA / "autoformer_vit" / name
-        if not path.is_file():
-            pytest.skip(f"published data not found: {path}")
-        return json.loads(path.read_text())
+        return json.loads(published_file("autoformer_vit", name).read_text())
 
     return read
 

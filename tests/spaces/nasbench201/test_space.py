@@ -19,7 +19,7 @@ from lswag_fast import score
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces import NasBench201, SearchSpace, get
 from lswag_fast.spaces.nasbench201.space import OPS
-from spaces.conftest import DATA
+from support.published import published_file
 
 SPACE = NasBench201()
 SMALL = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
@@ -31,10 +31,7 @@ Rows = list[dict[str, str]]
 @pytest.fixture
 def table() -> Callable[[str], Rows]:
     def read(name: str) -> Rows:
-        path = DATA / "nasbench201" / name
-        if not path.is_file():
-            pytest.skip(f"published data not found: {path}")
-        with gzip.open(path, "rt") as file:
+        with gzip.open(published_file("nasbench201", name), "rt") as file:
             return list(csv.DictReader(file))
 
     return read
@@ -129,20 +126,6 @@ def test_costs_equal_the_built_network(space: NasBench201) -> None:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             assert net(torch.zeros(2, *space.input_shape)).shape == (2, space.num_classes)
         assert space.macs(arch) == counter.get_total_flops() / (2 * 2)  # two images, two flops a MAC
-
-
-def test_the_cell_by_hand() -> None:
-    net = SMALL.build(arch_of("skip_connect", "none", "skip_connect", "avg_pool_3x3", "none", "skip_connect")).eval()
-    x = torch.randn(2, 4, 8, 8)
-    expected = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False) + x
-    torch.testing.assert_close(net.blocks[0](x), expected)
-
-
-def test_features_are_those_of_every_block_and_before_pooling() -> None:
-    net, x = SMALL.build(ARCH).eval(), torch.randn(2, 3, 8, 8)
-    shapes = [tuple(f.shape) for f in net.block_features(x)]
-    assert shapes == [(2, 4, 8, 8)] * 2 + [(2, 8, 4, 4)] * 2 + [(2, 16, 2, 2)] * 2
-    torch.testing.assert_close(net.classifier(net.forward_features(x).mean((2, 3))), net(x))
 
 
 def test_cells_that_compute_the_same_have_one_key() -> None:
