@@ -1,1 +1,1 @@
-"""What several passes share: lending a model, losses, features, checks."""
+"""What several passes share: preserving the model, losses, features, checks."""

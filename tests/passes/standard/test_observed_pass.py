@@ -173,7 +173,7 @@ def test_a_model_of_norms_only() -> None:
 
 
 def test_threads_give_the_sequential_scores_and_leave_the_random_state() -> None:
-    # Built beforehand: building draws from the generator that the passes of the other threads borrow.
+    # Built beforehand: building draws from the generator that the passes of the other threads use, too.
     nets = [NETWORKS[name].build() for name in ("vit", "cnn_eval", "dropout_train", "mha_time_first_odd")]
 
     def layers_of(k: int) -> Any:
