@@ -26,7 +26,7 @@ PYTHON_CODE := lswag_fast tests bench setup.py
 .PHONY: search test emulated lint check-install bench clean
 
 search: $(VENV)/.extra-report
-	$(BIN)/lswag-fast search autoformer-tiny --proxy libra --params 5M..7M --trials $(TRIALS) \
+	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
 	  --batch-size $(SEARCH_BATCH) --data digits --seed 0 --out $(RUN_FOLDER)
 	$(BIN)/lswag-fast report $(RUN_FOLDER)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
+from typing import Any
 
+from lswag_fast.cli.console import say
+from lswag_fast.cli.options import STDOUT
 from lswag_fast.errors import StorageError
 from lswag_fast.files.durable import replace_file
 
@@ -19,3 +24,35 @@ def write(path: Path, content: bytes) -> None:
         replace_file(path, content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_json(target: str | None, content: Any) -> bool:
+    """Write what --json asks for.
+
+    Args:
+        target: a file, `-` for standard output, or None for nothing.
+        content: the result; NaN and infinities become null, JSON has no word for them.
+
+    Returns:
+        Whether standard output now holds JSON, so that nothing else may be printed there.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    if target is None:
+        return False
+    text = json.dumps(plain(content), indent=2, allow_nan=False)
+    if target == STDOUT:
+        say(text)
+        return True
+    write(Path(target), f"{text}\n".encode())
+    return False
+
+
+def plain(value: Any) -> Any:
+    """Replace NaN and infinities by None, and whatever is a list of something by a list."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -80,10 +80,10 @@ class SearchProgress:
         if self.n_failed:
             parts.append(f"{self.n_failed} failed")
         if now > start and done > n_start:
-            a_second = (done - n_start) / (now - start)
-            parts.append(f"{a_second:.2g} a second")
+            per_second = (done - n_start) / (now - start)
+            parts.append(f"{per_second:.2g} per second")
             if done < self.n_trials:
-                parts.append(f"{duration((self.n_trials - done) / a_second * 1e3)} left")
+                parts.append(f"{duration((self.n_trials - done) / per_second * 1e3)} left")
         return ", ".join(parts)
 
 

@@ -7,13 +7,15 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
+from lswag_fast.cli.values import naming
 from lswag_fast.errors import InputError, SpaceError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from lswag_fast.data.images import ImageBatch
     from lswag_fast.spaces import SearchSpace
@@ -58,7 +60,8 @@ def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Ten
     load: Callable[[Any], Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
     if load is None:
         raise InputError(f"--checkpoint: {space.name} reads no checkpoints; leave it out")
-    return load(args.checkpoint)
+    with naming("--checkpoint"):
+        return load(args.checkpoint)
 
 
 def load_batch(source: str, image_size: int, num_classes: int | None, args: argparse.Namespace) -> ImageBatch:
@@ -69,22 +72,61 @@ def load_batch(source: str, image_size: int, num_classes: int | None, args: argp
     """
     from lswag_fast import data
 
-    return data.load(
-        source,
-        batch_size=args.batch_size,
-        image_size=image_size,
-        seed=args.seed,
-        split=args.split,
-        num_classes=num_classes,
-    )
+    with naming("--data"):
+        return data.load(
+            source,
+            batch_size=args.batch_size,
+            image_size=image_size,
+            seed=args.seed,
+            split=args.split,
+            num_classes=num_classes,
+        )
 
 
-def make(target: str) -> Any:
-    """Call `package.module:factory` and return the result; modules in the working folder are found too.
+def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[Any], nn.Module]:
+    """Return what builds the network of an architecture, as a search with these options builds it.
 
     Raises:
-        InputError: the module or the name does not exist, or cannot be called without arguments. What goes wrong
-            inside the user's code passes through as it is.
+        InputError, SpaceError: as of `checkpoint`; or there is no such initialisation.
+    """
+    from lswag_fast.score_job import candidate_builder
+
+    build = candidate_builder(space, checkpoint(space, args), args.seed)
+    return lambda arch: prepared(build(arch), args)
+
+
+def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
+    """Initialise a network as --init says, and set it to --mode.
+
+    Raises:
+        InputError: there is no such initialisation.
+    """
+    from lswag_fast.evaluation.initialise import initialise
+
+    with naming("--init"):
+        initialise(model, args.init, args.seed)
+    return model if args.mode is None else model.train(args.mode == "train")
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Inside, let torch use so many threads; None for as many as it does."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def find(target: str) -> Callable[..., Any]:
+    """Return what `package.module:name` names; modules in the working folder are found too.
+
+    Raises:
+        InputError: the module or the name does not exist, or cannot be called. What goes wrong inside the user's code
+            passes through as it is.
     """
     module_name, _, attribute = target.partition(":")
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds text
@@ -93,6 +135,17 @@ def make(target: str) -> Any:
     if not callable(factory):
         found = "nothing" if factory is None else type(factory).__name__
         raise InputError(f"{target}: {attribute!r} in {module_name} must be callable; found {found}")
+    return cast("Callable[..., Any]", factory)
+
+
+def make(target: str) -> Any:
+    """Call `package.module:factory` and return the result.
+
+    Raises:
+        InputError: as of `find`, or it cannot be called without arguments.
+    """
+    factory = find(target)
+    attribute = target.partition(":")[2]
     if _needs_arguments(factory):
         raise InputError(f"{target}: {attribute!r} must be callable without arguments; name a function that is")
     return factory()

@@ -104,7 +104,7 @@ def test_a_signal_stops_the_search_and_the_command_continues_it(user_folder, tmp
     process.send_signal(number)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == code
-    assert f"{number.name}: stopping after the candidates that run" in err
+    assert f"{number.name}: stopping after the candidates that are running" in err
     assert "interrupted" in out
     assert "continue: lswag-fast search slow_space:Slow" in out
     told = table(user_folder)
@@ -129,7 +129,7 @@ def test_a_second_signal_stops_at_once_and_loses_no_finished_trial(user_folder):
         os.kill(pid, signal.SIGSTOP)
     told = shown_trials(user_folder)
     process.send_signal(signal.SIGINT)
-    assert "stopping after the candidates that run" in first_lines(process, 2)
+    assert "stopping after the candidates that are running" in first_lines(process, 2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 from torch import nn
 
 from lswag_fast import score
-from lswag_fast.cli import main
 from lswag_fast.errors import InputError
 from lswag_fast.evaluation.intervals import interval_of, known_intervals
 from lswag_fast.evaluation.layer_study import spike, study_layers
@@ -105,47 +103,3 @@ def test_packaged_intervals_are_those_of_named_spaces_with_their_origin() -> Non
         assert interval_of(name) == spike(means)
     with pytest.raises(InputError, match="layers='auto' is known for autoformer"):
         interval_of("resnets")
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "small_space.py").write_text(
-        "from lswag_fast.spaces import NasBench201\n\n"
-        "def make():\n    return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=10)\n"
-    )
-    words = [
-        "layers",
-        "small_space:make",
-        "--n",
-        "3",
-        "--batch-size",
-        "6",
-        "--eval",
-        "--plot",
-        "a.png",
-        "--json",
-        "a.json",
-    ]
-    assert main(words) == 0
-    out = capsys.readouterr().out
-    content = json.loads(Path("a.json").read_text())
-    assert content["n_networks"] == 3
-    assert ("--layers" in out) == (content["interval"] is not None)
-    assert Path("a.png").stat().st_size > 0
-
-
-@pytest.mark.parametrize(
-    ("layers", "words"),
-    [("5", "'5' is neither auto nor LO,HI"), ("7,3", "0 <= lo <= hi"), ("auto", "known for autoformer")],
-)
-def test_layers_of_a_score(
-    layers: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "other_space.py").write_text(
-        "from lswag_fast.spaces import NasBench201\n\n"
-        "class Other(NasBench201):\n    name = 'other'\n\n"
-        "def make():\n    return Other(channels=4, cells_per_stage=1, image_size=8)\n"
-    )
-    assert main(["search", "other_space:make", "--trials", "1", "--batch-size", "4", "--layers", layers]) == 2
-    assert words in capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_nothing_yet() -> None:
 
 @pytest.mark.parametrize("status", ["interrupted", "killed", "failed"])
 def test_a_search_that_was_cut_can_be_continued(status: str) -> None:
-    command = "lswag-fast search autoformer-tiny --out runs/tiny"
+    command = "lswag-fast search autoformer-tiny --trials 1 --out runs/tiny"
     cut = html_report(study((trial(0),), status=status, settings={**SETTINGS, "command": command}))
     assert "says how to continue" in cut
     assert f"<h3>Continue the search</h3><pre>{command}</pre>" in cut.replace("\n", "")

@@ -1,1 +1,20 @@
-"""The commands of `lswag-fast`, one per file."""
+"""The commands of `lswag-fast`, one per file; each file makes a `Command`, and this list has them in their order."""
+
+from lswag_fast.cli.commands import (
+    correlate,
+    evaluate,
+    export,
+    info,
+    layers,
+    libra,
+    proxies,
+    report,
+    score,
+    search,
+    show,
+)
+
+COMMANDS = tuple(
+    module.COMMAND
+    for module in (score, search, show, report, export, proxies, evaluate, correlate, libra, layers, info)
+)

@@ -6,9 +6,10 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
+from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write
 from lswag_fast.errors import InputError
@@ -22,36 +23,26 @@ FORMATS = ("csv", "json", "parquet")
 
 _DESCRIPTION = """\
 Write the trials of a search as a table, or, with --arch, one architecture: its description as JSON and the weights it
-was scored with as safetensors, with the Python lines that build it. It reads only: a running search does not notice."""
+was scored with as safetensors, and the Python lines that build it. The search is only read, so it may be running."""
 
 _EPILOG = """\
 examples:
   lswag-fast export runs/small --format parquet -o trials.parquet
   lswag-fast export runs/small --format json | jq .settings
   lswag-fast export runs/small --arch best -o best
-      the winner, to be trained elsewhere
+      the best architecture, to be trained elsewhere
   lswag-fast export runs/small --arch 41 -o trial-41"""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    parser = options.add_command(
-        commands,
-        "export",
-        summary="the trials as a table, or one architecture with its weights",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_folder(parser)
     parser.add_argument("--format", choices=FORMATS, help="of the table (default: by the ending of FILE, else csv)")
     parser.add_argument("--arch", metavar="best|NUMBER", help="export this architecture: the best, or a trial's")
-    parser.add_argument(
-        "-o", "--out", type=Path, metavar="FILE|FOLDER", help="the file of the table (default: stdout), or the folder"
-    )
-    parser.set_defaults(run=run)
+    text = "the file of the table (default: standard output), or the folder of the architecture"
+    options.add_out(parser, text, metavar="FILE|FOLDER")
 
 
-def run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Write the table or the architecture."""
     from lswag_fast.study.stored import read_study
 
@@ -115,13 +106,13 @@ def _trial(study: StoredStudy, wanted: str) -> Trial:
     """The trial that --arch names."""
     if wanted == BEST:
         if study.best is None:
-            raise InputError(f"no trial of {study.path} has a score yet, so there is no best one")
+            raise InputError(f"--arch: no trial of {study.path} has a score yet, so there is no best one")
         return study.best
     if not wanted.isdecimal():
-        raise InputError(f"--arch takes best or the number of a trial; found {wanted!r}")
+        raise InputError(f"--arch must be best or the number of a trial; found {wanted!r}")
     found = [trial for trial in study.trials if trial.number == int(wanted)]
     if not found:
-        raise InputError(f"{study.path} has no finished trial {wanted}; it has {len(study.trials):,} from 0 on")
+        raise InputError(f"--arch: {study.path} has no finished trial {wanted}, only {len(study.trials):,} from 0 on")
     return found[0]
 
 
@@ -137,3 +128,7 @@ def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
     say(f"trial {trial.number}: {folder}\n\nIn Python:")
     for line in lines:
         say(f"    {line}")
+
+
+_SUMMARY = "the trials as a table, or one architecture with its weights"
+COMMAND = Command("export", _SUMMARY, _DESCRIPTION, _EPILOG, _add_options, _run)

@@ -6,7 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options
+from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.files import write_json
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,33 +24,42 @@ examples:
   lswag-fast proxies 'az_nas*'
       those whose names match
 
-PASSES are the ways in which a network is driven; "standard" is one forward and one backward pass."""
+PASSES are the ways in which a network is run; "standard" is one forward and one backward pass."""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    parser = options.add_command(
-        commands,
-        "proxies",
-        summary="list the proxies, their direction, needs and papers",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="of names, as of files (default: *)")
-    parser.set_defaults(run=run)
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    text = "of names, like a pattern of file names (default: *)"
+    parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help=text)
+    options.add_json(parser, "the list")
 
 
-def run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Print the table; raises InputError when no name matches."""
     from lswag_fast.proxies import list_proxies
 
     found = list_proxies(args.pattern)
     if not found:
         known = ", ".join(info.name for info in list_proxies())
-        raise InputError(f"no proxy matches {args.pattern!r}; there are {known}")
-    rows = table(
-        "proxy", "better", "passes", "what it measures", left=("proxy", "better", "passes", "what it measures")
-    )
+        raise InputError(f"PATTERN: no proxy matches {args.pattern!r}; there are {known}")
+    if not write_json(args.json, [_facts(info) for info in found]):
+        _show(found)
+    return 0
+
+
+def _facts(info: ProxyInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "higher_is_better": info.higher_is_better,
+        "needs": {name: sorted(statistics) for name, statistics in info.needs.items()},
+        "parts": info.parts,
+        "summary": info.summary,
+        "reference": info.reference,
+    }
+
+
+def _show(found: list[ProxyInfo]) -> None:
+    columns = ("proxy", "better", "passes", "what it measures")
+    rows = table(*columns, left=columns)
     for info in found:
         rows.add_row(info.name, "higher" if info.higher_is_better else "lower", _needs(info), info.summary)
     OUT.print(rows)
@@ -56,10 +67,13 @@ def run(args: argparse.Namespace) -> int:
     for info in found:
         if info.reference:
             say(f"  {info.name}: {info.reference}")
-    return 0
 
 
 def _needs(info: ProxyInfo) -> str:
     if info.parts:
         return f"ranks of {', '.join(info.parts)}"
-    return "; ".join(f"{recipe} ({', '.join(sorted(statistics))})" for recipe, statistics in info.needs.items())
+    return "; ".join(f"{name} ({', '.join(sorted(statistics))})" for name, statistics in info.needs.items())
+
+
+_SUMMARY = "list the proxies, their direction, needs and papers"
+COMMAND = Command("proxies", _SUMMARY, _DESCRIPTION, _EPILOG, _add_options, _run)

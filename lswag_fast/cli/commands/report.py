@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
 from lswag_fast.cli import options
+from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write
 
 REPORT_FILE = "report.html"
 
 _DESCRIPTION = """\
-Write one HTML file that shows a search: its history, score against costs with the front, the best architectures and
-their layers, how the proxies agree, what failed, the configuration. It needs no network and opens from the disk.
-It reads only: a running search can be looked at."""
+Write one HTML file that shows a search: its history, score against cost with the front, the best architectures and
+their layers, how the proxies agree, what failed, the configuration. The file opens from the disk and needs no network.
+The search is only read, so it may be running."""
 
 _EPILOG = """\
 examples:
@@ -24,18 +23,12 @@ examples:
   lswag-fast report runs/small -o small.html"""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    parser = options.add_command(
-        commands, "report", summary="one HTML file that shows a search", description=_DESCRIPTION, epilog=_EPILOG
-    )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a search")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help=f"what to write (default: DIR/{REPORT_FILE})")
-    parser.set_defaults(run=run)
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_folder(parser)
+    options.add_out(parser, f"what to write (default: {options.FOLDER}/{REPORT_FILE})")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the report and say where it lies."""
+def _run(args: argparse.Namespace) -> int:
     from lswag_fast.report.html import html_report
     from lswag_fast.study.stored import read_study
 
@@ -44,3 +37,6 @@ def run(args: argparse.Namespace) -> int:
     write(path, html_report(study).encode())
     say(f"report: {path}")
     return 0
+
+
+COMMAND = Command("report", "one HTML file that shows a search", _DESCRIPTION, _EPILOG, _add_options, _run)

@@ -1,8 +1,7 @@
-"""`lswag-fast search` and `lswag-fast score` on small networks, with the real score."""
+"""`lswag-fast search` on small networks, with the real score."""
 
 import csv
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -11,12 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lswag_fast.cli import main
-from lswag_fast.cli.progress import SearchProgress
+from lswag_fast.cli import main, make_parser
+from lswag_fast.cli.views.search import score_line
 from lswag_fast.libra.ranking import rank_aggregate
-from lswag_fast.study.trial import COMPLETE
 
-USER_MODULE = (Path(__file__).parents[1] / "support" / "user_networks.py").read_text()
+USER_MODULE = (Path(__file__).parents[2] / "support" / "user_networks.py").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +26,9 @@ def user_folder(tmp_path, monkeypatch):
     sys.modules.pop("user_networks", None)
 
 
+STEADY = ("--sampler", "steady", "--sampler-set", "wave=4")
+
+
 def rows(path):
     with (path / "trials.csv").open(newline="") as file:
         return list(csv.DictReader(file))
@@ -37,7 +38,7 @@ def search(*options, trials="12", out="run"):
     return main(["search", "user_networks:Mlps", "--trials", trials, "--batch-size", "16", "--out", out, *options])
 
 
-def test_search_writes_one_row_a_trial_and_shows_the_best(user_folder, capsys):
+def test_search_writes_one_row_per_trial_and_shows_the_best(user_folder, capsys):
     assert search("--params", "2K..6K") == 0
     table = rows(user_folder / "run")
     result = json.loads((user_folder / "run" / "result.json").read_text())
@@ -81,7 +82,7 @@ def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
 
 
 def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys):
-    assert search("--proxy", "lswag,nwot,params", "--combine", "mean_rank", "--sampler", "steady", "--wave", "4") == 0
+    assert search("--proxies", "lswag,nwot,params", "--combine", "mean_rank", *STEADY) == 0
     table = rows(user_folder / "run")
     frame = pd.DataFrame({name: [float(row[name]) for row in table] for name in ("lswag", "nwot", "params")})
     wanted = rank_aggregate(frame, "mean_rank")
@@ -93,13 +94,8 @@ def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys)
     assert "nwot" in capsys.readouterr().out
 
 
-def test_a_wave_belongs_to_the_steady_sampler(capsys):
-    assert search("--wave", "4") == 2
-    assert "--wave belongs to --sampler steady" in capsys.readouterr().err
-
-
 def test_a_proxy_made_of_ranks_is_searched_by_its_parts(user_folder):
-    assert search("--proxy", "te_nas", trials="4") == 0
+    assert search("--proxies", "te_nas", trials="4") == 0
     settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
     assert (settings["combine"], len(settings["proxies"])) == ("rank_sum", 2)
 
@@ -127,10 +123,37 @@ def test_a_folder_with_something_else_is_refused(user_folder, capsys):
 def test_the_command_shown_gives_the_same_score(user_folder, capsys):
     search("--seed", "5", "--row-fraction", "0.5", trials="3")
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("look closer: lswag-fast"))
-    assert main([*shlex.split(line)[3:], "--json"]) == 0
+    assert main([*shlex.split(line)[3:], "--json", "-"]) == 0
     score = json.loads(capsys.readouterr().out)["value"]
     # Same seed, batch and threads: the same bits.
     assert score == max(float(row["score"]) for row in rows(user_folder / "run"))
+
+
+def test_every_option_that_decides_a_score_is_in_the_command_shown(user_folder, capsys):
+    given = ("--variance", "microbatch:4", "--set", "lswag.combine=log", "--set", "nwot.x=a b", "--layers", "0,9")
+    args = make_parser().parse_args(["search", "user_networks:Mlps", *given, "--proxies", "libra", "--trials", "3"])
+    line = shlex.split(score_line('{"widths": [8, 8]}', args, ("lswag", "nwot")))
+    again = make_parser().parse_args(line[1:])
+    assert (again.variance, again.layers, again.set) == (args.variance, args.layers, args.set)
+    assert (again.network, again.proxies) == ('user_networks:Mlps:{"widths": [8, 8]}', "lswag,nwot")
+
+
+def test_the_command_that_continues_a_search_is_complete(user_folder, capsys):
+    (user_folder / "with space").mkdir()
+    given = ("--sampler-set", "parents=4", "--proxies", "snip", "--params", "2K..")
+    assert search(*given, trials="3", out="with space/a b") == 0
+    command = json.loads((user_folder / "with space/a b/result.json").read_text())["settings"]["command"]
+    words = shlex.split(command)
+    assert words[:3] == ["lswag-fast", "search", "user_networks:Mlps"]
+    assert main([*words[1:], "--trials", "5"]) == 0
+    assert len(rows(user_folder / "with space/a b")) == 5
+
+
+def test_a_search_that_is_refused_leaves_nothing(user_folder, capsys):
+    before = sorted(user_folder.iterdir())
+    assert main(["search", "user_networks:Mlps", "--batch-size", "1", "--out", "new/runs/one"]) == 2
+    assert "variance" in capsys.readouterr().err
+    assert sorted(user_folder.iterdir()) == before
 
 
 def test_search_in_a_process_is_quiet_where_nobody_looks(user_folder):
@@ -149,59 +172,3 @@ def test_search_of_autoformer(user_folder):
     settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
     assert settings["input_shape"] == [3, 32, 32]
     assert settings["data"].startswith("digits")
-
-
-def test_score_of_the_users_network(capsys):
-    assert main(["score", "user_networks:cnn", "--image-size", "16"]) == 0
-    out = capsys.readouterr().out
-    assert "0.weight" in out
-    assert "lswag score: " in out
-
-
-def test_score_as_json(capsys):
-    assert main(["score", "user_networks:cnn", "--image-size", "16", "--data", "digits", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert [layer["name"] for layer in result["layers"]] == ["0.weight", "4.weight"]
-    assert result["n_samples"] == 32
-    assert "digits" in result["data"]
-
-
-def test_the_seed_draws_the_users_weights(capsys):
-    values = []
-    for seed in ("1", "1", "2"):
-        main(["score", "user_networks:cnn", "--image-size", "16", "--json", "--seed", seed])
-        values.append(json.loads(capsys.readouterr().out)["value"])
-    assert values[0] == values[1] != values[2]
-
-
-def test_eval_mode_is_an_option(capsys):
-    command = ["score", "user_networks:batchnorm", "--image-size", "16"]
-    assert main(command) == 0
-    assert "BatchNorm in train mode" in capsys.readouterr().err
-    assert main([*command, "--eval"]) == 0
-    assert capsys.readouterr().err == ""
-
-
-class Study:
-    best = None
-    n_told = 5
-    trials = ()
-
-
-class Trial:
-    number = 4
-    state = COMPLETE
-
-
-def test_a_plain_progress_line_where_there_is_no_terminal(capsys):
-    with SearchProgress(10, plain_line_s=0.0) as progress:
-        progress(Study(), Trial())
-    err = capsys.readouterr().err
-    assert re.match(r"5/10 trials, no score yet, .+ a second, .+ left\n", err)
-    assert err.count("\n") == 1
-
-
-def test_no_progress_line_before_its_time(capsys):
-    with SearchProgress(10, plain_line_s=1e6) as progress:
-        progress(Study(), Trial())
-    assert capsys.readouterr().err == ""

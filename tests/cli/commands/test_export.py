@@ -23,7 +23,7 @@ AUTOFORMER = ("search", "autoformer-tiny", "--image-size", "32", "--batch-size",
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlps") / "run"
-    assert main([*MLPS, "--proxy", "lswag,nwot", "--out", str(folder)]) == 0
+    assert main([*MLPS, "--proxies", "lswag,nwot", "--out", str(folder)]) == 0
     return folder
 
 
@@ -100,7 +100,7 @@ def check_export(folder, which, target, space, seed=0, weights=None):
     return content
 
 
-def test_the_winner_of_a_users_space_is_the_network_that_was_scored(run, tmp_path, capsys):
+def test_the_best_of_a_users_space_is_the_network_that_was_scored(run, tmp_path, capsys):
     content = check_export(run, "best", tmp_path / "best", Mlps())
     assert content["number"] == read_study(run).best.number
     assert "In Python:\n    import support.user_networks, safetensors.torch\n" in capsys.readouterr().out
@@ -142,8 +142,8 @@ def test_another_checkpoint_in_its_place_is_refused(tmp_path, capsys):
         (("--format", "parquet"), "--format parquet needs a file"),
         (("--arch", "best"), "--arch needs a folder"),
         (("--arch", "best", "--format", "csv", "-o", "x"), "leave it out with --arch"),
-        (("--arch", "99", "-o", "x"), "has no finished trial 99; it has 8 from 0 on"),
-        (("--arch", "first", "-o", "x"), "--arch takes best or the number of a trial; found 'first'"),
+        (("--arch", "99", "-o", "x"), "has no finished trial 99, only 8 from 0 on"),
+        (("--arch", "first", "-o", "x"), "--arch must be best or the number of a trial; found 'first'"),
         (("--format", "xml"), "invalid choice: 'xml'"),
         (("-o", "/dev/null/x.csv"), "cannot write /dev/null/x.csv"),
     ],

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lswag_fast.cli.console import OUT, say, table
 
 if TYPE_CHECKING:
     from lswag_fast.result import Score, Scores
 
-_COMPARE = "Scores compare only at the same data, batch size and options."
+_COMPARE = "Scores are comparable only at the same data, batch size and options."
 
 
 def show_score(result: Score, data: str) -> None:
@@ -44,15 +43,6 @@ def show_scores(results: Scores, data: str) -> None:
     say(f"\ndata: {data}")
     say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
     _show_end(next(iter(results.values())))
-
-
-def plain(value: Any) -> Any:
-    """Replace NaN and infinities by None: JSON has no word for them."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _direction(result: Score) -> str:

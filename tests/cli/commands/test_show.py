@@ -1,6 +1,7 @@
-"""`lswag-fast show` and `report`: they look at a search and change nothing."""
+"""`lswag-fast show`; and that neither it nor `report` nor `export` changes what it looks at."""
 
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -87,7 +88,7 @@ def test_a_cost_that_was_not_measured_is_said(own, capsys):
 
 
 def test_several_proxies_have_their_columns(tmp_path, capsys):
-    out = shown(searched(tmp_path / "run", "--proxy", "lswag,nwot"), capsys)
+    out = shown(searched(tmp_path / "run", "--proxies", "lswag,nwot"), capsys)
     assert "mlps by lswag, nwot" in out
     assert "nwot  trial" in out
 
@@ -100,9 +101,36 @@ def test_a_search_whose_process_is_gone_was_killed_and_can_be_continued(own, cap
     set_fact(own, "status", "running")
     out = shown(own, capsys)
     assert ": killed, " in out
-    assert f"continue the search:\n  lswag-fast search {SPACE} --batch-size 16" in out
+    assert f"continue the search:\n  lswag-fast search {SPACE} --trials 12 --out {own} --params 2K..6K " in out
     (own / "study.lock").write_text(json.dumps({"pid": 1, "host": owner.host, "boot": owner.boot}))
     assert ": running, " in shown(own, capsys)
+
+
+def test_what_is_printed_to_continue_can_be_pasted(tmp_path, capsys):
+    moved = searched(tmp_path / "run", "--trials", "3").rename(tmp_path / "moved here")
+    set_fact(moved, "status", "interrupted")
+    set_fact(moved, "n_trials", 7)
+    out = shown(moved, capsys)
+    line = out[out.index("continue the search:\n") :].splitlines()[1]
+    assert main(shlex.split(line)[1:]) == 0
+    assert len(read_study(moved).trials) == len(pd.read_csv(moved / "trials.csv")) == 7
+
+
+def test_twice_as_many_is_a_command_too(run, tmp_path, capsys):
+    few = shutil.copytree(searched(tmp_path / "few", "--trials", "3"), tmp_path / "copy")
+    out = shown(few, capsys)
+    line = out[out.index("score twice as many:\n") :].splitlines()[1]
+    assert main(shlex.split(line)[1:]) == 0
+    assert len(read_study(few).trials) == 6
+
+
+def test_the_state_as_json(own, capsys):
+    content = json.loads(shown(own, capsys, "--json", "-", "--cost", "macs"))
+    study = read_study(own)
+    assert content["n_trials"] == len(study.trials)
+    assert [trial["number"] for trial in content["best"]] == [trial.number for trial in study.top()]
+    assert [trial["number"] for trial in content["front"]] == [trial.number for trial in study.front("macs")]
+    assert content["settings"]["space"] == "mlps"
 
 
 def test_failures_are_counted_by_reason(tmp_path, capsys):
@@ -119,17 +147,6 @@ def test_failures_are_counted_by_reason(tmp_path, capsys):
     assert f"{40 - n_failed} scored, {n_failed} failed" in out
     assert f"  {n_failed} x ValueError: three divides it (trials " in out
     assert "continue" not in out  # begun in Python
-
-
-def test_report_is_one_page_beside_the_study_or_where_it_is_asked_for(own, tmp_path, capsys):
-    capsys.readouterr()
-    assert main(["report", str(own)]) == 0
-    assert capsys.readouterr().out == f"report: {own / 'report.html'}\n"
-    elsewhere = tmp_path / "new" / "page.html"
-    assert main(["report", str(own), "-o", str(elsewhere)]) == 0
-    page = elsewhere.read_text()
-    assert page.startswith("<!doctype html>")
-    assert read_study(own).best.arch_json.replace('"', "&quot;") in page
 
 
 @pytest.mark.parametrize(
@@ -151,10 +168,3 @@ def test_a_folder_without_a_study_is_one_line(tmp_path, capsys, command, place):
     assert f"{tmp_path / place} holds no study" in err
     assert err.count("\n") == 1
     assert not list((tmp_path / "empty").iterdir())
-
-
-def test_a_report_without_plotly_says_what_to_install(own, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    assert main(["report", str(own)]) == 2
-    assert "pip install 'lswag-fast[report]'" in capsys.readouterr().err
-    assert not (own / "report.html").exists()

@@ -1,0 +1,74 @@
+"""What a command is, and the parser that all of them share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lswag_fast.errors import InputError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of `lswag-fast`.
+
+    Attributes:
+        name: what is typed.
+        summary: one line for the list of commands.
+        description: what it does, above its options.
+        epilog: examples and more, below its options.
+        add_options: adds its options to its parser; it loads nothing that is slow.
+        run: does it, with what was parsed (`args.parser` is the parser), and returns the exit code.
+        late_help: more text below the options, made only when the help is asked for: it may load what is slow.
+    """
+
+    name: str
+    summary: str
+    description: str
+    epilog: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    late_help: Callable[[], str] | None = None
+
+    def add_to(self, commands: Any) -> None:
+        """Add a parser of its own to the subparsers of the program."""
+        parser: Parser = commands.add_parser(self.name, help=self.summary, **self._texts())
+        self._fill(parser)
+
+    def parser(self) -> Parser:
+        """Its parser alone: what its options are, and what they are when they are not given."""
+        parser = Parser(prog=f"lswag-fast {self.name}", **self._texts())
+        self._fill(parser)
+        return parser
+
+    def _fill(self, parser: Parser) -> None:
+        parser.late_help = self.late_help
+        self.add_options(parser)
+        parser.set_defaults(run=self.run, parser=parser)
+
+    def _texts(self) -> dict[str, Any]:
+        return {
+            "description": self.description,
+            "epilog": self.epilog,
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "allow_abbrev": False,
+        }
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises a mistake as an `InputError`, so that all mistakes are shown the same way."""
+
+    late_help: Callable[[], str] | None = None
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it."""
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+    def format_help(self) -> str:
+        """Return the help, with the text that is made late before the examples."""
+        if self.late_help is not None:
+            self.epilog = f"{self.late_help()}\n\n{self.epilog}"
+            self.late_help = None
+        return super().format_help()

@@ -1,0 +1,117 @@
+"""`lswag-fast libra`: which three proxies of a table to combine."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lswag_fast.cli import options
+from lswag_fast.cli.command import Command
+from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.files import write_json
+from lswag_fast.cli.proxy_choice import add_columns, columns_of
+from lswag_fast.cli.values import positive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lswag_fast.libra.selection import Fit, Libra
+
+_DESCRIPTION = """\
+Select three proxies for a target (LIBRA, Algorithm 1) and show every number that led to the choice."""
+
+_EPILOG = """\
+examples:
+  lswag-fast libra scores.csv --target cifar10_test --out selection.json
+  lswag-fast libra nb201_accuracy.csv.gz nb201_proxies_suite_cifar10.csv.gz --key index --target cifar10_test
+  lswag-fast search nasbench201 --proxies libra:selection.json
+
+The entropies, the tolerance and the bias follow the paper and the notebook published with it; lswag_fast.Libra has
+further options."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_tables(parser)
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="the accuracy to select for")
+    add_columns(parser)
+    text = "the quantity that the proxies should not be biased towards (default: params)"
+    parser.add_argument("--bias", default="params", metavar="COLUMN", help=text)
+    parser.add_argument("--tolerance", type=float, default=0.1, metavar="T", help="of the correlation (default: 0.1)")
+    text = "select on this many random halves of the table, judged on the held-out halves (default: the published rule)"
+    parser.add_argument("--stability", type=positive, metavar="N", help=text)
+    options.add_seed(parser, "of the halves")
+    options.add_out(parser, "write the selection, for --proxies libra:FILE")
+    options.add_json(parser, "every number that led to the choice")
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Fit, print the table that explains the choice, and write the selection."""
+    from lswag_fast.libra.selection import Libra
+
+    data = options.read_tables(args)
+    names = columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
+    libra = Libra(args.tolerance, stability=args.stability, seed=args.seed)
+    libra.fit(data, args.target, args.bias, names)
+    if args.out is not None:
+        libra.save(args.out)
+    if not write_json(args.json, _facts(libra)):
+        _show(libra)
+        if args.out is not None:
+            say(f"selection: {args.out}")
+    return 0
+
+
+def _facts(libra: Libra) -> dict[str, object]:
+    fit = libra.result
+    return {
+        "selection": libra.selection,
+        "target": fit.target,
+        "bias": fit.bias,
+        "rho": fit.rho,
+        "n_rows": fit.n_rows,
+        "n_dropped": fit.n_dropped,
+        "n_bins": fit.n_bins,
+        "tolerance": fit.tolerance,
+        "target_bias": fit.target_bias,
+        "proxies": libra.explain().reset_index().to_dict(orient="records"),
+        "proposals": None if fit.proposals is None else fit.proposals.to_dict(orient="records"),
+    }
+
+
+def _show(libra: Libra) -> None:
+    rows = table("proxy", "role", "rho", "gain", "bias", "distance", "note", left=("proxy", "role", "note"))
+    for name, row in libra.explain().iterrows():
+        figures = (options.figure(row[key]) for key in ("rho", "information_gain", "bias", "bias_distance"))
+        rows.add_row(str(name), row["role"], *figures, row["note"])
+    OUT.print(rows)
+    fit = libra.result
+    if fit.proposals is not None:
+        _show_proposals(fit.proposals)
+    say(f"\nselected: {', '.join(libra.selection)}")
+    say(_judgement(fit))
+    say(f"{fit.n_rows} architectures, {fit.n_dropped} left out")
+    say(f"{fit.n_bins} bins, tolerance {fit.tolerance:g}")
+    say(f"bias of {fit.target} to {fit.bias}: {fit.target_bias:.3f}; gain in bits")
+
+
+def _show_proposals(found: pd.DataFrame) -> None:
+    rows = table("selection", "proposed", "rho held out", "rho", left=("selection",))
+    for _, row in found.iterrows():
+        figures = (options.figure(row[key]) for key in ("rho_held_out", "rho"))
+        rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", *figures)
+    OUT.print(rows)
+
+
+def _judgement(fit: Fit) -> str:
+    """How the combination ranks the table it was selected on, and whether its best member does so better."""
+    together = f"rho of the combination on this table {fit.rho:.3f}"
+    alone = fit.proxies["rho"].max()
+    if fit.rho >= alone:
+        return f"{together}, of its best member alone {alone:.3f}"
+    return (
+        f"{together}, below the {alone:.3f} of its best member alone; --stability 20 takes no combination that ranks "
+        "worse than that"
+    )
+
+
+COMMAND = Command("libra", "select three proxies for a target", _DESCRIPTION, _EPILOG, _add_options, _run)

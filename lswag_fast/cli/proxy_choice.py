@@ -1,0 +1,111 @@
+"""What --proxies names: proxies, all of them, a selection that LIBRA made, or columns of a table."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli.values import listed, naming
+from lswag_fast.errors import InputError, LswagWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lswag_fast.libra.ranks import Aggregate
+
+ALL, LIBRA = "all", "libra"
+OPTION = "--proxies"
+# What is recorded of a selection's fit; the file has all of it.
+_WORTH_SHOWING = ("target", "n_rows")
+
+
+@dataclass(frozen=True)
+class ChosenProxies:
+    """The proxies that are scored.
+
+    Attributes:
+        names: as they were given; a proxy that is made of the ranks of others has its own name here.
+        combine: how LIBRA's selection combines them; None for proxies given by name.
+        origin: where a selection came from and which target it was fitted on, to be recorded with the results; empty
+            for proxies given by name.
+    """
+
+    names: tuple[str, ...]
+    combine: Aggregate | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names, with those of proxies that are made of ranks replaced by their parts."""
+        from lswag_fast.proxies import with_parts
+
+        return tuple(with_parts(self.names))
+
+
+def add_proxies(parser: argparse.ArgumentParser) -> None:
+    """Add --proxies, of a command that scores networks."""
+    text = (
+        "what to score by, see `lswag-fast proxies`: names, all, libra for what LIBRA chose for the space, or "
+        "libra:FILE for a selection of your own (default: lswag)"
+    )
+    parser.add_argument(OPTION, default="lswag", metavar="NAME,...", help=text)
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add --proxies, of a command that reads scores from a table."""
+    text = "columns, or libra:FILE for those of a selection (default: all, those named like a known proxy)"
+    parser.add_argument(OPTION, default=ALL, metavar="NAME,...", help=text)
+
+
+def chosen_proxies(text: str, space: str | None = None) -> ChosenProxies:
+    """Read --proxies; `space` is the one whose packaged selection plain `libra` means.
+
+    Raises:
+        InputError: a name is unknown, or no selection is packaged for the space.
+        StorageError: the file of a selection cannot be read.
+    """
+    from lswag_fast.proxies import get_proxy, list_proxies
+
+    with naming(OPTION):
+        if text == ALL:
+            return ChosenProxies(tuple(info.name for info in list_proxies() if not info.parts))
+        if text.partition(":")[0] == LIBRA:
+            return _selected(text, space)
+        return ChosenProxies(tuple(get_proxy(name).name for name in listed(text)))
+
+
+def _selected(text: str, space: str | None) -> ChosenProxies:
+    from lswag_fast.libra.stored import packaged_selection, read_selection
+
+    _, colon, path = text.partition(":")
+    if not colon and space is None:
+        raise InputError("libra is for networks of a space; name proxies, or a selection with libra:FILE")
+    selection = read_selection(path) if colon else packaged_selection(space or "")
+    source = path if colon else f"packaged for {space}"
+    fit = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
+    return ChosenProxies(selection.proxies, selection.combine, {"selection": {"source": source, **fit}})
+
+
+def columns_of(table: pd.DataFrame, text: str) -> list[str]:
+    """The columns that --proxies names; of `all`, those without any value are left out, with a warning.
+
+    Raises:
+        InputError: `libra` without a file.
+        StorageError: the file of a selection cannot be read.
+    """
+    from lswag_fast.proxies import list_proxies
+
+    if text.partition(":")[0] == LIBRA:
+        with naming(OPTION):
+            return list(_selected(text, None).names)
+    if text != ALL:
+        return listed(text)
+    known = {info.name for info in list_proxies()}
+    found = [name for name in table.columns if name in known]
+    empty = [name for name in found if table[name].isna().all()]
+    if empty:
+        left_out = f"without a value for any architecture, left out: {', '.join(empty)}"
+        warnings.warn(left_out, LswagWarning, stacklevel=2)
+    return [name for name in found if name not in empty]

@@ -1,0 +1,181 @@
+"""The options of a score: one entry per field of `ScoreOptions`, for every command that scores."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from lswag_fast.cli.values import (
+    AUTO,
+    Assignment,
+    Interval,
+    interval,
+    naming,
+    positive,
+    positive_or_auto,
+    proxy_assignment,
+)
+from lswag_fast.errors import InputError
+
+SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "layers": (
+        "--layers",
+        {
+            "type": interval,
+            "metavar": "LO,HI",
+            "help": "score these percentile bins of depth only (0 to 10), or auto: those known for the space "
+            "(default: all)",
+        },
+    ),
+    "pattern_samples": (
+        "--pattern-samples",
+        {
+            "type": positive_or_auto,
+            "default": AUTO,
+            "metavar": "S",
+            "help": "samples in an activation pattern (default: auto, from the largest activation)",
+        },
+    ),
+    "row_fraction": (
+        "--row-fraction",
+        {
+            "type": float,
+            "default": 1.0,
+            "metavar": "F",
+            "help": "part of each weight's rows to measure; less is faster, 0.125 ranks nearly the same (default: 1)",
+        },
+    ),
+    "variance": (
+        "--variance",
+        {
+            "default": "sample",
+            "metavar": "OVER",
+            "help": "of gradients over samples, or over N micro-batches: microbatch:N (default: sample)",
+        },
+    ),
+    "gradient": (
+        "--gradient",
+        {"choices": ("abs", "signed"), "default": "abs", "help": "whose variance is taken (default: abs)"},
+    ),
+    "combine": (
+        "--lswag-combine",
+        {
+            "choices": ("layerwise", "product", "log"),
+            "default": "layerwise",
+            "help": "how L-SWAG joins its layers (default: layerwise)",
+        },
+    ),
+    "loss_fn": (
+        "--loss-fn",
+        {
+            "metavar": "MODULE:NAME",
+            "help": "a function (outputs, targets) -> one loss per sample (default: cross-entropy)",
+        },
+    ),
+    "loss_reduction": (
+        "--loss-reduction",
+        {"choices": ("sum", "mean"), "help": "how --loss-fn reduces, where it returns one number"},
+    ),
+    "chunk_size": (
+        "--chunk-size",
+        {"type": positive, "metavar": "N", "help": "samples at a time, to save memory (default: all)"},
+    ),
+    "features": (
+        "--features",
+        {"metavar": "MODULE", "help": "module, or pattern of modules, whose outputs zen and az_nas look at"},
+    ),
+    "proxy_options": (
+        "--set",
+        {
+            "action": "append",
+            "default": [],
+            "type": proxy_assignment,
+            "metavar": "PROXY.OPTION=VALUE",
+            "help": "an option of one proxy, such as zen.batch_norm=optional; may be given several times",
+        },
+    ),
+    "nonfinite": (
+        "--nonfinite",
+        {
+            "choices": ("raise", "propagate"),
+            "default": "raise",
+            "help": "a gradient that is NaN or infinite is an error, or makes the score NaN (default: raise)",
+        },
+    ),
+    "seed": (
+        "--seed",
+        {"type": int, "default": 0, "metavar": "S", "help": "of everything that is drawn (default: 0)"},
+    ),
+}
+"""The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""
+
+
+RECORDED = ("pattern_samples", "row_fraction")
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    """Add every option of a score."""
+    group = parser.add_argument_group("score")
+    for flag, details in SCORE_OPTIONS.values():
+        group.add_argument(flag, **details)
+
+
+def score_options(args: argparse.Namespace, proxies: Collection[str], space: str | None = None) -> dict[str, Any]:
+    """Return the options of the score by their fields.
+
+    Args:
+        args: what was parsed.
+        proxies: the names that are scored, which --set may name.
+        space: the space that --layers auto means; None for a network of no space.
+
+    Raises:
+        InputError: an option cannot be used; the message names it.
+    """
+    fields = {field: getattr(args, _dest(flag)) for field, (flag, _) in SCORE_OPTIONS.items()}
+    with naming("--layers"):
+        fields["layers"] = _layers(args.layers, space)
+    with naming("--set"):
+        fields["proxy_options"] = _proxy_options(args.set, proxies)
+    if args.loss_fn is not None:
+        from lswag_fast.cli.targets import find
+
+        with naming("--loss-fn"):
+            fields["loss_fn"] = find(args.loss_fn)
+    return fields
+
+
+def changed(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are not as usual, and those that every study records."""
+    usual = {field: details.get("default") for field, (_, details) in SCORE_OPTIONS.items()}
+    usual["proxy_options"] = {}
+    kept = {field: value for field, value in fields.items() if value != usual[field] or field in RECORDED}
+    kept.pop("seed", None)
+    return kept
+
+
+def _dest(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
+
+
+def _layers(given: Interval | str | None, space: str | None) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    if isinstance(given, Interval):
+        return given.low, given.high
+    if space is None:
+        raise InputError("auto is for networks of a space; give LO,HI")
+    from lswag_fast.evaluation.intervals import interval_of
+
+    return interval_of(space)
+
+
+def _proxy_options(given: Collection[Assignment], proxies: Collection[str]) -> dict[str, dict[str, Any]]:
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for item in given:
+        proxy, _, option = item.option.partition(".")
+        if proxy not in proxies:
+            raise InputError(f"{item}: {proxy!r} is not among the proxies that are scored: {', '.join(proxies)}")
+        found[proxy][option] = item.value
+    return dict(found)

@@ -1,0 +1,139 @@
+"""How values are read from the command line (the `type` of an argument) and written back."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lswag_fast.errors import BudgetError, DataError, InputError, SpaceError, StorageError, TableError
+from lswag_fast.study.budget import Window
+
+AUTO = "auto"
+_MISTAKES = (InputError, SpaceError, BudgetError, DataError, TableError, StorageError)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def positive_or_auto(text: str) -> int | str:
+    """Read "auto" or a whole number of at least 1."""
+    return text if text == AUTO else positive(text)
+
+
+def window(text: str) -> Window:
+    """Read LO..HI, LO.. or ..HI."""
+    try:
+        return Window.parse(text)
+    except BudgetError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The first and the last percentile bin of depth; written as it is read, LO,HI."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"{self.low},{self.high}"
+
+
+def interval(text: str) -> Interval | str:
+    """Read "auto" or LO,HI."""
+    low, comma, high = text.partition(",")
+    if text == AUTO:
+        return text
+    if not (comma and low.isdecimal() and high.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor LO,HI")
+    return Interval(int(low), int(high))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An option of something that is named elsewhere, and its value; written as it is read, OPTION=VALUE."""
+
+    option: str
+    value: int | float | str
+
+    def __str__(self) -> str:
+        return f"{self.option}={self.value}"
+
+
+def assignment(text: str) -> Assignment:
+    """Read OPTION=VALUE, the value a number where it is one."""
+    option, equals, value = text.partition("=")
+    if not (equals and option and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not OPTION=VALUE")
+    return Assignment(option, _number(value))
+
+
+def proxy_assignment(text: str) -> Assignment:
+    """Read PROXY.OPTION=VALUE."""
+    proxy, dot, option = text.partition("=")[0].partition(".")
+    if not (dot and proxy and option):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PROXY.OPTION=VALUE")
+    return assignment(text)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list with commas."""
+    return [item.strip() for item in text.split(",")]
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Put the name of an option before what is wrong with its value."""
+    try:
+        yield
+    except _MISTAKES as error:
+        raise type(error)(f"{option}: {error}") from error
+
+
+def command_words(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, leave_out: Collection[str] = ()
+) -> list[str]:
+    """The options in `args` that `parser` knows and that differ from its defaults, as words to be parsed again.
+
+    Args:
+        parser: whose options to write.
+        args: what was parsed, by this parser or by one with more options.
+        leave_out: options not to write, by their name in `args`.
+    """
+    words = []
+    for action in parser._actions:  # argparse has no public list of its options
+        value = getattr(args, action.dest, action.default)
+        if action.dest in leave_out or value == action.default or action.dest == "help":
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            words += _words(action, str(item))
+    return words
+
+
+def _words(action: argparse.Action, text: str) -> list[str]:
+    if not action.option_strings:
+        return [text]
+    option = action.option_strings[-1]
+    return [f"{option}={text}"] if text.startswith("-") else [option, text]
+
+
+def shell_line(words: list[Any]) -> str:
+    """A command of `lswag-fast` as a line to paste into a shell."""
+    return shlex.join(["lswag-fast", *map(str, words)])

@@ -1,0 +1,53 @@
+"""What `lswag-fast search` says at its end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lswag_fast.cli.console import say
+from lswag_fast.cli.values import command_words, shell_line
+from lswag_fast.cli.views.study import show_best
+
+if TYPE_CHECKING:
+    from lswag_fast.study.stored import SearchResult
+
+INTERRUPTED = "interrupted"
+_WHY_SHORT = {
+    "exhausted": "; no further architecture was found in the space and budget",
+    INTERRUPTED: "; interrupted",
+}
+
+
+def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequence[str]) -> None:
+    """Print the best architectures, how many trials there were, and commands to go further.
+
+    Args:
+        result: of the search.
+        args: of the command.
+        proxies: what was scored, by name.
+    """
+    best = result.top()
+    if best:
+        show_best(best)
+        say("\narchitectures, best first:")
+        for trial in best:
+            say(trial.arch_json)
+        say(f"\nlook closer: {score_line(best[0].arch_json, args, proxies)}")
+    counts = result.to_dict()["counts"]
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    say(f"{counts['trials']} trials{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
+    say(f"results: {result.path}")
+    if result.stopped == INTERRUPTED:
+        say(f"continue: {result.settings['command']}")
+    elif best:
+        say(f"one page to look at: {shell_line(['report', result.path])}")
+
+
+def score_line(arch_json: str, args: argparse.Namespace, proxies: Sequence[str]) -> str:
+    """The command that scores an architecture of the search again, and shows its layers."""
+    from lswag_fast.cli.commands.score import COMMAND
+
+    given = argparse.Namespace(**{**vars(args), "network": f"{args.space}:{arch_json}", "proxies": ",".join(proxies)})
+    return shell_line(["score", *command_words(COMMAND.parser(), given)])

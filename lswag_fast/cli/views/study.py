@@ -1,0 +1,73 @@
+"""How the trials of a study are shown on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lswag_fast.cli.console import OUT, say, table
+
+if TYPE_CHECKING:
+    from lswag_fast.study.costs import Cost
+    from lswag_fast.study.stored import StoredStudy
+    from lswag_fast.study.trial import Trial
+
+N_REASONS = 10
+
+
+def show_state(study: StoredStudy) -> None:
+    """What was searched by what, how far it is, and how fast."""
+    from lswag_fast.report import words
+    from lswag_fast.study import summary
+
+    settings, done = study.settings, len(study.trials)
+    by = settings.get("function") or ", ".join(settings["proxies"])
+    say(f"{settings['space']} by {by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
+    lost = len(summary.failed(study.trials))
+    speed = words.rate(done, study.elapsed_ms)
+    say(f"{done - lost:,} scored, {lost:,} failed; {words.duration(study.elapsed_ms)}, {speed}")
+    if settings["budget"]:
+        say(f"budget: {words.budget(settings['budget'])}")
+    say(f"sampler: {settings['sampler']['name']}, seed {settings['seed']}")
+    if settings.get("data"):
+        say(f"data: {settings['data']}")
+
+
+def show_best(best: Sequence[Trial]) -> None:
+    """The best trials, best first."""
+    from lswag_fast.report.tables import LEFT, best_table
+
+    # Where a trial comes from gives way to the values of several proxies: a row has to fit on a terminal.
+    head, rows = best_table(best, with_origin=len(best[0].values) < 2)
+    shown = table(*head, left=LEFT)
+    for row in rows:
+        shown.add_row(*row)
+    OUT.print(shown)
+
+
+def show_front(study: StoredStudy, cost: Cost) -> None:
+    """The trials that none beats in both score and cost."""
+    front = study.front(cost.field)
+    if not front:
+        say(f"\nfront: the {cost.name} was not measured")
+        return
+    rows = table(cost.heading, "score", "trial")
+    for trial in front:
+        rows.add_row(cost.write(getattr(trial, cost.field)), f"{trial.score:.6g}", str(trial.number))
+    say(f"\nfront of score against {cost.name}:")
+    OUT.print(rows)
+
+
+def show_failures(study: StoredStudy) -> None:
+    """Why trials failed, the most common reason first."""
+    from lswag_fast.report.tables import trial_numbers
+    from lswag_fast.study.summary import failures_by_reason
+
+    found = failures_by_reason(study.trials)
+    if not found:
+        return
+    say("\nfailures:")
+    for reason, trials in list(found.items())[:N_REASONS]:
+        say(f"  {len(trials)} x {reason} ({'trial' if len(trials) == 1 else 'trials'} {trial_numbers(trials)})")
+    if len(found) > N_REASONS:
+        say(f"  and {len(found) - N_REASONS} other reasons, see trials.csv")

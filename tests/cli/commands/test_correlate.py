@@ -1,0 +1,77 @@
+"""`lswag-fast correlate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+
+
+@pytest.fixture(autouse=True)
+def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    archs = pd.Index([f"a{number}" for number in range(20)], name="arch")
+    values = {name: rng.random(20) for name in ("accuracy", "robustness", "params", "zico")}
+    table = pd.DataFrame(values, index=archs).assign(dss=np.nan)
+    table.to_csv("scores.csv")
+    return table
+
+
+COMMAND = ("correlate", "scores.csv", "--target", "accuracy", "--bootstrap", "10")
+
+
+def test_correlations_are_shown_and_written(scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert main([*COMMAND, "--csv", "out/rho.csv", "--plot", "out/rho.png", "--json", "out/rho.json"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("accuracy:\n")
+    assert "warning: without a value for any architecture, left out: dss" in err
+    assert "dss" not in out
+    table = pd.read_csv("out/rho.csv")
+    assert list(table["proxy"]) == ["params", "zico"]
+    assert table["spearman"][0] == pytest.approx(scores["params"].corr(scores["accuracy"], method="spearman"))
+    assert Path("out/rho.png").stat().st_size > 0
+    assert [row["kendall"] for row in json.loads(Path("out/rho.json").read_text())] == table["kendall"].tolist()
+
+
+def test_several_targets_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*COMMAND, "--target", "accuracy,robustness", "--proxies", "zico", "--json", "-"]
+    assert main(command) == 0
+    assert [(row["proxy"], row["target"]) for row in json.loads(capsys.readouterr().out)] == [
+        ("zico", "accuracy"),
+        ("zico", "robustness"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["correlate", "scores.csv", "--target", "accurate", "--proxies", "zico"], "no column 'accurate'"),
+        (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
+        ([*COMMAND, "--proxies", "dss"], "dss"),
+        ([*COMMAND, "--plot", "rho.jpeg2000"], "--plot: the ending of rho.jpeg2000 must be one of"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
+    before = sorted(Path().iterdir())
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert words in err
+    assert sorted(Path().iterdir()) == before
+
+
+def test_a_figure_without_matplotlib_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main([*COMMAND, "--plot", "rho.png", "--csv", "rho.csv"]) == 2
+    assert "pip install 'lswag-fast[plot]'" in capsys.readouterr().err
+    assert not Path("rho.csv").exists()

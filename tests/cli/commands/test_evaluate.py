@@ -1,0 +1,72 @@
+"""`lswag-fast evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.spaces import NasBench201
+
+FACTORY = """
+from lswag_fast.spaces import NasBench201
+
+def make():
+    return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+"""
+EVALUATE = ["evaluate", "tiny_space:make", "--table", "table.csv", "--data", "synthetic", "--batch-size", "12"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import random
+
+    rng = random.Random(0)
+    space = NasBench201()
+    cells = list(dict.fromkeys(space.sample(rng)["cell"] for _ in range(14)))
+    table = pd.DataFrame({"accuracy": np.linspace(50, 90, len(cells))}, index=pd.Index(cells, name="arch"))
+    table.to_csv(tmp_path / "table.csv")
+    (tmp_path / "tiny_space.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_larger_number_adds_to_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*EVALUATE, "--proxies", "params,flops,l2_norm", "--mode", "eval", "--out", "scores.csv"]
+    assert main([*command, "--trials", "11"]) == 0
+    assert "11 architectures scored now; rows: scores.csv" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "3 architectures scored now" in capsys.readouterr().out
+
+
+def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(folder))  # where the workers look for the space, too
+    command = [*EVALUATE, "--proxies", "params,l2_norm", "--mode", "eval", "--trials", "5"]
+    assert main([*command, "--out", "one.csv"]) == 0
+    assert main([*command, "--out", "two.csv", "--workers", "2"]) == 0
+    one, two = (pd.read_csv(name).drop(columns="elapsed_s") for name in ("one.csv", "two.csv"))
+    pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([*EVALUATE, "--out", "a.csv", "--key", "cell"], "no column 'cell' names the architectures; there are arch"),
+        ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "n is 99, the table has 14"),
+        ([*EVALUATE, "--out", "a.csv", "--init", "lecun"], "init must be one of own, kaiming, xavier, gaussian"),
+        ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
+        ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://127.0.0.1:1"], "choose one"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], argv: list[str], words: str
+) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert words in err
+    assert not Path("a.csv").exists()

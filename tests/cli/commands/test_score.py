@@ -1,0 +1,161 @@
+"""`lswag-fast score`: the user's own networks, by one proxy, by several and by all."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lswag_fast import list_proxies
+from lswag_fast.cli import main
+from support import user_networks
+
+FACTORY = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)).eval()
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    (tmp_path / "cnn_factory.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+
+    def score(*argv: str) -> tuple[int, str, str]:
+        size = ["--image-size", "8", "--batch-size", "6", "--num-classes", "3", "--pattern-samples", "6"]
+        code = main(["score", "cnn_factory:make", *size, "--features", "[03]", *argv])
+        return code, *capsys.readouterr()
+
+    return score
+
+
+def test_all_proxies_make_one_table(run: Any) -> None:
+    code, out, err = run("--proxies", "all")
+    assert (code, err) == (0, "")
+    shown = dict(re.findall(r"^(\w+) +(\S+) +(?:higher|lower)", out, re.MULTILINE))
+    assert set(shown) == {info.name for info in list_proxies() if not info.parts}
+    assert [name for name, value in shown.items() if value == "-"] == ["dss"]  # a CNN has no attention
+    assert "dss: dss is for vision transformers" in out
+    assert "8 passes: none, standard, synflow" in out
+
+
+def test_several_as_json(run: Any) -> None:
+    code, out, _ = run("--proxies", "snip, te_nas,dss", "--json", "-")
+    content = json.loads(out)
+    assert code == 0
+    assert list(content["scores"]) == ["snip", "te_nas_ntk", "te_nas_regions", "dss"]
+    assert content["scores"]["dss"]["value"] is None
+    assert content["passes"] == ["standard", "synflow", "ntk"]
+
+
+def test_one_proxy_says_which_way_is_better(run: Any) -> None:
+    code, out, _ = run("--proxies", "te_nas_ntk")
+    assert code == 0
+    assert re.search(r"te_nas_ntk score: [\d.e+]+ \(lower is better\)", out)
+
+
+def test_an_option_of_a_proxy(run: Any) -> None:
+    values = [
+        json.loads(run("--proxies", "reg_swap", "--json", "-", "--set", f"reg_swap.sigma={sigma}")[1])["value"]
+        for sigma in (25, 50)
+    ]
+    assert values[0] < values[1]
+    code, _, err = run("--proxies", "snip", "--set", "zen.batch_norm=optional")
+    assert (code, "'zen' is not among the proxies" in err) == (2, True)
+    code, _, err = run("--proxies", "zen", "--set", "batch_norm=optional")
+    assert (code, "is not PROXY.OPTION=VALUE" in err) == (2, True)
+
+
+def test_an_unknown_name_is_a_mistake_with_a_proposal(run: Any) -> None:
+    code, out, err = run("--proxies", "snip,sinflow")
+    assert (code, out) == (2, "")
+    assert "did you mean 'synflow'?" in err
+
+
+def test_score_of_the_users_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "support.user_networks:cnn", "--image-size", "16"]) == 0
+    out = capsys.readouterr().out
+    assert "0.weight" in out
+    assert "lswag score: " in out
+
+
+def test_score_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "support.user_networks:cnn", "--image-size", "16", "--data", "digits", "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in result["layers"]] == ["0.weight", "4.weight"]
+    assert result["n_samples"] == 32
+    assert "digits" in result["data"]
+
+
+def test_the_seed_draws_the_users_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    values = []
+    for seed in ("1", "1", "2"):
+        main(["score", "support.user_networks:cnn", "--image-size", "16", "--json", "-", "--seed", seed])
+        values.append(json.loads(capsys.readouterr().out)["value"])
+    assert values[0] == values[1] != values[2]
+
+
+def test_eval_mode_keeps_samples_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["score", "support.user_networks:batchnorm", "--image-size", "16"]
+    assert main(command) == 0
+    assert "BatchNorm in train mode" in capsys.readouterr().err
+    assert main([*command, "--mode", "eval"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_json_goes_into_a_file_beside_the_tables(run: Any, tmp_path: Path) -> None:
+    code, out, _ = run("--proxies", "snip", "--json", "results/snip.json")
+    assert code == 0
+    assert "snip score: " in out
+    assert json.loads((tmp_path / "results" / "snip.json").read_text())["proxy"] == "snip"
+
+
+def test_an_initialisation_changes_the_weights(run: Any) -> None:
+    own, kaiming = (json.loads(run("--init", name, "--json", "-")[1])["value"] for name in ("own", "kaiming"))
+    assert own != kaiming
+    code, _, err = run("--init", "lecun")
+    assert (code, "--init: init must be one of" in err) == (2, True)
+
+
+def test_threads_are_those_that_were_asked_for_and_only_then(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = torch.get_num_threads(), []
+
+    def cnn() -> torch.nn.Module:
+        seen.append(torch.get_num_threads())
+        return user_networks.cnn()
+
+    monkeypatch.setattr("support.user_networks.threaded", cnn, raising=False)
+    assert main(["score", "support.user_networks:threaded", "--image-size", "8", "--threads", str(before + 1)]) == 0
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+def test_a_loss_of_the_users_own(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "own_loss.py").write_text("def halved(outputs, targets):\n    return outputs.logsumexp(1) / 2\n")
+    given = ((), ("--loss-fn", "own_loss:halved"))
+    plain, own = (json.loads(run("--proxies", "snip", "--json", "-", *loss)[1])["value"] for loss in given)
+    assert plain != own
+    code, _, err = run("--loss-fn", "own_loss:missing")
+    assert (code, "--loss-fn: own_loss:missing" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--proxies", "libra"), "--proxies: libra is for networks of a space"),
+        (("--layers", "auto"), "--layers: auto is for networks of a space"),
+        (("--checkpoint", "x.pth"), "--checkpoint is for networks of a space"),
+        (("--data", "nowhere"), "--data: "),
+    ],
+)
+def test_a_mistake_names_its_option(run: Any, options: tuple[str, ...], words: str) -> None:
+    code, out, err = run(*options)
+    assert (code, out) == (2, "")
+    assert words in err

@@ -1,0 +1,98 @@
+"""What --proxies names: proxies, all of them, and the selections of LIBRA."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from lswag_fast import list_proxies
+from lswag_fast.cli import main
+from lswag_fast.cli.proxy_choice import chosen_proxies, columns_of
+from lswag_fast.errors import InputError
+from lswag_fast.libra.stored import packaged_selection
+
+FITTED_ON = {"target": "cifar10_test", "n_rows": 100}
+
+
+@pytest.fixture
+def selection_file(tmp_path):
+    def write(**changes):
+        content = {"schema_version": 1, "selection": ["lswag", "nwot", "params"], "combine": "mean_rank"}
+        path = tmp_path / "selection.json"
+        path.write_text(json.dumps({**content, "fitted_on": FITTED_ON, **changes}))
+        return path
+
+    return write
+
+
+def test_names_are_taken_as_they_are():
+    chosen = chosen_proxies("lswag, te_nas")
+    assert chosen.names == ("lswag", "te_nas")
+    assert chosen.parts == ("lswag", "te_nas_ntk", "te_nas_regions")
+    assert (chosen.combine, chosen.origin) == (None, {})
+
+
+def test_all_are_those_that_have_a_value_of_their_own():
+    chosen = chosen_proxies("all")
+    assert chosen.names == chosen.parts == tuple(info.name for info in list_proxies() if not info.parts)
+
+
+@pytest.mark.parametrize("space", ["autoformer-tiny", "autoformer-small", "autoformer-base"])
+def test_libra_is_what_is_packaged_for_the_space(space):
+    packaged = packaged_selection(space)
+    found = chosen_proxies("libra", space)
+    assert (found.names, found.combine) == (packaged.proxies, packaged.combine)
+    fit = {key: packaged.fitted_on[key] for key in ("target", "n_rows")}
+    assert found.origin == {"selection": {"source": f"packaged for {space}", **fit}}
+
+
+def test_a_selection_from_a_file_brings_its_combination(selection_file):
+    path = selection_file()
+    found = chosen_proxies(f"libra:{path}")
+    assert (found.names, found.combine) == (("lswag", "nwot", "params"), "mean_rank")
+    assert found.origin["selection"] == {"source": str(path), **FITTED_ON}
+
+
+def test_columns_of_a_table(selection_file):
+    table = pd.DataFrame({"accuracy": [1.0], "params": [2.0], "lswag": [3.0]})
+    assert columns_of(table, "all") == ["params", "lswag"]
+    assert columns_of(table, "accuracy, lswag") == ["accuracy", "lswag"]
+    assert columns_of(table, f"libra:{selection_file()}") == ["lswag", "nwot", "params"]
+    with pytest.raises(InputError, match="--proxies: libra is for networks of a space"):
+        columns_of(table, "libra")
+
+
+SEARCH = ("search", "nasbench201", "--trials", "2", "--batch-size", "8", "--sampler", "random")
+
+
+def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(selection_file, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*SEARCH, "--proxies", f"libra:{selection_file()}", "--threads", "1", "--out", str(out)]) == 0
+    settings = json.loads((out / "result.json").read_text())["settings"]
+    assert (settings["proxies"], settings["combine"]) == (["lswag", "nwot", "params"], "mean_rank")
+    assert settings["selection"]["n_rows"] == FITTED_ON["n_rows"]
+    assert settings["n_threads"] == 1
+    shown = capsys.readouterr().out
+    assert "--proxies lswag,nwot,params" in shown  # the command that scores the best again
+    assert f"lswag-fast report {out}" in shown
+
+
+@pytest.mark.parametrize(
+    ("proxies", "words"),
+    [
+        ("libra", "--proxies: a selection is packaged for autoformer-"),
+        ("libra:nowhere.json", "selection nowhere.json: cannot be read"),
+        ("libra:", "selection : cannot be read"),
+        ("libre", "--proxies: proxy must be one of"),
+    ],
+)
+def test_what_cannot_be_chosen_is_one_line(proxies, words, capsys):
+    assert main([*SEARCH, "--proxies", proxies]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_names_an_unknown_proxy_is_refused(selection_file, capsys):
+    assert main([*SEARCH, "--proxies", f"libra:{selection_file(selection=['lswag', 'magic'])}"]) == 2
+    assert "magic" in capsys.readouterr().err
