@@ -1,7 +1,7 @@
 """Telling the sample axis by experiment, where the sizes of a tensor leave it open.
 
 The model runs again on two samples, in eval mode and without gradients. An axis that holds samples changes its
-length in proportion. Where an axis holds k rows a sample, a second run with sample 0 replaced shows their order.
+length in proportion. Where an axis holds k rows per sample, a second run with sample 0 replaced shows their order.
 """
 
 from __future__ import annotations

@@ -15,7 +15,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SampleAxis:
-    """Axis `axis` of a tensor has `outer * B * inner` entries, the sample index being the middle factor."""
+    """Axis `axis` of a tensor has `outer * B * inner` entries, the sample index being the middle factor.
+
+    Example:
+        >>> time_major = torch.arange(6).reshape(3, 2)  # T = 3, B = 2
+        >>> SampleAxis(1).sample_first(time_major, n_samples=2).tolist()
+        [[0, 2, 4], [1, 3, 5]]
+        >>> SampleAxis(0, outer=3).sample_first(time_major.flatten(), n_samples=2).tolist()
+        [[0, 2, 4], [1, 3, 5]]
+    """
 
     axis: int
     outer: int = 1
@@ -54,12 +62,24 @@ def candidates_by_size(
 ) -> AxisCandidates:
     """Sample axes that the sizes alone allow.
 
-    `axes` are the axes that may hold samples (a linear call's last axis and a conv call's channel axis cannot).
     Certain is only axis 0 of size B when no other axis has a multiple of that size: a time-major tensor with T = B has
-    two such axes, also when heads or windows are folded into its sample axis. (`folded` says whether they may be, next
-    to an axis 0 of size B; the planes of a convolution have no such fold. A batch of one has all rows in one sample.)
-    Without an axis 0 of size B, every axis whose size is a multiple of B is possible, in both orders, and even a
-    single such axis is a guess.
+    two such axes, also when heads or windows are folded into its sample axis. Without an axis 0 of size B, every axis
+    whose size is a multiple of B is possible, in both orders, and even a single such axis is a guess. A batch of one
+    has all rows in one sample.
+
+    Args:
+        shape: of the tensor.
+        n_samples: B.
+        axes: the axes that may hold samples; a linear call's last axis and a convolution's channel axis cannot.
+        folded: whether heads or windows may be folded into the samples next to an axis 0 of size B; in the planes of a
+            convolution they are not.
+
+    Returns:
+        The candidates in the order of `axes`.
+
+    Example:
+        >>> candidates_by_size(torch.Size((8, 5, 3)), 8, range(2))
+        AxisCandidates(options=(SampleAxis(axis=0, outer=1, inner=1),), certain=True)
     """
     axes = tuple(axes)
     exact = tuple(SampleAxis(axis) for axis in axes if shape[axis] == n_samples)

@@ -38,11 +38,11 @@ class SampleFlow:
         self._known: dict[int, tuple[weakref.ref[Tensor], SampleAxis]] = {}
 
     def mark(self, tensor: Tensor, sample_axis: SampleAxis) -> None:
-        """Note where the samples lie in `tensor`."""
+        """Remember where the samples lie in `tensor`."""
         self._known[id(tensor)] = (weakref.ref(tensor), sample_axis)
 
     def mark_batch(self, inputs: Any, n_samples: int) -> None:
-        """Note that the batch's tensors have their samples along axis 0."""
+        """Remember that the batch's tensors have their samples along axis 0."""
         for tensor in tensors_in(inputs):
             if tensor.dim() and tensor.shape[0] == n_samples:
                 self.mark(tensor, SampleAxis(0))
