@@ -19,7 +19,7 @@ import pandas as pd
 
 from bench.machine import machine_columns
 from lswag_fast import data, spaces
-from lswag_fast.execution.executors import chosen_executor
+from lswag_fast.execution import open_executor
 from lswag_fast.study.search import search
 
 SPACE = "autoformer-tiny"
@@ -31,7 +31,7 @@ def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
     batch = data.load("digits", batch_size=batch_size, image_size=space.image_size, seed=0).batch
     ends: list[float] = []
     begin = time.perf_counter()
-    with chosen_executor(n_workers) as executor:
+    with open_executor(n_workers) as executor:
         search(
             space,
             batch,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lswag_fast.errors import LswagError, StorageError
-from lswag_fast.execution.interrupts import Interrupts
+from lswag_fast.execution import Interrupts
 
 # What a shell reports of a process that a signal ended.
 _SIGNALLED = 128

@@ -17,7 +17,7 @@ import torch
 from lswag_fast.errors import InputError, LswagError, LswagWarning, TableError, WorkerLostError
 from lswag_fast.evaluation.initialise import check_initialisation, initialise
 from lswag_fast.evaluation.rows import RowFile
-from lswag_fast.execution.executors import in_order, open_evaluator
+from lswag_fast.execution import open_runner, run_in_order
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.scoring import score_many
 from lswag_fast.spaces import SearchSpace
@@ -119,8 +119,8 @@ def evaluate(
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
     own = dict(zip(map(str, chosen.index), records, strict=True))
     before = len(chosen) - len(waiting)
-    with closing(rows), open_evaluator(task.scores, executor) as evaluator:
-        for done, (arch, future) in enumerate(in_order(evaluator, ((arch, arch) for arch in waiting)), 1):
+    with closing(rows), open_runner(task.scores, executor) as runner:
+        for done, (arch, future) in enumerate(run_in_order(runner, ((arch, arch) for arch in waiting)), 1):
             rows.add({columns[0]: arch, **own[arch], **_found(task, future)})
             if callback is not None:
                 callback(before + done, len(chosen))

@@ -1,4 +1,4 @@
-"""A cluster of dask.distributed as the place where candidates are scored. Needs the extra `dask`; imported late."""
+"""A cluster of dask.distributed as the place where jobs run. Needs the extra `dask`; imported late."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distributed import Client, KilledWorker, Worker, WorkerPlugin, get_worker
 from distributed.cfexecutor import ClientExecutor
 
 from lswag_fast.errors import ExecutorError, WorkerLostError
-from lswag_fast.execution.executors import Job, run_alone
+from lswag_fast.execution.runner import Job, run_alone
 
 # Seconds that a scheduler has to answer.
 CONNECT_S = 10
@@ -61,8 +61,8 @@ def client_of(executor: Executor | Client) -> Client | None:
     return executor if isinstance(executor, Client) else None
 
 
-class InCluster:
-    """Runs a job in the workers of a cluster, one architecture at a time in each process.
+class DaskRunner:
+    """Runs a job in the workers of a cluster, one argument at a time in each process.
 
     The job is sent once to each worker, as a plugin: the scheduler keeps it for workers that join later, or again.
     Scattered data would be gone with the last worker that held it.
@@ -88,17 +88,17 @@ class InCluster:
             self._counted = time.monotonic()
         return self._n_slots
 
-    def submit(self, arch_text: str) -> Future[Any]:
-        """Run the job on an architecture in some worker.
+    def submit(self, argument: str) -> Future[Any]:
+        """Run the job on an argument in some worker.
 
         Raises:
             ExecutorError: the connection is lost.
         """
         self._check_connection()
         future: Future[Any] = Future()
-        task = self._client.submit(_run, self._name, arch_text, pure=False)
+        task = self._client.submit(_run, self._name, argument, pure=False)
         self._running[future] = task  # a task that nobody holds is forgotten by the scheduler
-        task.add_done_callback(lambda done: self._settle(future, done))
+        task.add_done_callback(lambda done: self._resolve(future, done))
         return future
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class InCluster:
                 self._client.cancel(tasks)
                 self._client.unregister_worker_plugin(self._name)
 
-    def _settle(self, future: Future[Any], task: Any) -> None:
+    def _resolve(self, future: Future[Any], task: Any) -> None:
         """Hand over what became of a task (in dask's thread of callbacks)."""
         result: Any = None
         error: Exception | None = None
@@ -146,15 +146,15 @@ class _SentJob(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Nothing: the worker has the bytes."""
 
-    def __call__(self, arch_text: str) -> Any:
+    def __call__(self, argument: str) -> Any:
         if self._job is None:
             self._job = cloudpickle.loads(self._content)
             self._content = b""
-        return self._job(arch_text)
+        return self._job(argument)
 
 
-def _run(name: str, arch_text: str) -> Any:
-    return run_alone(get_worker().plugins[name], arch_text)
+def _run(name: str, argument: str) -> Any:
+    return run_alone(get_worker().plugins[name], argument)
 
 
 def _line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks a search to stop, the second stops it at once."""
+"""Ctrl-C and SIGTERM: the first asks a run to stop, the second stops it at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USUAL: dict[signal.Signals, Any] = {
 
 
 class Interrupts:
-    """Inside the block, the first Ctrl-C or SIGTERM is only noted; a further one raises `KeyboardInterrupt`.
+    """Inside the block, the first Ctrl-C or SIGTERM is only remembered; a further one raises `KeyboardInterrupt`.
 
     Handlers are installed in the main thread only, where Python runs them, and in place of Python's own only; they are
     put back when the block is left.
@@ -28,6 +28,13 @@ class Interrupts:
 
     Attributes:
         received: the first signal that came; None before.
+
+    Example:
+        >>> with Interrupts() as interrupts:
+        ...     while interrupts.received is None:
+        ...         signal.raise_signal(signal.SIGINT)  # a user types Ctrl-C
+        >>> interrupts.received.name
+        'SIGINT'
     """
 
     def __init__(self, on_first: Callable[[signal.Signals], None] | None = None) -> None:

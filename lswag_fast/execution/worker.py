@@ -19,15 +19,15 @@ from typing import Any
 JOB, CALL, READY, RESULT, FAILURE = b"job", b"call", b"ready", b"result", b"failure"
 
 
-def serve(connection: Connection) -> None:
-    """Answer calls until the driver closes its end or is gone.
+def answer_calls(connection: Connection) -> None:
+    """Answer calls until the parent process closes its end or is gone.
 
-    Ctrl-C reaches every process of a terminal: the driver decides what it means, so that here it is ignored.
+    Ctrl-C reaches every process of a terminal: the parent decides what it means, so that here it is ignored.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     job = _Job()
     try:
         connection.send_bytes(READY)
@@ -36,7 +36,7 @@ def serve(connection: Connection) -> None:
             if kind == JOB:
                 job = _Job(content)
             else:
-                for part in _outcome(job, content):
+                for part in _answer(job, content):
                     connection.send_bytes(part)
     except (EOFError, OSError):
         return
@@ -56,7 +56,7 @@ class _Job:
         return self._call(argument)
 
 
-def _outcome(job: _Job, content: bytes) -> tuple[bytes, bytes]:
+def _answer(job: _Job, content: bytes) -> tuple[bytes, bytes]:
     try:
         function, arguments, keywords = pickle.loads(content)
         result = job(*arguments) if function is None else function(*arguments, **keywords)
@@ -75,9 +75,9 @@ def _packed(error: Exception, trace: str) -> bytes:
     return content
 
 
-def _end_with_driver() -> None:
-    """A killed driver cannot stop its workers; none is left behind, whatever it is doing."""
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        driver.join()
+def _end_with_parent() -> None:
+    """A killed parent cannot stop its workers; none is left behind, whatever it is doing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
         os._exit(1)

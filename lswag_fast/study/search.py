@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from lswag_fast.errors import ExecutorError, InputError, LswagError, PendingTrialsError, StorageError
-from lswag_fast.execution.executors import Evaluator, in_order, open_evaluator
-from lswag_fast.execution.interrupts import Interrupts
+from lswag_fast.execution import Interrupts, JobRunner, open_runner, run_in_order
 from lswag_fast.libra.ranks import Aggregate
 from lswag_fast.score_job import Candidates, ScoreFunction
 from lswag_fast.spaces import SearchSpace
@@ -121,8 +120,8 @@ def search(
     )
     with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:
         if not _is_done(study, n_trials):
-            with open_evaluator(candidates, executor) as evaluator:
-                _search(study, evaluator, candidates, n_trials, callbacks, interrupts)
+            with open_runner(candidates, executor) as runner:
+                _search(study, runner, candidates, n_trials, callbacks, interrupts)
         return study.result()
 
 
@@ -134,7 +133,7 @@ def _is_done(study: Study, n_trials: int) -> bool:
 
 def _search(
     study: Study,
-    evaluator: Evaluator,
+    runner: JobRunner,
     candidates: Candidates,
     n_trials: int,
     callbacks: Sequence[Callback],
@@ -143,7 +142,7 @@ def _search(
     """Run the search to its end and leave the files of its result."""
     study.set_attr("n_trials", n_trials)
     try:
-        stopped = _run(study, evaluator, n_trials, callbacks, interrupts)
+        stopped = _run(study, runner, n_trials, callbacks, interrupts)
         if stopped == INTERRUPTED:
             study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
     except BaseException as error:
@@ -159,9 +158,7 @@ def _search(
     study.set_attr("n_written", study.n_told)
 
 
-def _run(
-    study: Study, evaluator: Evaluator, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts
-) -> str:
+def _run(study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts) -> str:
     """Ask, evaluate and tell until done; return why it ended.
 
     Trials are told in the order of their numbers however many run at once, so that all that follows from a result (the
@@ -170,7 +167,7 @@ def _run(
     failures = Failures(study, n_trials)
     try:
         while study.n_told < n_trials and interrupts.received is None:
-            for trial, future in in_order(evaluator, _side_by_side(study, n_trials, interrupts)):
+            for trial, future in run_in_order(runner, _side_by_side(study, n_trials, interrupts)):
                 finished = _tell(study, trial, future)
                 failures.add(finished)
                 for callback in callbacks:

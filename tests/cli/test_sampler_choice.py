@@ -34,9 +34,7 @@ def test_a_sampler_named_by_its_class() -> None:
     assert again == EvolutionSampler(parents=3)
 
 
-def test_a_sampler_of_the_users_own_is_registered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sampler_of_the_users_own_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_sampler.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lswag_fast.study.samplers.registry._SAMPLERS", dict(registry._SAMPLERS))

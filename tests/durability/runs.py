@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from lswag_fast.execution.executors import chosen_executor
+from lswag_fast.execution import open_executor
 from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
 from lswag_fast.study.search import search
 from lswag_fast.study.stored import SearchResult, StoredStudy
@@ -71,7 +71,7 @@ def run(
         if callback is not None:
             callback(study, trial)
 
-    with chosen_executor(n_workers, dask) as executor:
+    with open_executor(n_workers, dask) as executor:
         return search(
             ToySpace(5, 6),
             None,

@@ -19,7 +19,7 @@ from lswag_fast import score
 from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
 from lswag_fast.evaluation import INITIALISATIONS, evaluate, initialise
 from lswag_fast.evaluation.evaluate import Task
-from lswag_fast.execution.workers import WorkerProcesses
+from lswag_fast.execution import WorkerProcesses
 from lswag_fast.spaces import NasBench201
 
 SPACE = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)

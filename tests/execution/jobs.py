@@ -12,18 +12,18 @@ from typing import Any
 from lswag_fast.errors import LswagWarning
 
 
-def shout(arch: str) -> str:
-    return arch.upper()
+def shout(argument: str) -> str:
+    return argument.upper()
 
 
-def process_of(arch: str) -> int:
+def process_of(argument: str) -> int:
     return os.getpid()
 
 
-def length_after_a_while(arch: str) -> int:
+def length_after_a_while(argument: str) -> int:
     """The first ones take longest, so that they finish last."""
-    time.sleep(0.05 * (5 - len(arch)))
-    return len(arch)
+    time.sleep(0.05 * (5 - len(argument)))
+    return len(argument)
 
 
 class TwoArguments(Exception):  # noqa: N818
@@ -33,21 +33,21 @@ class TwoArguments(Exception):  # noqa: N818
         super().__init__(f"{number}: {text}")
 
 
-def refuse(arch: str) -> None:
-    if arch == "own":
+def refuse(argument: str) -> None:
+    if argument == "own":
         raise TwoArguments(3, "of its own")
-    raise ValueError(f"{arch} is refused")
+    raise ValueError(f"{argument} is refused")
 
 
-def warn(arch: str) -> str:
+def warn(argument: str) -> str:
     """Warns of each architecture, and of something that is not this package's."""
-    warnings.warn(f"{arch} is short", LswagWarning, stacklevel=1)
+    warnings.warn(f"{argument} is short", LswagWarning, stacklevel=1)
     warnings.warn("old", DeprecationWarning, stacklevel=1)
-    return arch.upper()
+    return argument.upper()
 
 
-def unsendable_result(arch: str) -> Any:
-    return lambda: arch
+def unsendable_result(argument: str) -> Any:
+    return lambda: argument
 
 
 class Job:
@@ -60,11 +60,11 @@ class Job:
         self.__dict__.update(state)
         self._note("read", str(os.getpid()))
 
-    def __call__(self, arch: str) -> str:
-        self._note("calls", arch)
-        if arch == self.dies_on and lines(self.folder / "calls").count(arch) <= self.times:
+    def __call__(self, argument: str) -> str:
+        self._note("calls", argument)
+        if argument == self.dies_on and lines(self.folder / "calls").count(argument) <= self.times:
             os.kill(os.getpid(), signal.SIGKILL)
-        return arch.upper()
+        return argument.upper()
 
     def _note(self, name: str, text: str) -> None:
         with (self.folder / name).open("a") as file:

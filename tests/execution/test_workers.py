@@ -1,4 +1,4 @@
-"""Worker processes that are killed, and drivers that are."""
+"""Worker processes that are killed, and parent processes that are."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 from execution.jobs import Job, lines, process_of, refuse, shout, sleeping, unsendable_result
 from lswag_fast.errors import ExecutorError, InputError, WorkerLostError
-from lswag_fast.execution.executors import in_order, open_evaluator
-from lswag_fast.execution.workers import ATTEMPTS, WorkerProcesses
+from lswag_fast.execution import WorkerProcesses, open_runner, run_in_order
+from lswag_fast.execution.worker_slot import ATTEMPTS
 
-ARCHS = [f"a{number}" for number in range(12)]
+ARGUMENTS = [f"a{number}" for number in range(12)]
 # Of waiting for something that has to happen; far more than it takes on a busy machine.
 PATIENCE_S = 120
 
@@ -38,30 +38,30 @@ def is_running(pid: int) -> bool:
 
 
 def run_all(job: Job, workers: WorkerProcesses) -> dict[str, str | BaseException]:
-    with open_evaluator(job, workers) as evaluator:
+    with open_runner(job, workers) as runner:
         return {
-            arch: future.exception() or future.result()
-            for arch, future in in_order(evaluator, ((arch, arch) for arch in ARCHS))
+            argument: future.exception() or future.result()
+            for argument, future in run_in_order(runner, ((argument, argument) for argument in ARGUMENTS))
         }
 
 
 @pytest.mark.parametrize("times", [1, ATTEMPTS - 1])
-def test_a_killed_worker_is_replaced_and_its_candidate_run_again(tmp_path: Path, times: int) -> None:
+def test_a_killed_worker_is_replaced_and_its_call_run_again(tmp_path: Path, times: int) -> None:
     with WorkerProcesses(2) as workers:
         found = run_all(Job(tmp_path, dies_on="a4", times=times), workers)
-    assert found == {arch: arch.upper() for arch in ARCHS}
+    assert found == {argument: argument.upper() for argument in ARGUMENTS}
     calls = lines(tmp_path / "calls")
     assert calls.count("a4") == times + 1
-    assert len(calls) == len(ARCHS) + times
+    assert len(calls) == len(ARGUMENTS) + times
 
 
-def test_a_candidate_that_ends_its_worker_every_time_fails_alone(tmp_path: Path) -> None:
+def test_a_call_that_ends_its_worker_every_time_fails_alone(tmp_path: Path) -> None:
     with WorkerProcesses(2) as workers:
         found = run_all(Job(tmp_path, dies_on="a4", times=99), workers)
     error = found.pop("a4")
     assert isinstance(error, WorkerLostError)
     assert str(error) == "its worker process ended 3 times; the last time by SIGKILL"
-    assert found == {arch: arch.upper() for arch in ARCHS if arch != "a4"}
+    assert found == {argument: argument.upper() for argument in ARGUMENTS if argument != "a4"}
     assert lines(tmp_path / "calls").count("a4") == ATTEMPTS
 
 
@@ -74,9 +74,9 @@ def test_the_job_is_sent_once_to_each_process_and_once_to_one_that_replaces_it(t
 
 def test_workers_go_on_with_another_job(tmp_path: Path) -> None:
     with WorkerProcesses(1) as workers:
-        assert run_all(Job(tmp_path), workers) == {arch: arch.upper() for arch in ARCHS}
-        with open_evaluator(process_of, workers) as evaluator:
-            pid = evaluator.submit("a").result()
+        assert run_all(Job(tmp_path), workers) == {argument: argument.upper() for argument in ARGUMENTS}
+        with open_runner(process_of, workers) as runner:
+            pid = runner.submit("a").result()
         assert workers.submit(os.getpid).result() == pid != os.getpid()
         assert lines(tmp_path / "read") == [str(pid)]
 
@@ -144,7 +144,7 @@ def script(folder: Path, text: str) -> subprocess.Popen[str]:
 BUSY = """
 import sys
 from execution.jobs import sleeping
-from lswag_fast.execution.workers import WorkerProcesses
+from lswag_fast.execution import WorkerProcesses
 
 if __name__ == "__main__":
     workers = WorkerProcesses(2)
@@ -153,25 +153,25 @@ if __name__ == "__main__":
 """
 
 
-def test_no_worker_outlives_a_killed_driver(tmp_path: Path) -> None:
+def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     folder = tmp_path / "pids"
     folder.mkdir()
-    driver = script(tmp_path, BUSY.format(folder=str(folder), then="futures[0].result()"))
+    parent = script(tmp_path, BUSY.format(folder=str(folder), then="futures[0].result()"))
     wait_until(lambda: len(list(folder.iterdir())) == 2)
     pids = [int(path.name) for path in folder.iterdir()]
     assert all(map(is_running, pids))
-    driver.kill()
-    driver.communicate()
+    parent.kill()
+    parent.communicate()
     wait_until(lambda: not any(map(is_running, pids)))
 
 
-def test_a_driver_that_forgets_to_shut_down_ends_all_the_same(tmp_path: Path) -> None:
+def test_a_parent_that_forgets_to_shut_down_ends_all_the_same(tmp_path: Path) -> None:
     folder = tmp_path / "pids"
     folder.mkdir()
     then = f"import os, time\n    while len(os.listdir({str(folder)!r})) < 2: time.sleep(0.02)"
-    driver = script(tmp_path, BUSY.format(folder=str(folder), then=then))
-    _, err = driver.communicate(timeout=PATIENCE_S)
-    assert (driver.returncode, err) == (0, "")
+    parent = script(tmp_path, BUSY.format(folder=str(folder), then=then))
+    _, err = parent.communicate(timeout=PATIENCE_S)
+    assert (parent.returncode, err) == (0, "")
     pids = [int(path.name) for path in folder.iterdir()]
     assert len(pids) == 2
     wait_until(lambda: not any(map(is_running, pids)))
@@ -180,7 +180,7 @@ def test_a_driver_that_forgets_to_shut_down_ends_all_the_same(tmp_path: Path) ->
 CTRL_C = """
 import os, signal, sys, time
 from execution.jobs import shout
-from lswag_fast.execution.workers import WorkerProcesses
+from lswag_fast.execution import WorkerProcesses
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -194,14 +194,14 @@ if __name__ == "__main__":
 
 
 def test_workers_ignore_ctrl_c_also_while_they_start(tmp_path: Path) -> None:
-    driver = script(tmp_path, CTRL_C)
-    _, err = driver.communicate(timeout=PATIENCE_S)
-    assert (driver.returncode, err) == (0, "")
+    parent = script(tmp_path, CTRL_C)
+    _, err = parent.communicate(timeout=PATIENCE_S)
+    assert (parent.returncode, err) == (0, "")
 
 
 UNGUARDED = """
 from execution.jobs import shout
-from lswag_fast.execution.workers import WorkerProcesses
+from lswag_fast.execution import WorkerProcesses
 
 with WorkerProcesses(1) as workers:
     print(workers.submit(shout, "a").result())
@@ -209,9 +209,9 @@ with WorkerProcesses(1) as workers:
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
-    driver = script(tmp_path, UNGUARDED)
-    _, err = driver.communicate(timeout=PATIENCE_S)
-    assert driver.returncode == 1
+    parent = script(tmp_path, UNGUARDED)
+    _, err = parent.communicate(timeout=PATIENCE_S)
+    assert parent.returncode == 1
     last = err.splitlines()[-1]
     assert last.startswith("lswag_fast.errors.ExecutorError: no worker process could be started: with exit code 1;")
     assert last.endswith('starts workers under `if __name__ == "__main__":`')

@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.cli.progress import CountProgress
     from lswag_fast.data.tables import read_table
     from lswag_fast.evaluation.evaluate import Task, evaluate
-    from lswag_fast.execution.executors import chosen_executor
+    from lswag_fast.execution import open_executor
 
     space = targets.find_space(args.space, args)
     table = read_table(args.table, args.key, args.dataset)
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     del given["seed"], given["nonfinite"]
     task = Task(space, batch.batch, proxies, args.mode or "train", args.init, args.seed, args.threads, given)
     settings = {"data": batch.description, "table": args.table.name}
-    with CountProgress("evaluating") as progress, chosen_executor(args.workers, args.dask) as executor:
+    with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask) as executor:
         count = evaluate(task, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     say(f"{count} architectures scored now; rows: {args.out}")
     return 0

@@ -18,7 +18,7 @@ from lswag_fast.cli.views.search import INTERRUPTED, show_result
 
 if TYPE_CHECKING:
     from lswag_fast.cli.proxy_choice import ChosenProxies
-    from lswag_fast.execution.interrupts import Interrupts
+    from lswag_fast.execution import Interrupts
     from lswag_fast.spaces import SearchSpace
     from lswag_fast.study.stored import SearchResult
 
@@ -101,7 +101,7 @@ def _search(
     interrupts: Interrupts,
 ) -> SearchResult:
     from lswag_fast.cli.progress import SearchProgress
-    from lswag_fast.execution.executors import chosen_executor
+    from lswag_fast.execution import open_executor
     from lswag_fast.study.budget import Budget
     from lswag_fast.study.search import search
 
@@ -110,7 +110,7 @@ def _search(
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
-    with interrupts, chosen_executor(args.workers, args.dask) as executor, progress:
+    with interrupts, open_executor(args.workers, args.dask) as executor, progress:
         return search(
             space,
             batch.batch,
