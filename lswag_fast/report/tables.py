@@ -15,10 +15,17 @@ Table = tuple[list[str], list[list[str]]]
 """The headings, and the rows as text."""
 
 
-def best_table(best: Sequence[Trial], *, with_origin: bool = True) -> Table:
-    """The best trials, best first: score, costs, the values of several proxies, where the trial comes from."""
+def best_table(best: Sequence[Trial], proxies: Sequence[str] | None = None, *, with_origin: bool = True) -> Table:
+    """The best trials, best first.
+
+    Args:
+        best: at least one trial.
+        proxies: whose values have columns; None for all of several, and for none of one, which is the score.
+        with_origin: whether a column says where each trial comes from.
+    """
     costs = summary.measured_costs(best)
-    proxies = list(best[0].values) if len(best[0].values) > 1 else []
+    if proxies is None:
+        proxies = list(best[0].values) if len(best[0].values) > 1 else []
     head = ["rank", "score", *(cost.heading for cost in costs), *proxies, "trial"]
     rows = [
         [

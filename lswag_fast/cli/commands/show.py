@@ -9,7 +9,10 @@ from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write_json
+from lswag_fast.cli.proxy_choice import ALL, OPTION
+from lswag_fast.cli.values import listed
 from lswag_fast.cli.views import study as study_view
+from lswag_fast.errors import InputError
 from lswag_fast.study.costs import COSTS, Cost
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ examples:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_folder(parser)
     parser.add_argument("--cost", choices=_COSTS, default=_DEFAULT, help=f"of the front (default: {_DEFAULT})")
+    text = "whose values to show for the best architectures (default: all that were combined)"
+    parser.add_argument(OPTION, default=ALL, metavar="NAME,...", help=text)
     options.add_json(parser, "best, front, failures and settings")
 
 
@@ -47,12 +52,22 @@ def _run(args: argparse.Namespace) -> int:
     best = study.top()
     if best:
         say("\nbest:")
-        study_view.show_best(best)
+        study_view.show_best(best, _columns(study, args.proxies))
         say(f"\nthe best architecture:\n{best[0].arch_json}")
         study_view.show_front(study, cost)
     study_view.show_failures(study)
     _show_next(study)
     return 0
+
+
+def _columns(study: StoredStudy, text: str) -> list[str] | None:
+    if text == ALL:
+        return None
+    names, known = listed(text), study.settings["proxies"]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{OPTION}: {name!r} is not among the proxies of this search: {', '.join(known)}")
+    return names
 
 
 def _facts(study: StoredStudy, cost: Cost) -> dict[str, Any]:

@@ -33,12 +33,12 @@ def show_state(study: StoredStudy) -> None:
         say(f"data: {settings['data']}")
 
 
-def show_best(best: Sequence[Trial]) -> None:
-    """The best trials, best first."""
+def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> None:
+    """The best trials, best first, with the values of `proxies`, None for all that were combined."""
     from lswag_fast.report.tables import LEFT, best_table
 
     # Where a trial comes from gives way to the values of several proxies: a row has to fit on a terminal.
-    head, rows = best_table(best, with_origin=len(best[0].values) < 2)
+    head, rows = best_table(best, proxies, with_origin=len(best[0].values) < 2)
     shown = table(*head, left=LEFT)
     for row in rows:
         shown.add_row(*row)

@@ -90,7 +90,13 @@ def test_a_cost_that_was_not_measured_is_said(own, capsys):
 def test_several_proxies_have_their_columns(tmp_path, capsys):
     out = shown(searched(tmp_path / "run", "--proxies", "lswag,nwot"), capsys)
     assert "mlps by lswag, nwot" in out
-    assert "nwot  trial" in out
+    assert "lswag" in (head := out[out.index("best:") :].splitlines()[1])
+    assert "nwot  trial" in head
+    out = shown(tmp_path / "run", capsys, "--proxies", "nwot")
+    assert "lswag" not in (head := out[out.index("best:") :].splitlines()[1])
+    assert "nwot  trial" in head
+    assert main(["show", str(tmp_path / "run"), "--proxies", "zico"]) == 2
+    assert "--proxies: 'zico' is not among the proxies of this search: lswag, nwot" in capsys.readouterr().err
 
 
 def test_a_search_whose_process_is_gone_was_killed_and_can_be_continued(own, capsys):
