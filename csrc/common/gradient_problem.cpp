@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/integers.h"
+
 namespace lswag {
 namespace {
 
@@ -114,6 +116,37 @@ void set_shape(Problem& problem, bool is_conv) {
 }
 
 }  // namespace
+
+bool computes_in_double(const GradientCall* calls, int n_calls) {
+  for (int c = 0; c < n_calls; ++c) {
+    if (calls[c].x.dtype == DType::f64 || calls[c].grad_out.dtype == DType::f64) return true;
+  }
+  return false;
+}
+
+std::vector<int64_t> selected_blocks(const GradientOptions& options, int64_t n_rows) {
+  const int64_t n_blocks = ceil_div(n_rows, kRowBlock);
+  std::vector<int64_t> blocks;
+  if (!options.row_blocks) {
+    for (int64_t block = 0; block < n_blocks; ++block) blocks.push_back(block);
+    return blocks;
+  }
+  for (int64_t k = 0; k < options.n_row_blocks; ++k) {
+    const int64_t block = options.row_blocks[k];
+    if (block <= (k ? blocks.back() : -1) || block >= n_blocks) {
+      refuse("row_blocks must be increasing and below " + std::to_string(n_blocks));
+    }
+    blocks.push_back(block);
+  }
+  return blocks;
+}
+
+void check_weight(const View& weight, int64_t n_rows, int64_t n_columns) {
+  int64_t n = 1;
+  for (int d = 1; d < weight.ndim; ++d) n *= weight.size[d];
+  if (weight.ndim < 2 || weight.size[0] != n_rows || n != n_columns)
+    refuse("the weight's shape does not fit its calls");
+}
 
 Problem describe_problem(const GradientCall* calls, int n_calls, const ConvGeometry* conv) {
   if (n_calls < 1) refuse("at least one call (x, grad_out) is needed");

@@ -54,6 +54,20 @@ struct Problem {
   int64_t n_positions = 0;  // of all calls together
 };
 
+// Whether anything is computed in double: some operand is float64.
+bool computes_in_double(const GradientCall* calls, int n_calls);
+
+// Where there are too few tiles to occupy a machine, the samples are cut into parts, whose moments are merged. A part
+// has at least so many samples, or merging costs more than it gains.
+constexpr int64_t kPartSamples = 4;
+
+// The selected blocks of kRowBlock output rows, increasing; all where options.row_blocks is null. Throws
+// std::invalid_argument for others.
+std::vector<int64_t> selected_blocks(const GradientOptions& options, int64_t n_rows);
+
+// Throws std::invalid_argument unless the weight is (O, K...).
+void check_weight(const View& weight, int64_t n_rows, int64_t n_columns);
+
 // Throws std::invalid_argument where shapes do not fit together.
 Problem describe_problem(const GradientCall* calls, int n_calls, const ConvGeometry* conv);
 

@@ -5,13 +5,7 @@
 // batch gradient, in cpu/gradient/moments.inl and cuda/gradient/finish.cpp; its definition in lswag_fast/reference/.
 #pragma once
 
-#include <cstdint>
-
-#ifdef __CUDACC__
-#define LSWAG_HOST_DEVICE __host__ __device__
-#else
-#define LSWAG_HOST_DEVICE
-#endif
+#include "common/host_device.h"
 
 // mu, sigma: mean and population standard deviation over the samples of |g|, or of g. G: the batch gradient, the sum
 // over the samples of the signed g. w: the weight. Each runs over the elements looked at whose moments are finite.

@@ -24,7 +24,12 @@ KernelResult = tuple[int, list[float]]
 
 @dataclass(frozen=True)
 class ConvGeometry:
-    """A convolution as torch describes it, with 1 or 2 spatial dimensions (one entry each)."""
+    """A convolution as torch describes it, with 1 or 2 spatial dimensions (one entry each).
+
+    Example:
+        >>> ConvGeometry(kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=(1, 1), groups=1).groups
+        1
+    """
 
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
@@ -35,10 +40,26 @@ class ConvGeometry:
 
 @dataclass
 class Moments:
-    """Running state of `gradient_stats` over chunks of a batch; 2 x the weight's memory, 3 x with the batch gradient.
+    """Running state of `gradient_stats` over chunks of a batch; twice the weight's memory, three times with the batch
+    gradient.
 
     The tensors are (O, K), K the columns of the weight as a matrix. They hold gradients times 2**exponent, which the
-    first chunk fixes so that squares of tiny or huge gradients stay in range. The exponent is one int32.
+    first chunk fixes so that squares of tiny or huge gradients stay in range.
+
+    Attributes:
+        count: samples so far.
+        mean: of |g|, or of g with `gradient="signed"`.
+        m2: the sum of squared differences from that mean.
+        signed_mean: of g; None unless the batch gradient is asked for.
+        exponent: (1,), int32.
+
+    Example:
+        >>> x, grad_out = torch.ones(4, 3), torch.arange(8.0).reshape(4, 2)
+        >>> moments = Moments.empty(2, 3, torch.float32)
+        >>> for chunk in (slice(0, 2), slice(2, 4)):
+        ...     stats = gradient_stats([(x[chunk], grad_out[chunk])], moments=moments)
+        >>> moments.count, stats == gradient_stats([(x, grad_out)])
+        (4, True)
     """
 
     count: int
@@ -160,9 +181,18 @@ def gradient_stats(
     have a variance. Gradients that differ from the first samples' magnitude by more than about 1e15 can still under- or
     overflow; overflown ones count as non-finite.
 
+    Returns:
+        The statistics by name; `GradientStats` lists them.
+
     Raises:
         InputError: shapes or dtypes do not fit.
         BackendUnavailableError: no kernels for the device in this build, or no extension or instruction set.
+
+    Example:
+        >>> x, grad_out = torch.ones(2, 3), torch.tensor([[1.0], [-3.0]])
+        >>> stats = gradient_stats([(x, grad_out)], batch_gradient=True)
+        >>> stats["sum_inv_sigma"], stats["sum_batch_gradient"], stats["max_abs_batch_gradient"]
+        (3.0, -6.0, 2.0)
     """
     return start_gradient_stats(
         calls,
@@ -191,6 +221,11 @@ def start_gradient_stats(
 
     float32 is multiplied exactly there, or in TF32 (10 bits of mantissa) where `torch.set_float32_matmul_precision`
     allows it.
+
+    Example:
+        >>> pending = start_gradient_stats([(torch.ones(2, 3), torch.ones(2, 1))])
+        >>> pending.result().n_zero_variance
+        3
     """
     if not calls:
         raise InputError("calls is empty; gradient_stats needs at least one (x, grad_out)")

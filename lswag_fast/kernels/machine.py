@@ -10,26 +10,49 @@ from lswag_fast.kernels.binary import core, native, require_core
 
 
 class BuildFacts(NamedTuple):
-    """What the binary extension was built from and with."""
+    """What the binary extension was built from and with.
+
+    Attributes:
+        version: of the package.
+        compiler: its name and version.
+        build_type: as CMake calls it: "Release", ...
+        isas: instruction sets compiled in, best first; the machine may lack some.
+        cuda_toolkit: version of the CUDA compiler and runtime; empty for a CPU-only build.
+        cuda_architectures: what device code was built for, "sm_80, sm_90, compute_90"; empty for a CPU-only build.
+    """
 
     version: str
     compiler: str
     build_type: str
     isas: tuple[str, ...]
-    """Instruction sets compiled in, best first; the machine may lack some."""
     cuda_toolkit: str = ""
-    """Version of the CUDA compiler and runtime; empty for a CPU-only build."""
     cuda_architectures: str = ""
 
 
 def build_facts() -> BuildFacts:
-    """What was baked into the binary extension. Raises BackendUnavailableError if there is none."""
+    """What was baked into the binary extension.
+
+    Raises:
+        BackendUnavailableError: there is no extension.
+
+    Example:
+        >>> build_facts().isas[-1]
+        'baseline'
+    """
     require_core()
     return BuildFacts(core.version, core.compiler, core.build_type, tuple(core.isa_compiled()), *core.cuda_build())
 
 
 def isa_list() -> list[str]:
-    """Instruction sets that this build and this machine share, best first."""
+    """Instruction sets that this build and this machine share, best first.
+
+    Raises:
+        BackendUnavailableError: there is no extension.
+
+    Example:
+        >>> isa_list()[-1]
+        'baseline'
+    """
     require_core()
     return core.isa_list()
 
@@ -37,7 +60,12 @@ def isa_list() -> list[str]:
 def isa_active() -> str:
     """The instruction set in use: the best, or the one `set_isa` or the environment variable `LSWAG_ISA` names.
 
-    Raises BackendUnavailableError if that one is not available here.
+    Raises:
+        BackendUnavailableError: that one is not available here, or there is no extension.
+
+    Example:
+        >>> isa_active() in isa_list()
+        True
     """
     with native():
         return core.isa_active()
@@ -46,13 +74,33 @@ def isa_active() -> str:
 def set_isa(name: str | None) -> None:
     """Force an instruction set for the process, over `LSWAG_ISA`; None gives the choice back.
 
-    Raises BackendUnavailableError, listing what is available, if there is no such set here.
+    Raises:
+        BackendUnavailableError: there is no such set here; the message lists what is available.
+
+    Example:
+        >>> set_isa("baseline")
+        >>> isa_active()
+        'baseline'
+        >>> set_isa(None)
     """
     with native():
         core.set_isa(name or "")
 
 
 def fma_loop(isa: str, n_iterations: int, n_threads: int | None = None) -> float:
-    """Run fused multiply-adds in registers and return the operations done: time it for the machine's peak."""
+    """Run fused multiply-adds in registers and return the operations done: time it for the machine's peak.
+
+    Args:
+        isa: the instruction set to run.
+        n_iterations: of the loop, on each thread.
+        n_threads: torch's number of threads by default.
+
+    Raises:
+        BackendUnavailableError: there is no such set here.
+
+    Example:
+        >>> fma_loop("baseline", n_iterations=10, n_threads=1) > 10
+        True
+    """
     with native():
         return core.fma_loop(isa, n_iterations, n_threads or torch.get_num_threads())

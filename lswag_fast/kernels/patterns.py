@@ -24,16 +24,27 @@ _LAYOUT_NAMES = {"neuron": "neuron_major", "sample": "sample_major"}
 def pack_signs(y: Tensor, n_samples: int, layout: PatternLayout = "neuron") -> Tensor:
     """Pack the signs of an activation into bits: 1 where y > 0, 0 where it is not (NaN and -0.0 are not).
 
-    y is (S_all, ...) with any strides, float32, float64, bfloat16 or float16; the first `n_samples` = S of axis 0 are
-    packed. V is the product of the other axes; neurons are numbered in their row-major order whatever the strides are.
-    Returns int64 words of 64 bits, unused high bits zero:
-    "neuron" gives (V, ceil(S/64)), sample s in bit s % 64 of word s // 64: one pattern a row, as in Definition 1 of
-    L-SWAG, for `count_distinct`;
-    "sample" gives (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64: one code per row, for NWOT.
     Subnormal numbers are positive also when the process flushes them (`torch.set_flush_denormal`).
 
-    Raises InputError for another dtype or layout name or an `n_samples` outside 1..S_all, BackendUnavailableError for
-    a device that the build has no kernels for.
+    Args:
+        y: (S_all, ...), float32, float64, bfloat16 or float16, any strides. V is the product of the axes after the
+            first; neurons are numbered in the row-major order of these axes, whatever the strides are.
+        n_samples: S, how many of axis 0 are packed, from the first on.
+        layout: "neuron" for one pattern per row, as in Definition 1 of L-SWAG, for `count_distinct`; "sample" for one
+            activation code per row, for `agreement_counts` (NWOT).
+
+    Returns:
+        int64 words of 64 bits, unused high bits zero. "neuron": (V, ceil(S/64)), sample s in bit s % 64 of word
+        s // 64. "sample": (S, ceil(V/64)), neuron v in bit v % 64 of word v // 64.
+
+    Raises:
+        InputError: another dtype or layout name, or `n_samples` outside 1..S_all.
+        BackendUnavailableError: the build has no kernels for the device.
+
+    Example:
+        >>> y = torch.tensor([[1.0, -1.0, 2.0], [-3.0, 0.0, 4.0]])
+        >>> pack_signs(y, 2).tolist(), pack_signs(y, 2, "sample").tolist()
+        ([[1], [0], [3]], [[5], [4]])
     """
     if layout not in _LAYOUT_NAMES:
         raise InputError(f"layout is {layout!r}; it must be one of {', '.join(_LAYOUT_NAMES)}")
@@ -66,18 +77,29 @@ def _words(words: Tensor, name: str) -> Tensor:
 def count_distinct(words: Tensor | Sequence[Tensor], n_bits: int) -> int:
     """Count the distinct rows of packed words, exactly: the cardinality of a set of patterns (L-SWAG, Eq. 8).
 
-    `words` is (V, W) int64, or several such with one W: then the count is that of the union of their rows. Only the low
-    `n_bits` bits of a row count, so patterns of S samples can be read as patterns of fewer. No rows count 0.
-
     On a CUDA device this waits for the result.
 
-    Raises InputError if the arrays differ in W, or are not int64 of two axes, or `n_bits` is outside 1..64 W.
+    Args:
+        words: (V, W) int64 as `pack_signs` gives it, or several such with one W: then the rows of all are one set.
+        n_bits: how many of the low bits of a row count, so that patterns of S samples can be read as patterns of fewer.
+
+    Returns:
+        The number of different rows; 0 without rows.
+
+    Raises:
+        InputError: the arrays differ in W, or are not int64 with two axes, or `n_bits` is outside 1..64 W.
+        BackendUnavailableError: the build has no kernels for the device.
+
+    Example:
+        >>> words = torch.tensor([[0b01], [0b11], [0b01]])
+        >>> count_distinct(words, 2), count_distinct(words, 1)
+        (2, 1)
     """
     several = [words] if isinstance(words, Tensor) else words
     arrays = [_words(array, f"words[{index}]") for index, array in enumerate(several)]
     widths = sorted({array.shape[1] for array in arrays})
     if len(widths) != 1:
-        raise InputError(f"the arrays have {widths} words a row; one number is needed, the same for all")
+        raise InputError(f"the arrays have {widths} words per row; all need the same number")
     if not 1 <= n_bits <= WORD_BITS * widths[0]:
         raise InputError(f"n_bits is {n_bits}, but a row of {widths[0]} words holds 1..{WORD_BITS * widths[0]}")
     stream = device.stream_of({f"words[{index}]": array for index, array in enumerate(arrays)})
@@ -95,10 +117,20 @@ def count_distinct(words: Tensor | Sequence[Tensor], n_bits: int) -> int:
 def agreement_counts(words: Tensor, n_neurons: int) -> Tensor:
     """Count, for each pair of samples, the neurons on which their signs agree: V minus the Hamming distance (NWOT).
 
-    `words` is (S, W) int64 as `pack_signs(..., layout="sample")` gives it; its first `n_neurons` bits a row count.
-    Returns (S, S) int64, symmetric, with `n_neurons` on the diagonal.
+    Args:
+        words: (S, W) int64 as `pack_signs(..., layout="sample")` gives it.
+        n_neurons: V, how many bits of a row count, from the first on.
 
-    Raises InputError if `words` is not int64 of two axes, or has too few bits a row.
+    Returns:
+        (S, S) int64, symmetric, with `n_neurons` on the diagonal.
+
+    Raises:
+        InputError: `words` is not int64 with two axes, or a row has fewer than `n_neurons` bits.
+        BackendUnavailableError: the build has no kernels for the device.
+
+    Example:
+        >>> agreement_counts(torch.tensor([[0b101], [0b100]]), 3).tolist()
+        [[3, 2], [2, 3]]
     """
     words = _words(words, "words")
     n_samples, width = words.shape

@@ -1,7 +1,6 @@
 #include "cpu/gradient/finish.h"
 
 #include <cmath>
-#include <stdexcept>
 
 #include "common/element.h"
 
@@ -13,13 +12,9 @@ constexpr int kMaxArray = kMaxStateVectors * kMaxLanes;
 
 // Where each column of a row of the weight lies; dimensions after the first are (I) or (C / groups, kernel...).
 std::vector<int64_t> column_offsets(const View& weight, const Problem& problem) {
-  int64_t n_columns = 1;
-  for (int d = 1; d < weight.ndim; ++d) n_columns *= weight.size[d];
-  if (weight.ndim < 2 || weight.size[0] != problem.n_rows || n_columns != problem.n_columns) {
-    throw std::invalid_argument("the weight's shape does not fit its calls");
-  }
-  std::vector<int64_t> offsets(n_columns);
-  for (int64_t column = 0; column < n_columns; ++column) {
+  check_weight(weight, problem.n_rows, problem.n_columns);
+  std::vector<int64_t> offsets(problem.n_columns);
+  for (int64_t column = 0; column < problem.n_columns; ++column) {
     int64_t rest = column;
     for (int d = weight.ndim - 1; d >= 1; --d) {
       offsets[column] += rest % weight.size[d] * weight.stride[d];

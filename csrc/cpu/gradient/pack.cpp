@@ -2,23 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "common/element.h"
 
 namespace lswag {
 namespace {
 
-constexpr int64_t kScanSamples = 64;     // samples looked at for one that is not zero
-constexpr int64_t kScanElements = 1024;  // of each of their operands
 constexpr int64_t kLineBytes = 64;
 
 // The largest finite magnitude among some evenly spread elements of a sample.
 double scan_magnitude(const Operand& operand, int64_t b) {
   int64_t n = operand.n_features;
   for (int d = 0; d < operand.n_dims; ++d) n *= operand.size[d];
-  // Odd, or every step might meet the same feature.
-  const int64_t step = n / kScanElements | 1;
+  const int64_t step = scan_step(n);
   double largest = 0;
   for (int64_t k = 0; k < n; k += step) {
     int64_t rest = k / operand.n_features;
@@ -34,18 +30,11 @@ double scan_magnitude(const Operand& operand, int64_t b) {
 }
 
 template <class T>
-int clamp_exponent(int exponent) {
-  // Both the power and its inverse must be normal numbers.
-  constexpr int kLimit = std::numeric_limits<T>::max_exponent - 2;
-  return std::clamp(exponent, -kLimit, kLimit);
-}
-
-template <class T>
 int operand_exponent(const Problem& problem, Operand CallOperands::* operand) {
   for (int64_t b = 0; b < std::min(problem.n_samples, kScanSamples); ++b) {
     double largest = 0;
     for (const CallOperands& call : problem.calls) largest = std::max(largest, scan_magnitude(call.*operand, b));
-    if (largest > 0) return clamp_exponent<T>(-std::ilogb(largest));
+    if (largest > 0) return clamp_exponent(-std::ilogb(largest), kExponentLimit<T>);
   }
   return 0;
 }
@@ -93,15 +82,9 @@ Lookahead::Lines Lookahead::next() {
 
 template <class T>
 Exponents choose_exponents(const Problem& problem, const int* fixed) {
-  Exponents exponents;
-  exponents.x = operand_exponent<T>(problem, &CallOperands::x);
-  if (!fixed) {
-    exponents.grad = operand_exponent<T>(problem, &CallOperands::grad);
-    return exponents;
-  }
-  exponents.grad = clamp_exponent<T>(*fixed - exponents.x);
-  exponents.x = *fixed - exponents.grad;
-  return exponents;
+  const int x = operand_exponent<T>(problem, &CallOperands::x);
+  if (fixed) return split_exponent(*fixed, x, kExponentLimit<T>);
+  return {x, operand_exponent<T>(problem, &CallOperands::grad)};
 }
 
 template <class T>

@@ -3,19 +3,11 @@
 
 #include <vector>
 
+#include "common/exponents.h"
 #include "cpu/gradient/ops.h"
 #include "cpu/gradient/plan.h"
 
 namespace lswag {
-
-// Powers of two by which the operands are multiplied while they are packed, so that squares of tiny or huge gradients
-// stay in the range of float: the largest magnitude among some elements of the first nonzero sample becomes about 1.
-// Exact as long as nothing leaves the range of normal numbers, and undone in the results.
-struct Exponents {
-  int x = 0;
-  int grad = 0;
-  int sum() const { return x + grad; }
-};
 
 // `fixed`: the sum that earlier chunks used, or null.
 template <class T>

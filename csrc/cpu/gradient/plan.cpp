@@ -1,8 +1,6 @@
 #include "cpu/gradient/plan.h"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
 #include "cpu/gradient/ops.h"
 
@@ -11,7 +9,6 @@ namespace {
 
 constexpr int64_t kTaskColumns = 384;  // of a task with all its rows; one with fewer rows has more columns
 constexpr int64_t kEnoughTasks = 8;    // with fewer, the samples are cut into parts
-constexpr int64_t kPartSamples = 4;    // a part has at least so many, or merging costs more than it gains
 constexpr int64_t kFewPositions = 8;   // up to here the moments stay in registers
 constexpr int64_t kTasksPerThread = 2;
 
@@ -19,19 +16,10 @@ constexpr int64_t kTasksPerThread = 2;
 int64_t balanced(int64_t n, int64_t limit) { return ceil_div(n, ceil_div(n, limit)); }
 
 std::vector<int64_t> selected_rows(const Problem& problem, const GradientOptions& options) {
-  const int64_t n_blocks = ceil_div(problem.n_rows, kRowBlock);
   std::vector<int64_t> rows;
-  int64_t previous = -1;
-  const int64_t n_selected = options.row_blocks ? options.n_row_blocks : n_blocks;
-  for (int64_t k = 0; k < n_selected; ++k) {
-    const int64_t block = options.row_blocks ? options.row_blocks[k] : k;
-    if (block <= previous || block >= n_blocks) {
-      throw std::invalid_argument("row_blocks must be increasing and below " + std::to_string(n_blocks));
-    }
-    previous = block;
-    for (int64_t row = block * kRowBlock; row < std::min((block + 1) * kRowBlock, problem.n_rows); ++row) {
-      rows.push_back(row);
-    }
+  for (int64_t block : selected_blocks(options, problem.n_rows)) {
+    const int64_t end = std::min((block + 1) * kRowBlock, problem.n_rows);
+    for (int64_t row = block * kRowBlock; row < end; ++row) rows.push_back(row);
   }
   return rows;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/gradient_problem.h"
+#include "common/integers.h"
 
 namespace lswag {
 
@@ -59,12 +60,5 @@ struct Plan {
 };
 
 Plan make_plan(const Problem& problem, const GradientOptions& options, TileShape shape);
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// First sample of a part.
-inline int64_t part_begin(const Problem& problem, const Plan& plan, int64_t part) {
-  return problem.n_samples * part / plan.n_parts;
-}
 
 }  // namespace lswag

@@ -74,7 +74,7 @@ class Engine {
   void run_tiles(const Task& task, Scratch<T>& scratch, TileJob<T> job, int64_t tile);
   void merge_parts(int64_t slice);
 
-  int64_t begin(int64_t part) const { return part_begin(problem_, plan_, part); }
+  int64_t begin(int64_t part) const { return part_begin(problem_.n_samples, plan_.n_parts, part); }
   TileJob<T> tile_job(const Task& task, int64_t b) const;
   T* state_of(const Task& task, Scratch<T>& scratch, int64_t slice, int64_t tile);
   T* part_state(int64_t part, int64_t slice, int64_t tile);
@@ -321,12 +321,9 @@ GradientStats run_problem(const Problem& problem, const GradientOptions& options
 
 GradientStats gradient_stats(const GradientCall* calls, int n_calls, const GradientOptions& options) {
   const Problem problem = describe_problem(calls, n_calls, options.conv);
-  bool wide = false;
-  for (int c = 0; c < n_calls; ++c) {
-    wide = wide || calls[c].x.dtype == DType::f64 || calls[c].grad_out.dtype == DType::f64;
-  }
   const KernelTable& table = active_kernels();
-  return wide ? run_problem(problem, options, table.gradient_f64) : run_problem(problem, options, table.gradient_f32);
+  return computes_in_double(calls, n_calls) ? run_problem(problem, options, table.gradient_f64)
+                                            : run_problem(problem, options, table.gradient_f32);
 }
 
 }  // namespace lswag

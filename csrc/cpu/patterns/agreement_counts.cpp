@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <stdexcept>
 
+#include "common/patterns.h"
 #include "cpu/isa/kernel_table.h"
 #include "kernels.h"
 
 namespace lswag {
 namespace {
 
-constexpr int64_t kWordBits = 64;
 // Words of a row handled at a time: the pieces of 64 rows (256 KiB) stay in L2 while all their pairs are formed.
 constexpr int64_t kChunkWords = 512;
 // Below this many pairs of words a second thread costs more than it saves.
@@ -20,9 +19,7 @@ constexpr int64_t kMinParallelPairs = int64_t{1} << 16;
 
 void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons,
                       int64_t* out, int n_threads) {
-  if (n_neurons < 0 || n_neurons > words_per_sample * kWordBits) {
-    throw std::invalid_argument("n_neurons must lie between 0 and the bits of a row");
-  }
+  check_neurons(n_neurons, words_per_sample);
   const PatternOps& ops = active_kernels().pattern;
   const int64_t n_whole = n_neurons / kWordBits;
   const uint64_t tail_mask = (uint64_t{1} << n_neurons % kWordBits) - 1;  // bits past the last neuron do not count

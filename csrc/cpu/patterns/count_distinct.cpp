@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <stdexcept>
 #include <vector>
 
+#include "common/patterns.h"
 #include "kernels.h"
 
 namespace lswag {
 namespace {
 
-constexpr int64_t kWordBits = 64;
 // Keys whose table slots are fetched ahead together: enough to hide the latency of memory.
 constexpr int64_t kAhead = 16;
 
@@ -20,28 +19,7 @@ struct Rows {
   const int64_t* n_rows;
   int n_arrays;
   int64_t words_per_row;
-
-  int64_t total() const {
-    int64_t n = 0;
-    for (int a = 0; a < n_arrays; ++a) n += n_rows[a];
-    return n;
-  }
 };
-
-// The finaliser of a multiplicative hash: every input bit reaches the high bits, which choose the slot.
-uint64_t mix(uint64_t x) {
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  x ^= x >> 32;
-  return x * 0xD6E8FEB86659FD93u;
-}
-
-// log2 of a table size that leaves at least a third of the slots free.
-int table_bits(int64_t n_keys) {
-  int bits = 6;
-  while ((int64_t{1} << bits) < n_keys + n_keys / 2) ++bits;
-  return bits;
-}
 
 // Open addressing on keys of one word; an empty slot is 0, so the key 0 is kept beside the table.
 class WordSet {
@@ -165,14 +143,12 @@ int64_t count_with_bitmap(const Rows& rows, uint64_t mask) {
 
 int64_t count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_arrays, int64_t words_per_row,
                        int64_t n_bits) {
-  if (n_bits < 1 || n_bits > words_per_row * kWordBits) {
-    throw std::invalid_argument("n_bits must lie between 1 and the bits of a row");
-  }
+  check_row_bits(n_bits, words_per_row);
   const Rows rows{words, n_rows, n_arrays, words_per_row};
-  const int64_t total = rows.total();
+  const int64_t total = total_rows(n_rows, n_arrays);
   if (total == 0) return 0;
-  const int64_t n_words = (n_bits + kWordBits - 1) / kWordBits;
-  const uint64_t last_mask = ~uint64_t{0} >> (n_words * kWordBits - n_bits);
+  const int64_t n_words = ceil_div(n_bits, kWordBits);
+  const uint64_t last_mask = last_word_mask(n_bits);
   if (n_words > 1) return count_with(RowSet(total, n_words, last_mask), rows);
   const bool bitmap_is_small = last_mask / kWordBits < static_cast<uint64_t>(total);
   return bitmap_is_small ? count_with_bitmap(rows, last_mask) : count_with(WordSet(total, last_mask), rows);

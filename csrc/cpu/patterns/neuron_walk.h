@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
+#include "common/patterns.h"
 #include "view.h"
 
 namespace lswag {
@@ -65,20 +65,11 @@ struct NeuronWalk {
   bool is_contiguous() const { return memory.is_one_run() && logical.is_one_run(); }
 
   explicit NeuronWalk(const View& y) {
-    int axes[kMaxDims];
-    int64_t logical_stride[kMaxDims];
-    int n_axes = 0;
-    for (int axis = y.ndim - 1; axis >= 1; --axis) {
-      logical_stride[axis] = n_neurons;
-      n_neurons *= y.size[axis];
-    }
-    for (int axis = 1; axis < y.ndim; ++axis) {
-      if (y.size[axis] != 1) axes[n_axes++] = axis;
-    }
-    std::stable_sort(axes, axes + n_axes, [&y](int a, int b) { return std::abs(y.stride[a]) > std::abs(y.stride[b]); });
-    for (int k = 0; k < n_axes; ++k) {
-      memory.append(y.size[axes[k]], y.stride[axes[k]]);
-      logical.append(y.size[axes[k]], logical_stride[axes[k]]);
+    const NeuronAxes found = neuron_axes(y, true);
+    n_neurons = found.n_neurons;
+    for (int k = 0; k < found.n; ++k) {
+      memory.append(found.axes[k].size, found.axes[k].stride);
+      logical.append(found.axes[k].size, found.axes[k].step);
     }
   }
 };

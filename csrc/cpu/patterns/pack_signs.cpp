@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 
+#include "common/patterns.h"
 #include "cpu/isa/kernel_table.h"
 #include "cpu/patterns/neuron_walk.h"
 #include "kernels.h"
@@ -16,7 +16,6 @@
 namespace lswag {
 namespace {
 
-constexpr int64_t kWordBits = 64;
 // Bytes of one sample's run in a block. Long runs keep the hardware prefetcher going (4 KiB runs cost a third of the
 // speed); the accumulators, as many bytes, still lie in L2.
 constexpr int64_t kRunBytes = 32768;
@@ -27,8 +26,6 @@ constexpr int64_t kMinParallelRowElements = int64_t{1} << 18;
 // Words of a row that are one task.
 constexpr int64_t kPieceWords = 128;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 struct Packing {
   NeuronWalk walk;
   int64_t sample_stride;
@@ -37,7 +34,6 @@ struct Packing {
   uint64_t* out;    // (V, n_words)
 };
 
-// The data are read as integers of their width, never as floats, so no read is of another type than the one before.
 template <class Bits>
 struct Signs {
   const Bits* y;
@@ -45,19 +41,16 @@ struct Signs {
   const SignOps<Bits>& ops;
 };
 
+const SignOps<uint16_t>& ops_of(const PatternOps& ops, uint16_t) { return ops.signs16; }
+const SignOps<uint32_t>& ops_of(const PatternOps& ops, uint32_t) { return ops.signs32; }
+const SignOps<uint64_t>& ops_of(const PatternOps& ops, uint64_t) { return ops.signs64; }
+
 template <class Visit>
 void with_signs(const View& y, Visit visit) {
   const PatternOps& ops = active_kernels().pattern;
-  switch (y.dtype) {
-    case DType::f32:
-      return visit(Signs<uint32_t>{static_cast<const uint32_t*>(y.data), 0x7F800000u, ops.signs32});
-    case DType::f64:
-      return visit(Signs<uint64_t>{static_cast<const uint64_t*>(y.data), 0x7FF0000000000000u, ops.signs64});
-    case DType::bf16:
-      return visit(Signs<uint16_t>{static_cast<const uint16_t*>(y.data), 0x7F80u, ops.signs16});
-    case DType::f16:
-      return visit(Signs<uint16_t>{static_cast<const uint16_t*>(y.data), 0x7C00u, ops.signs16});
-  }
+  with_bits(y, [&](const auto* data, auto infinity) {
+    visit(Signs<decltype(infinity)>{data, infinity, ops_of(ops, infinity)});
+  });
 }
 
 template <class Bits>
@@ -219,9 +212,7 @@ void pack_sample_major(const View& y, const Packing& packing, int n_threads) {
 }  // namespace
 
 void pack_signs(const View& y, int64_t n_samples, Layout layout, uint64_t* out, int n_threads) {
-  if (y.ndim < 1 || n_samples < 1 || n_samples > y.size[0]) {
-    throw std::invalid_argument("n_samples must lie between 1 and the size of axis 0");
-  }
+  check_pattern_samples(y, n_samples);
   const Packing packing{NeuronWalk(y), y.stride[0], n_samples, ceil_div(n_samples, kWordBits), out};
   if (layout == Layout::neuron_major) return pack_neuron_major(y, packing, n_threads);
   pack_sample_major(y, packing, n_threads);

@@ -8,9 +8,6 @@ namespace lswag {
 namespace cuda {
 namespace {
 
-constexpr int64_t kScanSamples = 64;
-constexpr int64_t kScanElements = 1024;  // of each operand of a sample
-
 struct ChooseExponents {
   static constexpr int kThreads = 256;
 
@@ -18,23 +15,16 @@ struct ChooseExponents {
 
   SIMT_DEVICE void operator()() const {
     SIMT_SHARED(double, largest, kThreads);
-    int x = scan(largest, true);
-    int grad = 0;
+    Exponents chosen{scan(largest, true), 0};
     if (job.is_fixed) {
-      const int sum = job.moments[0];
-      grad = clamp(sum - x);
-      x = sum - grad;
+      chosen = split_exponent(job.moments[0], chosen.x, job.limit);
     } else {
-      grad = scan(largest, false);
+      chosen.grad = scan(largest, false);
     }
     if (simt::thread_index() > 0) return;
-    job.exponents[0] = x;
-    job.exponents[1] = grad;
-    if (job.has_moments && !job.is_fixed) job.moments[0] = x + grad;
-  }
-
-  SIMT_DEVICE int clamp(int exponent) const {
-    return exponent < -job.limit ? -job.limit : exponent > job.limit ? job.limit : exponent;
+    job.exponents[0] = chosen.x;
+    job.exponents[1] = chosen.grad;
+    if (job.has_moments && !job.is_fixed) job.moments[0] = chosen.sum();
   }
 
   SIMT_DEVICE int scan(const simt::Shared<double>& largest, bool of_x) const {
@@ -43,7 +33,7 @@ struct ChooseExponents {
       for (int c = 0; c < job.n_calls; ++c)
         found = larger(found, scan_call(of_x ? job.calls[c].x : job.calls[c].grad, b));
       found = largest_of_block(largest, found);
-      if (found > 0) return clamp(-ilogb(found));
+      if (found > 0) return clamp_exponent(-ilogb(found), job.limit);
     }
     return 0;
   }
@@ -52,7 +42,7 @@ struct ChooseExponents {
   SIMT_DEVICE double scan_call(const DeviceOperand& operand, int64_t b) const {
     int64_t n = operand.n_features;
     for (int d = 0; d < operand.n_dims; ++d) n *= operand.size[d];
-    const int64_t step = n / kScanElements | 1;  // odd, or every step might meet the same feature
+    const int64_t step = scan_step(n);
     double found = 0;
     for (int64_t k = simt::thread_index() * step; k < n; k += kThreads * step) {
       const int64_t offset = b * operand.sample_stride + position_offset(operand, k / operand.n_features) +

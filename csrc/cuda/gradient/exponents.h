@@ -1,6 +1,7 @@
-// Powers of two by which the operands are multiplied, so that squares of tiny or huge gradients stay in range.
+// The choice of common/exponents.h on the device.
 #pragma once
 
+#include "common/exponents.h"
 #include "cuda/gradient/call.h"
 #include "cuda/simt/simt.h"
 
@@ -11,7 +12,7 @@ struct ExponentsJob {
   simt::Global<const DeviceCall> calls;
   int n_calls;
   int64_t n_samples;
-  int limit;                        // of an exponent: it and its opposite are those of normal numbers
+  int limit;                        // kExponentLimit
   simt::Global<int32_t> exponents;  // of x and grad_out
   simt::Global<int32_t> moments;    // their sum, kept over the chunks of a batch
   bool has_moments;

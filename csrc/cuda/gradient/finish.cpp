@@ -77,8 +77,8 @@ struct Finish {
   SIMT_DEVICE Moments merged(int64_t w) const {
     Moments moments = state(0, w);
     for (int64_t part = 1; part < job.n_parts; ++part) {
-      const int64_t first = part_first(job.n_samples, job.n_parts, part);
-      moments.merge(first, state(part, w), part_first(job.n_samples, job.n_parts, part + 1) - first);
+      const int64_t first = part_begin(job.n_samples, job.n_parts, part);
+      moments.merge(first, state(part, w), part_begin(job.n_samples, job.n_parts, part + 1) - first);
     }
     return job.mean ? continued(w, moments) : moments;
   }
@@ -171,7 +171,7 @@ void launch_finish(const FinishJob& job, simt::Stream stream) {
 
 int64_t finish_blocks(int64_t n_weights) {
   constexpr int64_t kPerBlock = kBlock * kWeightsPerThread;
-  return std::min(kMaxFinishBlocks, (n_weights + kPerBlock - 1) / kPerBlock);
+  return std::min(kMaxFinishBlocks, ceil_div(n_weights, kPerBlock));
 }
 
 void launch_finish_f32(const FinishJob& job, simt::Stream stream) { launch_finish<float>(job, stream); }

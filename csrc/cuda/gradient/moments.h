@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "common/integers.h"
 #include "cuda/gradient/call.h"
 #include "cuda/gradient/load.h"
 #include "cuda/gradient/math.h"
@@ -35,10 +36,6 @@ struct MomentsJob {
   bool batch_gradient;
   bool is_conv;
 };
-
-SIMT_HOST_DEVICE int64_t part_first(int64_t n_samples, int64_t n_parts, int64_t part) {
-  return n_samples * part / n_parts;
-}
 
 // Beyond these powers of two the operands are scaled before they are multiplied, not only their products after.
 template <class T>
@@ -138,8 +135,8 @@ struct GradientMoments {
   template <bool kScaled>
   SIMT_DEVICE void run(Moments& moments, const simt::Shared<Storage>& grad, const simt::Shared<Storage>& x,
                        Scales<T> scales, T scale) const {
-    const int64_t begin = part_first(job.n_samples, job.n_parts, part());
-    const int64_t end = part_first(job.n_samples, job.n_parts, part() + 1);
+    const int64_t begin = part_begin(job.n_samples, job.n_parts, part());
+    const int64_t end = part_begin(job.n_samples, job.n_parts, part() + 1);
     const RowTile tile = row_tile();
     Walk<Math::kChunk> now{begin};
     Walk<Math::kChunk> next = now;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/integers.h"
 #include "cuda/gradient/finish.h"
 #include "cuda/gradient/math.h"
 #include "cuda/simt/extent.h"
@@ -14,13 +15,10 @@ namespace cuda {
 namespace {
 
 constexpr int64_t kEnoughBlocks = 512;  // with fewer tiles the samples are cut into parts; the same on every device
-constexpr int64_t kPartSamples = 4;     // a part has at least so many, or merging costs more than it gains
 constexpr int64_t kMaxParts = 8;        // each has its own state
 constexpr int64_t kAlignment = 256;     // of the regions of the workspace
 constexpr int64_t kVectorBytes = 16;
 constexpr int64_t kMaxIndex = (int64_t{1} << 31) - 1;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
@@ -30,12 +28,10 @@ int narrow(int64_t value, const char* what) {
 }
 
 Arithmetic choose_arithmetic(const GradientCall* calls, int n_calls, Precision precision) {
+  if (computes_in_double(calls, n_calls)) return Arithmetic::f64;
   bool same = true;
   for (int c = 0; c < n_calls; ++c) {
-    for (DType dtype : {calls[c].x.dtype, calls[c].grad_out.dtype}) {
-      if (dtype == DType::f64) return Arithmetic::f64;
-      same = same && dtype == calls[0].x.dtype;
-    }
+    for (DType dtype : {calls[c].x.dtype, calls[c].grad_out.dtype}) same = same && dtype == calls[0].x.dtype;
   }
   if (same && calls[0].x.dtype == DType::bf16) return Arithmetic::bf16;
   if (same && calls[0].x.dtype == DType::f16) return Arithmetic::f16;
@@ -131,18 +127,6 @@ DeviceConv device_conv(const Problem& problem) {
       narrow(conv.dilation.h, "dilations"), narrow(conv.dilation.w, "dilations"), narrow(channels, "channels")};
 }
 
-std::vector<int64_t> selected_blocks(const GradientOptions& options, int64_t n_blocks) {
-  std::vector<int64_t> blocks(options.row_blocks, options.row_blocks + options.n_row_blocks);
-  int64_t previous = -1;
-  for (int64_t block : blocks) {
-    if (block <= previous || block >= n_blocks) {
-      refuse("row_blocks must be increasing and below " + std::to_string(n_blocks));
-    }
-    previous = block;
-  }
-  return blocks;
-}
-
 // Selected rows in order, cut where a group or a tile ends.
 void cut_rows(DevicePlan& plan, int64_t rows_per_group, int64_t tile_rows) {
   const auto row_at = [&plan](int64_t row) {
@@ -160,11 +144,11 @@ void cut_rows(DevicePlan& plan, int64_t rows_per_group, int64_t tile_rows) {
 void select_rows(DevicePlan& plan, const GradientOptions& options) {
   plan.n_rows = plan.n_all_rows;
   if (!options.row_blocks) return;
-  const int64_t n_blocks = ceil_div(plan.n_all_rows, kRowBlock);
-  plan.row_blocks = selected_blocks(options, n_blocks);
+  plan.row_blocks = selected_blocks(options, plan.n_all_rows);
   plan.n_rows = static_cast<int64_t>(plan.row_blocks.size()) * kRowBlock;
-  const bool has_last = !plan.row_blocks.empty() && plan.row_blocks.back() == n_blocks - 1;
-  if (has_last) plan.n_rows -= n_blocks * kRowBlock - plan.n_all_rows;  // the last block may be short
+  const bool has_last = !plan.row_blocks.empty() && (plan.row_blocks.back() + 1) * kRowBlock > plan.n_all_rows;
+  if (has_last)
+    plan.n_rows -= (plan.row_blocks.back() + 1) * kRowBlock - plan.n_all_rows;  // the last block may be short
 }
 
 WorkspaceLayout lay_out(const DevicePlan& plan, bool batch_gradient) {

@@ -2,7 +2,6 @@
 // weights.
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "cuda/gradient/exponents.h"
 #include "cuda/gradient/finish.h"
@@ -16,9 +15,6 @@
 namespace lswag {
 namespace cuda {
 namespace {
-
-constexpr int kFloatExponentLimit = 126;  // both 2^k and 2^-k are normal numbers
-constexpr int kDoubleExponentLimit = 1022;
 
 // The regions of the workspace, as the kernels see them.
 struct Workspace {
@@ -48,11 +44,7 @@ struct Workspace {
 };
 
 DeviceWeight device_weight(const View& weight, const DevicePlan& plan) {
-  int64_t n_columns = 1;
-  for (int d = 1; d < weight.ndim; ++d) n_columns *= weight.size[d];
-  if (weight.ndim < 2 || weight.size[0] != plan.n_all_rows || n_columns != plan.n_columns) {
-    throw std::invalid_argument("the weight's shape does not fit its calls");
-  }
+  check_weight(weight, plan.n_all_rows, plan.n_columns);
   DeviceWeight device{};
   const OffsetRange range = offset_range(weight);
   device.view.data = weight.data;
@@ -73,7 +65,7 @@ void choose_exponents(const DevicePlan& plan, const GradientOptions& options, co
   job.calls = workspace.calls();
   job.n_calls = static_cast<int>(plan.calls.size());
   job.n_samples = plan.n_samples;
-  job.limit = plan.arithmetic == Arithmetic::f64 ? kDoubleExponentLimit : kFloatExponentLimit;
+  job.limit = plan.arithmetic == Arithmetic::f64 ? kExponentLimit<double> : kExponentLimit<float>;
   job.exponents = workspace.exponents();
   job.has_moments = options.moments != nullptr;
   job.is_fixed = options.moments && options.moments->count > 0;

@@ -1,9 +1,7 @@
 // agreement_counts on the device: tiles of pairs of samples, each over a run of words; whole numbers, so atomics are
 // exact.
 
-#include <algorithm>
-#include <stdexcept>
-
+#include "common/patterns.h"
 #include "cuda/simt/simt.h"
 #include "kernels.h"
 
@@ -13,13 +11,12 @@ namespace {
 
 using simt::Word;
 
-constexpr int kWordBits = 64;
 constexpr int kTile = 16;           // samples on each side of a tile of pairs
 constexpr int kChunk = 32;          // words of a row in shared memory at a time
 constexpr int kPitch = kChunk + 1;  // rows begin in different banks
 constexpr int kRunWords = 1024;     // words of a row that one block counts
 
-struct Hamming {
+struct CountAgreements {
   static constexpr int kThreads = kTile * kTile;
 
   simt::Global<const Word> words;
@@ -37,7 +34,7 @@ struct Hamming {
     const int64_t first_left = static_cast<int64_t>(block.y) * kTile;
     const int64_t first_right = static_cast<int64_t>(block.x) * kTile;
     const int64_t begin = static_cast<int64_t>(block.z) * kRunWords;
-    const int64_t n_words = (n_neurons + kWordBits - 1) / kWordBits;
+    const int64_t n_words = ceil_div(n_neurons, kWordBits);
     const int64_t end = n_words < begin + kRunWords ? n_words : begin + kRunWords;
     const int row = simt::thread_index() / kTile;
     const int column = simt::thread_index() % kTile;
@@ -78,21 +75,19 @@ struct Hamming {
 
 void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_per_sample, int64_t n_neurons,
                       int64_t* out, Stream stream) {
-  if (n_neurons < 0 || n_neurons > words_per_sample * kWordBits) {
-    throw std::invalid_argument("n_neurons must lie between 0 and the bits of a row");
-  }
+  check_neurons(n_neurons, words_per_sample);
   if (n_samples == 0) return;
   const simt::DeviceScope device(stream.device);
   const auto queue = static_cast<simt::Stream>(stream.handle);
   simt::set_zero(out, n_samples * n_samples * static_cast<int64_t>(sizeof(int64_t)), queue);
   if (n_neurons == 0) return;
-  const int64_t n_tiles = (n_samples + kTile - 1) / kTile;
-  const int64_t n_runs = (n_neurons + int64_t{kRunWords} * kWordBits - 1) / (int64_t{kRunWords} * kWordBits);
-  const Hamming kernel{{reinterpret_cast<const Word*>(words), n_samples * words_per_sample},
-                       {reinterpret_cast<Word*>(out), n_samples * n_samples},
-                       n_samples,
-                       words_per_sample,
-                       n_neurons};
+  const int64_t n_tiles = ceil_div(n_samples, kTile);
+  const int64_t n_runs = ceil_div(n_neurons, kRunWords * kWordBits);
+  const CountAgreements kernel{{reinterpret_cast<const Word*>(words), n_samples * words_per_sample},
+                               {reinterpret_cast<Word*>(out), n_samples * n_samples},
+                               n_samples,
+                               words_per_sample,
+                               n_neurons};
   simt::launch(kernel, {static_cast<unsigned>(n_tiles), static_cast<unsigned>(n_tiles), static_cast<unsigned>(n_runs)},
                queue);
 }

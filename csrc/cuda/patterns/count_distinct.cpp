@@ -2,9 +2,9 @@
 // matter of chance, how many keys there are is not.
 
 #include <algorithm>
-#include <stdexcept>
 #include <vector>
 
+#include "common/patterns.h"
 #include "cuda/simt/simt.h"
 #include "cuda/simt/upload.h"
 #include "kernels.h"
@@ -15,7 +15,6 @@ namespace {
 
 using simt::Word;
 
-constexpr int kWordBits = 64;
 constexpr int kBlock = 256;
 constexpr int64_t kMaxBlocks = 2048;  // enough to fill a device; more rows are further turns of the same threads
 constexpr int kRowBits = 48;          // of a slot in a set of rows: the row's number + 1; above, a part of its hash
@@ -43,14 +42,6 @@ struct Rows {
     return w == n_words - 1 ? row[w] & last_mask : row[w];
   }
 };
-
-// The finaliser of a multiplicative hash: every input bit reaches the high bits, which choose the slot.
-SIMT_DEVICE Word mix(Word x) {
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  x ^= x >> 32;
-  return x * 0xD6E8FEB86659FD93u;
-}
 
 // A slot is tried by reading first: most keys are there already, and a swap on one address is slow.
 SIMT_DEVICE Word claim(const simt::Global<Word>& slots, int64_t slot, Word key) {
@@ -121,24 +112,11 @@ struct CountDistinct {
   }
 };
 
-int64_t total_rows(const int64_t* n_rows, int n_arrays) {
-  int64_t total = 0;
-  for (int a = 0; a < n_arrays; ++a) total += n_rows[a];
-  return total;
-}
-
-// log2 of a table size that leaves at least a third of the slots free.
-int table_bits(int64_t n_keys) {
-  int bits = 6;
-  while ((int64_t{1} << bits) < n_keys + n_keys / 2) ++bits;
-  return bits;
-}
-
 template <class Set>
 void count(const Rows& rows, int64_t n_rows, Word* slots, int bits, int64_t* out, simt::Stream stream) {
   const int64_t n_slots = (int64_t{1} << bits) + 1;
   simt::set_zero(slots, n_slots * static_cast<int64_t>(sizeof(Word)), stream);
-  const int64_t n_blocks = std::min(kMaxBlocks, (n_rows + kBlock - 1) / kBlock);
+  const int64_t n_blocks = std::min(kMaxBlocks, ceil_div(n_rows, kBlock));
   const Set set{rows, {slots, n_slots}, bits};
   simt::launch(CountDistinct<Set>{set, n_rows, n_blocks * kBlock, {reinterpret_cast<Word*>(out), 1}},
                {static_cast<unsigned>(n_blocks), 1, 1}, stream);
@@ -153,9 +131,7 @@ int64_t count_distinct_bytes(const int64_t* n_rows, int n_arrays) {
 
 void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_arrays, int64_t words_per_row,
                     int64_t n_bits, void* workspace, int64_t* out, Stream stream) {
-  if (n_bits < 1 || n_bits > words_per_row * kWordBits) {
-    throw std::invalid_argument("n_bits must lie between 1 and the bits of a row");
-  }
+  check_row_bits(n_bits, words_per_row);
   const simt::DeviceScope device(stream.device);
   const auto queue = static_cast<simt::Stream>(stream.handle);
   simt::set_zero(out, sizeof(int64_t), queue);
@@ -170,12 +146,9 @@ void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_a
   }
   const int64_t table_bytes = static_cast<int64_t>(table.size() * sizeof(Word));
   upload(table.data(), table_bytes, workspace, queue);
-  const int64_t n_words = (n_bits + kWordBits - 1) / kWordBits;
-  const Rows rows{{static_cast<const Word*>(workspace), 2 * n_arrays},
-                  n_arrays,
-                  words_per_row,
-                  n_words,
-                  ~Word{0} >> (n_words * kWordBits - n_bits)};
+  const int64_t n_words = ceil_div(n_bits, kWordBits);
+  const Rows rows{
+      {static_cast<const Word*>(workspace), 2 * n_arrays}, n_arrays, words_per_row, n_words, last_word_mask(n_bits)};
   Word* slots = static_cast<Word*>(workspace) + 2 * n_arrays;
   const int bits = table_bits(total);
   if (n_words == 1) {

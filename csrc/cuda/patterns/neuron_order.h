@@ -2,10 +2,9 @@
 // addresses, while results keep the row-major order of the axes.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
+#include "common/patterns.h"
 #include "cuda/simt/simt.h"
 #include "view.h"
 
@@ -38,33 +37,21 @@ struct NeuronOrder {
 
 // Axes 1.. of y; sorted, if asked, so that the last moves the least in memory. Axes that continue each other are one.
 inline NeuronOrder neuron_order(const View& y, bool sorted) {
-  int axes[kMaxDims];
-  int64_t step[kMaxDims];
-  int n_axes = 0;
+  const NeuronAxes found = neuron_axes(y, sorted);
   NeuronOrder order;
-  for (int axis = y.ndim - 1; axis >= 1; --axis) {
-    step[axis] = order.n_neurons;
-    order.n_neurons *= y.size[axis];
-  }
-  for (int axis = 1; axis < y.ndim; ++axis) {
-    if (y.size[axis] != 1) axes[n_axes++] = axis;
-  }
-  if (sorted) {
-    std::stable_sort(axes, axes + n_axes, [&y](int a, int b) { return std::abs(y.stride[a]) > std::abs(y.stride[b]); });
-  }
-  for (int k = 0; k < n_axes; ++k) {
-    const int axis = axes[k];
+  order.n_neurons = found.n_neurons;
+  for (int k = 0; k < found.n; ++k) {
+    const NeuronAxis& axis = found.axes[k];
     const int last = order.n_axes - 1;
-    if (last >= 0 && order.stride[last] == y.stride[axis] * y.size[axis] &&
-        order.step[last] == step[axis] * y.size[axis]) {
-      order.size[last] *= y.size[axis];
-      order.stride[last] = y.stride[axis];
-      order.step[last] = step[axis];
+    if (last >= 0 && order.stride[last] == axis.stride * axis.size && order.step[last] == axis.step * axis.size) {
+      order.size[last] *= axis.size;
+      order.stride[last] = axis.stride;
+      order.step[last] = axis.step;
       continue;
     }
-    order.size[order.n_axes] = y.size[axis];
-    order.stride[order.n_axes] = y.stride[axis];
-    order.step[order.n_axes++] = step[axis];
+    order.size[order.n_axes] = axis.size;
+    order.stride[order.n_axes] = axis.stride;
+    order.step[order.n_axes++] = axis.step;
   }
   return order;
 }

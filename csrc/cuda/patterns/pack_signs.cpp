@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "common/patterns.h"
 #include "cuda/patterns/neuron_order.h"
 #include "cuda/simt/extent.h"
 #include "cuda/simt/simt.h"
@@ -16,7 +17,6 @@ namespace {
 
 using simt::Word;
 
-constexpr int kWordBits = 64;
 constexpr int kBlock = 256;
 constexpr int64_t kMaxBlocks = int64_t{1} << 30;  // along x
 
@@ -86,24 +86,25 @@ struct PackSampleMajor {
 };
 
 unsigned n_blocks(int64_t n_items, int64_t per_block) {
-  const int64_t n = (n_items + per_block - 1) / per_block;
+  const int64_t n = ceil_div(n_items, per_block);
   if (n > kMaxBlocks) throw std::invalid_argument("an activation of more than 2^38 neurons is not supported");
   return static_cast<unsigned>(n);
 }
 
 template <class Bits>
-void pack(const View& y, int64_t n_samples, Layout layout, uint64_t* out, Bits infinity, simt::Stream stream) {
+void pack(const View& y, const Bits* data, int64_t n_samples, Layout layout, uint64_t* out, Bits infinity,
+          simt::Stream stream) {
   const OffsetRange range = offset_range(y);
   const bool neuron_major = layout == Layout::neuron_major;
   Signs<Bits> signs;
-  signs.y = {static_cast<const Bits*>(y.data), range.begin, range.end};
+  signs.y = {data, range.begin, range.end};
   signs.order = neuron_order(y, neuron_major);
   signs.sample_stride = y.stride[0];
   signs.n_samples = n_samples;
   signs.infinity = infinity;
   const int64_t n_neurons = signs.order.n_neurons;
   if (n_neurons == 0) return;
-  const int64_t n_words = ((neuron_major ? n_samples : n_neurons) + kWordBits - 1) / kWordBits;
+  const int64_t n_words = ceil_div(neuron_major ? n_samples : n_neurons, kWordBits);
   signs.out = {reinterpret_cast<Word*>(out), (neuron_major ? n_neurons : n_samples) * n_words};
   const unsigned n_rows = static_cast<unsigned>(neuron_major ? n_words : n_samples);
   if (neuron_major) {
@@ -116,21 +117,10 @@ void pack(const View& y, int64_t n_samples, Layout layout, uint64_t* out, Bits i
 }  // namespace
 
 void pack_signs(const View& y, int64_t n_samples, Layout layout, uint64_t* out, Stream stream) {
-  if (y.ndim < 1 || n_samples < 1 || n_samples > y.size[0]) {
-    throw std::invalid_argument("n_samples must lie between 1 and the size of axis 0");
-  }
+  check_pattern_samples(y, n_samples);
   const simt::DeviceScope device(stream.device);
   const auto queue = static_cast<simt::Stream>(stream.handle);
-  switch (y.dtype) {
-    case DType::f32:
-      return pack<uint32_t>(y, n_samples, layout, out, 0x7f800000u, queue);
-    case DType::f64:
-      return pack<uint64_t>(y, n_samples, layout, out, 0x7ff0000000000000u, queue);
-    case DType::bf16:
-      return pack<uint16_t>(y, n_samples, layout, out, 0x7f80u, queue);
-    case DType::f16:
-      return pack<uint16_t>(y, n_samples, layout, out, 0x7c00u, queue);
-  }
+  with_bits(y, [&](const auto* data, auto infinity) { pack(y, data, n_samples, layout, out, infinity, queue); });
 }
 
 }  // namespace cuda

@@ -24,8 +24,3 @@ def device() -> Device:
     if problem is not None:
         pytest.skip(problem)
     return Device(emulated=False)
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
