@@ -117,7 +117,7 @@ def test_refuses_a_number_of_bits(n_bits: int) -> None:
 
 def test_refuses_other_arrays() -> None:
     good = random_words(4, 2, seed=0)
-    with pytest.raises(InputError, match=r"\[1, 2\] words a row"):
+    with pytest.raises(InputError, match=r"\[1, 2\] words per row"):
         kernels.count_distinct([good, good[:, :1]], 10)
     with pytest.raises(InputError, match="one number is needed"):
         kernels.count_distinct([], 10)
