@@ -24,7 +24,7 @@ from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.study import Study
 
-SAMPLERS = ("random", "evolution", "steady")
+SAMPLERS = ("random", "evolution", "steady_state")
 OBJECTIVES = {
     "one proxy": Objective(("lswag",)),
     "three proxies": Objective(("lswag", "zico", "nwot")),

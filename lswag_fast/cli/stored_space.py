@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lswag_fast.cli import targets
 from lswag_fast.errors import InputError, SpaceError
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lswag_fast.spaces import SearchSpace
+    from lswag_fast.study.stored import StoredStudy
 
 
-def find_stored_space(settings: Mapping[str, Any]) -> tuple[SearchSpace, Recipe]:
-    """Make the space of a study from its settings; return it with the Python that does the same.
+def find_stored_space(study: StoredStudy) -> tuple[SearchSpace, Recipe]:
+    """Make the space of a stored study; return it with the Python that does the same.
 
     Raises:
         InputError: the space was made in Python, so that only Python can make it again, or its factory is gone.
         SpaceError: what is made now is not the space that was searched.
     """
-    argument = str(settings.get("space_argument") or settings["space"])
-    space, recipe = _from_factory(argument) if ":" in argument else _named(argument, settings)
-    wanted, found = settings.get("space_choices"), repr(space)
+    argument = str(study.metadata.get("space_argument") or study.settings.space.name)
+    space, recipe = _from_factory(argument) if ":" in argument else _named(argument, study)
+    wanted, found = study.settings.space.choices, repr(space)
     if wanted is not None and wanted != found:
         raise SpaceError(f"the space of this search was {wanted}; {recipe.expression} now makes {found}")
     return space, recipe
@@ -40,7 +41,7 @@ def _from_factory(argument: str) -> tuple[SearchSpace, Recipe]:
     return space, Recipe(module, f"{module}.{attribute}()")
 
 
-def _named(name: str, settings: Mapping[str, Any]) -> tuple[SearchSpace, Recipe]:
+def _named(name: str, study: StoredStudy) -> tuple[SearchSpace, Recipe]:
     from lswag_fast import spaces
 
     if name not in spaces.names():
@@ -48,20 +49,21 @@ def _named(name: str, settings: Mapping[str, Any]) -> tuple[SearchSpace, Recipe]
             f"the space {name!r} of this search was made in Python, so the command line cannot make it again; "
             "there, space.build(space.decode(trial.arch_json), weights) gives the network"
         )
-    options = settings.get("space_options")
+    options = study.metadata.get("space_options")
     if options is None:  # searched from Python
-        options = {"image_size": settings["input_shape"][-1], "num_classes": settings["num_classes"]}
+        searched = study.settings.space
+        options = {"image_size": searched.input_shape[-1], "num_classes": searched.num_classes}
     written = "".join(f", {key}={value!r}" for key, value in options.items())
     return spaces.get(name, **options), Recipe("lswag_fast", f"lswag_fast.spaces.get({name!r}{written})")
 
 
-def stored_weights(settings: Mapping[str, Any], space: SearchSpace) -> Mapping[str, Tensor] | None:
+def stored_weights(study: StoredStudy, space: SearchSpace) -> Mapping[str, Tensor] | None:
     """Return the checkpoint that a search cut its networks out of; None where it drew weights from its seed.
 
     Raises:
         InputError: the file is gone or cannot be read, or the weights were given in Python.
     """
-    path = settings.get("checkpoint")
+    path = study.metadata.get("checkpoint")
     if path is None:
         return None
     return space.load_checkpoint(path)  # type: ignore[attr-defined, no-any-return]  # it had one when it was searched

@@ -17,6 +17,7 @@ import numpy as np
 
 from lswag_fast.plots.layers import roles
 from lswag_fast.study import summary
+from lswag_fast.study.budget import Budget
 from lswag_fast.study.costs import COSTS, Cost
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial
@@ -65,14 +66,13 @@ def front(study: StoredStudy, cost: Cost) -> Chart:
     layout = _layout(cost.label, "score")
     layout["showlegend"] = False
     layout["margin"] |= {"t": 12}
-    layout["shapes"] = [_upright(end) for end in _budget_ends(study.settings, cost)]
+    layout["shapes"] = [_upright(end) for end in _budget_ends(study.settings.budget, cost)]
     return {"data": traces, "layout": layout}
 
 
-def _budget_ends(settings: Mapping[str, Any], cost: Cost) -> list[float]:
+def _budget_ends(budget: Budget, cost: Cost) -> list[float]:
     """The ends of the window that the search was given, those that there are."""
-    window = (settings.get("budget") or {}).get(cost.budget) or ()
-    return [end for end in window if end]
+    return [end for end in budget.to_dict().get(cost.budget, ()) if end]
 
 
 def agreement(found: summary.Agreement) -> Chart:
@@ -137,7 +137,7 @@ def hover_text(trial: Trial, value_names: Sequence[str]) -> str:
     lines = [_plain(line) for part in [_short(trial.error), *parts] for line in _wrapped(part) if line]
     score = [] if trial.score is None else [f"score <b>{trial.score:.6g}</b>"]
     return "<br>".join(
-        [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, batch {trial.generation}", *score, *lines]
+        [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, batch {trial.proposal_batch}", *score, *lines]
     )
 
 
@@ -232,7 +232,7 @@ def _failed(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def _batch_starts(trials: Sequence[Trial]) -> list[int]:
-    starts = [b.number for a, b in pairwise(trials) if b.generation != a.generation]
+    starts = [b.number for a, b in pairwise(trials) if b.proposal_batch != a.proposal_batch]
     return starts if len(starts) <= MAX_BATCHES else []
 
 

@@ -91,19 +91,19 @@ def _policy(*scripts: str) -> str:
 def _hover(study: StoredStudy, drawn: dict[str, charts.Chart]) -> dict[int, str]:
     """The text of each trial that is drawn, once."""
     wanted = {number for chart in drawn.values() for trace in chart["data"] for number in trace.get("meta", ())}
-    names = study.settings["proxies"]
+    names = study.settings.objective.proxies
     return {trial.number: charts.hover_text(trial, names) for trial in study.trials if trial.number in wanted}
 
 
 def _title(study: StoredStudy) -> str:
     place = "" if study.path is None else f": {study.path.name}"
-    return f"{study.settings['space']}{place}"
+    return f"{study.settings.space.name}{place}"
 
 
 def _head(study: StoredStudy) -> Raw:
     parts = [
         tag("p", "Architecture search", class_="eyebrow"),
-        tag("h1", study.settings["space"]),
+        tag("h1", study.settings.space.name),
         tag("p", *_lead(study), class_="lead"),
     ]
     if study.status in _STATUS:
@@ -113,7 +113,7 @@ def _head(study: StoredStudy) -> Raw:
 
 def _lead(study: StoredStudy) -> list[markup.Content]:
     scored = len(summary.complete(study.trials))
-    by = study.settings.get("function") or ", ".join(study.settings["proxies"])
+    by = study.settings.scoring.function or ", ".join(study.settings.objective.proxies)
     how = f"{words.plural(scored, 'untrained architecture')} scored by {by}."
     if study.best is None:
         return [f"{how} No architecture has a score yet."]

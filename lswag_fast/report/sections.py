@@ -30,7 +30,7 @@ def of_study(study: StoredStudy) -> Iterator[Part]:
         yield _best(study), {}
         if study.profile:
             yield _profile(study, study.profile)
-        found = summary.agreement(study.trials, study.settings["lower_is_better"])
+        found = summary.agreement(study.trials, study.settings.objective.lower_is_better)
         if found is not None:
             yield _agreement(found)
     lost = summary.failures_by_reason(study.trials)
@@ -48,7 +48,7 @@ def _history(study: StoredStudy) -> Part:
         f"Each dot is one architecture; higher is better. The line is the best score so far; it rose "
         f"{words.plural(len(found) - 1, 'time')} after the first trial, most recently at trial {found[-1].number}."
     )
-    if study.trials[-1].generation > 0:
+    if study.trials[-1].proposal_batch > 0:
         text += " Dotted lines separate the batches of proposals."
     if summary.failed(study.trials):
         text += " A cross at the bottom is a trial that failed."
@@ -69,7 +69,7 @@ def _costs(study: StoredStudy) -> Part:
         "Up and to the left is better. The line is the front: for every cost, the best score found at or below it. "
         "The ring marks the best architecture."
     )
-    if study.settings.get("budget"):
+    if study.settings.budget.windows():
         text += " Dotted lines mark the ends of the budget."
     costs = summary.measured_costs(study.trials)
     figures = [markup.chart(cost.field, _cost_caption(study, cost), f"Score against {cost.name}") for cost in costs]
@@ -95,8 +95,9 @@ def _best(study: StoredStudy) -> Raw:
     text = f"The {len(rows)} best of {scored}. {COMPARE}" if len(rows) > 1 else COMPARE
     if len(top[0].values) > 1:
         text += (
-            f" The score combines the ranks of the proxies among all scored trials ({study.settings['combine']}), so "
-            "it changes as trials are added; a column named after a proxy holds that proxy's own values."
+            " The score combines the ranks of the proxies among all scored trials "
+            f"({study.settings.objective.combine}), so it changes as trials are added; a "
+            "column named after a proxy holds that proxy's own values."
         )
     shown = markup.table([*head, markup.FOLDED_COLUMN], rows, tables.LEFT, "best")
     return markup.section("The best architectures", _best_arch(top[0]), markup.note(text), shown)
@@ -159,14 +160,15 @@ def _failure_row(reason: str, trials: list[Trial]) -> list[markup.Content]:
 
 
 def _configuration(study: StoredStudy) -> Raw:
-    settings = words.flat({**study.settings, "budget": words.budget(study.settings.get("budget") or {}) or None})
+    stored = {**study.settings.to_json(), "metadata": dict(study.metadata)}
+    settings = words.flat({**stored, "budget": str(study.settings.budget) or None})
     return markup.section(
         "Configuration",
         markup.note(
             "What decides the outcome, and what was recorded with it. The same configuration repeats the search."
         ),
         tag("div", markup.definitions(settings), markup.definitions(study.versions), class_="pair texts"),
-        markup.folded("as JSON", tag("pre", json.dumps(dict(study.settings), indent=2))),
+        markup.folded("as JSON", tag("pre", json.dumps(stored, indent=2))),
     )
 
 

@@ -18,7 +18,7 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
         return {}
     folder = shlex.quote(str(study.path))
     steps = {}
-    if study.settings.get("command"):
+    if study.metadata.get("command"):
         if study.status in _CUT:
             steps["continue the search"] = _search_line(study, study.n_trials_wanted)
         elif study.status == "finished":
@@ -32,7 +32,7 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
 
 def _search_line(study: StoredStudy, n_trials: int) -> str:
     """The command of a search, for so many trials and for where its folder is now."""
-    words = shlex.split(str(study.settings["command"]))
+    words = shlex.split(str(study.metadata["command"]))
     for option, value in (("--trials", str(n_trials)), ("--out", str(study.path))):
         if option in words[:-1]:
             words[words.index(option) + 1] = value

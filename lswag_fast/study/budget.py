@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 from lswag_fast.errors import BudgetError
 from lswag_fast.study.costs import COSTS
@@ -156,6 +157,11 @@ class Budget:
     def to_dict(self) -> dict[str, list[float | None]]:
         """Return `{quantity: [lo, hi]}`, None for an open upper end."""
         return {name: [w.lo, None if math.isinf(w.hi) else w.hi] for name, w in self.windows().items()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Budget:
+        """Return the budget that `to_dict` wrote."""
+        return cls(**{name: (lo, hi) for name, (lo, hi) in stored.items()})
 
     def __str__(self) -> str:
         """Write the budget as the command line takes it: `params 5M..7M, macs ..2G`."""

@@ -98,7 +98,7 @@ def _check_same(space: SearchSpace, arch: Any, trial: Trial) -> None:
 
 
 def _check_weights(study: StoredStudy, weights: Mapping[str, torch.Tensor] | None) -> None:
-    stored, found = study.settings.get("weights_fingerprint"), None if weights is None else fingerprint(weights)
+    stored, found = study.settings.scoring.weights_fingerprint, None if weights is None else fingerprint(weights)
     if stored != found:
         raise InputError(
             f"the weights are not those of the search: their fingerprint was {stored or 'none, they were drawn'} and "
@@ -119,10 +119,11 @@ def _safetensors() -> Callable[..., None]:
 def _description(study: StoredStudy, trial: Trial, lines: tuple[str, ...]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
-        "space": study.settings["space"],
+        "space": study.settings.space.name,
         **{key: value for key, value in trial.to_dict().items() if key not in ("state", "error", "elapsed_ms")},
         "weights": WEIGHTS_FILE,
         "python": list(lines),
-        "settings": study.settings,
+        "settings": study.settings.to_json(),
+        "metadata": study.metadata,
         "versions": study.versions,
     }

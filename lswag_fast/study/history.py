@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from lswag_fast.libra.ranks import Matrix
-from lswag_fast.study.objective import Leaders, Objective, Ranks
-from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, ranked
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.standings import Leaders, Ranks
+from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, TrialList, ranked
 
 # Trials kept at hand as the best ones, at least: as many as results list.
 N_LEADERS = 10
@@ -27,7 +28,7 @@ class History:
 
     def __init__(self, objective: Objective, n_leaders: int = N_LEADERS) -> None:
         self.objective = objective
-        self.trials: list[Trial] = []
+        self.trials = TrialList()
         self.n_finished = 0
         self._ranks = Ranks(objective)
         self._vectors: Matrix = np.empty((N_LEADERS, len(objective.proxies)))  # by number, with room to grow
@@ -42,13 +43,31 @@ class History:
         """The number of trials that are not told yet."""
         return len(self.trials) - self.n_finished
 
+    def restore(self, trials: TrialList, n_finished: int, complete: Sequence[int], vectors: Matrix) -> None:
+        """Take the trials of a study that was read, in place of none.
+
+        Args:
+            trials: all of them.
+            n_finished: how many are finished.
+            complete: the numbers (n,) of the complete ones.
+            vectors: their values (n, proxies), as `Objective.vector` gives them.
+        """
+        self.trials, self.n_finished = trials, n_finished
+        if not len(complete):
+            return
+        numbers = np.array(complete, dtype=np.int64)
+        self._vectors = np.empty((len(trials), vectors.shape[1]))
+        self._vectors[numbers] = vectors
+        self._ranks.add_all(vectors)
+        self._leaders.add_all(numbers, vectors)
+
     def propose(self, trials: Iterable[Trial]) -> None:
         """Append new trials, which continue the numbers."""
         self.trials.extend(trials)
 
     def put(self, trial: Trial) -> None:
         """Replace a trial by its later self; a finished one counts from now on."""
-        self.trials[trial.number] = trial
+        self.trials.put(trial)
         if trial.state in FINISHED:
             self.n_finished += 1
         if trial.state == COMPLETE:

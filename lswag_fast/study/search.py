@@ -21,7 +21,8 @@ from lswag_fast.study.candidate_pool import SpaceExhaustedError
 from lswag_fast.study.failures import Failures
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import Sampler
-from lswag_fast.study.settings import fingerprint
+from lswag_fast.study.settings import ScoringSettings, fingerprint
+from lswag_fast.study.storage import Storage
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.study import Study
 from lswag_fast.study.trial import Trial
@@ -41,7 +42,7 @@ def search(
     n_trials: int,
     sampler: str | Sampler = "evolution",
     seed: int = 0,
-    storage: str | os.PathLike[str] | None = None,
+    storage: Storage | str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
     weights: Mapping[str, torch.Tensor] | None = None,
@@ -73,7 +74,7 @@ def search(
             "log_rank" (the default), "mean_rank", "rank_sum" or "product".
         budget: what an architecture may cost; None for no limit.
         n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
-        sampler: `"evolution"` (AutoFormer's), `"steady"` (xi-GSNR's), `"random"`, or a `Sampler`.
+        sampler: `"evolution"` (AutoFormer's), `"steady_state"` (xi-GSNR's), `"random"`, or a `Sampler`.
         seed: of the proposals, the weights and the score.
         storage: folder for the study, new or to be continued, on a local disk; `trials.csv` (one row a trial) and
             `result.json` are written into it when the search ends.
@@ -114,7 +115,7 @@ def search(
         seed,
         budget,
         objective=objective,
-        settings=_score_settings(candidates),
+        scoring=_scoring_settings(candidates),
         metadata=metadata,
         latency=candidates.latency_ms,
     )
@@ -234,19 +235,19 @@ def _objective(
     return Objective(tuple(info.name for info in infos), combine or "log_rank", lower), None
 
 
-def _score_settings(candidates: Candidates) -> dict[str, Any]:
+def _scoring_settings(candidates: Candidates) -> ScoringSettings:
     """What decides the values of a candidate, as JSON values."""
     from lswag_fast.kernels import isa_active
 
     function, weights = candidates.function, candidates.weights
-    return {
-        "function": function and getattr(function, "__qualname__", type(function).__qualname__),
-        "score_options": {name: _plain(value) for name, value in candidates.score_options.items()},
-        "n_threads": candidates.n_threads,
-        "isa": isa_active(),
-        "batch_fingerprint": fingerprint(candidates.batch),
-        "weights_fingerprint": None if weights is None else fingerprint(weights),
-    }
+    return ScoringSettings(
+        function=None if function is None else str(_plain(function)),
+        options={name: _plain(value) for name, value in candidates.score_options.items()},
+        n_threads=candidates.n_threads,
+        isa=isa_active(),
+        batch_fingerprint=fingerprint(candidates.batch),
+        weights_fingerprint=None if weights is None else fingerprint(weights),
+    )
 
 
 def _plain(value: Any) -> Any:

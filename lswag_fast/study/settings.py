@@ -6,68 +6,156 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
 from lswag_fast.errors import StorageError
+from lswag_fast.files.differences import differences
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.samplers import Sampler
 
-_ABSENT = "nothing"
 _PACKAGES = ("lswag-fast", "torch", "numpy")
 
 
-def study_settings(
-    space: SearchSpace, sampler: Sampler, budget: Budget, seed: int, objective: Objective, extra: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return all that decides a study as plain JSON values, `extra` (what decides the scores) with it."""
-    settings = {
-        "space": space.name,
-        # Two spaces of one name may differ in their choices. The address of an object says nothing.
-        "space_choices": None if " at 0x" in repr(space) else repr(space),
-        "space_size": space.size,
-        "input_shape": space.input_shape,
-        "num_classes": space.num_classes,
-        "budget": budget.to_dict(),
-        "sampler": {"name": sampler.name, **(asdict(sampler) if is_dataclass(sampler) else {})},
-        "seed": seed,
-        **objective.to_dict(),
-        **extra,
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(settings))
-    return plain
+@dataclass(frozen=True)
+class SpaceSettings:
+    """Which space is searched.
+
+    Attributes:
+        name: its name.
+        choices: its `repr`, since two spaces of one name may differ in their choices; None where that says nothing.
+        size: number of architectures.
+        input_shape: (C, H, W) of one image.
+        num_classes: number of logits.
+    """
+
+    name: str
+    choices: str | None
+    size: int
+    input_shape: tuple[int, ...]
+    num_classes: int
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> SpaceSettings:
+        """Describe a space."""
+        shown = repr(space)
+        choices = None if " at 0x" in shown else shown  # the address of an object says nothing
+        return cls(space.name, choices, int(space.size), tuple(space.input_shape), int(space.num_classes))
 
 
-def refuse_difference(path: Any, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Which sampler proposes: its name, and its options, the fields of its dataclass."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What decides the score of an architecture; a study stores and compares it, and reads nothing else out of it.
+
+    `search` fills it in. For a loop of your own, `options` takes whatever decides your scores.
+
+    Attributes:
+        function: name of the function that scores; None for proxies.
+        options: further options of the score, JSON values by name.
+        n_threads: of torch, for each architecture.
+        isa: instruction set of the kernels.
+        batch_fingerprint: of the batch, see `fingerprint`.
+        weights_fingerprint: of the weights that all networks are cut out of; None where they are drawn.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> scoring = ScoringSettings(options={"epochs": 3})
+        >>> Study(spaces.NasBench201(), scoring=scoring).settings.scoring.options
+        {'epochs': 3}
+    """
+
+    function: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    n_threads: int | None = None
+    isa: str | None = None
+    batch_fingerprint: str | None = None
+    weights_fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """All that decides a study: the same settings again give the same proposals, and with them the same scores.
+
+    Attributes:
+        space: which space.
+        sampler: which sampler, with its options.
+        budget: what an architecture may cost.
+        seed: of all proposals.
+        objective: what is told and maximised.
+        scoring: what decides the scores.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> settings = Study(spaces.NasBench201(), "random", seed=4).settings
+        >>> settings.seed, settings.sampler.name
+        (4, 'random')
+        >>> StudySettings.from_json(settings.to_json()) == settings
+        True
+    """
+
+    space: SpaceSettings
+    sampler: SamplerSettings
+    budget: Budget
+    seed: int
+    objective: Objective
+    scoring: ScoringSettings = field(default_factory=ScoringSettings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        settings = {
+            "space": asdict(self.space),
+            "sampler": asdict(self.sampler),
+            "budget": self.budget.to_dict(),
+            "seed": self.seed,
+            "objective": self.objective.to_dict(),
+            "scoring": asdict(self.scoring),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        return plain
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> StudySettings:
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError, KeyError: they are not what it wrote.
+        """
+        space = SpaceSettings(**{**stored["space"], "input_shape": tuple(stored["space"]["input_shape"])})
+        scoring = ScoringSettings(**stored["scoring"])
+        sampler = SamplerSettings(**stored["sampler"])
+        texts = (space.name, sampler.name, *stored["objective"]["proxies"])
+        if not all(isinstance(text, str) for text in texts) or not isinstance(stored["seed"], int):
+            raise TypeError("the settings are not those of a study")
+        if not (isinstance(scoring.options, dict) and isinstance(sampler.options, dict)):
+            raise TypeError("the options in the settings are none")
+        budget, objective = Budget.from_dict(stored["budget"]), Objective.from_dict(stored["objective"])
+        return cls(space, sampler, budget, stored["seed"], objective, scoring)
+
+
+def refuse_difference(where: Any, stored: StudySettings, given: StudySettings) -> None:
     """Refuse to continue a study with other settings.
 
     Raises:
         StorageError: shows each setting that differs, stored and given.
     """
-    differences = list(_differences("", stored, given))
-    if differences:
+    found = list(differences(stored.to_json(), given.to_json()))
+    if found:
         raise StorageError(
-            f"{path} holds a study with other settings: {'; '.join(differences)}. "
+            f"{where} holds a study with other settings: {'; '.join(found)}. "
             "Repeat the stored ones to continue it, or name a new folder"
         )
-
-
-def _differences(prefix: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
-    for key in dict.fromkeys([*stored, *given]):
-        old, new = stored.get(key), given.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(f"{prefix}{key}.", old, new)
-        elif old != new:
-            yield f"{prefix}{key} was {_shown(old)}, now {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    return _ABSENT if value is None else json.dumps(value)
 
 
 def versions() -> dict[str, str]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lswag_fast.errors import StorageError
-from lswag_fast.files.lock import read_owner
 from lswag_fast.study import figures
 from lswag_fast.study.history import History
-from lswag_fast.study.objective import Objective
-from lswag_fast.study.storage import schema
-from lswag_fast.study.storage.records import Records, read_records
+from lswag_fast.study.settings import StudySettings
+from lswag_fast.study.storage import Storage, get_storage
+from lswag_fast.study.storage.protocol import damage_named
+from lswag_fast.study.storage.records import StudyRecord
 from lswag_fast.study.trial import (
     COMPLETE,
     FAILED,
@@ -46,7 +42,8 @@ class StoredStudy:
 
     Attributes:
         path: its folder; None for one that is not stored.
-        settings: all that decides the outcome, and what else was recorded with it (`data`: where it came from, say).
+        settings: all that decides the outcome.
+        metadata: what else was recorded with it, JSON values (`data`: where it came from, say).
         versions: of Python and the packages, when the study began.
         trials: the finished ones in order of their numbers, the failed ones too, scores filled in. Architectures are
             plain JSON values.
@@ -59,7 +56,8 @@ class StoredStudy:
     """
 
     path: Path | None
-    settings: Mapping[str, Any]
+    settings: StudySettings
+    metadata: Mapping[str, Any]
     versions: Mapping[str, str]
     trials: tuple[Trial, ...]
     status: str
@@ -86,8 +84,8 @@ class StoredStudy:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of `trials.csv`."""
-        has_latency = "latency_ms" in self.settings["budget"]
-        return table_columns(self.settings["proxies"], with_latency=has_latency)
+        has_latency = self.settings.budget.latency_ms is not None
+        return table_columns(self.settings.objective.proxies, with_latency=has_latency)
 
     def csv_text(self) -> str:
         """Return the content of `trials.csv`."""
@@ -111,80 +109,59 @@ class StoredStudy:
 
     def plot_agreement(self) -> Figure:
         """Draw the rank correlations of the proxies with each other, with the score and with the costs."""
-        return figures.plot_agreement(self.trials, self.settings["lower_is_better"])
+        return figures.plot_agreement(self.trials, self.settings.objective.lower_is_better)
 
     def plot_profile(self) -> Figure:
         """Draw trainability and cardinality of the layers of the best network."""
         return figures.plot_profile(self.profile, self.profile_trial)
 
 
-def read_study(path: str | os.PathLike[str]) -> StoredStudy:
+def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
     """Read a run folder, also while a process writes it, and also where nothing may be written.
+
+    Args:
+        storage: the folder, whichever storage wrote it, or a storage.
 
     Raises:
         StorageVersionError: the study was written by a later version.
         StorageError: the folder holds no study, or a damaged one.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> from lswag_fast.study.storage import MemoryStorage
+        >>> storage = MemoryStorage()
+        >>> study = Study(spaces.NasBench201(), "random", storage)
+        >>> read_study(storage).status
+        'running'
     """
-    folder = Path(path)
-    database = folder / schema.DATABASE_FILE
-    if not database.is_file():
-        raise StorageError(f"{folder} holds no study; name the folder that a search wrote (--out)")
-    with schema.reported(database, "read"):
-        records = _read(database)
-    return _study(folder, records)
+    storage = get_storage(storage)
+    records = storage.read()
+    with damage_named(storage.path or "memory"):
+        record = StudyRecord.from_records(records)
+        profile = record.attrs.get("profile") or {}
+        return StoredStudy(
+            path=storage.path,
+            settings=record.settings,
+            metadata=record.attrs["metadata"],
+            versions=record.attrs["versions"],
+            trials=_finished(record),
+            status=_status(record.attrs["status"], storage),
+            n_trials_wanted=int(record.attrs.get("n_trials", 0)),
+            elapsed_ms=record.clock_ms,
+            profile=profile.get("layers"),
+            profile_trial=profile.get("trial"),
+        )
 
 
-def _read(database: Path) -> Records:
-    try:
-        return _read_in_place(database)
-    except sqlite3.OperationalError:
-        # The log of a run that was cut needs an index beside it, which cannot be made in a folder that is read-only.
-        with tempfile.TemporaryDirectory() as copy:
-            for end in ("", "-wal"):
-                if (part := database.with_name(database.name + end)).exists():
-                    shutil.copy(part, copy)
-            return _read_in_place(Path(copy) / database.name)
+def _finished(record: StudyRecord) -> tuple[Trial, ...]:
+    """The finished trials, the complete ones with their scores among all of them."""
+    history = History(record.settings.objective)
+    record.restore(history, json.loads)
+    return tuple(trial for trial in history.all_scored() if trial.state in FINISHED)
 
 
-def _read_in_place(database: Path) -> Records:
-    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    with closing(connection):
-        if schema.is_blank(connection):
-            raise StorageError(f"{database.parent} holds no study yet: its run was cut while it began")
-        schema.check(connection, database)
-        return read_records(connection)
-
-
-def _study(folder: Path, records: Records) -> StoredStudy:
-    facts, profile = records.facts, records.facts.get("profile") or {}
-    return StoredStudy(
-        path=folder,
-        settings={**facts.get("metadata", {}), **facts["settings"]},
-        versions=facts["versions"],
-        trials=tuple(scored(records.trials, records.objective)),
-        status=_status(folder, facts["status"]),
-        n_trials_wanted=facts.get("n_trials", 0),
-        elapsed_ms=records.clock_ms,
-        profile=profile.get("layers"),
-        profile_trial=profile.get("trial"),
-    )
-
-
-def scored(trials: list[Trial], objective: Objective) -> list[Trial]:
-    """Return the finished trials, the complete ones with their scores among all of them."""
-    history = History(objective)
-    history.propose(trials)
-    for trial in trials:
-        if trial.state == COMPLETE:
-            history.put(trial)
-    return [trial for trial in history.all_scored() if trial.state in FINISHED]
-
-
-def _status(folder: Path, status: str) -> str:
-    if status != RUNNING:
-        return status
-    owner = read_owner(folder / schema.LOCK_FILE)
-    return RUNNING if owner is not None and owner.is_alive else KILLED
+def _status(stored: str, storage: Storage) -> str:
+    return KILLED if stored == RUNNING and not storage.is_being_written() else stored
 
 
 @dataclass(frozen=True)
@@ -208,7 +185,9 @@ class SearchResult(StoredStudy):
             "front": [trial.number for trial in self.front()],
             "counts": {"trials": len(states), "complete": states.count(COMPLETE), "failed": states.count(FAILED)},
             "stopped": self.stopped,
-            "settings": {**self.settings, "n_trials": self.n_trials_wanted},
+            "n_trials_wanted": self.n_trials_wanted,
+            "settings": self.settings.to_json(),
+            "metadata": dict(self.metadata),
             "versions": dict(self.versions),
             "elapsed_ms": round(self.elapsed_ms, 3),
         }

@@ -7,11 +7,12 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
 from lswag_fast.errors import InputError, PendingTrialsError
 from lswag_fast.spaces import SearchSpace
@@ -21,9 +22,26 @@ from lswag_fast.study.history import History
 from lswag_fast.study.latency import Latencies
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import Proposal, Sampler, get_sampler
-from lswag_fast.study.settings import refuse_difference, study_settings, versions
-from lswag_fast.study.storage.records import Records
-from lswag_fast.study.storage.sqlite import SQLiteStorage
+from lswag_fast.study.settings import (
+    SamplerSettings,
+    ScoringSettings,
+    SpaceSettings,
+    StudySettings,
+    refuse_difference,
+    versions,
+)
+from lswag_fast.study.storage import Storage, get_storage
+from lswag_fast.study.storage.folder import write_result_files
+from lswag_fast.study.storage.protocol import Record, damage_named
+from lswag_fast.study.storage.records import (
+    ChangedRecords,
+    StudyRecord,
+    attr_records,
+    batch_record,
+    latency_records,
+    result_record,
+    state_records,
+)
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import (
     COMPLETE,
@@ -51,18 +69,18 @@ class Study:
     and continued. All chance comes from one `random.Random(seed)`.
 
     With a folder, everything proposed and told is stored there before the call returns, and a study made again with
-    the same arguments goes on from there: the same trials that are not told yet are handed out again, in the same
+    the same arguments continues it: the same trials that are not told yet are handed out again, in the same
     order, and the same ones after them.
 
     Args:
         space: the search space.
-        sampler: `"evolution"`, `"random"`, `"steady"` or a `Sampler`.
-        storage: folder for the results: new, empty, or that of the study to continue. Keep it on a local disk; None
-            keeps the results in memory only.
+        sampler: `"evolution"`, `"random"`, `"steady_state"` or a `Sampler`.
+        storage: folder for the results: new, empty, or that of the study to continue, on a local disk; or a `Storage`,
+            such as `LogStorage(folder)` on a network file system. None keeps the results in memory only.
         seed: of all proposals.
         budget: what an architecture may cost; None for no limit.
         objective: what is told and maximised; None for one score, higher is better.
-        settings: what else decides the scores, JSON values; stored, and compared when the study is continued.
+        scoring: what decides the scores; stored, and compared when the study is continued.
         metadata: what else is worth storing, JSON values; not compared.
         latency: `latency(arch)` -> milliseconds, for a budget on latency; None measures the network that the space
             builds.
@@ -72,18 +90,27 @@ class Study:
         BudgetError: no architecture of the space meets the budget.
         StorageError: the folder holds something else, a study with other settings (the difference is shown) or a
             damaged one, another process writes it (it is named), or it cannot be written.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> study = Study(spaces.NasBench201(), "random", seed=1)
+        >>> for _ in range(3):
+        ...     trial = study.ask()
+        ...     finished = study.tell(trial, -trial.n_params / 1e6)
+        >>> study.n_told, study.best.number
+        (3, 2)
     """
 
     def __init__(
         self,
         space: SearchSpace,
         sampler: str | Sampler = "evolution",
-        storage: str | os.PathLike[str] | None = None,
+        storage: Storage | str | os.PathLike[str] | None = None,
         seed: int = 0,
         budget: Budget | None = None,
         *,
         objective: Objective | None = None,
-        settings: Mapping[str, Any] | None = None,
+        scoring: ScoringSettings | None = None,
         metadata: Mapping[str, Any] | None = None,
         latency: Callable[[Any], float] | None = None,
     ) -> None:
@@ -92,56 +119,66 @@ class Study:
         self.seed = seed
         self.budget = budget or Budget()
         self.objective = objective or Objective()
-        self.settings = study_settings(space, self.sampler, self.budget, seed, self.objective, settings or {})
+        self.settings = StudySettings(
+            SpaceSettings.of(space),
+            _described(self.sampler),
+            self.budget,
+            seed,
+            self.objective,
+            scoring or ScoringSettings(),
+        )
         self.metadata = dict(metadata or {})
-        self.storage: SQLiteStorage | None = None
-        self._facts: dict[str, Any] = {}
+        self.storage = get_storage(storage)
+        self._attrs: dict[str, Any] = {}
         self._latencies = Latencies(space, latency)
         self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
         self._history = History(self.objective, self.sampler.n_leaders)
         self._waiting: deque[int] = deque()
         self._started: dict[int, float] = {}
-        self._wave, self._memory = 0, None
+        self._n_batches = 0
+        self._memory: Mapping[str, Any] | None = None
+        self._state = ChangedRecords()
         self._clock_ms, self._opened = 0.0, time.perf_counter()
-        self._open(storage)
+        self._open()
         self._random_state = self._pool.rng.getstate()
 
-    def _open(self, folder: str | os.PathLike[str] | None) -> None:
-        if folder is None or not SQLiteStorage.is_study(folder):
-            # Before the folder is made, so that a refused budget leaves nothing behind.
+    def _open(self) -> None:
+        if not self.storage.has_study():
+            # Before a folder is made, so that a refused budget leaves nothing behind.
             check_reachable(self.space, self.budget, self.seed, self._latencies)
-        self._facts = {"settings": self.settings, "metadata": self.metadata, "versions": versions(), "status": RUNNING}
-        if folder is None:
-            return
-        self.storage = SQLiteStorage(folder)
+        records = self.storage.open()
         try:
-            stored = self.storage.stored
+            stored = None
+            if records is not None:
+                with damage_named(self.storage.path or "memory"):
+                    stored = StudyRecord.from_records(records)
             # A study without a result has nothing to lose: other settings begin it anew.
-            if stored is None or (not stored.clock_ms and stored.facts["settings"] != self.settings):
-                self.storage.create(self._facts, self._latencies.known)
+            if stored is None or (not stored.results and stored.settings != self.settings):
+                self._begin()
             else:
-                refuse_difference(self.storage.path, stored.facts["settings"], self.settings)
+                refuse_difference(self.storage.path or "this storage", stored.settings, self.settings)
                 self._continue(stored)
         except BaseException:
             self.storage.close()
             raise
-        self._latencies.save = self.storage.add_latency
+        self._latencies.save = partial(_store_latency, self.storage)
 
-    def _continue(self, stored: Records) -> None:
-        self._facts = dict(stored.facts)
-        self.metadata = self._facts["metadata"]
+    def _begin(self) -> None:
+        self._attrs = {"metadata": self.metadata, "versions": versions(), "status": RUNNING}
+        attrs = attr_records({**self._attrs, "settings": self.settings.to_json()})
+        self.storage.begin([*attrs, *latency_records(self._latencies.known)])
+
+    def _continue(self, stored: StudyRecord) -> None:
+        self._attrs = dict(stored.attrs)
+        self.metadata = self._attrs["metadata"]
         self._clock_ms = stored.clock_ms
         self._latencies.known.update(stored.latencies)
-        self._history.propose(replace(trial, arch=self.space.decode(trial.arch_json)) for trial in stored.trials)
-        self._pool.seen.update(trial.arch_json for trial in stored.trials)
-        for trial in self._history.trials:
-            if trial.state in FINISHED:
-                self._history.put(trial)
-            else:
-                self._waiting.append(trial.number)
-        if stored.wave is not None:
-            self._wave, self._memory = stored.wave.number + 1, stored.wave.memory
-            self._pool.rng = stored.wave.rng
+        stored.restore(self._history, self.space.decode)
+        self._pool.seen.update(proposal[0] for proposal in stored.proposals)
+        self._waiting.extend(number for number in range(len(stored.proposals)) if number not in stored.results)
+        self._n_batches, self._memory = stored.n_batches, stored.memory
+        if stored.rng is not None:
+            self._pool.rng = stored.rng
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -170,10 +207,11 @@ class Study:
     def ask(self) -> Trial:
         """Return a new trial, state `running`; no architecture is handed out twice.
 
-        Proposals are made in waves: when one is used up the next one is made of the trials told by then.
+        Proposals are made in batches: when one is used up, the next one is made from the trials told by then.
 
         Raises:
-            PendingTrialsError: the next wave waits for trials that were handed out and not told; it says how many.
+            PendingTrialsError: the next batch of proposals waits for trials that were handed out and not told; it says
+                how many.
             SpaceExhaustedError: every architecture that could be found inside the budget was handed out.
             StorageError: the proposals cannot be stored; nothing is handed out.
         """
@@ -192,13 +230,11 @@ class Study:
             raise PendingTrialsError(
                 f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
             )
-        trials: list[Trial] = []
         try:
-            wave = self.sampler.propose(self._pool, self._history, self._memory)
-            trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(wave.proposals)]
-            state = self._pool.rng.getstate()
-            if self.storage is not None:
-                self.storage.add_wave(self._wave, trials, state, wave.memory)
+            batch = self.sampler.propose(self._pool, self._history, self._memory)
+            trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(batch.proposals)]
+            rng_state = self._pool.rng.getstate()
+            self._store_batch(trials, rng_state, batch.memory)
         except BaseException:
             # Whoever asks again is given the same.
             self._pool.rng.setstate(self._random_state)
@@ -206,7 +242,14 @@ class Study:
             raise
         self._history.propose(trials)
         self._waiting.extend(trial.number for trial in trials)
-        self._wave, self._memory, self._random_state = self._wave + 1, wave.memory, state
+        self._n_batches += 1
+        self._memory, self._random_state = batch.memory, rng_state
+
+    def _store_batch(self, trials: Sequence[Trial], rng_state: Any, memory: Mapping[str, Any] | None) -> None:
+        n_trials = len(self._history) + len(trials)
+        state = self._state.changed(state_records(self._n_batches + 1, n_trials, rng_state, memory))
+        self.storage.write([batch_record(self._n_batches, trials), *state])
+        self._state.keep(state)
 
     def _trial(self, number: int, proposal: Proposal) -> Trial:
         candidate = proposal.candidate
@@ -215,7 +258,7 @@ class Study:
             arch=candidate.arch,
             arch_json=candidate.arch_json,
             origin=proposal.origin,
-            generation=self._wave,
+            proposal_batch=self._n_batches,
             n_params=candidate.n_params,
             macs=candidate.macs,
             latency_ms=candidate.latency_ms if self.budget.latency_ms else None,
@@ -253,8 +296,7 @@ class Study:
             error=" ".join(error.split()),
             elapsed_ms=round((time.perf_counter() - self._started[trial.number]) * 1e3, 3),
         )
-        if self.storage is not None:
-            self.storage.add_result(finished, traceback, round(self.elapsed_ms, 3))
+        self.storage.write([result_record(finished, traceback, round(self.elapsed_ms, 3))])
         del self._started[trial.number]
         self._history.put(finished)
         return finished if error else self._history.scored([finished])[0]
@@ -278,22 +320,22 @@ class Study:
 
     def get_attr(self, key: str) -> Any:
         """Return the attribute that was stored under `key`, in this run or an earlier one; None for none."""
-        return self._facts.get(key)
+        return self._attrs.get(key)
 
     def set_attr(self, key: str, value: Any) -> None:
         """Store an attribute of the study, a JSON value; raises StorageError."""
-        if key in self._facts and self._facts[key] == value:
+        if key in self._attrs and self._attrs[key] == value:
             return
-        if self.storage is not None:
-            self.storage.put(key, value)
-        self._facts[key] = value
+        self.storage.write([Record("attr", key, value)])
+        self._attrs[key] = value
 
     def result(self) -> SearchResult:
         """Return what the study has found by now."""
         profile = self.get_attr("profile") or {}
         return SearchResult(
-            path=None if self.storage is None else self.storage.path,
-            settings={**self.metadata, **self.settings},
+            path=self.storage.path,
+            settings=self.settings,
+            metadata=self.metadata,
             versions=self.get_attr("versions"),
             trials=tuple(trial for trial in self.trials if trial.state in FINISHED),
             status=self.get_attr("status"),
@@ -305,13 +347,12 @@ class Study:
 
     def write_files(self, result: Mapping[str, Any]) -> None:
         """Replace `trials.csv`, and `result.json` by `result`, where there is a folder; raises StorageError."""
-        if self.storage is not None:
-            self.storage.write_files(csv_text(self.trials, self.columns), result)
+        if self.storage.path is not None:
+            write_result_files(self.storage.path, csv_text(self.trials, self.columns), result)
 
     def close(self) -> None:
         """Bring everything to the disk and give the folder free; raises StorageError. Nothing can be asked after."""
-        if self.storage is not None:
-            self.storage.close()
+        self.storage.close()
 
     def __enter__(self) -> Study:
         """Return the study, which is closed when the block is left."""
@@ -322,3 +363,11 @@ class Study:
     ) -> None:
         """Close."""
         self.close()
+
+
+def _store_latency(storage: Storage, arch_json: str, latency_ms: float) -> None:
+    storage.write(latency_records({arch_json: latency_ms}))
+
+
+def _described(sampler: Sampler) -> SamplerSettings:
+    return SamplerSettings(sampler.name, asdict(cast(Any, sampler)) if is_dataclass(sampler) else {})

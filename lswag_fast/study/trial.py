@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class Trial:
         arch: the architecture.
         arch_json: its canonical JSON text, equal for equal architectures.
         origin: how it was made: `random`, `mutation` or `crossover`.
-        generation: wave of proposals it belongs to, from 0.
+        proposal_batch: batch of proposals that it belongs to, from 0.
         n_params: number of parameters.
         macs: multiply-accumulate operations of one sample.
         latency_ms: measured time of one image, in milliseconds; None unless the budget limits it.
@@ -41,7 +41,7 @@ class Trial:
     arch: Any
     arch_json: str
     origin: str
-    generation: int
+    proposal_batch: int
     n_params: int
     macs: int
     start_time: str = ""
@@ -55,6 +55,47 @@ class Trial:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values (as far as the architecture is); its text is left to `arch`."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "arch_json"}
+
+
+class TrialList(Sequence[Trial]):
+    """Trials by number. Those that were read from a storage are made when they are first asked for.
+
+    Args:
+        n_stored: how many there are to begin with.
+        make: number -> one of them.
+    """
+
+    def __init__(self, n_stored: int = 0, make: Callable[[int], Trial] | None = None) -> None:
+        self._trials: list[Trial | None] = [None] * n_stored
+        self._make = make
+
+    def __len__(self) -> int:
+        """The number of trials."""
+        return len(self._trials)
+
+    @overload
+    def __getitem__(self, place: int) -> Trial: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Trial]: ...
+
+    def __getitem__(self, place: int | slice) -> Trial | list[Trial]:
+        """One trial, or some of them."""
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        trial = self._trials[place]
+        if trial is None and self._make is not None:
+            number = range(len(self))[place]
+            trial = self._trials[number] = self._make(number)
+        return cast(Trial, trial)
+
+    def put(self, trial: Trial) -> None:
+        """Replace a trial by its later self."""
+        self._trials[trial.number] = trial
+
+    def extend(self, trials: Iterable[Trial]) -> None:
+        """Append trials, which continue the numbers."""
+        self._trials.extend(trials)
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
@@ -81,7 +122,7 @@ def pareto_front(trials: Iterable[Trial], cost: str = "n_params") -> list[Trial]
 
 # A column that differs between equal runs has time, elapsed, start or worker in its name.
 _BEGIN = ("number", "arch", "score", "state", "n_params", "macs")
-_MIDDLE = ("generation", "origin", "error")
+_MIDDLE = ("proposal_batch", "origin", "error")
 _END = ("elapsed_ms", "start_time")
 
 

@@ -68,10 +68,11 @@ SEARCH = ("search", "nasbench201", "--trials", "2", "--batch-size", "8", "--samp
 def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(selection_file, tmp_path, capsys):
     out = tmp_path / "run"
     assert main([*SEARCH, "--proxies", f"libra:{selection_file()}", "--threads", "1", "--out", str(out)]) == 0
-    settings = json.loads((out / "result.json").read_text())["settings"]
-    assert (settings["proxies"], settings["combine"]) == (["lswag", "nwot", "params"], "mean_rank")
-    assert settings["selection"]["n_rows"] == FITTED_ON["n_rows"]
-    assert settings["n_threads"] == 1
+    result = json.loads((out / "result.json").read_text())
+    objective = result["settings"]["objective"]
+    assert (objective["proxies"], objective["combine"]) == (["lswag", "nwot", "params"], "mean_rank")
+    assert result["metadata"]["selection"]["n_rows"] == FITTED_ON["n_rows"]
+    assert result["settings"]["scoring"]["n_threads"] == 1
     shown = capsys.readouterr().out
     assert "--proxies lswag,nwot,params" in shown  # the command that scores the best again
     assert f"lswag-fast report {out}" in shown

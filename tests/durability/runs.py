@@ -33,7 +33,7 @@ from study.toy_space import ToySpace, total_width
 SAMPLERS: dict[str, str | Sampler] = {
     "random": "random",
     "evolution": EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3),
-    "steady": SteadyStateSampler(population=8, wave=1),
+    "steady_state": SteadyStateSampler(population=8, proposals_per_batch=1),
 }
 N_TRIALS = 30
 TOLD_FILE = "told"  # beside the run folder
@@ -101,7 +101,7 @@ def told(folder: Path) -> set[int]:
 
 def outcome(study: StoredStudy) -> list[tuple[Any, ...]]:
     """All of the trials that two equal studies share: everything but times."""
-    return [(t.number, t.arch_json, t.origin, t.generation, t.state, t.score, t.error) for t in study.trials]
+    return [(t.number, t.arch_json, t.origin, t.proposal_batch, t.state, t.score, t.error) for t in study.trials]
 
 
 @functools.cache

@@ -14,6 +14,8 @@ import pytest
 
 from lswag_fast.errors import LswagError
 from lswag_fast.report.html import html_report
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.settings import ScoringSettings
 from lswag_fast.study.stored import StoredStudy
 from support.studies import SETTINGS, failed_trial, full_study, layer, study, trial
 
@@ -103,7 +105,13 @@ def test_the_best_are_a_table(page: str) -> None:
 
 
 def test_settings_versions_and_steps_are_there(page: str) -> None:
-    for text in ("sampler.population", "params 5M..7M", "2.13.0", "digits (UCI", "--arch best -o best"):
+    for text in (
+        "sampler.options.population",
+        "params 5M..7M",
+        "2.13.0",
+        "digits (UCI",
+        "--arch best -o best",
+    ):
         assert text in page
 
 
@@ -140,7 +148,7 @@ def test_nothing_yet() -> None:
 @pytest.mark.parametrize("status", ["interrupted", "killed", "failed"])
 def test_a_search_that_was_cut_can_be_continued(status: str) -> None:
     command = "lswag-fast search autoformer-tiny --trials 1 --out runs/tiny"
-    cut = html_report(study((trial(0),), status=status, settings={**SETTINGS, "command": command}))
+    cut = html_report(study((trial(0),), status=status, metadata={"command": command}))
     assert "says how to continue" in cut
     assert f"<h3>Continue the search</h3><pre>{command}</pre>" in cut.replace("\n", "")
 
@@ -172,9 +180,17 @@ def test_many_trials_are_thinned() -> None:
 def evil_study() -> StoredStudy:
     bad = trial(0, ("lswag", EVIL), arch={EVIL: EVIL}, arch_json=json.dumps({"a": EVIL}), origin=EVIL)
     trials = (bad, trial(1, ("lswag", EVIL)), trial(2, ("lswag", EVIL)), failed_trial(3, EVIL))
-    settings = {**SETTINGS, "space": EVIL, "data": EVIL, "proxies": ["lswag", EVIL], "command": EVIL, EVIL: EVIL}
-    settings["combine"] = EVIL
-    return study(trials, settings=settings, versions={EVIL: EVIL}, profile=[layer(1, EVIL, kind=EVIL)], profile_trial=0)
+    space = replace(SETTINGS.space, name=EVIL, choices=EVIL)
+    scoring = ScoringSettings(function=EVIL, options={EVIL: EVIL})
+    settings = replace(SETTINGS, space=space, scoring=scoring, objective=Objective(("lswag", EVIL)))
+    return study(
+        trials,
+        settings=settings,
+        metadata={"data": EVIL, "command": EVIL, EVIL: EVIL},
+        versions={EVIL: EVIL},
+        profile=[layer(1, EVIL, kind=EVIL)],
+        profile_trial=0,
+    )
 
 
 def test_nothing_of_a_study_becomes_markup() -> None:

@@ -8,29 +8,29 @@ from pathlib import Path
 import pytest
 
 from lswag_fast.report.steps import next_steps
-from support.studies import SETTINGS, failed_trial, study, trial
+from support.studies import failed_trial, study, trial
 
 COMMAND = "lswag-fast search 'a space:make' --trials 50 --out runs/old"
 
 
 @pytest.mark.parametrize("status", ["interrupted", "killed", "failed"])
 def test_a_cut_search_is_continued_where_it_is_now_for_as_many_trials_as_were_wanted(status: str) -> None:
-    settings = {**SETTINGS, "command": COMMAND}
-    cut = study((trial(0),), Path("runs/a new place"), status=status, settings=settings, n_trials_wanted=70)
+    metadata = {"command": COMMAND}
+    cut = study((trial(0),), Path("runs/a new place"), status=status, metadata=metadata, n_trials_wanted=70)
     words = shlex.split(next_steps(cut)["continue the search"])
     assert words == ["lswag-fast", "search", "a space:make", "--trials", "70", "--out", "runs/a new place"]
 
 
 def test_a_command_without_its_number_of_trials_is_completed() -> None:
-    settings = {**SETTINGS, "command": "lswag-fast search autoformer-tiny"}
-    done = study((trial(0),), Path("run"), settings=settings, n_trials_wanted=30)
+    metadata = {"command": "lswag-fast search autoformer-tiny"}
+    done = study((trial(0),), Path("run"), metadata=metadata, n_trials_wanted=30)
     assert next_steps(done)["score twice as many"] == "lswag-fast search autoformer-tiny --trials 60 --out run"
 
 
 @pytest.mark.parametrize("status", ["running", "exhausted"])
 def test_what_runs_or_has_nothing_left_is_not_continued(status: str) -> None:
-    settings = {**SETTINGS, "command": COMMAND}
-    steps = next_steps(study((failed_trial(0),), status=status, settings=settings))
+    metadata = {"command": COMMAND}
+    steps = next_steps(study((failed_trial(0),), status=status, metadata=metadata))
     assert list(steps) == ["one page to look at", "all trials as a table"]
 
 

@@ -1,6 +1,5 @@
 import csv
 import json
-import sqlite3
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, St
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.failures import FAILURES_BEFORE_STOP
 from lswag_fast.study.search import search
+from lswag_fast.study.storage import SQLiteStorage
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width
 
@@ -51,9 +51,9 @@ def test_result_and_files_agree(tmp_path):
     assert len(stored["best"]) == 10
     assert stored["counts"] == {"trials": 60, "complete": 60, "failed": 0}
     settings = stored["settings"]
-    assert (settings["space"], settings["seed"], settings["data"]) == ("toy", 2, "none")
+    assert (settings["space"]["name"], settings["seed"], stored["metadata"]) == ("toy", 2, {"data": "none"})
     assert settings["budget"] == {"params": [50.0, 200.0]}
-    assert settings["sampler"]["population"] == 50
+    assert settings["sampler"]["options"]["population"] == 50
     assert stored["versions"]["torch"] != "unknown"
 
 
@@ -74,9 +74,8 @@ def test_any_exception_is_a_failed_candidate(error, tmp_path):
     result = run(proxy=fails_when(lambda width: width > 30, error), storage=tmp_path)
     assert result.stopped == "finished"
     assert {type(error).__name__ in trial.error for trial in result.trials if trial.state == "failed"} == {True}
-    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
-        (text,) = connection.execute("SELECT traceback FROM result WHERE state = 'failed'").fetchone()
-    assert "in score" in text
+    results = SQLiteStorage(tmp_path).read()["result"].values()
+    assert all("in score" in row[-1] for row in results if row[0] == "failed")
 
 
 def test_stops_when_most_of_the_latest_trials_fail(tmp_path):
@@ -129,7 +128,7 @@ def test_n_trials_is_the_total_and_a_longer_run_equals_one_go(tmp_path):
     assert [(t.arch_json, t.score, t.origin) for t in result.trials] == [
         (t.arch_json, t.score, t.origin) for t in whole.trials
     ]
-    assert json.loads((tmp_path / "steps" / "result.json").read_text())["settings"]["n_trials"] == 130
+    assert json.loads((tmp_path / "steps" / "result.json").read_text())["n_trials_wanted"] == 130
 
 
 def test_an_exhausted_search_is_left_as_it_is(tmp_path):
@@ -141,11 +140,11 @@ def test_an_exhausted_search_is_left_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"batch": torch.ones(2)}, "batch_fingerprint was"),
-        ({"weights": {"seed": torch.ones(1)}}, "weights_fingerprint was nothing"),
-        ({"n_threads": 3}, "n_threads was 1, now 3"),
-        ({"proxy": max}, 'function was "total_width", now "max"'),
-        ({"sampler": "steady"}, 'sampler.name was "evolution", now "steady"'),
+        ({"batch": torch.ones(2)}, "scoring.batch_fingerprint was"),
+        ({"weights": {"seed": torch.ones(1)}}, "scoring.weights_fingerprint was nothing"),
+        ({"n_threads": 3}, "scoring.n_threads was 1, now 3"),
+        ({"proxy": max}, 'scoring.function was "total_width", now "max"'),
+        ({"sampler": "steady_state"}, 'sampler.name was "evolution", now "steady_state"'),
     ],
 )
 def test_what_decides_the_scores_is_compared(tmp_path, change, difference):
@@ -157,7 +156,7 @@ def test_what_decides_the_scores_is_compared(tmp_path, change, difference):
 
 def test_where_the_data_lies_is_not_compared(tmp_path):
     run(storage=tmp_path, n_trials=2, metadata={"data": "here"})
-    assert run(storage=tmp_path, n_trials=3, metadata={"data": "there"}).settings["data"] == "here"
+    assert run(storage=tmp_path, n_trials=3, metadata={"data": "there"}).metadata["data"] == "here"
 
 
 def test_a_front_holds_what_nothing_beats():

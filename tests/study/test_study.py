@@ -17,10 +17,10 @@ def proposals(n_trials=180, **options):
     for _ in range(n_trials):
         trial = study.ask()
         study.tell(trial, float(sum(trial.arch["widths"])))
-    return [(trial.arch_json, trial.origin, trial.generation, trial.score) for trial in study.trials]
+    return [(trial.arch_json, trial.origin, trial.proposal_batch, trial.score) for trial in study.trials]
 
 
-@pytest.mark.parametrize("sampler", ["random", "evolution", "steady"])
+@pytest.mark.parametrize("sampler", ["random", "evolution", "steady_state"])
 def test_the_seed_decides_everything(sampler):
     assert proposals(sampler=sampler, seed=7) == proposals(sampler=sampler, seed=7)
     assert proposals(sampler=sampler, seed=7) != proposals(sampler=sampler, seed=8)
@@ -92,7 +92,7 @@ def test_ask_beyond_a_wave_says_how_many_it_waits_for():
     with pytest.raises(PendingTrialsError, match="1 trials"):
         study.ask()
     study.tell(trials[0], 1.0)
-    assert study.ask().generation == 1
+    assert study.ask().proposal_batch == 1
 
 
 def test_random_proposals_never_wait():
@@ -100,19 +100,19 @@ def test_random_proposals_never_wait():
     assert [study.ask().number for _ in range(120)] == list(range(120))
 
 
-@pytest.mark.parametrize("sampler", ["evolution", SteadyStateSampler(population=20, wave=7)])
+@pytest.mark.parametrize("sampler", ["evolution", SteadyStateSampler(population=20, proposals_per_batch=7)])
 def test_the_order_of_telling_changes_nothing(sampler):
-    """Each wave is told backwards."""
+    """Each batch of proposals is told backwards."""
     in_order, backwards = (Study(ToySpace(8, 8), sampler, seed=2) for _ in range(2))
     for study, step in ((in_order, 1), (backwards, -1)):
         while study.n_told < 150:
-            wave = []
+            batch = []
             try:
                 while True:
-                    wave.append(study.ask())
+                    batch.append(study.ask())
             except PendingTrialsError:
                 pass
-            for trial in wave[::step]:
+            for trial in batch[::step]:
                 study.tell(trial, float(sum(trial.arch["widths"])))
     a, b = ([(trial.arch_json, trial.score) for trial in study.trials] for study in (in_order, backwards))
     assert a == b

@@ -20,7 +20,7 @@ from study.toy_space import ToySpace
 SAMPLERS = {
     "random": "random",
     "evolution": EvolutionSampler(population=4, parents=2, mutations=2, crossovers=1),
-    "steady": SteadyStateSampler(population=4, wave=2),
+    "steady_state": SteadyStateSampler(population=4, proposals_per_batch=2),
 }
 SCORES = st.floats(allow_nan=False, allow_infinity=False, width=32)
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lswag_fast.spaces import AutoFormer
+from lswag_fast.study.budget import Budget
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.settings import SamplerSettings, ScoringSettings, SpaceSettings, StudySettings
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import COMPLETE, FAILED, Trial
 
 SPACE = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10)
-SETTINGS = {
-    "space": "autoformer-tiny",
-    "input_shape": [3, 32, 32],
-    "num_classes": 10,
-    "function": None,
-    "budget": {"params": [5e6, 7e6]},
-    "sampler": {"name": "evolution", "population": 20, "parents": 10, "mutations": 10, "crossovers": 10},
-    "seed": 0,
-    "proxies": ["lswag"],
-    "combine": None,
-    "lower_is_better": [],
-    "score_options": {"pattern_samples": "auto", "row_fraction": 1.0},
-    "data": "digits (UCI, 8 x 8), 32 of 1797 images",
-}
+SETTINGS = StudySettings(
+    space=SpaceSettings("autoformer-tiny", repr(SPACE), SPACE.size, SPACE.input_shape, SPACE.num_classes),
+    sampler=SamplerSettings("evolution", {"population": 20, "parents": 10, "mutations": 10, "crossovers": 10}),
+    budget=Budget(params=(5e6, 7e6)),
+    seed=0,
+    objective=Objective(("lswag",)),
+    scoring=ScoringSettings(options={"pattern_samples": "auto", "row_fraction": 1.0}),
+)
+METADATA = {"data": "digits (UCI, 8 x 8), 32 of 1797 images"}
 POPULATION = 20
 
 
@@ -38,7 +37,7 @@ def trial(number: int, proxies: tuple[str, ...] = ("lswag",), latency: bool = Fa
         "arch": arch,
         "arch_json": SPACE.encode(arch),
         "origin": "random" if number < POPULATION else rng.choice(("mutation", "crossover")),
-        "generation": number // POPULATION,
+        "proposal_batch": number // POPULATION,
         "n_params": SPACE.n_params(arch),
         "macs": SPACE.macs(arch),
         "start_time": "2026-01-01T00:00:00.000+00:00",
@@ -79,6 +78,7 @@ def study(trials: tuple[Trial, ...], folder: Path = Path("runs/tiny"), **changes
     made = {
         "path": folder,
         "settings": SETTINGS,
+        "metadata": METADATA,
         "versions": {"python": "3.11.2", "lswag-fast": "0.1.0", "torch": "2.13.0"},
         "trials": trials,
         "status": "finished",
@@ -96,6 +96,6 @@ def full_study(folder: Path = Path("runs/tiny")) -> StoredStudy:
     trials = [trial(number, proxies, latency=True) for number in range(60)]
     trials[17] = failed_trial(17)
     trials[40] = failed_trial(40)
-    settings = {**SETTINGS, "proxies": list(proxies), "combine": "log_rank", "lower_is_better": ["te_nas_ntk"]}
-    settings["budget"] = {**settings["budget"], "latency_ms": [0.0, 20.0]}
+    objective = Objective(proxies, "log_rank", ("te_nas_ntk",))
+    settings = replace(SETTINGS, objective=objective, budget=Budget(params=(5e6, 7e6), latency_ms=(0.0, 20.0)))
     return study(tuple(trials), folder, settings=settings, profile=profile(), profile_trial=55)

@@ -84,7 +84,8 @@ def _json(study: StoredStudy) -> bytes:
         "status": study.status,
         "n_trials_wanted": study.n_trials_wanted,
         "elapsed_ms": study.elapsed_ms,
-        "settings": study.settings,
+        "settings": study.settings.to_json(),
+        "metadata": study.metadata,
         "versions": study.versions,
         "trials": [trial.to_dict() for trial in study.trials],
     }
@@ -121,9 +122,9 @@ def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
     from lswag_fast.score_job import candidate_builder
     from lswag_fast.study.export import export_architecture
 
-    space, recipe = find_stored_space(study.settings)
-    weights = stored_weights(study.settings, space)
-    build = candidate_builder(space, weights, int(study.settings["seed"]))
+    space, recipe = find_stored_space(study)
+    weights = stored_weights(study, space)
+    build = candidate_builder(space, weights, study.settings.seed)
     lines = export_architecture(study, trial, space, recipe, folder, build, weights)
     say(f"trial {trial.number}: {folder}\n\nIn Python:")
     for line in lines:

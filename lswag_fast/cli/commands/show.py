@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
 def _columns(study: StoredStudy, text: str) -> list[str] | None:
     if text == ALL:
         return None
-    names, known = listed(text), study.settings["proxies"]
+    names, known = listed(text), study.settings.objective.proxies
     for name in names:
         if name not in known:
             raise InputError(f"{OPTION}: {name!r} is not among the proxies of this search: {', '.join(known)}")
@@ -83,7 +83,8 @@ def _facts(study: StoredStudy, cost: Cost) -> dict[str, Any]:
         "failures": {
             reason: [trial.number for trial in trials] for reason, trials in failures_by_reason(study.trials).items()
         },
-        "settings": dict(study.settings),
+        "settings": study.settings.to_json(),
+        "metadata": dict(study.metadata),
         "versions": dict(study.versions),
     }
 

@@ -40,7 +40,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
     say(f"{counts['trials']} trials{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
     say(f"results: {result.path}")
     if result.stopped == INTERRUPTED:
-        say(f"continue: {result.settings['command']}")
+        say(f"continue: {result.metadata['command']}")
     elif best:
         say(f"one page to look at: {shell_line(['report', result.path])}")
 

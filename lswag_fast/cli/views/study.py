@@ -21,16 +21,16 @@ def show_state(study: StoredStudy) -> None:
     from lswag_fast.study import summary
 
     settings, done = study.settings, len(study.trials)
-    by = settings.get("function") or ", ".join(settings["proxies"])
-    say(f"{settings['space']} by {by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
+    by = settings.scoring.function or ", ".join(settings.objective.proxies)
+    say(f"{settings.space.name} by {by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
     lost = len(summary.failed(study.trials))
     speed = words.rate(done, study.elapsed_ms)
     say(f"{done - lost:,} scored, {lost:,} failed; {words.duration(study.elapsed_ms)}, {speed}")
-    if settings["budget"]:
-        say(f"budget: {words.budget(settings['budget'])}")
-    say(f"sampler: {settings['sampler']['name']}, seed {settings['seed']}")
-    if settings.get("data"):
-        say(f"data: {settings['data']}")
+    if settings.budget.windows():
+        say(f"budget: {settings.budget}")
+    say(f"sampler: {settings.sampler.name}, seed {settings.seed}")
+    if study.metadata.get("data"):
+        say(f"data: {study.metadata['data']}")
 
 
 def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,7 +57,7 @@ class EvolutionSampler:
         """The number of parents."""
         return self.parents
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
+    def propose(self, pool: CandidatePool, history: History, memory: Mapping[str, Any] | None) -> ProposalBatch:
         """Return one batch; shorter than the population only when the space runs out."""
         parents = [trial.arch for trial in history.top(self.parents)]
         proposals: list[Proposal] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -29,11 +29,12 @@ class ProposalBatch:
 
     Attributes:
         proposals: at least one.
-        memory: what the sampler wants to remember for the next batch, plain JSON values; stored with the proposals.
+        memory: what the sampler wants to remember for the next batch, plain JSON values by name; stored with the
+            proposals.
     """
 
     proposals: Sequence[Proposal]
-    memory: Any = None
+    memory: Mapping[str, Any] | None = None
 
 
 class Sampler(Protocol):
@@ -70,7 +71,7 @@ class Sampler(Protocol):
     def n_leaders(self) -> int:
         """How many of the best trials the sampler looks at."""
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
+    def propose(self, pool: CandidatePool, history: History, memory: Mapping[str, Any] | None) -> ProposalBatch:
         """Return the next proposals; the same arguments give the same ones.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,8 +18,8 @@ class RandomSampler:
     """Draws every architecture at random from the space.
 
     Attributes:
-        wave: architectures drawn at a time. It changes nothing but how often the study stores its state; asking never
-            waits for scores.
+        proposals_per_batch: architectures drawn at a time. It changes nothing but how often the study stores its state;
+            asking never waits for scores.
 
     Raises:
         InputError: the size is below 1.
@@ -31,13 +32,13 @@ class RandomSampler:
     name: ClassVar[str] = "random"
     adaptive: ClassVar[bool] = False
     n_leaders: ClassVar[int] = 0
-    wave: int = 50
+    proposals_per_batch: int = 50
 
     def __post_init__(self) -> None:
-        """Refuse an empty wave (InputError)."""
-        if self.wave < 1:
-            raise InputError(f"a wave has at least 1 architecture; found {self}")
+        """Refuse an empty batch (InputError)."""
+        if self.proposals_per_batch < 1:
+            raise InputError(f"a batch has at least 1 architecture; found {self}")
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
+    def propose(self, pool: CandidatePool, history: History, memory: Mapping[str, Any] | None) -> ProposalBatch:
         """Return random architectures."""
-        return ProposalBatch(filled(pool, [], self.wave))
+        return ProposalBatch(filled(pool, [], self.proposals_per_batch))

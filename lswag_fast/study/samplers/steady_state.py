@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,8 +24,8 @@ class SteadyStateSampler:
 
     Attributes:
         population: members; the first batch, drawn at random, has as many.
-        wave: children made from one state of the population. 1 is the published algorithm, in which each child waits
-            for the one before; n workers are busy with n or more.
+        proposals_per_batch: children made from one state of the population. 1 is the published algorithm, in which each
+            child waits for the one before; n workers are busy with n or more.
 
     Raises:
         InputError: a size is below 1.
@@ -40,26 +40,27 @@ class SteadyStateSampler:
         ['random', 'random', 'random', 'random', 'mutation']
     """
 
-    name: ClassVar[str] = "steady"
+    name: ClassVar[str] = "steady_state"
     adaptive: ClassVar[bool] = True
     n_leaders: ClassVar[int] = 0
     population: int = 128
-    wave: int = 1
+    proposals_per_batch: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an empty population or wave (InputError)."""
-        if min(self.population, self.wave) < 1:
-            raise InputError(f"population and wave must be at least 1; found {self}")
+        """Refuse an empty population or batch (InputError)."""
+        if min(self.population, self.proposals_per_batch) < 1:
+            raise InputError(f"population and proposals_per_batch must be at least 1; found {self}")
 
-    def propose(self, pool: CandidatePool, history: History, memory: Any) -> ProposalBatch:
-        """Return the random population, then `wave` mutations of members; random where those give nothing new."""
+    def propose(self, pool: CandidatePool, history: History, memory: Mapping[str, Any] | None) -> ProposalBatch:
+        """Return the random population, then mutations of members; random where those give nothing new."""
         if memory is None:
             return ProposalBatch(filled(pool, [], self.population), {"members": [], "n_seen": 0})
         members = self._members(history, memory["members"], memory["n_seen"])
         parents = [history.trials[number].arch for number in members]
-        mutants = children(pool, self.wave, lambda: mutant(pool, parents)) if parents else ()
+        mutants = children(pool, self.proposals_per_batch, lambda: mutant(pool, parents)) if parents else ()
         proposals = [Proposal(candidate, "mutation") for candidate in mutants]
-        return ProposalBatch(filled(pool, proposals, self.wave), {"members": members, "n_seen": len(history)})
+        made = filled(pool, proposals, self.proposals_per_batch)
+        return ProposalBatch(made, {"members": members, "n_seen": len(history)})
 
     def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
         """The population after the trials from number `n_seen` on have asked for a place, in order."""

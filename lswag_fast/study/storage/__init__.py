@@ -1,1 +1,34 @@
-"""Where a study is kept."""
+"""Where a study is kept: the `Storage` protocol and its three members."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lswag_fast.errors import InputError
+from lswag_fast.study.storage.log import LOG_FILE, LogStorage
+from lswag_fast.study.storage.memory import MemoryStorage
+from lswag_fast.study.storage.protocol import Record, Records, Storage
+from lswag_fast.study.storage.sqlite import SQLiteStorage
+
+__all__ = ["LogStorage", "MemoryStorage", "Record", "Records", "SQLiteStorage", "Storage", "get_storage"]
+
+
+def get_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
+    """Return a storage: itself, that of a folder, or memory for None. A folder without a study means SQLite.
+
+    Raises:
+        InputError: it is none of these.
+
+    Example:
+        >>> type(get_storage(None)).__name__, type(get_storage("runs/new")).__name__
+        ('MemoryStorage', 'SQLiteStorage')
+    """
+    if storage is None:
+        return MemoryStorage()
+    if isinstance(storage, (str, os.PathLike)):
+        is_log = (Path(storage) / LOG_FILE).exists()
+        return LogStorage(storage) if is_log else SQLiteStorage(storage)
+    if not isinstance(storage, Storage):
+        raise InputError(f"storage must be None, a folder or a Storage; found {type(storage).__name__}")
+    return storage

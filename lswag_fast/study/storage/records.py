@@ -1,113 +1,223 @@
-"""What the database of a study holds, read and checked as a whole."""
+"""What the records of a study mean: what each event writes, and the study that all of them together are.
+
+attr NAME         something known of the study: its settings, its versions, its status, ...
+batch NUMBER      the trials of one batch of proposals: [[architecture, origin, n_params, macs, latency_ms], ...]
+state NAME        after the last batch: how many there are, and the state of the random generator
+memory NAME       an entry of the sampler's memory after the last batch
+result NUMBER     of a trial: [state, values, error, start_time, elapsed_ms, clock_ms, traceback]
+latency ARCH      a measured latency in milliseconds
+"""
 
 from __future__ import annotations
 
-import json
+import base64
+import math
 import random
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from lswag_fast.errors import StorageError
+import numpy as np
+
+from lswag_fast.libra.ranks import Matrix
+from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.storage import schema
-from lswag_fast.study.trial import COMPLETE, FINISHED, Trial
+from lswag_fast.study.settings import StudySettings
+from lswag_fast.study.storage.protocol import Record, Records
+from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, TrialList
+
+_RANDOM_WORDS = 625  # 624 words of the Mersenne twister and the place in them
+_RANDOM_VERSION = 3
+
+Memory = Mapping[str, Any]
+
+
+def attr_records(attrs: Mapping[str, Any]) -> list[Record]:
+    """Return the records of attributes, JSON values by name."""
+    return [Record("attr", name, value) for name, value in attrs.items()]
+
+
+def latency_records(latencies: Mapping[str, float]) -> list[Record]:
+    """Return the records of measured latencies, {text of an architecture: milliseconds}."""
+    return [Record("latency", arch_json, latency_ms) for arch_json, latency_ms in latencies.items()]
+
+
+def batch_record(number: int, trials: Sequence[Trial]) -> Record:
+    """Return the record of a batch of proposals; the trials continue the numbers of the batches before."""
+    return Record("batch", number, [[t.arch_json, t.origin, t.n_params, t.macs, t.latency_ms] for t in trials])
+
+
+def result_record(trial: Trial, traceback: str, clock_ms: float) -> Record:
+    """Return the record of a finished trial; `clock_ms` is the wall time of the whole study by then."""
+    times = (trial.start_time, trial.elapsed_ms, clock_ms)
+    return Record("result", trial.number, [trial.state, dict(trial.values), trial.error, *times, traceback])
+
+
+def state_records(n_batches: int, n_trials: int, rng_state: Any, memory: Memory | None) -> list[Record]:
+    """Return the records of the state after so many batches: of the generator and of the sampler."""
+    _, words, gauss = rng_state
+    # The words change once in 624 draws; apart from the place in them, a storage that appends need not repeat them.
+    packed = array("I", words[:-1])
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return [
+        Record("state", "words", base64.b64encode(packed.tobytes()).decode()),
+        Record("state", "place", [words[-1], gauss]),
+        Record("state", "batches", [n_batches, n_trials, None if memory is None else list(memory)]),
+        *(Record("memory", name, value) for name, value in (memory or {}).items()),
+    ]
+
+
+class ChangedRecords:
+    """Leaves out what was written before with the same value."""
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, Any], Any] = {}
+
+    def changed(self, records: Sequence[Record]) -> list[Record]:
+        """Return the records whose values are new."""
+        return [r for r in records if (r.kind, r.key) not in self._written or self._written[r.kind, r.key] != r.value]
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Take note of what was written."""
+        self._written.update({(record.kind, record.key): record.value for record in records})
 
 
 @dataclass(frozen=True)
-class WaveState:
-    """The state after the last proposals were made: how many waves there were, chance, and the sampler's memory."""
+class StudyRecord:
+    """A study as it is stored, read and checked as a whole.
 
-    number: int
-    rng: random.Random
-    memory: Any
-
-
-@dataclass(frozen=True)
-class Records:
-    """A study as it is stored.
+    The trials stay rows until they are asked for: a study of 100,000 is opened in less than a second.
 
     Attributes:
-        facts: what is known of the study: `settings`, `versions`, `status`, ...
-        trials: all that were proposed, by number; a single proxy's score filled in, architectures as plain JSON values.
-        wave: None before the first proposals.
+        attrs: what is known of the study by name: `versions`, `status`, `metadata`, ...
+        settings: all that decides its outcome.
+        proposals: the row of each trial, by number, as `batch_record` writes it.
+        batch_of: the batch of proposals that each trial belongs to, by number.
+        results: {number of a finished trial: its row as `result_record` writes it}.
+        n_batches: how many batches were proposed.
+        rng: the random generator after the last batch; None before the first.
+        memory: the sampler's after the last batch.
         latencies: {text of an architecture: milliseconds}.
-        clock_ms: wall time of the study when its last trial was told.
     """
 
-    facts: Mapping[str, Any]
-    trials: list[Trial]
-    wave: WaveState | None
-    latencies: Mapping[str, float]
-    clock_ms: float
+    attrs: Mapping[str, Any]
+    settings: StudySettings
+    proposals: list[list[Any]]
+    batch_of: list[int]
+    results: Mapping[int, list[Any]]
+    n_batches: int = 0
+    rng: random.Random | None = None
+    memory: Memory | None = None
+    latencies: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_records(cls, records: Records) -> StudyRecord:
+        """Read the records of a storage.
+
+        Raises:
+            ValueError, TypeError, KeyError, ...: they are damaged; see `damage_named`.
+        """
+        attrs: dict[Any, Any] = dict(records["attr"])
+        settings = StudySettings.from_json(attrs["settings"])
+        batches = records.get("batch", {})
+        if sorted(batches) != list(range(len(batches))):
+            raise ValueError("the batches of proposals do not follow each other")
+        proposals = [row for number in range(len(batches)) for row in batches[number]]
+        batch_of = [number for number in range(len(batches)) for _ in batches[number]]
+        results: dict[Any, Any] = dict(records.get("result", {}))
+        _check_proposals(proposals)
+        _check_results(results, len(proposals), settings.objective)
+        n_batches, n_trials, rng, memory = _state(records)
+        if (n_batches, n_trials) != (len(batches), len(proposals)):
+            raise ValueError("its trials do not fit together")
+        latencies: dict[Any, Any] = dict(records.get("latency", {}))
+        if not all(type(arch) is str and _is_finite(value) for arch, value in latencies.items()):
+            raise ValueError("a latency is no number")
+        if not (type(attrs["versions"]) is type(attrs["metadata"]) is dict and type(attrs["status"]) is str):
+            raise ValueError("its attributes are not those of a study")
+        return cls(attrs, settings, proposals, batch_of, results, n_batches, rng, memory, latencies)
 
     @property
-    def objective(self) -> Objective:
-        """What the study maximises."""
-        return Objective.from_dict(self.facts["settings"])
+    def clock_ms(self) -> float:
+        """Wall time of the study when its last trial was told, in milliseconds."""
+        return max((row[5] for row in self.results.values()), default=0.0)
+
+    @property
+    def complete(self) -> list[int]:
+        """The numbers of the complete trials, ascending."""
+        return sorted(number for number, row in self.results.items() if row[0] == COMPLETE)
+
+    def restore(self, history: History, decode: Callable[[str], Any]) -> None:
+        """Give the trials to an empty history; `decode` makes an architecture of its text, once it is asked for."""
+        trials = TrialList(len(self.proposals), lambda number: self.trial(number, decode))
+        complete = self.complete
+        history.restore(trials, len(self.results), complete, self.vectors(complete))
+
+    def vectors(self, complete: Sequence[int]) -> Matrix:
+        """Return the values (n, proxies) of complete trials, turned so that higher is better."""
+        objective = self.settings.objective
+        columns = [[self.results[number][1][name] for number in complete] for name in objective.proxies]
+        signs = [-1.0 if name in objective.lower_is_better else 1.0 for name in objective.proxies]
+        turned: Matrix = np.array(columns).T * signs
+        return turned
+
+    def trial(self, number: int, decode: Callable[[str], Any]) -> Trial:
+        """Return one trial; a single proxy's score is filled in."""
+        arch_json, origin, n_params, macs, latency_ms = self.proposals[number]
+        head = (number, decode(arch_json), arch_json, origin, self.batch_of[number], n_params, macs)
+        if number not in self.results:
+            return Trial(*head, latency_ms=latency_ms)
+        state, values, error, start_time, elapsed_ms, _, _ = self.results[number]
+        objective = self.settings.objective
+        score = objective.vector(values)[0] if state == COMPLETE and objective.is_single else None
+        return Trial(*head, start_time, state, score, error, elapsed_ms, latency_ms, values)
 
 
-def read_records(connection: sqlite3.Connection) -> Records:
-    """Read a study in one snapshot.
-
-    Raises:
-        StorageError: something in it is damaged.
-        sqlite3.Error: the database cannot be read.
-    """
-    with _damage_named(), _snapshot(connection):
-        facts = {key: json.loads(value) for key, value in schema.rows_of(connection, "fact")}
-        objective = Objective.from_dict(facts["settings"])
-        results = {row[0]: row for row in schema.rows_of(connection, "result")}
-        clock_ms = max((row[-1] for row in results.values()), default=0.0)
-        trials = [_trial(row, results.pop(row[0], None), objective) for row in schema.rows_of(connection, "proposal")]
-        wave = next(schema.rows_of(connection, "wave"), None)
-        n_proposals = wave[2] if wave else 0
-        if results or [trial.number for trial in trials] != list(range(n_proposals)):
-            raise StorageError("its trials do not fit together")
-        latencies = {row[0]: row[1] for row in schema.rows_of(connection, "latency")}
-        return Records(facts, trials, _wave_state(wave) if wave else None, latencies, clock_ms)
+def _state(records: Records) -> tuple[int, int, random.Random | None, Memory | None]:
+    """The number of batches and trials, the generator and the sampler's memory after the last batch."""
+    state = records.get("state")
+    if state is None:
+        return 0, 0, None, None
+    n_batches, n_trials, names = state["batches"]
+    memory = None if names is None else {name: records["memory"][name] for name in names}
+    return n_batches, n_trials, _unpack_random(state["words"], *state["place"]), memory
 
 
-@contextmanager
-def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+def _unpack_random(text: str, place: int, gauss: float | None) -> random.Random:
+    words = array("I", base64.b64decode(text, validate=True))
+    if sys.byteorder == "big":
+        words.byteswap()
+    if len(words) != _RANDOM_WORDS - 1 or not (gauss is None or _is_finite(gauss)):
+        raise ValueError("the state of the random generator is damaged")
+    rng = random.Random()
+    rng.setstate((_RANDOM_VERSION, (*words, place), gauss))
+    return rng
 
 
-@contextmanager
-def _damage_named() -> Iterator[None]:
-    """What cannot be read as it was written is damage: said in one line, and nothing of it is used."""
-    try:
-        yield
-    except StorageError as error:
-        raise StorageError(f"the study is damaged: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-        raise StorageError(f"the study is damaged: {type(error).__name__}: {error}") from error
+def _check_proposals(rows: Sequence[Any]) -> None:
+    for arch_json, origin, n_params, macs, latency_ms in rows:
+        if not (type(arch_json) is type(origin) is str and type(n_params) is type(macs) is int):
+            raise ValueError(f"a proposal is {str([arch_json, origin, n_params, macs])[:100]}")
+        if latency_ms is not None and not _is_finite(latency_ms):
+            raise ValueError(f"a latency is {latency_ms!r}")
 
 
-def _trial(proposal: schema.Cells, result: schema.Cells | None, objective: Objective) -> Trial:
-    number, arch_json, *facts, latency_ms = proposal
-    origin, generation, n_params, macs = facts
-    arch = json.loads(arch_json)
-    if result is None:
-        return Trial(number, arch, arch_json, origin, generation, n_params, macs, latency_ms=latency_ms)
-    _, state, text, error, _, start_time, elapsed_ms, _ = result
-    values = json.loads(text)
-    if state not in FINISHED:
-        raise ValueError(f"trial {number} is {state!r}")
-    score = objective.vector(values)[0] if state == COMPLETE and objective.is_single else None
-    costs = (n_params, macs, start_time)
-    return Trial(
-        number, arch, arch_json, origin, generation, *costs, state, score, error, elapsed_ms, latency_ms, values
-    )
+def _check_results(rows: Mapping[Any, Any], n_trials: int, objective: Objective) -> None:
+    wanted = set(objective.proxies)
+    for number, (state, values, error, start_time, elapsed_ms, clock_ms, traceback) in rows.items():
+        if type(number) is not int or not 0 <= number < n_trials:
+            raise ValueError(f"there is a result of trial {number!r}, which was not proposed")
+        if state not in FINISHED or (values.keys() != wanted if state == COMPLETE else not values.keys() <= wanted):
+            raise ValueError(f"trial {number} is {str(state)[:20]!r} with the values {str(list(values))[:100]}")
+        if not (type(error) is type(start_time) is type(traceback) is str):
+            raise ValueError(f"the texts of trial {number} are none")
+        for value in (elapsed_ms, clock_ms, *values.values()):
+            if type(value) is not float or not math.isfinite(value):
+                raise ValueError(f"trial {number} has the value {str(value)[:100]!r}")
 
 
-def _wave_state(row: schema.Cells) -> WaveState:
-    _, number, _, packed, gauss, memory = row
-    return WaveState(number, schema.unpack_random(packed, gauss), json.loads(memory))
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -1,108 +1,76 @@
-"""The database of a study, `study.sqlite`: its tables, its version, and rows that know when they are damaged."""
+"""The database of a study, `study.sqlite`: its one table, its version, and rows that know when they are damaged."""
 
 from __future__ import annotations
 
-import random
 import sqlite3
-import sys
-import zlib
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lswag_fast.errors import StorageError, StorageVersionError
+from lswag_fast.study.storage import version1
+from lswag_fast.study.storage.protocol import Key, Record, Records, checksum, damage_named, decode_all, encode
 
 DATABASE_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # "LSWG", in the head of the file: another program's database is never taken for a study.
 APPLICATION_ID = 0x4C535747
 
-# Proposals and results are only ever appended. A trial without a result was not told yet.
-TABLES = {
-    "fact": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
-    "wave": "id INTEGER PRIMARY KEY, number INTEGER, n_proposals INTEGER, random_state BLOB, gauss REAL, memory TEXT",
-    "proposal": "number INTEGER PRIMARY KEY, arch TEXT NOT NULL, origin TEXT NOT NULL, generation INTEGER NOT NULL, "
-    "n_params INTEGER NOT NULL, macs INTEGER NOT NULL, latency_ms REAL",
-    "result": "number INTEGER PRIMARY KEY, state TEXT NOT NULL, value TEXT NOT NULL, error TEXT NOT NULL, "
-    "traceback TEXT NOT NULL, start_time TEXT NOT NULL, elapsed_ms REAL NOT NULL, clock_ms REAL NOT NULL",
-    "latency": "arch TEXT PRIMARY KEY, latency_ms REAL NOT NULL",
-}
+_TABLE = "record (kind TEXT, key, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+_INSERT = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)"
 
-Cells = tuple[Any, ...]
-Migration = Callable[[sqlite3.Connection], None]
-
-MIGRATIONS: dict[int, Migration] = {}
-"""For each version before `SCHEMA_VERSION` what makes the next one of it, inside one transaction. 1 is the first."""
-
-_RANDOM_WORDS = 625  # 624 words of the Mersenne twister and the place in them
-_RANDOM_VERSION = 3
+EARLIER: dict[int, Callable[[sqlite3.Connection], list[Record]]] = {1: version1.read_records}
+"""For each earlier version what reads its tables as the records of the present one."""
 
 
-def insert(connection: sqlite3.Connection, table: str, rows: list[Cells], *, replace: bool = False) -> None:
-    """Write rows with their checksums, inside a transaction of the caller."""
-    if not rows:
-        return
-    marks = ", ".join("?" * (len(rows[0]) + 1))
-    verb = "INSERT OR REPLACE" if replace else "INSERT"
-    statement = f"{verb} INTO {table} VALUES ({marks})"
-    connection.executemany(statement, [(*row, _checksum(row)) for row in rows])
+def insert(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+    """Write records with their checksums, inside a transaction of the caller."""
+    connection.executemany(_INSERT, [_row(record) for record in records])
 
 
-def rows_of(connection: sqlite3.Connection, table: str) -> Iterator[Cells]:
-    """Yield the rows of a table by its key, without their checksums.
+def _row(record: Record) -> tuple[str, Key, bytes, int]:
+    text = encode(record.value)
+    # SQLite has checksums in its log only: a bit that flips in the database itself would go unseen.
+    return record.kind, record.key, text, checksum(record.kind, record.key, text)
+
+
+def read_records(connection: sqlite3.Connection, version: int, path: Path) -> Records:
+    """Read all records in one snapshot, also those of an earlier version.
 
     Raises:
-        StorageError: a row is not what was written.
+        StorageError: something is damaged.
+        sqlite3.Error: the database cannot be read.
     """
-    for *cells, checksum in connection.execute(f"SELECT * FROM {table} ORDER BY 1"):
-        row = tuple(cells)
-        if _checksum(row) != checksum:
-            raise StorageError(f"a row of the table {table} is damaged")
-        yield row
+    found: dict[str, dict[Key, object]] = {}
+    with damage_named(path.parent), _snapshot(connection):
+        if version < SCHEMA_VERSION:
+            for record in EARLIER[version](connection):
+                found.setdefault(record.kind, {})[record.key] = record.value
+            return found
+        rows = connection.execute("SELECT kind, key, value, checksum FROM record ORDER BY kind, key").fetchall()
+        for kind, key, text, expected in rows:
+            if checksum(kind, key, text) != expected:
+                raise ValueError(f"the record {kind} {key} is not what was written")
+        for (kind, key, _, _), value in zip(rows, decode_all(row[2] for row in rows), strict=True):
+            found.setdefault(kind, {})[key] = value
+    return found
 
 
-def _checksum(row: Cells) -> int:
-    # SQLite has checksums in its log only: a bit that flips in the database itself would go unseen. The text of bytes
-    # is long, so their own checksum stands for them.
-    return zlib.crc32(repr([zlib.crc32(cell) if isinstance(cell, bytes) else cell for cell in row]).encode())
-
-
-def pack_random(state: Any) -> tuple[bytes, float | None]:
-    """Return the state of a `random.Random` as 625 little-endian 32-bit integers, and its pending Gaussian number."""
-    _, words, gauss = state
-    packed = array("I", words)
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes(), gauss
-
-
-def unpack_random(packed: bytes, gauss: float | None) -> random.Random:
-    """Return the generator that `pack_random` was given the state of. Raises ValueError for other bytes."""
-    words = array("I", packed)
-    if sys.byteorder == "big":
-        words.byteswap()
-    if len(words) != _RANDOM_WORDS:
-        raise ValueError(f"a state of {len(words)} words")
-    rng = random.Random()
-    rng.setstate((_RANDOM_VERSION, tuple(words), gauss))
-    return rng
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def is_blank(connection: sqlite3.Connection) -> bool:
-    """Whether nothing was ever committed: a new file, or one that was being made when the process was killed."""
-    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-
-
-def create(connection: sqlite3.Connection) -> None:
-    """Make the tables, empty, inside a transaction of the caller."""
-    for table, columns in TABLES.items():
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
-        connection.execute(f"CREATE TABLE {table} ({columns}, checksum INTEGER NOT NULL)")
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    """Whether a database has no tables: new, or of a run that was cut while it began."""
+    (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return not n_tables
 
 
 def check(connection: sqlite3.Connection, path: Path) -> int:
@@ -126,11 +94,20 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the tables from `version` to the present one, inside a transaction of the caller."""
-    for step in range(version, SCHEMA_VERSION):
-        MIGRATIONS[step](connection)
+def replace_all(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """Make the table anew with these records, whatever tables there were, inside a transaction of the caller."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        connection.execute(f'DROP TABLE "{name}"')
+    connection.execute(f"CREATE TABLE {_TABLE}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    insert(connection, records)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a study of an earlier version to the present one: all of it, or nothing when the process dies."""
+    with transaction(connection):
+        replace_all(connection, EARLIER[version](connection))
 
 
 @contextmanager
@@ -154,6 +131,6 @@ def reported(path: Path, doing: str) -> Iterator[None]:
     except StorageError:
         raise
     except sqlite3.Error as error:
-        raise StorageError(f"cannot {doing} {path}: {error}") from error
+        raise StorageError(f"cannot {doing} {path}: {' '.join(str(error).split())}") from error
     except OSError as error:
         raise StorageError(f"cannot {doing} {path}: {error.strerror or error}") from error

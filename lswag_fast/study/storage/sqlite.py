@@ -1,31 +1,27 @@
-"""The folder of a run: `study.sqlite` while it runs, `trials.csv` and `result.json` when it ends.
+"""A study in an SQLite database, `study.sqlite` in a folder: the default, for a local disk.
 
 One process writes at a time. On network file systems the locks of SQLite and of the system are not safe, and two
-machines could write at once: keep the folder on a local disk.
+machines could write at once: there `LogStorage` keeps a study.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import sqlite3
+import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 from lswag_fast.errors import StorageError
-from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
-from lswag_fast.files.lock import FileLock
+from lswag_fast.files.durable import DeferredFsync, sync_folder
+from lswag_fast.files.lock import FileLock, read_owner
 from lswag_fast.study.storage import schema
-from lswag_fast.study.storage.records import Records, read_records
-from lswag_fast.study.trial import Trial
+from lswag_fast.study.storage.folder import prepare
+from lswag_fast.study.storage.protocol import Record, Records, damage_named
 
-TRIALS_FILE = "trials.csv"
-RESULT_FILE = "result.json"
-# Of result.json; a reader of a later version can tell what it holds.
-RESULT_VERSION = 2
 # Seconds to wait for a viewer that holds the database for a moment.
 _BUSY_S = 10.0
 # What may lie in a folder in which a run was killed before it had anything to keep.
@@ -33,45 +29,64 @@ _OWN_FILES = {schema.LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-w
 
 
 class SQLiteStorage:
-    """Writes one study into a folder; everything told is there when the call returns.
+    """Keeps one study in a folder on a local disk.
 
     A killed process loses nothing. A power cut loses at most the last second (`durable.SYNC_WITHIN_S`): commits go to
-    SQLite's write-ahead log without waiting for the disk, and a thread syncs the log.
+    SQLite's write-ahead log without waiting for the disk, and a thread syncs the log. A study of an earlier version is
+    migrated when it is opened, and only read by `read`.
 
     Args:
-        path: the folder. Made with its parents when it does not exist; an empty one, or one that holds a study.
+        path: the folder: new, empty, or one that holds a study. `open` makes it with its parents.
 
-    Attributes:
-        path: the folder.
-        stored: what the folder held when it was opened; None for a new study.
-
-    Raises:
-        StorageVersionError: the study was written by a later version.
-        StorageError: another process writes it, it is damaged, or the folder holds something else or cannot be written.
+    Example:
+        >>> import tempfile
+        >>> from lswag_fast import Study, spaces
+        >>> folder = tempfile.mkdtemp()
+        >>> with Study(spaces.NasBench201(), "random", SQLiteStorage(folder)) as study:
+        ...     study.tell(study.ask(), 1.0).number
+        0
+        >>> with Study(spaces.NasBench201(), "random", folder) as study:
+        ...     study.n_told
+        1
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._database = self.path / schema.DATABASE_FILE
-        with schema.reported(self.path, "write to"):
-            _prepare(self.path)
-        self._lock = FileLock(self.path / schema.LOCK_FILE, self.path)
+        self._path = Path(path)
+        self._database = self._path / schema.DATABASE_FILE
+        self._finalizer: weakref.finalize[..., SQLiteStorage] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    def has_study(self) -> bool:
+        """Return whether the folder holds a study, or the beginning of one."""
+        return self._database.exists()
+
+    def open(self) -> Records | None:
+        """Make the folder if need be, become its only writer and return what it holds.
+
+        Raises:
+            StorageVersionError: the study was written by a later version.
+            StorageError: another process writes it, it is damaged, or the folder holds something else or cannot be
+                written.
+        """
+        with schema.reported(self._path, "write to"):
+            prepare(self._path, schema.DATABASE_FILE, _OWN_FILES)
+        lock = FileLock(self._path / schema.LOCK_FILE, self._path)
         try:
             with schema.reported(self._database, "open"):
                 self._connection = sqlite3.connect(self._database, timeout=_BUSY_S, isolation_level=None)
-                self.stored = self._open()
+                stored = self._open()
                 self._sync = DeferredFsync(self._database.with_name(self._database.name + "-wal"))
-                sync_folder(self.path)
+                sync_folder(self._path)
         except BaseException:
-            self._lock.release()
+            lock.release()
             raise
         # A study that is dropped without a word must not hold the folder, nor keep the thread.
-        self._finalizer = weakref.finalize(self, _drop, self._sync, self._connection, self._lock)
-
-    @staticmethod
-    def is_study(path: str | os.PathLike[str]) -> bool:
-        """Whether a folder holds a study, or the beginning of one."""
-        return (Path(path) / schema.DATABASE_FILE).exists()
+        self._finalizer = weakref.finalize(self, _drop, self._sync, self._connection, lock)
+        return stored
 
     def _open(self) -> Records | None:
         blank = schema.is_blank(self._connection)
@@ -83,53 +98,52 @@ class SQLiteStorage:
         if blank:
             return None
         if version < schema.SCHEMA_VERSION:
-            with schema.transaction(self._connection):
+            with damage_named(self._path):
                 schema.migrate(self._connection, version)
-        return read_records(self._connection)
+        return schema.read_records(self._connection, schema.SCHEMA_VERSION, self._database)
 
-    def create(self, facts: Mapping[str, Any], latencies: Mapping[str, float]) -> None:
-        """Begin a new study: what is known of it, as JSON values, and the latencies measured before it began."""
-        with self._writing():
-            schema.create(self._connection)
-            schema.insert(self._connection, "fact", [(key, json.dumps(value)) for key, value in facts.items()])
-            schema.insert(self._connection, "latency", list(latencies.items()))
+    def begin(self, records: Sequence[Record]) -> None:
+        """Replace all that is stored by these records."""
+        self._write(lambda: schema.replace_all(self._connection, records))
 
-    def add_wave(self, number: int, trials: Sequence[Trial], random_state: Any, memory: Any) -> None:
-        """Store new trials and, with them, the state after they were made: of the generator and of the sampler."""
-        rows = [(t.number, t.arch_json, t.origin, t.generation, t.n_params, t.macs, t.latency_ms) for t in trials]
-        packed, gauss = schema.pack_random(random_state)
-        state = (0, number, trials[-1].number + 1, packed, gauss, json.dumps(memory))
-        with self._writing():
-            schema.insert(self._connection, "proposal", rows)
-            schema.insert(self._connection, "wave", [state], replace=True)
+    def write(self, records: Sequence[Record]) -> None:
+        """Store records in one transaction."""
+        self._write(lambda: schema.insert(self._connection, records))
 
-    def add_result(self, trial: Trial, traceback: str, clock_ms: float) -> None:
-        """Store what became of a trial; `clock_ms` is the wall time of the whole study by then."""
-        values = json.dumps(dict(trial.values))
-        end = (trial.error, traceback, trial.start_time, trial.elapsed_ms, clock_ms)
-        with self._writing():
-            schema.insert(self._connection, "result", [(trial.number, trial.state, values, *end)])
+    def _write(self, change: Callable[[], None]) -> None:
+        with schema.reported(self._database, "write to"):
+            with schema.transaction(self._connection):
+                change()
+            self._sync.touch()
 
-    def add_latency(self, arch_json: str, latency_ms: float) -> None:
-        """Store a measured latency."""
-        with self._writing():
-            schema.insert(self._connection, "latency", [(arch_json, latency_ms)])
+    def read(self) -> Records:
+        """Return what the folder holds, also while a process writes it, and where nothing may be written.
 
-    def put(self, key: str, value: Any) -> None:
-        """Store something else that is known of the study, a JSON value, in place of what `key` had before."""
-        with self._writing():
-            schema.insert(self._connection, "fact", [(key, json.dumps(value))], replace=True)
+        Raises:
+            StorageVersionError: the study was written by a later version.
+            StorageError: the folder holds no study, or a damaged one.
+        """
+        if not self._database.is_file():
+            raise StorageError(f"{self._path} holds no study; name the folder that a search wrote (--out)")
+        with schema.reported(self._database, "read"):
+            try:
+                return _read(self._database)
+            except sqlite3.OperationalError:
+                # The log of a run that was cut needs an index beside it, which cannot be made in a read-only folder.
+                with tempfile.TemporaryDirectory() as copy:
+                    for end in ("", "-wal"):
+                        if (part := self._database.with_name(self._database.name + end)).exists():
+                            shutil.copy(part, copy)
+                    return _read(Path(copy) / self._database.name)
 
-    def write_files(self, table: str, result: Mapping[str, Any]) -> None:
-        """Replace `trials.csv` and `result.json`, whole or not at all; raises StorageError."""
-        text = json.dumps({"schema_version": RESULT_VERSION, **result}, indent=2) + "\n"
-        with schema.reported(self.path, "write to"):
-            replace_file(self.path / TRIALS_FILE, table.encode())
-            replace_file(self.path / RESULT_FILE, text.encode())
+    def is_being_written(self) -> bool:
+        """Return whether the process that holds the folder is alive."""
+        owner = read_owner(self._path / schema.LOCK_FILE)
+        return owner is not None and owner.is_alive
 
     def close(self) -> None:
         """Bring everything to the disk, into one file, and give the folder free; raises StorageError."""
-        if not self._finalizer.alive:
+        if self._finalizer is None or not self._finalizer.alive:
             return
         try:
             with schema.reported(self._database, "write to"):
@@ -140,23 +154,13 @@ class SQLiteStorage:
         finally:
             self._finalizer()
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with schema.reported(self._database, "write to"):
-            with schema.transaction(self._connection):
-                yield
-            self._sync.touch()
 
-
-def _prepare(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise StorageError(f"{path} is not a folder; name another one")
-    path.mkdir(parents=True, exist_ok=True)
-    files = {file.name for file in path.iterdir()}
-    if schema.DATABASE_FILE not in files and files - _OWN_FILES:
-        raise StorageError(
-            f"{path} is not empty and holds no study; name a new folder, so that no result is overwritten"
-        )
+def _read(database: Path) -> Records:
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    with closing(connection):
+        if schema.is_blank(connection):
+            raise StorageError(f"{database.parent} holds no study yet: its run was cut while it began")
+        return schema.read_records(connection, schema.check(connection, database), database)
 
 
 def _drop(sync: DeferredFsync, connection: sqlite3.Connection, lock: FileLock) -> None:

@@ -54,7 +54,7 @@ def test_json_holds_the_settings_and_the_trials(run, capsys):
     assert main(["export", str(run), "--format", "json"]) == 0
     content = json.loads(capsys.readouterr().out)
     study = read_study(run)
-    assert content["settings"] == study.settings
+    assert (content["settings"], content["metadata"]) == (study.settings.to_json(), study.metadata)
     assert content["trials"] == [trial.to_dict() for trial in study.trials]
     assert (content["status"], content["n_trials_wanted"]) == ("finished", 8)
 

@@ -26,7 +26,7 @@ def user_folder(tmp_path, monkeypatch):
     sys.modules.pop("user_networks", None)
 
 
-STEADY = ("--sampler", "steady", "--sampler-set", "wave=4")
+STEADY = ("--sampler", "steady_state", "--sampler-set", "proposals_per_batch=4")
 
 
 def rows(path):
@@ -88,16 +88,19 @@ def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys)
     wanted = rank_aggregate(frame, "mean_rank")
     assert [float(row["score"]) for row in table] == pytest.approx(wanted.tolist(), rel=1e-12)
     result = json.loads((user_folder / "run" / "result.json").read_text())
-    assert result["settings"]["combine"] == "mean_rank"
-    assert result["settings"]["sampler"] == {"name": "steady", "population": 128, "wave": 4}
+    assert result["settings"]["objective"]["combine"] == "mean_rank"
+    assert result["settings"]["sampler"] == {
+        "name": "steady_state",
+        "options": {"population": 128, "proposals_per_batch": 4},
+    }
     assert result["best"][0]["number"] == int(wanted.idxmax())
     assert "nwot" in capsys.readouterr().out
 
 
 def test_a_proxy_made_of_ranks_is_searched_by_its_parts(user_folder):
     assert search("--proxies", "te_nas", trials="4") == 0
-    settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
-    assert (settings["combine"], len(settings["proxies"])) == ("rank_sum", 2)
+    objective = json.loads((user_folder / "run" / "result.json").read_text())["settings"]["objective"]
+    assert (objective["combine"], len(objective["proxies"])) == ("rank_sum", 2)
 
 
 def test_a_latency_is_measured_and_kept(user_folder):
@@ -142,7 +145,7 @@ def test_the_command_that_continues_a_search_is_complete(user_folder, capsys):
     (user_folder / "with space").mkdir()
     given = ("--sampler-set", "parents=4", "--proxies", "snip", "--params", "2K..")
     assert search(*given, trials="3", out="with space/a b") == 0
-    command = json.loads((user_folder / "with space/a b/result.json").read_text())["settings"]["command"]
+    command = json.loads((user_folder / "with space/a b/result.json").read_text())["metadata"]["command"]
     words = shlex.split(command)
     assert words[:3] == ["lswag-fast", "search", "user_networks:Mlps"]
     assert main([*words[1:], "--trials", "5"]) == 0
@@ -169,6 +172,6 @@ def test_search_in_a_process_is_quiet_where_nobody_looks(user_folder):
 def test_search_of_autoformer(user_folder):
     options = ["--image-size", "32", "--batch-size", "2", "--pattern-samples", "2", "--params", "..8M"]
     assert main(["search", "autoformer-tiny", *options, "--trials", "1", "--out", "run"]) == 0
-    settings = json.loads((user_folder / "run" / "result.json").read_text())["settings"]
-    assert settings["input_shape"] == [3, 32, 32]
-    assert settings["data"].startswith("digits")
+    result = json.loads((user_folder / "run" / "result.json").read_text())
+    assert result["settings"]["space"]["input_shape"] == [3, 32, 32]
+    assert result["metadata"]["data"].startswith("digits")

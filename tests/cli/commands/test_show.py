@@ -13,7 +13,7 @@ import pytest
 from lswag_fast.cli import main
 from lswag_fast.files.lock import Owner
 from lswag_fast.study.search import search
-from lswag_fast.study.storage import schema
+from lswag_fast.study.storage import Record, schema
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width
 
@@ -47,7 +47,7 @@ def shown(folder, capsys, *options):
 
 def set_fact(folder, key, value):
     with sqlite3.connect(folder / "study.sqlite") as connection:
-        schema.insert(connection, "fact", [(key, json.dumps(value))], replace=True)
+        schema.insert(connection, [Record("attr", key, value)])
 
 
 def contents(folder):
@@ -136,7 +136,7 @@ def test_the_state_as_json(own, capsys):
     assert content["n_trials"] == len(study.trials)
     assert [trial["number"] for trial in content["best"]] == [trial.number for trial in study.top()]
     assert [trial["number"] for trial in content["front"]] == [trial.number for trial in study.front("macs")]
-    assert content["settings"]["space"] == "mlps"
+    assert content["settings"]["space"]["name"] == "mlps"
 
 
 def test_failures_are_counted_by_reason(tmp_path, capsys):

@@ -38,11 +38,11 @@ def run(study, n_trials):
         study.tell(trial, score(trial.arch))
 
 
-def test_first_generation_is_random_and_later_ones_are_as_published():
+def test_first_batch_is_random_and_later_ones_are_as_published():
     study = Study(ToySpace(8, 8))
     run(study, 150)
-    for generation, origins in enumerate([{"random": 50}, {"mutation": 25, "crossover": 25}]):
-        trials = [trial for trial in study.trials if trial.generation == generation]
+    for batch, origins in enumerate([{"random": 50}, {"mutation": 25, "crossover": 25}]):
+        trials = [trial for trial in study.trials if trial.proposal_batch == batch]
         assert {o: sum(t.origin == o for t in trials) for o in {t.origin for t in trials}} == origins
 
 
@@ -58,7 +58,7 @@ def test_parents_are_exactly_the_ten_best_of_the_whole_run():
     assert set(space.crossed) <= best
 
 
-def test_parents_may_come_from_an_earlier_generation():
+def test_parents_may_come_from_an_earlier_batch():
     sampler = EvolutionSampler(population=2, parents=1, mutations=1, crossovers=0)
     space = RecordingSpace(4, 8)
     study = Study(space, sampler)
@@ -83,11 +83,11 @@ def test_failed_trials_are_no_parents():
     assert failed.arch_json not in space.mutated + space.crossed
 
 
-def test_without_a_score_the_next_generation_is_random_again():
+def test_without_a_score_the_next_batch_is_random_again():
     study = Study(ToySpace(), EvolutionSampler(population=3, parents=1, mutations=1, crossovers=1))
     for _ in range(3):
         study.tell(study.ask(), error="broken")
-    assert (study.ask().origin, study.trials[-1].generation) == ("random", 1)
+    assert (study.ask().origin, study.trials[-1].proposal_batch) == ("random", 1)
 
 
 def test_random_fills_what_children_cannot():
@@ -102,7 +102,7 @@ def test_random_fills_what_children_cannot():
     study = Study(Sterile(8, 8))
     run(study, 100)
     assert {trial.origin for trial in study.trials} == {"random"}
-    assert [trial.generation for trial in study.trials] == [0] * 50 + [1] * 50
+    assert [trial.proposal_batch for trial in study.trials] == [0] * 50 + [1] * 50
 
 
 @pytest.mark.parametrize("sampler", ["random", "evolution"])
@@ -135,11 +135,11 @@ def test_evolution_beats_random_by_far():
 @pytest.mark.parametrize(
     "sizes", [{"population": 0}, {"parents": 0}, {"mutations": -1}, {"population": 10}, {"crossovers": 26}]
 )
-def test_sizes_that_make_no_generation_are_refused(sizes):
+def test_sizes_that_make_no_batch_are_refused(sizes):
     with pytest.raises(InputError):
         EvolutionSampler(**sizes)
 
 
-def test_a_short_last_generation_when_the_space_runs_out():
+def test_a_short_last_batch_when_the_space_runs_out():
     pool = CandidatePool(ToySpace(1, 8), Budget(), random.Random(0))
     assert len(EvolutionSampler().propose(pool, History(Objective()), None).proposals) == 8

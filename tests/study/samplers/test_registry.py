@@ -39,7 +39,7 @@ def test_samplers_by_name() -> None:
     assert get_sampler("random") == RandomSampler()
     own = EvolutionSampler(parents=5)
     assert get_sampler(own) is own
-    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady"):
+    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady_state"):
         get_sampler("tpe")
 
 
@@ -56,7 +56,7 @@ def test_options_are_the_fields() -> None:
 def test_a_sampler_of_ones_own_is_known_to_a_study() -> None:
     assert register_sampler(Greedy) is Greedy
     assert "greedy" in list_samplers()
-    assert Study(ToySpace(), "greedy").settings["sampler"]["name"] == "greedy"
+    assert Study(ToySpace(), "greedy").settings.sampler.name == "greedy"
     with pytest.raises(InputError, match="'greedy' is registered already"):
         register_sampler(Greedy)
 

@@ -1,0 +1,138 @@
+"""What a study asks of the place where it is kept: the `Storage` protocol.
+
+A study is a set of records, each a JSON value under a kind and a key. A storage knows nothing of what they mean: it
+keeps groups of them, all of a group or nothing of it, and gives them back.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from lswag_fast.errors import StorageError
+
+Key: TypeAlias = "int | str"
+
+
+class Record(NamedTuple):
+    """A JSON value under a kind and a key; it replaces an earlier one of the same kind and key.
+
+    Attributes:
+        kind: what sort of record, a short word.
+        key: which one of its kind, a number or a text.
+        value: anything that JSON can say; no NaN and no infinity.
+    """
+
+    kind: str
+    key: Key
+    value: Any
+
+
+Records: TypeAlias = "Mapping[str, Mapping[Key, Any]]"
+"""All records: {kind: {key: value}}, the latest of each kind and key."""
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Where one study is kept. A storage of your own needs no base class, only these members.
+
+    Making one neither touches nor creates anything: `open` does. One writer has it open at a time; any number of
+    readers may look at it meanwhile. `lswag_fast.testing.StorageContract` tests one of your own.
+
+    Attributes:
+        path: the folder for the files of the result, `trials.csv` and `result.json`; None to write no files.
+
+    Example:
+        >>> from lswag_fast.study.storage import MemoryStorage, Record, Storage
+        >>> storage = MemoryStorage()
+        >>> isinstance(storage, Storage)
+        True
+        >>> storage.open()
+        >>> storage.begin([Record("attr", "status", "running")])
+        >>> storage.write([Record("result", 0, [1.5]), Record("attr", "status", "finished")])
+        >>> storage.close()
+        >>> storage.read()["attr"]["status"]
+        'finished'
+    """
+
+    @property
+    def path(self) -> Path | None:
+        """Folder of the files of the result, which exists once the storage is open; None to write none."""
+
+    def has_study(self) -> bool:
+        """Return whether there is a study, or the beginning of one; nothing is changed."""
+
+    def open(self) -> Records | None:
+        """Become the only writer and return what is stored, or None for nothing yet.
+
+        Raises:
+            StorageError: another process writes it (named with its host), or it is damaged, is something else, or
+                cannot be written.
+        """
+
+    def begin(self, records: Sequence[Record]) -> None:
+        """Replace all that is stored by `records`: the old or the new is there, whenever the process dies."""
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Store all of the records or none.
+
+        When the call returns a killed process loses none of them; a power cut may lose those of the last second.
+
+        Raises:
+            StorageError: they cannot be stored; what was stored before is still there.
+        """
+
+    def read(self) -> Records:
+        """Return what is stored, without becoming the writer and without changing anything.
+
+        Raises:
+            StorageError: there is no study, or it is damaged.
+        """
+
+    def is_being_written(self) -> bool:
+        """Return whether a living process has it open for writing, as far as can be known."""
+
+    def close(self) -> None:
+        """Bring everything to the disk and let another process write; a second call does nothing."""
+
+
+def encode(value: Any) -> bytes:
+    """Return a JSON value as one line of text. Raises StorageError for what JSON cannot say."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"only JSON values can be stored: {error}") from error
+
+
+def decode_all(texts: Iterable[bytes]) -> list[Any]:
+    """Return the values of many texts at once. Raises ValueError where one is not what `encode` wrote."""
+    texts = list(texts)
+    values: list[Any] = json.loads(b"[" + b",".join(texts) + b"]", parse_constant=_refuse_constant)
+    if len(values) != len(texts):
+        raise ValueError(f"{len(texts)} records hold {len(values)} values")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that a study stores")
+
+
+def checksum(kind: str, key: Key, text: bytes) -> int:
+    """Return the CRC-32 of a record: of its kind, its key and its text."""
+    return zlib.crc32(text, zlib.crc32(f"{kind} {key} ".encode()))
+
+
+@contextmanager
+def damage_named(where: Any) -> Iterator[None]:
+    """What cannot be read as it was written is damage: said in one line, and nothing of it is used."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StorageError(f"the study in {where} is damaged: {text[:300]}") from error

@@ -1,0 +1,92 @@
+"""Reading a study of schema version 1 as the records of the present one.
+
+Version 1 had a table for each kind of row, flat settings, and other words: a batch of proposals was a wave (in the
+rows a generation), the sampler `steady_state` was called `steady`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+import sys
+import zlib
+from array import array
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+from lswag_fast.study.storage.protocol import Record
+from lswag_fast.study.storage.records import attr_records, latency_records, state_records
+
+_SAMPLERS = {"steady": "steady_state"}
+_SAMPLER_OPTIONS = {"wave": "proposals_per_batch"}
+_SCORING = ("function", "n_threads", "isa", "batch_fingerprint", "weights_fingerprint")
+_OWN = {"space", "space_choices", "space_size", "input_shape", "num_classes", "budget", "sampler", "seed"}
+_OWN |= {"proxies", "combine", "lower_is_better", "score_options", *_SCORING}
+
+
+def read_records(connection: sqlite3.Connection) -> list[Record]:
+    """Return all records of a database of version 1.
+
+    Raises:
+        ValueError, KeyError, ...: something in it is damaged.
+        sqlite3.Error: the database cannot be read.
+    """
+    attrs = {key: json.loads(value) for key, value in _rows(connection, "fact")}
+    attrs["settings"] = _settings(attrs["settings"])
+    records = attr_records(attrs)
+    n_batches = n_trials = 0
+    for batch, rows in itertools.groupby(_rows(connection, "proposal"), key=itemgetter(3)):
+        trials = [[arch, origin, n_params, macs, latency] for _, arch, origin, _, n_params, macs, latency in rows]
+        records.append(Record("batch", batch, trials))
+        n_batches, n_trials = batch + 1, n_trials + len(trials)
+    for number, state, values, error, traceback, *times in _rows(connection, "result"):
+        records.append(Record("result", number, [state, json.loads(values), error, *times, traceback]))
+    for _, number, n_proposals, packed, gauss, memory in _rows(connection, "wave"):
+        if (number + 1, n_proposals) != (n_batches, n_trials):
+            raise ValueError("its trials do not fit together")
+        records += state_records(n_batches, n_trials, _random_state(packed, gauss), json.loads(memory))
+    return records + latency_records(dict(_rows(connection, "latency")))
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table by its key, without their checksums."""
+    for *cells, expected in connection.execute(f"SELECT * FROM {table} ORDER BY 1"):
+        shown = repr([zlib.crc32(cell) if isinstance(cell, bytes) else cell for cell in cells])
+        if zlib.crc32(shown.encode()) != expected:
+            raise ValueError(f"a row of the table {table} is damaged")
+        yield tuple(cells)
+
+
+def _random_state(packed: bytes, gauss: float | None) -> tuple[int, tuple[int, ...], float | None]:
+    words = array("I", packed)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return 3, tuple(words), gauss
+
+
+def _settings(flat: dict[str, Any]) -> dict[str, Any]:
+    """The flat settings of version 1 in the present form; what else a loop of one's own gave is one of its options."""
+    sampler = dict(flat["sampler"])
+    name = sampler.pop("name")
+    return {
+        "space": {
+            "name": flat["space"],
+            "choices": flat["space_choices"],
+            "size": flat["space_size"],
+            "input_shape": flat["input_shape"],
+            "num_classes": flat["num_classes"],
+        },
+        "sampler": {
+            "name": _SAMPLERS.get(name, name),
+            "options": {_SAMPLER_OPTIONS.get(option, option): value for option, value in sampler.items()},
+        },
+        "budget": flat["budget"],
+        "seed": flat["seed"],
+        "objective": {key: flat[key] for key in ("proxies", "combine", "lower_is_better")},
+        "scoring": {
+            **{key: flat.get(key) for key in _SCORING},
+            "options": {**flat.get("score_options", {}), **{k: v for k, v in flat.items() if k not in _OWN}},
+        },
+    }
