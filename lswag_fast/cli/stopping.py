@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lswag_fast.errors import LswagError, StorageError
-from lswag_fast.execution import Interrupts
+
+if TYPE_CHECKING:
+    from lswag_fast.execution import Interrupts
 
 # What a shell reports of a process that a signal ended.
 _SIGNALLED = 128
@@ -19,6 +22,8 @@ _SIGNALLED = 128
 
 def said_aloud() -> Interrupts:
     """Return `Interrupts` that says on stderr what the first signal does."""
+    from lswag_fast.execution import Interrupts  # loads torch, which the help must not wait for
+
     return Interrupts(on_first=_say_what_happens)
 
 

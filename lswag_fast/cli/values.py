@@ -7,10 +7,12 @@ import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import BudgetError, DataError, InputError, SpaceError, StorageError, TableError
-from lswag_fast.study.budget import Window
+
+if TYPE_CHECKING:
+    from lswag_fast.study.budget import Window
 
 AUTO = "auto"
 _MISTAKES = (InputError, SpaceError, BudgetError, DataError, TableError, StorageError)
@@ -30,6 +32,8 @@ def positive_or_auto(text: str) -> int | str:
 
 def window(text: str) -> Window:
     """Read LO..HI, LO.. or ..HI."""
+    from lswag_fast.study.budget import Window  # late: the help is not to wait for torch
+
     try:
         return Window.parse(text)
     except BudgetError as error:

@@ -91,6 +91,12 @@ def test_the_help_lists_every_command_and_no_option_without_a_text(capsys):
         assert all(action.help for action in command.parser()._actions), command.name
 
 
+def test_the_parser_is_made_without_anything_slow():
+    program = "import sys, lswag_fast.cli as cli; cli.make_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "pandas", "scipy", "matplotlib"} & set(done.stdout.split())
+
+
 def test_every_example_of_the_help_can_be_parsed():
     for command in COMMANDS:
         examples = re.findall(r"^  (lswag-fast [^|]*?)(?: \|.*)?$", command.epilog.replace("\\\n", " "), re.MULTILINE)

@@ -13,14 +13,10 @@ from lswag_fast.cli.proxy_choice import ALL, OPTION
 from lswag_fast.cli.values import listed
 from lswag_fast.cli.views import study as study_view
 from lswag_fast.errors import InputError
-from lswag_fast.study.costs import COSTS, Cost
 
 if TYPE_CHECKING:
+    from lswag_fast.study.costs import Cost
     from lswag_fast.study.stored import StoredStudy
-
-# The costs, called as the options of `search` that limit them.
-_COSTS = {cost.budget.replace("_", "-"): cost for cost in COSTS.values()}
-_DEFAULT = next(iter(_COSTS))
 
 _DESCRIPTION = """\
 Show where a search stands: the best architectures, the front of score against a cost, how fast it runs, what failed
@@ -36,16 +32,27 @@ examples:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_folder(parser)
-    parser.add_argument("--cost", choices=_COSTS, default=_DEFAULT, help=f"of the front (default: {_DEFAULT})")
+    text = "of the front, called as the option of `search` that limits it: params, macs or latency-ms (default: params)"
+    parser.add_argument("--cost", type=_cost, default="params", metavar="NAME", help=text)
     text = "whose values to show for the best architectures (default: all that were combined)"
     parser.add_argument(OPTION, default=ALL, metavar="NAME,...", help=text)
     options.add_json(parser, "best, front, failures and settings")
 
 
+def _cost(name: str) -> Cost:
+    """Read the name of a cost (for argparse)."""
+    from lswag_fast.study.costs import COSTS  # late: the help is not to wait for torch
+
+    by_option = {cost.budget.replace("_", "-"): cost for cost in COSTS.values()}
+    if name not in by_option:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(by_option)}")
+    return by_option[name]
+
+
 def _run(args: argparse.Namespace) -> int:
     from lswag_fast.study.stored import read_study
 
-    study, cost = read_study(args.folder), _COSTS[args.cost]
+    study, cost = read_study(args.folder), args.cost
     if write_json(args.json, _facts(study, cost)):
         return 0
     study_view.show_state(study)
