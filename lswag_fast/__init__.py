@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lswag_fast.errors import LswagError, LswagWarning
     from lswag_fast.libra.ranking import rank_aggregate, rank_networks
     from lswag_fast.libra.selection import Libra
+    from lswag_fast.options import ScoreOptions
+    from lswag_fast.passes import Pass, register_pass
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
@@ -32,7 +34,9 @@ _HOME = {
     "LswagError": "errors",
     "LswagWarning": "errors",
     "ProxyInfo": "proxies",
+    "Pass": "passes",
     "Score": "result",
+    "ScoreOptions": "options",
     "Scores": "result",
     "SearchResult": "study.stored",
     "Study": "study.study",
@@ -40,6 +44,7 @@ _HOME = {
     "list_proxies": "proxies",
     "rank_aggregate": "libra.ranking",
     "rank_networks": "libra.ranking",
+    "register_pass": "passes",
     "register_proxy": "proxies",
     "score": "scoring",
     "score_many": "scoring",
@@ -53,8 +58,10 @@ __all__ = [
     "Libra",
     "LswagError",
     "LswagWarning",
+    "Pass",
     "ProxyInfo",
     "Score",
+    "ScoreOptions",
     "Scores",
     "SearchResult",
     "Study",
@@ -64,6 +71,7 @@ __all__ = [
     "rank_aggregate",
     "rank_networks",
     "reference",
+    "register_pass",
     "register_proxy",
     "score",
     "score_many",

@@ -1,43 +1,34 @@
-"""`score` and `score_many`: check the arguments, run the passes, hand their numbers to the proxies."""
+"""`score` and `score_many`: the options, the fewest passes, then each proxy on their measurements."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
-from lswag_fast.errors import InputError, NonFiniteGradientError
-from lswag_fast.passes.options import Features, PassOptions, parse_variance
-from lswag_fast.passes.shared.loss import LossFunction, Reduction
-from lswag_fast.proxies import get_proxy, with_parts
-from lswag_fast.proxies.lswag import Combine
-from lswag_fast.result import Score, Scores
-from lswag_fast.serving import serve
+from lswag_fast import kernels
+from lswag_fast.data.batch import Batch
+from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError
+from lswag_fast.options import ScoreOptions, takes_score_options
+from lswag_fast.passes import Measurements, list_passes
+from lswag_fast.passes.shared.model_checks import check_model
+from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
+from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
+from lswag_fast.proxies.lswag import trainability
+from lswag_fast.result import LayerScore, Score, Scores
 
-NonFinite = Literal["raise", "propagate"]
-ProxyOptions = Mapping[str, Mapping[str, Any]]
+# What a score says of the options that it was made with.
+_DESCRIBED = ("layers", "gradient", "row_fraction", "chunk_size", "variance")
 
 
+@takes_score_options
 def score(
-    model: nn.Module,
-    batch: Any,
-    *,
-    proxy: str = "lswag",
-    layers: tuple[int, int] | None = None,
-    loss_fn: LossFunction | None = None,
-    loss_reduction: Reduction | None = None,
-    combine: Combine = "layerwise",
-    variance: str = "sample",
-    gradient: Literal["abs", "signed"] = "abs",
-    pattern_samples: int | Literal["auto"] = "auto",
-    row_fraction: float = 1.0,
-    chunk_size: int | None = None,
-    features: Features | None = None,
-    proxy_options: ProxyOptions | None = None,
-    seed: int = 0,
-    nonfinite: NonFinite = "raise",
+    model: nn.Module, batch: Any, *, proxy: str = "lswag", options: ScoreOptions | None = None, **keywords: Any
 ) -> Score:
     """Score an untrained network with one forward and one backward pass. Higher is better for most proxies.
 
@@ -54,31 +45,8 @@ def score(
             samples along axis 0, B >= 2. Or a list of N such pairs of equal size, the published form of ZiCo and
             xi-GSNR: the variance is then over the batches, which go through one by one.
         proxy: a name of `list_proxies()`.
-        layers: score only the weights whose depth percentile bin (Eq. 6: 0..10, bin 10 is the last layer) lies in
-            (lo, hi), both inclusive; None for all. Backward then stops at the deepest of them. "product" counts the
-            patterns of the activations paired with the chosen weights.
-        loss_fn: `loss_fn(outputs, targets)` -> (B,), one loss a sample. Default: cross-entropy on the output or its
-            `logits`.
-        loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
-            scale every gradient by 1/B.
-        combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
-            (sum_l Lambda_l) * |union of the layers' patterns|; "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
-        variance: "sample", over the samples of the batch; "microbatch:N", over N micro-batches of consecutive samples
-            with the gradients summed within each, as ZiCo does (their sum is B/N times larger, which shifts Lambda).
-            Population variance in both.
-        gradient: "abs", the variance of |dL/dw| (Eq. 1); "signed", of dL/dw (ZiCo's code).
-        pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
-            the largest activation; the paper does not name S, and it matters.
-        row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
-            output rows and scaled up; the cost falls with it.
-        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
-            running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
-        features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
-            or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
-            `block_features` (az_nas).
-        proxy_options: {proxy: {option: value}}, the options of single proxies, e.g. {"reg_swap": {"mu": 5.0}}.
-        seed: of everything random during the pass (dropout, row subsets, random inputs).
-        nonfinite: "raise" NonFiniteGradientError, or "propagate": value NaN and `Score.error` set.
+        options: all options at once.
+        keywords: single options, in place of those of `options`; `ScoreOptions` describes each.
 
     Returns:
         A `Score`: the value, a `LayerScore` for each weight, and what was skipped and why.
@@ -87,93 +55,209 @@ def score(
         InputError: a bad batch or option. UnsupportedModelError: scripted, compiled, quantised, checkpointed, ...
         NothingObservedError, NoActivationsError: nothing to score. NonFiniteGradientError: NaN or infinite loss or
         gradient. ZeroVarianceError: no gradient varies. DeviceMismatchError, BackendUnavailableError: devices.
+        TypeError: a keyword is no option.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+        >>> batch = torch.randn(16, 8), torch.arange(16) % 4
+        >>> found = score(model, batch)
+        >>> found.higher_is_better, [layer.name for layer in found.layers]
+        (True, ['0.weight', '2.weight'])
+        >>> score(model, batch, proxy="zico", variance="microbatch:2").n_samples
+        16
     """
+    start = time.perf_counter()
     get_proxy(proxy)  # an unknown name before anything else
-    if nonfinite not in ("raise", "propagate"):
-        raise InputError(f"nonfinite must be one of 'raise', 'propagate', got {nonfinite!r}")
-    served = serve(
-        model,
-        batch,
-        [proxy],
-        PassOptions(
-            loss_fn=loss_fn,
-            loss_reduction=loss_reduction,
-            layers=layers,
-            n_groups=parse_variance(variance),
-            gradient=gradient,
-            pattern_samples=pattern_samples,
-            row_fraction=row_fraction,
-            chunk_size=chunk_size,
-            seed=seed,
-            features=features,
-        ),
-        _proxy_options(combine, proxy_options),
-        time.perf_counter(),
-    )
-    failure = served.failures.get(proxy)
-    if failure is not None and not (isinstance(failure, NonFiniteGradientError) and nonfinite == "propagate"):
+    chosen = ScoreOptions.of("score", options, keywords)
+    computed = compute_scores(model, batch, [proxy], chosen, start)
+    failure = computed.failures.get(proxy)
+    if failure is not None and not (isinstance(failure, NonFiniteGradientError) and chosen.nonfinite == "propagate"):
         raise failure
-    return served.scores[proxy]
+    return computed.scores[proxy]
 
 
+@takes_score_options
 def score_many(
-    model: nn.Module,
-    batch: Any,
-    *,
-    proxies: Sequence[str],
-    layers: tuple[int, int] | None = None,
-    loss_fn: LossFunction | None = None,
-    loss_reduction: Reduction | None = None,
-    combine: Combine = "layerwise",
-    variance: str = "sample",
-    gradient: Literal["abs", "signed"] = "abs",
-    pattern_samples: int | Literal["auto"] = "auto",
-    row_fraction: float = 1.0,
-    chunk_size: int | None = None,
-    features: Features | None = None,
-    proxy_options: ProxyOptions | None = None,
-    seed: int = 0,
+    model: nn.Module, batch: Any, *, proxies: Sequence[str], options: ScoreOptions | None = None, **keywords: Any
 ) -> Scores:
     """Score a network by several proxies with the fewest passes that serve them all.
 
     Proxies that need the same pass share it: grad_norm, plain, snip, fisher, zico, xi_gsnr, lswag, nwot, swap and
-    reg_swap take one forward and one backward together. Arguments as for `score`.
+    reg_swap take one forward and one backward together.
+
+    Args:
+        model: as for `score`.
+        batch: as for `score`.
+        proxies: names of `list_proxies()`.
+        options: all options at once.
+        keywords: single options, in place of those of `options`; `ScoreOptions` describes each.
 
     Returns:
         `Scores`, a dict {proxy: Score} in the order asked for, with the parts of az_nas and te_nas in their place (see
-        `rank_networks`); `.passes` names the passes that ran. A proxy that failed
-        (unknown, or not to be had from this model or batch) holds value NaN and the reason in `.error`; the others
-        are not touched by it.
+        `rank_networks`); `.passes` names the passes that ran. A proxy that failed (unknown, or not to be had from this
+        model or batch) holds value NaN and the reason in `.error`; the others are not touched by it.
 
     Raises:
         InputError, UnsupportedModelError, DeviceMismatchError, BackendUnavailableError: what no proxy can be had
-        from. ZeroVarianceError: all samples of the batch are the same.
+        from. ZeroVarianceError: all samples of the batch are the same. TypeError: a keyword is no option.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+        >>> batch = torch.randn(16, 8), torch.arange(16) % 4
+        >>> scores = score_many(model, batch, proxies=["lswag", "nwot", "synflow"])
+        >>> list(scores), scores.passes
+        (['lswag', 'nwot', 'synflow'], ('standard', 'synflow'))
     """
+    start = time.perf_counter()
     if isinstance(proxies, str) or not proxies:
         raise InputError(f"proxies must be a list of names, got {proxies!r}; list_proxies() has them")
-    served = serve(
-        model,
-        batch,
-        with_parts(proxies),
-        PassOptions(
-            loss_fn=loss_fn,
-            loss_reduction=loss_reduction,
-            layers=layers,
-            n_groups=parse_variance(variance),
-            gradient=gradient,
-            pattern_samples=pattern_samples,
-            row_fraction=row_fraction,
-            chunk_size=chunk_size,
-            seed=seed,
-            features=features,
-        ),
-        _proxy_options(combine, proxy_options),
-        time.perf_counter(),
+    chosen = ScoreOptions.of("score_many", options, keywords)
+    return compute_scores(model, batch, with_parts(proxies), chosen, start).scores
+
+
+@dataclass(frozen=True)
+class ComputedScores:
+    """The scores by proxy, and the errors of those that failed."""
+
+    scores: Scores
+    failures: dict[str, LswagError]
+
+
+def compute_scores(
+    model: nn.Module, batch: Any, names: Sequence[str], options: ScoreOptions, start: float
+) -> ComputedScores:
+    """Run the passes that the proxies need, each once, and compute the proxies.
+
+    Raises what makes every proxy impossible (a bad batch or model); what goes wrong with a pass or a proxy is in
+    `failures`. `start` is `time.perf_counter()` when the user's call began.
+    """
+    checked = Batch.checked(batch)
+    device = check_model(model, checked)
+    failures: dict[str, LswagError] = {}
+    proxies = _found(names, _proxy_options(options), failures)
+    results, broken = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
+    values = _values(proxies, results, broken, failures)
+    common: dict[str, Any] = {
+        "n_samples": checked.n_samples,
+        "device": str(device),
+        "isa": kernels.isa_active(),
+        "seed": options.seed,
+        "elapsed_ms": (time.perf_counter() - start) * 1e3,
+    }
+    scores = Scores(passes=tuple(results))
+    for name in names:
+        info, own = proxies.get(name, (None, {}))
+        standard = results.get("standard") if info is not None and "standard" in info.needs else None
+        scores[name] = Score(
+            proxy=name,
+            options={**{option: getattr(options, option) for option in _DESCRIBED}, **own},
+            **_valued(name, info, values.get(name, math.nan), failures.get(name)),
+            **_layered(info, standard),
+            **common,
+        )
+    return ComputedScores(scores, failures)
+
+
+def _proxy_options(options: ScoreOptions) -> dict[str, dict[str, Any]]:
+    own = {name: dict(values) for name, values in options.proxy_options.items()}
+    return {**own, "lswag": {"combine": options.combine, **own.get("lswag", {})}}
+
+
+def _run_passes(
+    model: nn.Module, batch: Batch, options: ScoreOptions, infos: Sequence[ProxyInfo]
+) -> tuple[dict[str, object], dict[str, LswagError]]:
+    """The measurements of each pass that is needed, and the errors of those that failed."""
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for info in infos:
+        for name, statistics in info.needs.items():
+            wanted[name] |= statistics
+    results: dict[str, object] = {}
+    broken: dict[str, LswagError] = {}
+    for pass_ in list_passes():
+        if pass_.name in wanted:
+            try:
+                results[pass_.name] = pass_.run(model, batch, options, frozenset(wanted[pass_.name]))
+            except LswagError as error:
+                broken[pass_.name] = error
+    return results, broken
+
+
+Wanted = dict[str, tuple[ProxyInfo, dict[str, Any]]]
+
+
+def _found(
+    names: Sequence[str], proxy_options: Mapping[str, Mapping[str, Any]], failures: dict[str, LswagError]
+) -> Wanted:
+    proxies: Wanted = {}
+    for name in names:
+        try:
+            info = get_proxy(name)
+            proxies[name] = info, info.checked_options(proxy_options.get(name, {}))
+        except LswagError as error:
+            failures[name] = error
+    return proxies
+
+
+def _values(
+    proxies: Wanted, results: Mapping[str, object], broken: Mapping[str, LswagError], failures: dict[str, LswagError]
+) -> dict[str, float]:
+    """The value of each proxy whose passes ran and whose formula gives one."""
+    values = {}
+    for name, (info, options) in proxies.items():
+        failed = next((broken[needed] for needed in info.needs if needed in broken), None)
+        try:
+            if failed is not None:
+                raise failed
+            values[name] = float(info.compute(Measurements(results), **options))
+        except LswagError as error:
+            failures[name] = error
+    return values
+
+
+def _valued(name: str, info: ProxyInfo | None, raw: float, failure: LswagError | None) -> dict[str, Any]:
+    """The fields of a score that say what it is worth."""
+    error = str(failure) if failure is not None else None
+    if error is None and not math.isfinite(raw):
+        error = f"{name} is {raw}: its formula has no finite value for this network and batch"
+    value = sign_log(raw) if info is not None and info.log_scale else raw
+    return {"value": value, "raw": raw, "error": error, "higher_is_better": info is None or info.higher_is_better}
+
+
+def _layered(info: ProxyInfo | None, standard: object) -> dict[str, Any]:
+    """The fields of a score that come from an observed pass, where the proxy uses one."""
+    if info is None or not isinstance(standard, StandardMeasurements):
+        return {"layers": (), "skipped": (), "n_pattern_samples": 0}
+    with_gradients = "gradients" in info.needs["standard"]
+    return {
+        "layers": tuple(_layer_score(layer, standard) for layer in standard.all_layers if with_gradients),
+        "skipped": standard.skipped,
+        "n_pattern_samples": standard.patterns.n_samples,
+    }
+
+
+def sign_log(value: float) -> float:
+    """sign(s) ln|s|, and 0 for 0: the field's form of scores that explode (NASLib's synflow)."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    return math.copysign(1.0, value) * math.log(abs(value))
+
+
+def _layer_score(row: LayerMeasurements, standard: StandardMeasurements) -> LayerScore:
+    patterned = row.activation is not None and standard.patterns.n_samples > 0
+    activation = standard.patterns.activations[row.activation] if row.activation is not None else None
+    return LayerScore(
+        name=row.name,
+        kind=row.kind,
+        depth=row.depth,
+        percentile=row.percentile,
+        n_weights=row.n_weights,
+        trainability=math.nan if row.n_nonfinite else trainability(row["sum_inv_sigma"]),
+        cardinality=standard.patterns.cardinality(row.activation) if patterned and row.activation is not None else None,
+        activation=None if activation is None else activation.name,
+        n_zero_variance=row.n_zero_variance,
+        n_nonfinite=row.n_nonfinite,
     )
-    return served.scores
-
-
-def _proxy_options(combine: Combine, given: ProxyOptions | None) -> dict[str, dict[str, Any]]:
-    options = {name: dict(values) for name, values in (given or {}).items()}
-    options["lswag"] = {"combine": combine, **options.get("lswag", {})}
-    return options

@@ -51,7 +51,7 @@ def test_ten_proxies_take_one_forward_and_one_backward() -> None:
     counts: list[int] = []
     scores = many(Counting(), proxies=SHARED)
     assert counts == [len(X)]
-    assert scores.passes == ("none", "standard")  # "none" reads the parameter count of reg_swap
+    assert scores.passes == ("model", "standard")  # "model" reads the parameter count of reg_swap
     assert list(scores) == SHARED
 
 

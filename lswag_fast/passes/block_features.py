@@ -12,12 +12,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
+from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
 from lswag_fast.passes.shared.preserve import preserve_model_state
 
-_PROXIES = "az_nas"
 _LOG_OFFSET = 1e-8
 """The published constant in the logarithm of the entropy."""
 _IMAGE_DIMS = 4
@@ -34,8 +34,8 @@ class BlockFeatureMeasurements:
     spectral_norms: tuple[float | None, ...]
 
 
-def block_feature_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_block_features(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> BlockFeatureMeasurements:
     """Run the features of inputs ~ N(0, 1), and differentiate each in the one before.
 
@@ -49,18 +49,22 @@ def block_feature_numbers(
     other shapes, features that do not depend on the one before, or a chunk size, and UnsupportedModelError for a model
     that fails on noise.
     """
-    refuse_chunks(options, _PROXIES)
+    refuse_chunks(options, "block_features")
     generator = torch.Generator().manual_seed(options.seed)
 
     def noise(x: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=generator).to(x).requires_grad_().clone()  # in place on a leaf raises
 
     with preserve_model_state(model, options.seed):
-        inputs = batch.map_samples(noise, f"{_PROXIES} puts noise in the place of the inputs").inputs
+        inputs = batch.map_samples(noise, "the block_features pass puts noise in the place of the inputs").inputs
         model.train(any(isinstance(module, _BatchNorm) for module in model.modules()))
-        with naming(_PROXIES, "on noise (block_features pass)"):
+        with model_errors("block_features", "on noise"):
             features = feature_tensors(
-                model, inputs, options.features, f"{_PROXIES} needs the features of the blocks", "block_features"
+                model,
+                inputs,
+                options.features,
+                "the block_features pass needs the features of the blocks",
+                "block_features",
             )
         _check(features)
         entropies = [_entropy(f.detach()) for f in features] if "entropies" in statistics else []
@@ -70,12 +74,14 @@ def block_feature_numbers(
 
 def _check(features: Sequence[Tensor]) -> None:
     if len(features) < 2:  # a pair
-        raise InputError(f"{_PROXIES} compares features with the ones before, and found {len(features)}; name more")
+        raise InputError(
+            f"the block_features pass compares features with the ones before, and found {len(features)}; name more"
+        )
     for position, feature in enumerate(features):
         if not 2 <= feature.dim() <= _IMAGE_DIMS:
             raise InputError(
-                f"{_PROXIES}: feature {position} has shape {tuple(feature.shape)}; (B, C, H, W), (B, T, C) or (B, C) "
-                "are known"
+                f"block_features pass: feature {position} has shape {tuple(feature.shape)}; "
+                "(B, C, H, W), (B, T, C) or (B, C) are known"
             )
 
 
@@ -113,7 +119,9 @@ def _gradient(before: Tensor, feature: Tensor, g_out: Tensor, position: int) -> 
     if feature.requires_grad and before.requires_grad:
         (found,) = torch.autograd.grad(feature, before, g_out, retain_graph=True, allow_unused=True)
     if found is None:
-        raise InputError(f"{_PROXIES}: feature {position} does not depend on the one before it; name those of a chain")
+        raise InputError(
+            f"block_features pass: feature {position} does not depend on the one before it; name those of a chain"
+        )
     return found
 
 
@@ -122,14 +130,22 @@ def _spectral_norm(g_in: Tensor, g_out: Tensor, position: int) -> float:
         stride = g_in.shape[2] // g_out.shape[2]
         if stride < 1 or [side * stride for side in g_out.shape[2:]] != list(g_in.shape[2:]):
             raise InputError(
-                f"{_PROXIES}: feature {position} of {tuple(g_out.shape)} is no whole reduction of the one before, "
-                f"{tuple(g_in.shape)}"
+                f"block_features pass: feature {position} of {tuple(g_out.shape)} is no whole reduction of the one "
+                f"before, {tuple(g_in.shape)}"
             )
         g_in = F.pixel_unshuffle(g_in, stride)  # the pixels that became one position are its channels
     rows_in, rows_out = _rows(g_in), _rows(g_out)
     if len(rows_in) != len(rows_out):
         raise InputError(
-            f"{_PROXIES}: feature {position} of {tuple(g_out.shape)} has other positions than the one before, "
+            f"block_features pass: feature {position} of {tuple(g_out.shape)} has other positions than the one before, "
             f"{tuple(g_in.shape)}"
         )
     return float(torch.linalg.matrix_norm(rows_in.t() @ rows_out / len(rows_out), 2))
+
+
+PASS = Pass(
+    "block_features",
+    run_block_features,
+    ("entropies", "spectral_norms"),
+    "one forward of noise, and a backward from each feature to the one before",
+)

@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import NothingObservedError, UnsupportedModelError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
 from lswag_fast.passes.shared.loss import total_loss
 from lswag_fast.passes.shared.memory import is_out_of_memory
@@ -30,8 +31,8 @@ class DoubleBackwardMeasurements:
     weight_hessian_gradient: dict[str, float]
 
 
-def double_backward_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_double_backward(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> DoubleBackwardMeasurements:
     """Differentiate twice, in the model's own mode; g and Hg come from one forward, so dropout draws once for both.
 
@@ -42,7 +43,7 @@ def double_backward_numbers(
     Raises NothingObservedError without a weight, UnsupportedModelError where a function of the model has no second
     derivative, InputError for a chunk size.
     """
-    refuse_chunks(options, "grasp")
+    refuse_chunks(options, "double_backward")
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     recorder = WeightRecorder(parameters)
     with preserve_model_state(model, options.seed), sdpa_kernel(SDPBackend.MATH):
@@ -60,10 +61,11 @@ def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Itera
     """Hg for each weight; 0 where the gradient does not depend on it."""
     if not weights:
         raise NothingObservedError(
-            "grasp: the model calls no linear or convolution function on a parameter that asks for a gradient"
+            "double_backward pass: the model calls no linear or convolution function on a parameter that asks for a "
+            "gradient"
         )
     if not loss.requires_grad:
-        raise UnsupportedModelError("grasp: the loss has no gradient in the model's weights")
+        raise UnsupportedModelError("double_backward pass: the loss has no gradient in the model's weights")
     try:
         found = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
         product = sum(((g.detach() * g).sum() for g in found if g is not None), start=loss.new_zeros(()))
@@ -76,7 +78,7 @@ def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Itera
         if is_out_of_memory(error):
             raise
         raise UnsupportedModelError(
-            f"grasp differentiates twice (double_backward pass), which a function of the model does not allow: {error}"
+            f"the double_backward pass differentiates twice, which a function of the model does not allow: {error}"
         ) from error
     return [torch.zeros_like(w) if p is None else p for w, p in zip(weights, products, strict=False)]
 
@@ -96,3 +98,11 @@ def _foreign_leaves(root: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
             found[id(node.variable)] = node.variable
         todo.extend(following for following, _ in node.next_functions)
     return list(found.values())
+
+
+PASS = Pass(
+    "double_backward",
+    run_double_backward,
+    ("weight_hessian_gradient",),
+    "one forward and two backwards, the second through the first",
+)

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
+from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.loss import find_logits
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
-
-_PROXIES = "jacov and epe_nas"
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class JacobianMeasurements:
     n_classes: int
 
 
-def jacobian_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_jacobian(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> JacobianMeasurements:
     """Differentiate the logits in every floating-point input that holds samples.
 
@@ -41,7 +40,7 @@ def jacobian_numbers(
     Raises InputError for inputs that are not floating-point, outputs without logits, or a chunk size, and
     UnsupportedModelError for a model that cannot be differentiated in its inputs.
     """
-    refuse_chunks(options, _PROXIES)
+    refuse_chunks(options, "jacobian")
     leaves: list[Tensor] = []
 
     def leaf(tensor: Tensor) -> Tensor:
@@ -50,10 +49,10 @@ def jacobian_numbers(
 
     with (
         preserve_model_state(model, options.seed),
-        naming(_PROXIES, "on inputs that ask for a gradient (jacobian pass)"),
+        model_errors("jacobian", "on inputs that ask for a gradient"),
     ):
         freeze(model)
-        inputs = batch.map_samples(leaf, f"{_PROXIES} differentiate the logits in the inputs").inputs
+        inputs = batch.map_samples(leaf, "the jacobian pass differentiates the logits in the inputs").inputs
         logits = _differentiable(call_model(model, inputs))
         gradients = torch.autograd.grad(logits, leaves, torch.ones_like(logits), allow_unused=True)
     rows = [
@@ -67,10 +66,10 @@ def _differentiable(outputs: Any) -> Tensor:
     logits = find_logits(outputs)
     if logits is None or logits.dim() == 0:
         raise InputError(
-            f"{_PROXIES} need logits; the model returned {type(outputs).__name__} without a tensor of them"
+            f"the jacobian pass needs logits; the model returned {type(outputs).__name__} without a tensor of them"
         )
     if not logits.requires_grad:
-        raise UnsupportedModelError(f"{_PROXIES}: the logits have no gradient in the inputs")
+        raise UnsupportedModelError("jacobian pass: the logits have no gradient in the inputs")
     return logits
 
 
@@ -87,3 +86,11 @@ def _classes(targets: Any) -> Tensor | None:
 
 def _one_hot(targets: Tensor) -> bool:
     return bool((targets.long().abs().sum(1) == 1).all())
+
+
+PASS = Pass(
+    "jacobian",
+    run_jacobian,
+    ("jacobian", "classes"),
+    "one forward and one backward of the sum of all logits, down to the inputs",
+)

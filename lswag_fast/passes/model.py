@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import NothingObservedError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.preserve import preserve_model_state
 
 FLOPS_PER_MAC = 2
@@ -28,9 +29,7 @@ class ModelMeasurements:
     macs: int
 
 
-def model_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
-) -> ModelMeasurements:
+def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]) -> ModelMeasurements:
     """Count and measure; the model runs only for "norms" and "macs". Raises NothingObservedError when "norms" finds no
     weight."""
     n_params = sum(p.numel() for p in model.parameters())
@@ -50,3 +49,11 @@ def model_numbers(
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     norms = {name: torch.linalg.vector_norm(parameters[name].detach().double()).item() for name in recorder.weights}
     return ModelMeasurements(n_params, norms, counter.get_total_flops() // FLOPS_PER_MAC)
+
+
+PASS = Pass(
+    "model",
+    run_model,
+    ("params", "norms", "macs"),
+    "no pass, or one forward of a single sample",
+)

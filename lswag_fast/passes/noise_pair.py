@@ -13,8 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.shared.checks import naming, refuse_chunks
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
+from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
 from lswag_fast.passes.shared.preserve import preserve_model_state, seed_all
 from lswag_fast.passes.shared.substitute import call_with
@@ -33,8 +34,8 @@ class NoisePairMeasurements:
     batch_norm_variances: dict[str, float]
 
 
-def noise_pair_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_noise_pair(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> NoisePairMeasurements:
     """Run the features of x ~ N(0, 1) and x + 0.01 e, e ~ N(0, 1), without gradients, all modules in train mode.
 
@@ -51,14 +52,14 @@ def noise_pair_numbers(
     running statistics or a chunk size, NothingObservedError without a weight, and UnsupportedModelError for a model
     that fails on noise.
     """
-    refuse_chunks(options, "zen")
+    refuse_chunks(options, "noise_pair")
     with preserve_model_state(model, options.seed), torch.no_grad():
         norms, weights = _batch_norms(model), _weights(model, batch)
         model.train()
         generator = torch.Generator().manual_seed(options.seed)
         tensors = _gaussian_network(model, weights, generator)
         pair = _noise_pair(batch, generator)
-        with naming("zen", "on Gaussian weights and inputs (noise_pair pass)"):
+        with model_errors("noise_pair", "on Gaussian weights and inputs"):
             first, second = (_features(model, tensors, inputs, options) for inputs in pair)
         distance = _distance(first, second, batch.n_samples)
     ran = [name for name in norms if int(tensors[f"{name}.num_batches_tracked"])]
@@ -74,7 +75,7 @@ def _weights(model: nn.Module, batch: Batch) -> Collection[str]:
     with recorder:
         call_model(model, batch.take([0]).inputs)
     if not recorder.weights:
-        raise NothingObservedError("zen: the model calls no linear or convolution function on a parameter")
+        raise NothingObservedError("noise_pair pass: the model calls no linear or convolution function on a parameter")
     return recorder.weights
 
 
@@ -103,7 +104,8 @@ def _batch_norms(model: nn.Module) -> list[str]:
     for name, module in found.items():
         if module.running_var is None:
             raise InputError(
-                f"zen reads running variances, and BatchNorm {name} keeps none (track_running_stats=False)"
+                f"the noise_pair pass reads running variances, and BatchNorm {name} keeps none "
+                "(track_running_stats=False)"
             )
     return list(found)
 
@@ -114,17 +116,19 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:
-    needed = "zen puts noise in the place of the inputs"
+    needed = "the noise_pair pass puts noise in the place of the inputs"
     noise = batch.map_samples(lambda x: _normal(x, generator), needed)
     moved = noise.map_samples(lambda x: x + EPSILON * _normal(x, generator), needed)
     return noise.inputs, moved.inputs
 
 
-def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options: PassOptions) -> Tensor:
+def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options: ScoreOptions) -> Tensor:
     seed_all(options.seed)  # the same dropout for both inputs
 
     def features(module: nn.Module, given: Any) -> Tensor:
-        return feature_tensors(module, given, options.features, "zen needs the features before pooling")[-1]
+        return feature_tensors(
+            module, given, options.features, "the noise_pair pass needs the features before pooling"
+        )[-1]
 
     found: Tensor = call_with(model, tensors, features, inputs)
     return found
@@ -133,6 +137,15 @@ def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options
 def _distance(first: Tensor, second: Tensor, n_samples: int) -> float:
     if first.dim() == 0 or first.shape[0] != n_samples or first.shape != second.shape:
         raise InputError(
-            f"zen needs features with the batch's {n_samples} samples along axis 0, got shape {tuple(first.shape)}"
+            f"the noise_pair pass needs features with the batch's {n_samples} samples along axis 0, got shape "
+            f"{tuple(first.shape)}"
         )
     return (first.double() - second.double()).abs().sum().item() / n_samples
+
+
+PASS = Pass(
+    "noise_pair",
+    run_noise_pair,
+    ("feature_distance", "batch_norm_variances"),
+    "two forwards of noise in train mode, with Gaussian weights",
+)

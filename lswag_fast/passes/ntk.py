@@ -15,13 +15,13 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe import ObservedWeight, Operands
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
 from lswag_fast.passes.shared.loss import find_logits
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.observed_pass import observed_pass
 
-_PROXY = "te_nas_ntk"
 _TILE_ELEMENTS = 2**24
 """Elements of the per-sample gradients that exist at one time: 64 MiB in float32."""
 
@@ -31,13 +31,13 @@ _INPUT_ELEMENTS = 2**20
 
 @dataclass(frozen=True)
 class NtkMeasurements:
-    """`kernels`: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of
+    """`gram`: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of
     sample b's logits in that weight. The neural tangent kernel is their sum."""
 
-    kernels: dict[str, Tensor]
+    gram: dict[str, Tensor]
 
 
-def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]) -> NtkMeasurements:
+def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]) -> NtkMeasurements:
     """Differentiate the sum of all logits, in the model's own mode, and multiply the samples' gradients.
 
     With a BatchNorm in train mode a sample's gradient is its share of the batch gradient, and a warning says so. A list
@@ -45,36 +45,36 @@ def ntk_numbers(model: nn.Module, batch: Batch, options: PassOptions, statistics
 
     Raises InputError for outputs without logits or a chunk size, NothingObservedError without a weight.
     """
-    refuse_chunks(options, _PROXY)
+    refuse_chunks(options, "ntk")
     whole = replace(batch, n_batches=1)
-    resolved = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, n_groups=None)
+    resolved = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, variance="sample")
     reducer = GramReducer(resolved, batch.n_samples)
     seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)
-    if not reducer.kernels:
+    if not reducer.gram:
         reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in seen.skipped)
-        raise NothingObservedError(f"{_PROXY}: no weight could be observed. {reasons}")
-    return NtkMeasurements(reducer.kernels)
+        raise NothingObservedError(f"ntk pass: no weight could be observed. {reasons}")
+    return NtkMeasurements(reducer.gram)
 
 
 def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
     logits = find_logits(outputs)
     if logits is None or logits.dim() < 2:  # (B, C, ...)
-        raise InputError(f"{_PROXY} needs logits (B, C); the model returned {type(outputs).__name__} without them")
+        raise InputError(f"the ntk pass needs logits (B, C); the model returned {type(outputs).__name__} without them")
     return logits.flatten(1).sum(1)
 
 
 class GramReducer(Reducer):
     """Adds up the products <G_a, G_b> of each weight."""
 
-    def __init__(self, options: PassOptions, n_samples: int) -> None:
+    def __init__(self, options: ScoreOptions, n_samples: int) -> None:
         super().__init__(options, n_samples)
-        self.kernels: dict[str, Tensor] = {}
+        self.gram: dict[str, Tensor] = {}
 
     def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the products of the gradients of one weight, or of one piece of a parameter."""
         found = gradient_products(weight.gradient_operands(self._n_samples), weight.conv)
-        known = self.kernels.get(weight.name)
-        self.kernels[weight.name] = found if known is None else known + found
+        known = self.gram.get(weight.name)
+        self.gram[weight.name] = found if known is None else known + found
 
 
 def gradient_products(calls: Sequence[Operands], conv: ConvGeometry | None) -> Tensor:
@@ -160,3 +160,11 @@ def _two_axes(values: Sequence[int], neutral: int) -> Iterator[int]:
     if len(values) == 1:
         yield neutral
     yield from values
+
+
+PASS = Pass(
+    "ntk",
+    run_ntk,
+    ("gram",),
+    "one forward and one backward of the sum of all logits, observed; products of the samples' gradients",
+)

@@ -1,132 +1,134 @@
-"""The ways to drive a model, by name, and the numbers that each leaves for the proxies."""
+"""The passes by name: the ways to drive a model, and the measurements that each leaves for the proxies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.passes.block_features import BlockFeatureMeasurements, block_feature_numbers
-from lswag_fast.passes.double_backward import DoubleBackwardMeasurements, double_backward_numbers
-from lswag_fast.passes.jacobian import JacobianMeasurements, jacobian_numbers
-from lswag_fast.passes.model import ModelMeasurements, model_numbers
-from lswag_fast.passes.noise_pair import NoisePairMeasurements, noise_pair_numbers
-from lswag_fast.passes.ntk import NtkMeasurements, ntk_numbers
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.standard.measurements import StandardMeasurements, standard_numbers
-from lswag_fast.passes.synflow import SynflowMeasurements, synflow_numbers
+from lswag_fast.errors import InputError
+from lswag_fast.options import ScoreOptions
 
 T = TypeVar("T")
 
+Run = Callable[[nn.Module, Batch, ScoreOptions, frozenset[str]], Any]
+
 
 @dataclass(frozen=True)
-class Recipe:
-    """A way to drive a model: `run(model, batch, options, statistics)` gives the numbers; which statistics there are.
+class Pass:
+    """A way to drive a model.
 
-    `run` borrows the model and gives it back as it was, and raises an `LswagError` for a model that it cannot drive.
+    Attributes:
+        name: what proxies call it in their `needs`.
+        run: `run(model, batch, options, statistics)` -> the measurements, an object of a class of its own. It borrows
+            the model (`preserve_model_state`) and raises an `LswagError` for one that it cannot drive. It is called
+            once for all proxies that need it, with the statistics that any of them reads.
+        statistics: what it can measure.
+        summary: one line for people.
     """
 
-    run: Callable[[nn.Module, Batch, PassOptions, frozenset[str]], object]
-    statistics: frozenset[str]
-    summary: str
+    name: str
+    run: Run
+    statistics: Collection[str]
+    summary: str = ""
 
 
-RECIPES: dict[str, Recipe] = {
-    "none": Recipe(
-        model_numbers,
-        frozenset(("params", "norms", "macs")),
-        "no pass, or one forward of a single sample",
-    ),
-    "standard": Recipe(
-        standard_numbers,
-        frozenset(("gradients", "batch_gradient", "fisher", "patterns", "activation_codes")),
-        "one forward and one backward of the summed loss, observed; without gradients the forward only",
-    ),
-    "synflow": Recipe(
-        synflow_numbers,
-        frozenset(("saliencies", "nuclear")),
-        "one forward of ones and one backward in float64, with the weights' absolute values and no BatchNorm",
-    ),
-    "jacobian": Recipe(
-        jacobian_numbers,
-        frozenset(("jacobian", "classes")),
-        "one forward and one backward of the sum of all logits, down to the inputs",
-    ),
-    "ntk": Recipe(
-        ntk_numbers,
-        frozenset(("kernels",)),
-        "one forward and one backward of the sum of all logits, observed; products of the samples' gradients",
-    ),
-    "double_backward": Recipe(
-        double_backward_numbers,
-        frozenset(("weight_hessian_gradient",)),
-        "one forward and two backwards, the second through the first",
-    ),
-    "noise_pair": Recipe(
-        noise_pair_numbers,
-        frozenset(("feature_distance", "batch_norm_variances")),
-        "two forwards of noise in train mode, with Gaussian weights",
-    ),
-    "block_features": Recipe(
-        block_feature_numbers,
-        frozenset(("entropies", "spectral_norms")),
-        "one forward of noise, and a backward from each feature to the one before",
-    ),
-}
-"""Every pass recipe by name."""
+_PASSES: dict[str, Pass] = {}
+
+
+def register_pass(pass_: Pass) -> Pass:
+    """Make a pass known, so that proxies can need it. Passes run in the order in which they were registered.
+
+    Args:
+        pass_: with a name that is not taken, and at least one statistic.
+
+    Returns:
+        The pass itself.
+
+    Raises:
+        InputError: the name is taken or empty, or there is no statistic.
+
+    Example:
+        A pass that measures how large the logits are, and a proxy that reads it:
+
+        >>> import torch
+        >>> from dataclasses import dataclass
+        >>> import lswag_fast
+        >>> from lswag_fast.passes import Pass, preserve_model_state, register_pass
+        >>> @dataclass(frozen=True)
+        ... class LogitMeasurements:
+        ...     mean_square: float
+        >>> def run(model, batch, options, statistics):
+        ...     with preserve_model_state(model, options.seed), torch.no_grad():
+        ...         return LogitMeasurements(model(batch.inputs).square().mean().item())
+        >>> logits = register_pass(Pass("logits", run, statistics={"mean_square"}))
+        >>> def logit_size(measurements):
+        ...     return measurements.of(LogitMeasurements).mean_square
+        >>> info = lswag_fast.register_proxy("logit_size", logit_size, needs={"logits": {"mean_square"}})
+        >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
+        >>> batch[0][1] = 2
+        >>> lswag_fast.score(torch.nn.Linear(3, 2), batch, proxy="logit_size").value > 0
+        True
+    """
+    if not pass_.name or pass_.name in _PASSES:
+        raise InputError(f"a pass named {pass_.name!r} is registered already" if pass_.name else "a pass needs a name")
+    if not pass_.statistics:
+        raise InputError(f"pass {pass_.name!r} gives no statistic; name at least one")
+    _PASSES[pass_.name] = pass_
+    return pass_
+
+
+def list_passes() -> list[Pass]:
+    """Return the registered passes, in the order in which they run.
+
+    Example:
+        >>> [pass_.name for pass_ in list_passes()][:3]
+        ['model', 'standard', 'synflow']
+    """
+    return list(_PASSES.values())
+
+
+def get_pass(name: str) -> Pass:
+    """Return the pass of that name.
+
+    Raises:
+        InputError: there is none; names those there are.
+
+    Example:
+        >>> sorted(get_pass("jacobian").statistics)
+        ['classes', 'jacobian']
+    """
+    if name not in _PASSES:
+        raise InputError(f"there is no pass {name!r}; there are {', '.join(_PASSES)}")
+    return _PASSES[name]
 
 
 class Measurements:
-    """What the passes left, by recipe: all that a proxy may read."""
+    """What the passes left: all that a proxy may read.
+
+    Args:
+        found: the measurements by the name of their pass.
+
+    Example:
+        >>> Measurements({"model": 3})["model"]
+        3
+    """
 
     def __init__(self, found: Mapping[str, object]) -> None:
         self._found = dict(found)
 
-    def _of(self, recipe: str, kind: type[T]) -> T:
-        found = self._found.get(recipe)
-        if not isinstance(found, kind):
-            raise TypeError(f"the {recipe} pass has not run: name it among the proxy's needs")
-        return found
+    def __getitem__(self, name: str) -> Any:
+        """Return the measurements of a pass by its name; raises TypeError for one that has not run."""
+        if name not in self._found:
+            raise TypeError(f"the {name} pass has not run: name it among the proxy's needs")
+        return self._found[name]
 
-    @property
-    def model(self) -> ModelMeasurements:
-        """The numbers of the pass "none"."""
-        return self._of("none", ModelMeasurements)
-
-    @property
-    def standard(self) -> StandardMeasurements:
-        """The numbers of the standard pass."""
-        return self._of("standard", StandardMeasurements)
-
-    @property
-    def synflow(self) -> SynflowMeasurements:
-        """The numbers of the synflow pass."""
-        return self._of("synflow", SynflowMeasurements)
-
-    @property
-    def jacobian(self) -> JacobianMeasurements:
-        """The numbers of the Jacobian pass."""
-        return self._of("jacobian", JacobianMeasurements)
-
-    @property
-    def ntk(self) -> NtkMeasurements:
-        """The numbers of the NTK pass."""
-        return self._of("ntk", NtkMeasurements)
-
-    @property
-    def double_backward(self) -> DoubleBackwardMeasurements:
-        """The numbers of the double backward pass."""
-        return self._of("double_backward", DoubleBackwardMeasurements)
-
-    @property
-    def noise_pair(self) -> NoisePairMeasurements:
-        """The numbers of the noise pair pass."""
-        return self._of("noise_pair", NoisePairMeasurements)
-
-    @property
-    def block_features(self) -> BlockFeatureMeasurements:
-        """The numbers of the block features pass."""
-        return self._of("block_features", BlockFeatureMeasurements)
+    def of(self, kind: type[T]) -> T:
+        """Return the measurements of a type, which each pass has of its own; raises TypeError without any."""
+        for found in self._found.values():
+            if isinstance(found, kind):
+                return found
+        raise TypeError(f"no pass left {kind.__name__}: name the pass that gives them among the proxy's needs")

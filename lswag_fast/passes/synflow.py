@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.observe import WeightRecorder
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.shared.checks import naming
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.registry import Pass
+from lswag_fast.passes.shared.checks import model_errors
 from lswag_fast.passes.shared.loss import find_logits
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 
-_PROXIES = "synflow, logsynflow, dss and t_cet"
 _ATTENTION_NAMES = ("qkv", "in_proj")
 
 
@@ -50,8 +50,8 @@ class SynflowMeasurements:
     n_activations: int
 
 
-def synflow_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_synflow(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> SynflowMeasurements:
     """Run |model| on one sample of ones and differentiate the sum of its outputs.
 
@@ -63,14 +63,14 @@ def synflow_numbers(
     Raises InputError for inputs without floating-point samples or outputs without a tensor of logits,
     NothingObservedError without a trainable weight, UnsupportedModelError for a model that fails in float64.
     """
-    needed = f"{_PROXIES} put ones in the place of the inputs"
+    needed = "the synflow pass puts ones in the place of the inputs"
     ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
     with preserve_model_state(model, options.seed):
         model.eval()
         tensors = {name: _positive(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
         weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
         recorder = WeightRecorder(weights, skip_batch_norm=True)
-        with naming(_PROXIES, "in float64 with positive weights (synflow pass)"), recorder:
+        with model_errors("synflow", "in float64 with positive weights"), recorder:
             outputs = call_with(model, tensors, call_model, ones.inputs)
         gradients = _gradients(outputs, [weights[name] for name in recorder.weights])
     layers = {
@@ -92,9 +92,11 @@ def _gradients(outputs: Any, weights: list[Tensor]) -> list[Tensor]:
     """dR/dW for each weight; 0 where R does not depend on it."""
     logits = find_logits(outputs)
     if logits is None:
-        raise InputError(f"{_PROXIES} need an output tensor; the model returned {type(outputs).__name__} without one")
+        raise InputError(
+            f"the synflow pass needs an output tensor; the model returned {type(outputs).__name__} without one"
+        )
     if not weights or not logits.requires_grad:
-        raise NothingObservedError(f"{_PROXIES}: the output depends on no trainable weight of a linear or conv call")
+        raise NothingObservedError("synflow pass: the output depends on no trainable weight of a linear or conv call")
     found = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
     return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
 
@@ -121,3 +123,11 @@ def _is_attention(name: str, weight: Tensor) -> bool:
 
 def _nuclear_norm(matrix: Tensor) -> float:
     return float(torch.linalg.matrix_norm(matrix, "nuc"))
+
+
+PASS = Pass(
+    "synflow",
+    run_synflow,
+    ("saliencies", "nuclear"),
+    "one forward of ones and one backward in float64, with the weights' absolute values and no BatchNorm",
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from lswag_fast.passes.block_features import BlockFeatureMeasurements
 from lswag_fast.proxies import size  # noqa: F401 - registers flops, the complexity
 from lswag_fast.proxies.registry import Measurements, register_proxy, register_ranked
 
@@ -20,13 +21,13 @@ _OFFSET = 1e-6
 def az_nas_expressivity(numbers: Measurements) -> float:
     """sum over the features of the entropy -sum p ln(p + 1e-8), p the normalised eigenvalues of the covariance of its
     channels. Range [0, sum ln C]; grows with the number of blocks and their channels C."""
-    return math.fsum(numbers.block_features.entropies)
+    return math.fsum(numbers.of(BlockFeatureMeasurements).entropies)
 
 
 def az_nas_progressivity(numbers: Measurements) -> float:
     """The least growth of that entropy from one feature to the next. Any real number, below 0 where a block
     narrows. Published for CNNs, whose stages widen; on a vision transformer, of one width, it says little."""
-    return min(after - before for before, after in pairwise(numbers.block_features.entropies))
+    return min(after - before for before, after in pairwise(numbers.of(BlockFeatureMeasurements).entropies))
 
 
 def az_nas_trainability(numbers: Measurements) -> float:
@@ -37,7 +38,7 @@ def az_nas_trainability(numbers: Measurements) -> float:
     """
     scores = [
         -math.inf if s is None else -s - 1 / (s + _OFFSET) + 2  # at s = 1 this is about 0
-        for s in numbers.block_features.spectral_norms
+        for s in numbers.of(BlockFeatureMeasurements).spectral_norms
     ]
     return sum(scores) / len(scores)
 

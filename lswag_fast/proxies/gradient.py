@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 _SUITE = "Abdelfattah, Mehrotra, Dudziak, Lane, ICLR 2021"
@@ -19,7 +20,7 @@ def grad_norm(numbers: Measurements) -> float:
 
     On a vision transformer the four matrices of a block and the head make the sum.
     """
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     return math.fsum(math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()) / standard.n_samples
 
 
@@ -28,14 +29,14 @@ def plain(numbers: Measurements) -> float:
 
     LayerNorm and BatchNorm make the loss blind to the scale of weights before them: their terms vanish.
     """
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
 def snip(numbers: Measurements) -> float:
     """sum_w |w dL/dw|, the sensitivity of the loss to dropping each weight (Lee, Ajanthan, Torr, ICLR 2019, Eq. 6,
     without its normalisation). Range [0, inf). On a vision transformer dominated by the widest matrices."""
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     return math.fsum(layer["sum_abs_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
@@ -46,7 +47,7 @@ def fisher(numbers: Measurements) -> float:
     Deviations: on a token sequence (B, T, O) the channels are the O features and the sum runs over the tokens; the
     published code takes the tokens for channels. It also forces train mode, this runs in the model's own.
     """
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     total = math.fsum(layer.fisher for layer in standard.layers())
     return total / (2 * standard.n_samples**3)
 

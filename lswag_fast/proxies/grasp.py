@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lswag_fast.passes.double_backward import DoubleBackwardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
@@ -18,7 +19,7 @@ def grasp(numbers: Measurements) -> float:
     whole batch. Functional calls on a parameter count as modules do. Frozen weights do not count, as in every proxy
     here; there they are unfrozen.
     """
-    return -math.fsum(numbers.double_backward.weight_hessian_gradient.values())
+    return -math.fsum(numbers.of(DoubleBackwardMeasurements).weight_hessian_gradient.values())
 
 
 register_proxy(

@@ -28,7 +28,7 @@ def jacov(numbers: Measurements) -> float:
     Deviation: eigenvalues of a symmetric matrix, which are real; the published solver may return complex ones by
     rounding. Raises ZeroVarianceError for a row without variance.
     """
-    eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(_rows(numbers.jacobian, "jacov"))) + _K
+    eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(_rows(numbers.of(JacobianMeasurements), "jacov"))) + _K
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
 
 
@@ -42,8 +42,9 @@ def epe_nas(numbers: Measurements) -> float:
     Raises InputError when the batch has one class only, or no class with two samples (published: a score that does not
     depend on the network), ZeroVarianceError for a row without variance.
     """
-    rows, classes = _rows(numbers.jacobian, "epe_nas"), _checked_classes(numbers.jacobian)
-    many = numbers.jacobian.n_classes > _MANY_CLASSES
+    found = numbers.of(JacobianMeasurements)
+    rows, classes = _rows(found, "epe_nas"), _checked_classes(found)
+    many = found.n_classes > _MANY_CLASSES
     sums = []
     for label in sorted(set(classes.tolist())):
         own = rows[classes == label]

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import get_args
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.standard.measurements import LayerMeasurements
+from lswag_fast.options import Combine
+from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
-Combine = Literal["layerwise", "product", "log"]
-COMBINES: tuple[Combine, ...] = ("layerwise", "product", "log")
+COMBINES: tuple[Combine, ...] = get_args(Combine)
 
 
 def trainability(sum_inv_sigma: float) -> float:
@@ -51,7 +51,7 @@ def lswag(numbers: Measurements, combine: Combine = "layerwise") -> float:
     `combine`, and what `StandardMeasurements` raises for a pass without weights, activations or variance."""
     if combine not in COMBINES:
         raise InputError(f"combine must be one of {', '.join(map(repr, COMBINES))}, got {combine!r}")
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     layers = standard.varying_layers()
     standard.activations()
     pairs = [_paired(layer) for layer in layers]

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from lswag_fast.errors import InputError
+from lswag_fast.passes.model import ModelMeasurements
+from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 _NUMBERS = (int, float, np.integer, np.floating)
@@ -32,7 +34,7 @@ def nwot(numbers: Measurements) -> float:
 
 def activation_kernels(numbers: Measurements, proxy: str) -> list[Tensor]:
     """K of each activation call, (B, B) float64, for a proxy that is to be named in messages."""
-    kernels = [activation.agreements for activation in numbers.standard.activations()]
+    kernels = [activation.agreements for activation in numbers.of(StandardMeasurements).activations()]
     known = [kernel.double() for kernel in kernels if kernel is not None]
     if len(known) < len(kernels):
         raise InputError(f"{proxy} compares all samples of the batch with each other; leave chunk_size out")
@@ -46,7 +48,7 @@ def swap(numbers: Measurements) -> float:
     Deviations: one draw of the weights, the model's own, where the published script averages 32; activations of any
     shape count, there 4-D ones only. Average over seeds outside when you need it.
     """
-    standard = numbers.standard
+    standard = numbers.of(StandardMeasurements)
     return float(standard.patterns.union_cardinality(range(len(standard.activations()))))
 
 
@@ -59,7 +61,7 @@ def reg_swap(numbers: Measurements, mu: float = 25.0, sigma: float = 25.0) -> fl
     """
     if not isinstance(mu, _NUMBERS) or not isinstance(sigma, _NUMBERS) or sigma <= 0:
         raise InputError(f"reg_swap: mu must be a number and sigma a positive one, got {mu!r} and {sigma!r}")
-    millions = numbers.model.n_params / 1e6
+    millions = numbers.of(ModelMeasurements).n_params / 1e6
     return math.log(swap(numbers)) - (millions - mu) ** 2 / sigma
 
 
@@ -81,7 +83,7 @@ register_proxy(
 register_proxy(
     "reg_swap",
     reg_swap,
-    needs={"standard": ("patterns",), "none": ("params",)},
+    needs={"standard": ("patterns",), "model": ("params",)},
     reference=_SWAP,
     summary="swap, regularised by the number of parameters, in its logarithm",
 )

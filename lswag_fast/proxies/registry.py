@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.registry import RECIPES, Measurements
+from lswag_fast.passes import Measurements, get_pass
 
 Aggregate = Literal["rank_sum", "log_rank"]
 """How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
@@ -25,7 +25,7 @@ class ProxyInfo:
     """A registered proxy.
 
     name: what `score(proxy=...)` takes. higher_is_better: whether a larger value promises a better network. needs:
-    the statistics it reads, by the pass recipe that gives them, e.g. {"standard": {"gradients", "patterns"}}.
+    the statistics it reads, by the pass that gives them, e.g. {"standard": {"gradients", "patterns"}}.
     reference: the paper, or where the formula comes from. summary: one line for people. log_scale: whether the score
     is given as sign(s) ln|s| of the raw value s, which may exceed any float. compute: the pure function behind it.
     parts: for a proxy that is made of ranks among networks, the proxies that are ranked, and aggregate how; it has no
@@ -69,26 +69,24 @@ def register_proxy(
 
     Args:
         name: a name that is not taken.
-        fn: `fn(numbers, **options)` -> float, a pure function; `numbers.standard`, `numbers.synflow`, ... are the
-            numbers of the passes that it needs. Its keyword parameters are the proxy's options.
-        needs: {recipe: statistics}; `lswag_fast.passes.registry.RECIPES` says which there are.
+        fn: `fn(numbers, **options)` -> float, a pure function; `numbers[name]`, or `numbers.of(type)`, are the
+            measurements of a pass that it needs. Its keyword parameters are the proxy's options.
+        needs: {name of a pass: statistics}; `lswag_fast.passes.list_passes()` says which there are.
         higher_is_better: the direction.
         reference: the paper.
         summary: one line for people.
         log_scale: give sign(s) ln|s| as the value and s as `Score.raw`, for scores that explode.
 
-    Raises InputError for a name that is taken, or a recipe or statistic that does not exist.
+    Raises InputError for a name that is taken, or a pass or statistic that does not exist.
     """
     _check_new(name)
-    for recipe, statistics in needs.items():
-        known = RECIPES[recipe].statistics if recipe in RECIPES else None
-        if known is None:
-            raise InputError(f"proxy {name!r} needs the pass {recipe!r}; there are {', '.join(RECIPES)}")
-        for statistic in sorted(set(statistics) - known):
+    for pass_name, statistics in needs.items():
+        known = get_pass(pass_name).statistics
+        for statistic in sorted(set(statistics) - set(known)):
             raise InputError(
-                f"proxy {name!r} needs {statistic!r} of the {recipe} pass, which gives {', '.join(sorted(known))}"
+                f"proxy {name!r} needs {statistic!r} of the {pass_name} pass, which gives {', '.join(sorted(known))}"
             )
-    wanted = MappingProxyType({recipe: frozenset(statistics) for recipe, statistics in needs.items()})
+    wanted = MappingProxyType({pass_name: frozenset(statistics) for pass_name, statistics in needs.items()})
     info = ProxyInfo(name, higher_is_better, wanted, reference, summary, log_scale, compute=fn)
     _REGISTRY[name] = info
     return info

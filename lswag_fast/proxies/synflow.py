@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from lswag_fast.errors import InputError
-from lswag_fast.passes.synflow import LayerSaliency
+from lswag_fast.passes.synflow import LayerSaliency, SynflowMeasurements
 from lswag_fast.proxies.patterns import activation_kernels
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
@@ -21,7 +21,7 @@ def synflow(numbers: Measurements) -> float:
     LayerNorm stays: the saliencies are not conserved from layer to layer, and GELU is not homogeneous. Deviation: in
     eval mode, so that no dropout takes part; there in the mode that the network is in.
     """
-    return math.fsum(layer.saliency for layer in numbers.synflow.layers.values())
+    return math.fsum(layer.saliency for layer in numbers.of(SynflowMeasurements).layers.values())
 
 
 def logsynflow(numbers: Measurements) -> float:
@@ -30,7 +30,7 @@ def logsynflow(numbers: Measurements) -> float:
     Deviation: |dR/dw| where the published code takes dR/dw, which are the same for the positive CNNs that it was made
     for; through a LayerNorm dR/dw may be below -1, and its logarithm would not exist.
     """
-    return math.fsum(layer.log_saliency for layer in numbers.synflow.layers.values())
+    return math.fsum(layer.log_saliency for layer in numbers.of(SynflowMeasurements).layers.values())
 
 
 def dss(numbers: Measurements) -> float:
@@ -44,7 +44,7 @@ def dss(numbers: Measurements) -> float:
     only its head counts, twice; here every weight counts, once. In float64, there in float32.
     Raises InputError for a network without attention weights.
     """
-    linear = [layer for layer in numbers.synflow.layers.values() if layer.is_linear]
+    linear = [layer for layer in numbers.of(SynflowMeasurements).layers.values() if layer.is_linear]
     nuclear = [layer.nuclear for layer in linear if layer.nuclear is not None]
     if not nuclear:
         raise InputError(
@@ -63,7 +63,7 @@ def t_cet(numbers: Measurements) -> float:
     Raises InputError when the two passes see other numbers of activation calls, and as `nwot`.
     """
     logdets = [kernel.slogdet().logabsdet.item() for kernel in activation_kernels(numbers, "t_cet")]
-    found = numbers.synflow
+    found = numbers.of(SynflowMeasurements)
     if found.n_activations != len(logdets):
         raise InputError(
             f"t_cet pairs weights with activations, of which the data met {len(logdets)} and the synflow pass "

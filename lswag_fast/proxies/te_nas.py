@@ -10,6 +10,7 @@ import math
 import torch
 
 from lswag_fast.errors import NonFiniteGradientError
+from lswag_fast.passes.ntk import NtkMeasurements
 from lswag_fast.proxies.patterns import activation_kernels
 from lswag_fast.proxies.registry import Measurements, register_proxy, register_ranked
 
@@ -24,7 +25,7 @@ def te_nas_ntk(numbers: Measurements) -> float:
     batch gradient; in eval mode the two agree. A kernel that is not finite is an error, there it scores 1e5.
     Raises NonFiniteGradientError for that.
     """
-    kernel = torch.stack(list(numbers.ntk.kernels.values())).sum(0)
+    kernel = torch.stack(list(numbers.of(NtkMeasurements).gram.values())).sum(0)
     if not bool(torch.isfinite(kernel).all()):
         raise NonFiniteGradientError("te_nas_ntk: the gradients of the logits hold NaN or infinite values")
     eigenvalues = torch.linalg.eigvalsh(kernel)
@@ -49,7 +50,7 @@ def te_nas_regions(numbers: Measurements) -> float:
 register_proxy(
     "te_nas_ntk",
     te_nas_ntk,
-    needs={"ntk": ("kernels",)},
+    needs={"ntk": ("gram",)},
     higher_is_better=False,
     reference="Chen, Gong, Wang, ICLR 2021",
     summary="condition number of the neural tangent kernel",

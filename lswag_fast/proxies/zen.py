@@ -6,6 +6,7 @@ import math
 from typing import Literal, get_args
 
 from lswag_fast.errors import InputError
+from lswag_fast.passes.noise_pair import NoisePairMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 BatchNormTerm = Literal["required", "optional"]
@@ -30,7 +31,7 @@ def zen(numbers: Measurements, batch_norm: BatchNormTerm = "required") -> float:
     """
     if batch_norm not in get_args(BatchNormTerm):
         raise InputError(f"zen: batch_norm must be 'required' or 'optional', got {batch_norm!r}")
-    pair = numbers.noise_pair
+    pair = numbers.of(NoisePairMeasurements)
     if batch_norm == "required" and not pair.batch_norm_variances:
         raise InputError(
             "zen needs BatchNorm, whose variances keep the scale of the features, and none ran before them; "

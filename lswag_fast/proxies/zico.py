@@ -11,6 +11,7 @@ import math
 from typing import Literal
 
 from lswag_fast.errors import InputError
+from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
@@ -25,7 +26,7 @@ def zico(numbers: Measurements, sigma: Literal["signed", "abs"] = "signed") -> f
     """
     if sigma not in ("signed", "abs"):
         raise InputError(f"zico: sigma must be 'signed' or 'abs', got {sigma!r}")
-    layers = numbers.standard.varying_layers()
+    layers = numbers.of(StandardMeasurements).varying_layers()
     if any("sum_mean_abs_over_sigma" not in layer for layer in layers):
         raise InputError("zico needs the mean of |g|, which gradient='signed' does not measure; leave gradient out")
     if sigma == "abs":
@@ -41,7 +42,9 @@ def xi_gsnr(numbers: Measurements) -> float:
     without variance contributes 0, as in the official code. Deviation: the code never zeroes the gradients between
     batches, so that it sees their running sums; here each batch stands for itself.
     """
-    return math.fsum(layer["sum_gsnr"] for layer in numbers.standard.layers() if layer.n_finite_variance)
+    return math.fsum(
+        layer["sum_gsnr"] for layer in numbers.of(StandardMeasurements).layers() if layer.n_finite_variance
+    )
 
 
 register_proxy(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.block_features import BlockFeatureMeasurements, block_feature_numbers
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.block_features import BlockFeatureMeasurements, run_block_features
 from support.snapshot import assert_unchanged, snapshot
 
 X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -23,10 +23,10 @@ def run(
     model: nn.Module, features: Any = None, inputs: Any = X, statistics: tuple[str, ...] = ALL, **options: Any
 ) -> BlockFeatureMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = PassOptions(None, None, None, None, "abs", 1, 1.0, features=features, **given)
+    settled = ScoreOptions(features=features, **given)
     before = snapshot(model)
     try:
-        return block_feature_numbers(model, Batch(inputs, None, 4), settled, frozenset(statistics))
+        return run_block_features(model, Batch(inputs, None, 4), settled, frozenset(statistics))
     finally:
         assert_unchanged(model, before)
 
@@ -104,8 +104,13 @@ def fewer_tokens(model: nn.Module, x: Tensor) -> list[Tensor]:
         (lambda m, x: [x, F.interpolate(x, size=16)], X, {}, "is no whole reduction"),
         (lambda m, x: [x[:, :, 0], x[:, :2, 0]], X, {}, "does not depend on the one before"),
         (fewer_tokens, X, {}, "has other positions than the one before"),
-        (lambda m, x: [x, m(x)], X, {"chunk_size": 2}, "az_nas: the whole batch goes through at once"),
-        (lambda m, x: [x, x], torch.ones(4, 2).long(), {}, "az_nas puts noise in the place of the inputs"),
+        (lambda m, x: [x, m(x)], X, {"chunk_size": 2}, "the block_features pass takes the whole batch at once"),
+        (
+            lambda m, x: [x, x],
+            torch.ones(4, 2).long(),
+            {},
+            "the block_features pass puts noise in the place of the inputs",
+        ),
     ],
 )
 def test_refusals(features: Any, inputs: Tensor, options: dict[str, Any], message: str) -> None:
@@ -117,5 +122,5 @@ def test_a_model_that_fails_on_noise_is_refused_by_name() -> None:
     def features(model: nn.Module, x: Tensor) -> Tensor:
         raise RuntimeError("expected images")
 
-    with pytest.raises(UnsupportedModelError, match=r"az_nas.*on noise \(block_features pass\): expected images"):
+    with pytest.raises(UnsupportedModelError, match=r"fails on noise \(block_features pass\): expected images"):
         run(nn.Conv2d(3, 4, 3), features)

@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 from lswag_fast import reference
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.double_backward import double_backward_numbers
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.double_backward import run_double_backward
 from networks import NETWORKS
 from support.snapshot import assert_unchanged, snapshot
 
@@ -22,10 +22,10 @@ ALL = frozenset(("weight_hessian_gradient",))
 
 
 def run(model: nn.Module, batch: Any, loss_fn: Any = None, chunk_size: int | None = None) -> dict[str, float]:
-    options = PassOptions(loss_fn, None, None, None, "abs", 1, 1.0, chunk_size, 0)
+    options = ScoreOptions(loss_fn=loss_fn, chunk_size=chunk_size)
     before = snapshot(model)
     try:
-        return double_backward_numbers(model, Batch(*batch, len(batch[1])), options, ALL).weight_hessian_gradient
+        return run_double_backward(model, Batch(*batch, len(batch[1])), options, ALL).weight_hessian_gradient
     finally:
         assert_unchanged(model, before)
 
@@ -128,7 +128,7 @@ class WithoutSecondDerivative(nn.Module):
 
 def test_a_function_without_a_second_derivative_is_refused() -> None:
     with pytest.raises(
-        UnsupportedModelError, match=r"grasp differentiates twice \(double_backward.*once_differentiable"
+        UnsupportedModelError, match=r"the double_backward pass differentiates twice.*once_differentiable"
     ):
         run(WithoutSecondDerivative(), (X, Y))
 
@@ -144,17 +144,17 @@ class Plain(nn.Module):
 
 @pytest.mark.parametrize("model", [Plain(), linear(1.0).requires_grad_(False)], ids=["none", "frozen"])
 def test_a_model_without_trainable_weights_is_refused(model: nn.Module) -> None:
-    with pytest.raises(NothingObservedError, match="grasp: the model calls no linear or convolution function"):
+    with pytest.raises(NothingObservedError, match="the model calls no linear or convolution function"):
         run(model, (X, Y))
 
 
 def test_a_loss_without_gradient_is_refused() -> None:
-    with pytest.raises(UnsupportedModelError, match="grasp: the loss has no gradient"):
+    with pytest.raises(UnsupportedModelError, match="double_backward pass: the loss has no gradient"):
         run(linear(1.0), (X, Y), lambda out, y: out.detach()[:, 0])
 
 
 def test_chunks_are_refused() -> None:
-    with pytest.raises(InputError, match="grasp: the whole batch goes through at once; leave chunk_size out"):
+    with pytest.raises(InputError, match="double_backward pass takes the whole batch at once; leave chunk_size out"):
         run(linear(1.0), (X, Y), cubes, chunk_size=1)
 
 

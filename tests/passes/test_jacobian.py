@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, UnsupportedModelError
-from lswag_fast.passes.jacobian import JacobianMeasurements, jacobian_numbers
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.jacobian import JacobianMeasurements, run_jacobian
 from support.snapshot import assert_unchanged, snapshot
 
 X, Y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([0, 2, 0])
@@ -20,10 +20,10 @@ ALL = frozenset(("jacobian", "classes"))
 
 def run(model: nn.Module, inputs: Any = X, targets: Any = Y, **options: Any) -> JacobianMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = PassOptions(None, None, None, None, "abs", 1, 1.0, **given)
+    settled = ScoreOptions(**given)
     before = snapshot(model)
     try:
-        return jacobian_numbers(model, Batch(inputs, targets, 3), settled, ALL)
+        return run_jacobian(model, Batch(inputs, targets, 3), settled, ALL)
     finally:
         assert_unchanged(model, before)
 
@@ -112,10 +112,10 @@ def test_classes(targets: Any, classes: list[int] | None) -> None:
 @pytest.mark.parametrize(
     ("model", "inputs", "error", "message"),
     [
-        (nn.Embedding(4, 2), Y, InputError, "jacov and epe_nas differentiate.* inputs are torch.int64, with no float"),
+        (nn.Embedding(4, 2), Y, InputError, "the jacobian pass differentiates.* inputs are torch.int64, with no float"),
         (Function(lambda x: x), torch.ones(2), InputError, "with no floating-point samples"),
-        (Function(lambda x: (x, x)), X, InputError, "jacov and epe_nas need logits; the model returned tuple"),
-        (Function(lambda x: x.detach()), X, UnsupportedModelError, "jacov and epe_nas: the logits have no gradient"),
+        (Function(lambda x: (x, x)), X, InputError, "the jacobian pass needs logits; the model returned tuple"),
+        (Function(lambda x: x.detach()), X, UnsupportedModelError, "jacobian pass: the logits have no gradient"),
         (Function(lambda x: torch.tensor(x.numpy())), X, UnsupportedModelError, r"ask for a gradient.*numpy\(\)"),
     ],
 )
@@ -125,7 +125,5 @@ def test_refusals(model: nn.Module, inputs: Tensor, error: type[Exception], mess
 
 
 def test_chunks_are_refused() -> None:
-    with pytest.raises(
-        InputError, match="jacov and epe_nas: the whole batch goes through at once; leave chunk_size out"
-    ):
+    with pytest.raises(InputError, match="the jacobian pass takes the whole batch at once; leave chunk_size out"):
         run(Function(lambda x: x), chunk_size=2)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.noise_pair import NoisePairMeasurements, noise_pair_numbers
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.noise_pair import NoisePairMeasurements, run_noise_pair
 from support.snapshot import assert_unchanged, snapshot
 
 ALL = frozenset(("feature_distance", "batch_norm_variances"))
@@ -21,10 +21,10 @@ X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
 
 def run(model: nn.Module, features: Any, inputs: Any = X, **options: Any) -> NoisePairMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = PassOptions(None, None, None, None, "abs", 1, 1.0, features=features, **given)
+    settled = ScoreOptions(features=features, **given)
     before = snapshot(model)
     try:
-        return noise_pair_numbers(model, Batch(inputs, None, 4), settled, ALL)
+        return run_noise_pair(model, Batch(inputs, None, 4), settled, ALL)
     finally:
         assert_unchanged(model, before)
 
@@ -177,14 +177,14 @@ TOKENS = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 3))
 @pytest.mark.parametrize(
     ("model", "features", "inputs", "error", "message"),
     [
-        (Mixed(), None, X, InputError, "^zen needs the features before pooling: Mixed has no forward_features; "),
+        (Mixed(), None, X, InputError, "needs the features before pooling: Mixed has no forward_features; "),
         (Mixed(), "nosuch", X, InputError, "features='nosuch' is the name of no module of Mixed"),
-        (Mixed(), lambda m, x: m(x).T, X, InputError, r"zen needs features with the batch's 4 samples.*\(2, 4\)"),
-        (Mixed(), lambda m, x: m(x).sum(), X, InputError, "zen needs features with the batch's 4 samples"),
+        (Mixed(), lambda m, x: m(x).T, X, InputError, r"needs features with the batch's 4 samples.*\(2, 4\)"),
+        (Mixed(), lambda m, x: m(x).sum(), X, InputError, "needs features with the batch's 4 samples"),
         (UNTRACKED, "1", X, InputError, "BatchNorm 1 keeps none"),
-        (nn.Sequential(nn.ReLU(), nn.PReLU()), "0", X, NothingObservedError, "zen: the model calls no linear or"),
-        (TOKENS, "1", torch.arange(4), InputError, r"^zen puts noise.*int64"),
-        (Picky(), "norm", X.sigmoid(), UnsupportedModelError, r"zen: the model fails on Gaussian.*pixels lie in \[0"),
+        (nn.Sequential(nn.ReLU(), nn.PReLU()), "0", X, NothingObservedError, "the model calls no linear or"),
+        (TOKENS, "1", torch.arange(4), InputError, r"^the noise_pair pass puts noise.*int64"),
+        (Picky(), "norm", X.sigmoid(), UnsupportedModelError, r"the model fails on Gaussian.*pixels lie in \[0"),
     ],
 )  # fmt: skip
 def test_refusals(model: nn.Module, features: Any, inputs: Any, error: type[Exception], message: str) -> None:
@@ -193,5 +193,5 @@ def test_refusals(model: nn.Module, features: Any, inputs: Any, error: type[Exce
 
 
 def test_chunks_are_refused() -> None:
-    with pytest.raises(InputError, match="zen: the whole batch goes through at once; leave chunk_size out"):
+    with pytest.raises(InputError, match="the noise_pair pass takes the whole batch at once; leave chunk_size out"):
         run(Mixed(), "norm", chunk_size=2)

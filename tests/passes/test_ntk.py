@@ -12,9 +12,9 @@ from lswag_fast import reference
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes import ntk
-from lswag_fast.passes.ntk import gradient_products, ntk_numbers
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.passes.ntk import gradient_products, run_ntk
 from networks import NETWORKS
 from support.snapshot import assert_unchanged, snapshot
 
@@ -88,10 +88,10 @@ def test_half_precision_is_multiplied_in_float32() -> None:
 
 def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkMeasurements:
     given: dict[str, Any] = {"layers": None, "chunk_size": None, **options}
-    settled = PassOptions(None, None, given["layers"], None, "abs", 1, 1.0, given["chunk_size"], 0)
+    settled = ScoreOptions(layers=given["layers"], chunk_size=given["chunk_size"])
     before = snapshot(model)
     try:
-        return ntk_numbers(model, Batch(*batch, len(batch[1])), settled, frozenset(("kernels",)))
+        return run_ntk(model, Batch(*batch, len(batch[1])), settled, frozenset(("gram",)))
     finally:
         assert_unchanged(model, before)
 
@@ -99,28 +99,28 @@ def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkMeas
 def test_every_weight_has_its_kernel() -> None:
     net = NETWORKS["vit"]
     model, (inputs, targets) = net.build()
-    found = run(model, (inputs, targets)).kernels
+    found = run(model, (inputs, targets)).gram
     assert set(found) == set(net.observed)
     for name, kernel in found.items():
         torch.testing.assert_close(kernel, reference.ntk(model, inputs, [name]), rtol=1e-9, atol=1e-9)  # float64
 
 
 def test_layers_choose_the_weights() -> None:
-    assert list(run(*NETWORKS["mlp"].build(), layers=(10, 10)).kernels) == ["4.weight"]
+    assert list(run(*NETWORKS["mlp"].build(), layers=(10, 10)).gram) == ["4.weight"]
 
 
 def test_the_pieces_of_a_parameter_add_up() -> None:
     net = NETWORKS["disjoint_parts"]
     model, (inputs, targets) = net.build()
-    found = run(model, (inputs, targets)).kernels["weight"]
+    found = run(model, (inputs, targets)).gram["weight"]
     torch.testing.assert_close(found, reference.ntk(model, inputs, ["weight"]), rtol=1e-9, atol=1e-9)  # float64
 
 
 @pytest.mark.parametrize(
     ("model", "options", "error", "message"),
     [
-        (nn.Linear(3, 2), {"chunk_size": 2}, InputError, "te_nas_ntk: the whole batch goes through at once"),
-        (nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), {}, InputError, r"te_nas_ntk needs logits \(B, C\)"),
+        (nn.Linear(3, 2), {"chunk_size": 2}, InputError, "the ntk pass takes the whole batch at once"),
+        (nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), {}, InputError, r"the ntk pass needs logits \(B, C\)"),
         (nn.Sequential(nn.Linear(3, 2).requires_grad_(False)), {}, NothingObservedError, "frozen"),
     ],
 )

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
-from lswag_fast.passes.options import PassOptions
-from lswag_fast.passes.synflow import SynflowMeasurements, synflow_numbers
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.synflow import SynflowMeasurements, run_synflow
 from networks import NETWORKS
 from support.snapshot import assert_unchanged, snapshot
 
 X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
-OPTIONS = PassOptions(None, None, None, None, "abs", 1, 1.0, None, 0)
+OPTIONS = ScoreOptions()
 
 
 def run(model: nn.Module, inputs: Any = X, statistics: tuple[str, ...] = ("saliencies",)) -> SynflowMeasurements:
     before = snapshot(model)
     try:
-        return synflow_numbers(model, Batch(inputs, None, 4), OPTIONS, frozenset(statistics))
+        return run_synflow(model, Batch(inputs, None, 4), OPTIONS, frozenset(statistics))
     finally:
         assert_unchanged(model, before)
 
@@ -80,7 +80,7 @@ def test_the_numbers_of_a_layer_by_hand() -> None:
 
 def test_kinds_of_weights_and_the_activations_before_them() -> None:
     model, (inputs, _) = NETWORKS["vit"].build()
-    numbers = synflow_numbers(model, Batch(inputs, None, len(inputs)), OPTIONS, frozenset())
+    numbers = run_synflow(model, Batch(inputs, None, len(inputs)), OPTIONS, frozenset())
     kinds = {name: (layer.is_linear, layer.is_attention, layer.activation) for name, layer in numbers.layers.items()}
     assert kinds["patch.weight"] == (False, False, 0)
     assert kinds["blocks.0.attn.qkv.weight"] == (True, True, 0)
@@ -120,9 +120,14 @@ def test_a_single_element_has_no_deviation() -> None:
 @pytest.mark.parametrize(
     ("model", "inputs", "error", "message"),
     [
-        (nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), torch.ones(4, 2).long(), InputError, "put ones in the pl"),
+        (
+            nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)),
+            torch.ones(4, 2).long(),
+            InputError,
+            "puts ones in",
+        ),
         (nn.Sequential(nn.Flatten(), nn.ReLU()), X, NothingObservedError, "no trainable weight"),
-        (nn.LSTM(3, 4), torch.randn(4, 2, 3), InputError, "need an output tensor; the model returned tuple"),
+        (nn.LSTM(3, 4), torch.randn(4, 2, 3), InputError, "needs an output tensor; the model returned tuple"),
     ],
 )
 def test_refusals(model: nn.Module, inputs: Tensor, error: type[Exception], message: str) -> None:
@@ -139,5 +144,5 @@ def test_a_model_that_insists_on_float32_is_refused_by_name() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(x.float())
 
-    with pytest.raises(UnsupportedModelError, match=r"synflow.*in float64 with positive weights \(synflow pass\)"):
+    with pytest.raises(UnsupportedModelError, match=r"fails in float64 with positive weights \(synflow pass\)"):
         run(Insists(), torch.randn(4, 3))

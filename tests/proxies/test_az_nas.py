@@ -124,11 +124,11 @@ def test_the_whole_is_had_by_its_name() -> None:
     before = snapshot(model)
     scores = score_many(model, batch, proxies=["az_nas"], features="blocks.*")
     assert list(scores) == [*PARTS, "flops"]
-    assert scores.passes == ("none", "block_features")
+    assert scores.passes == ("model", "block_features")
     assert_unchanged(model, before)
     assert list(score_many(model, batch, proxies=["az_nas_vit"], features="blocks.*")) == [PARTS[0], PARTS[2], "flops"]
 
 
 def test_a_network_without_block_features_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"az_nas needs the features of the blocks: TinyViT has no block_features"):
+    with pytest.raises(InputError, match=r"needs the features of the blocks: TinyViT has no block_features"):
         score(*NETWORKS["vit"].build(), proxy="az_nas_trainability")

@@ -9,7 +9,8 @@ import pytest
 
 from lswag_fast import ProxyInfo, list_proxies, register_proxy, score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.registry import RECIPES
+from lswag_fast.passes import get_pass
+from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies import registry
 from networks import NETWORKS
 from support.oracle import SHOWN
@@ -24,7 +25,7 @@ def registered_before() -> Iterator[None]:
 
 
 def smallest_layer(numbers: registry.Measurements, scale: float = 1.0) -> float:
-    return scale * min(math.log(layer["sum_inv_sigma"]) for layer in numbers.standard.layers())
+    return scale * min(math.log(layer["sum_inv_sigma"]) for layer in numbers.of(StandardMeasurements).layers())
 
 
 def register() -> ProxyInfo:
@@ -58,7 +59,7 @@ def test_a_name_is_taken_once() -> None:
 
 
 def test_needs_are_checked() -> None:
-    with pytest.raises(InputError, match="needs the pass 'thirdpass'; there are none, standard"):
+    with pytest.raises(InputError, match="there is no pass 'thirdpass'; there are model, standard"):
         register_proxy("a", smallest_layer, needs={"thirdpass": []})
     with pytest.raises(InputError, match="needs 'colours' of the standard pass, which gives activation_codes, batch"):
         register_proxy("a", smallest_layer, needs={"standard": ["colours"]})
@@ -91,5 +92,5 @@ def test_each_says_what_it_needs_and_where_it_comes_from() -> None:
     for info in list_proxies():
         assert info.summary, info.name
         assert info.compute.__doc__, info.name
-        for recipe, statistics in info.needs.items():
-            assert statistics <= RECIPES[recipe].statistics
+        for name, statistics in info.needs.items():
+            assert statistics <= set(get_pass(name).statistics)

@@ -15,7 +15,7 @@ from support.snapshot import assert_unchanged, snapshot
 def test_counts_of_a_perceptron_by_hand() -> None:
     model = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
     scores = score_many(model, (torch.randn(4, 5), torch.arange(4) % 3), proxies=["params", "flops", "l2_norm"])
-    assert scores.passes == ("none",)
+    assert scores.passes == ("model",)
     assert scores["params"].value == 5 * 7 + 7 + 7 * 3 + 3
     assert scores["flops"].value == 5 * 7 + 7 * 3
     norms = [float(layer.weight.detach().double().norm()) for layer in (model[0], model[2])]

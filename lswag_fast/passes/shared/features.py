@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import call_model
 from lswag_fast.errors import InputError
-from lswag_fast.passes.options import Features
+from lswag_fast.options import Features
 
 _HOW = "pass features=, the name of a module, a pattern of names or f(model, inputs) -> tensor or list of tensors"
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.errors import InputError
-
-LossFunction = Callable[[Any, Any], Tensor]
-Reduction = Literal["sum", "mean"]
+from lswag_fast.options import LossFunction, Reduction
 
 
 @dataclass(frozen=True)

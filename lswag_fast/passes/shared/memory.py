@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from lswag_fast.errors import LswagWarning
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def halving_chunks(run: Callable[[PassOptions], T], options: PassOptions, n_samples: int) -> T:
+def halving_chunks(run: Callable[[ScoreOptions], T], options: ScoreOptions, n_samples: int) -> T:
     """Run a pass; when memory runs out, say so and try again with half the chunk, down to one micro-batch.
 
     The score does not depend on the chunk size, up to rounding.

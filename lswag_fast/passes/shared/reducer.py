@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from lswag_fast.observe import ObservedWeight, WeightCall
-from lswag_fast.passes.options import PERCENTILE_BINS, PassOptions
+from lswag_fast.options import PERCENTILE_BINS, ScoreOptions
 
 
 def percentile(position: int, n_layers: int) -> int:
@@ -20,7 +20,7 @@ class Reducer(ABC):
     `names` are the observable weights in order of execution and `kinds` what they are, both known after `choose`.
     """
 
-    def __init__(self, options: PassOptions, n_samples: int) -> None:
+    def __init__(self, options: ScoreOptions, n_samples: int) -> None:
         self.names: tuple[str, ...] = ()
         self.kinds: dict[str, str] = {}
         self._options = options

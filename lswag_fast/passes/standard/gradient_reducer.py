@@ -10,8 +10,11 @@ import torch
 
 from lswag_fast import kernels
 from lswag_fast.observe import ObservedWeight, WeightCall
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.reducer import Reducer
+
+XI = 1e-8
+"""The constant in the denominator of the gradient signal-to-noise ratio (xi-GSNR)."""
 
 
 @dataclass
@@ -40,8 +43,9 @@ class PieceStatistics:
 class GradientReducer(Reducer):
     """Runs the kernel on each weight, and keeps the statistics."""
 
-    def __init__(self, options: PassOptions, n_samples: int, statistics: frozenset[str]) -> None:
+    def __init__(self, options: ScoreOptions, n_samples: int, statistics: frozenset[str], xi: float = XI) -> None:
         super().__init__(options, n_samples)
+        self._xi = xi
         self._batch_gradient = "batch_gradient" in statistics
         self._group = 1 if options.n_groups is None else n_samples // options.n_groups
         self._chunked = options.chunk_size is not None and options.chunk_size < n_samples
@@ -59,7 +63,7 @@ class GradientReducer(Reducer):
             moments=piece.moments,
             batch_gradient=self._batch_gradient,
             weight=weight.view.detach() if self._batch_gradient else None,
-            xi=self._options.xi,
+            xi=self._xi,
         )
 
     def reduce_call(self, weight: ObservedWeight, call: WeightCall) -> None:

@@ -17,7 +17,7 @@ from lswag_fast.errors import (
 )
 from lswag_fast.kernels import GradientStats
 from lswag_fast.observe import Skipped
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
@@ -162,12 +162,12 @@ class StandardMeasurements:
         return "; ".join(found)
 
 
-def standard_numbers(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+def run_standard(
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> StandardMeasurements:
     """Run the standard pass for these statistics; with less memory than it needs, in smaller chunks."""
 
-    def run(fitting: PassOptions) -> tuple[GradientReducer, ObservedPass]:
+    def run(fitting: ScoreOptions) -> tuple[GradientReducer, ObservedPass]:
         return standard_pass(model, batch, fitting, statistics)
 
     reducer, done = halving_chunks(run, options, batch.n_samples)

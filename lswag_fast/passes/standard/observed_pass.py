@@ -11,11 +11,11 @@ from torch import nn
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped, observe
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.loss import total_loss
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
-from lswag_fast.passes.standard.gradient_reducer import GradientReducer
+from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
 
 
@@ -58,7 +58,7 @@ GRADIENT_STATISTICS = frozenset(("gradients", "batch_gradient", "fisher"))
 
 
 def standard_pass(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str]
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> tuple[GradientReducer, ObservedPass]:
     """Run the pass on a checked model and batch.
 
@@ -68,12 +68,14 @@ def standard_pass(
     Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)
-    reducer = GradientReducer(options, batch.n_samples, statistics)
+    # Published with the mean loss of each batch, whose gradients are 1/B of those of the summed loss.
+    xi = XI if batch.n_batches == 1 else XI * (batch.n_samples // batch.n_batches) ** 2
+    reducer = GradientReducer(options, batch.n_samples, statistics, xi)
     return reducer, observed_pass(model, batch, options, statistics, reducer)
 
 
 def observed_pass(
-    model: nn.Module, batch: Batch, options: PassOptions, statistics: frozenset[str], reducer: Reducer
+    model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str], reducer: Reducer
 ) -> ObservedPass:
     """Run the pass and hand the weights to `reducer`, which makes of them what it likes; `options` fit the batch."""
     patterned = "patterns" in statistics
@@ -90,7 +92,7 @@ def _run_chunk(
     model: nn.Module,
     batch: Batch,
     chunk: Batch,
-    options: PassOptions,
+    options: ScoreOptions,
     snapshot: ModelSnapshot,
     reducer: Reducer,
     progress: _Progress,

@@ -11,7 +11,7 @@ from torch import nn
 
 import lswag_fast
 from lswag_fast.errors import LswagWarning
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.memory import halving_chunks, is_out_of_memory
 
 
@@ -86,23 +86,24 @@ def test_memory_errors_of_the_cpu_count(error: type[Exception]) -> None:
 def test_the_sequence_of_chunks(n_samples: int, n_groups: int | None, chunk_size: int | None, expected: Any) -> None:
     chunks: list[int | None] = []
 
-    def fail(options: PassOptions) -> None:
+    def fail(options: ScoreOptions) -> None:
         chunks.append(options.chunk_size)
         raise MemoryError
 
+    variance = "sample" if n_groups is None else f"microbatch:{n_groups}"
     with pytest.raises(MemoryError):
-        halving_chunks(fail, PassOptions(None, None, None, n_groups, "abs", "auto", 1.0, chunk_size, 0), n_samples)
+        halving_chunks(fail, ScoreOptions(variance=variance, chunk_size=chunk_size), n_samples)
     assert chunks == expected
 
 
 def test_another_error_is_not_retried() -> None:
     runs: list[int | None] = []
 
-    def fail(options: PassOptions) -> None:
+    def fail(options: ScoreOptions) -> None:
         runs.append(options.chunk_size)
         raise RuntimeError("shapes cannot be multiplied")
 
-    options = PassOptions(None, None, None, None, "abs", "auto", 1.0, None, 0)
+    options = ScoreOptions()
     with pytest.raises(RuntimeError, match="shapes cannot"):
         halving_chunks(fail, options, 8)
     assert runs == [None]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import lswag_fast
 from lswag_fast import Score, reference
 from lswag_fast.errors import LswagWarning, NothingObservedError
-from lswag_fast.passes.options import PassOptions
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer
 from networks import NETWORKS
@@ -64,8 +64,8 @@ def wide(n_rows: int) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
 STATISTICS = frozenset(("gradients", "patterns"))
 
 
-def options(row_fraction: float, seed: int = 0) -> PassOptions:
-    return PassOptions(None, None, None, None, "abs", "auto", row_fraction, None, seed)
+def options(row_fraction: float, seed: int = 0) -> ScoreOptions:
+    return ScoreOptions(row_fraction=row_fraction, seed=seed)
 
 
 def test_all_rows_are_exact() -> None:

@@ -1,27 +1,18 @@
-"""The options of a pass: ranges, and what does not fit a batch."""
+"""The options of a score: ranges, what does not fit a batch, and the ways to give them."""
 
 from __future__ import annotations
 
+import inspect
 import json
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lswag_fast import score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.passes.options import PassOptions, parse_variance
-
-GOOD: dict[str, Any] = {
-    "loss_fn": None,
-    "loss_reduction": None,
-    "layers": None,
-    "n_groups": None,
-    "gradient": "abs",
-    "pattern_samples": "auto",
-    "row_fraction": 1.0,
-    "chunk_size": None,
-    "seed": 0,
-}
+from lswag_fast.options import ScoreOptions, parse_variance
 
 
 def test_numbers_of_numpy_become_python_s() -> None:
@@ -32,7 +23,7 @@ def test_numbers_of_numpy_become_python_s() -> None:
         "chunk_size": np.uint8(4),
         "seed": np.uint64(3),
     }
-    found = PassOptions(**{**GOOD, **given})
+    found = ScoreOptions(**given)
     values = {name: getattr(found, name) for name in given}
     assert values == {"layers": (2, 7), "pattern_samples": 16, "row_fraction": 0.5, "chunk_size": 4, "seed": 3}
     json.dumps(values)
@@ -67,11 +58,13 @@ def test_numbers_of_numpy_become_python_s() -> None:
         ("seed", 0.5),
         ("seed", None),
         ("seed", 2**64),
+        ("combine", "sum"),
+        ("nonfinite", "ignore"),
     ],
 )
 def test_a_value_outside_of_its_range_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=rf"^{name} .*{value!r}".replace("(", r"\(").replace(")", r"\)")):
-        PassOptions(**GOOD | {name: value})
+        ScoreOptions(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -89,25 +82,27 @@ def test_a_value_outside_of_its_range_is_refused_by_name(name: str, value: Any) 
     ],
 )
 def test_the_ends_of_each_range_are_taken(name: str, value: Any) -> None:
-    assert getattr(PassOptions(**GOOD | {name: value}), name) == value
+    assert getattr(ScoreOptions(**{name: value}), name) == value
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"pattern_samples": 9}, "pattern_samples is 9, the batch has 8 samples"),
-        ({"n_groups": 3}, "'microbatch:3' does not divide the batch of 8 samples"),
-        ({"n_groups": 4, "chunk_size": 3}, "chunk_size 3 cuts a micro-batch; make it a multiple of 2"),
+        ({"variance": "microbatch:3"}, "'microbatch:3' does not divide the batch of 8 samples"),
+        ({"variance": "microbatch:4", "chunk_size": 3}, "chunk_size 3 cuts a micro-batch; make it a multiple of 2"),
     ],
 )
 def test_what_does_not_fit_the_batch(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        PassOptions(**GOOD | changes).for_batch(8)
+        ScoreOptions(**changes).for_batch(8)
 
 
-@pytest.mark.parametrize("changes", [{"pattern_samples": 8}, {"n_groups": 4}, {"n_groups": 4, "chunk_size": 6}])
+@pytest.mark.parametrize(
+    "changes", [{"pattern_samples": 8}, {"variance": "microbatch:4"}, {"variance": "microbatch:4", "chunk_size": 6}]
+)
 def test_what_fits_the_batch(changes: dict[str, Any]) -> None:
-    PassOptions(**GOOD | changes).for_batch(8)
+    ScoreOptions(**changes).for_batch(8)
 
 
 @pytest.mark.parametrize(("variance", "expected"), [("sample", None), ("microbatch:2", 2), ("microbatch:16", 16)])
@@ -121,3 +116,43 @@ def test_parse_variance(variance: str, expected: int | None) -> None:
 def test_another_variance_is_refused(variance: Any) -> None:
     with pytest.raises(InputError, match="variance must be 'sample' or 'microbatch:N'"):
         parse_variance(variance)
+
+
+def test_ready_options_single_keywords_and_both() -> None:
+    ready = ScoreOptions(seed=3, gradient="signed")
+    assert ScoreOptions.of("score", None, {}) == ScoreOptions()
+    assert ScoreOptions.of("score", ready, {}) == ready
+    assert ScoreOptions.of("score", ready, {"seed": 4}) == ScoreOptions(seed=4, gradient="signed")
+
+
+def test_a_keyword_that_is_no_option_is_a_type_error_with_the_nearest_name() -> None:
+    with pytest.raises(TypeError, match=r"score\(\) got an unexpected keyword argument 'pattern_sample'; did you mean"):
+        ScoreOptions.of("score", None, {"pattern_sample": 3})
+    with pytest.raises(TypeError, match=r"search\(\) got an unexpected keyword argument 'zzz'$"):
+        ScoreOptions.of("search", None, {"zzz": 3})
+
+
+@pytest.mark.parametrize("function", [score, score_many])
+def test_the_signature_shows_every_option_and_its_default(function: Any) -> None:
+    parameters = inspect.signature(function).parameters
+    for option in fields(ScoreOptions):
+        assert option.name in parameters
+        if option.name != "proxy_options":
+            assert parameters[option.name].default == getattr(ScoreOptions(), option.name)
+    assert "keywords" not in parameters
+
+
+def test_every_option_is_described() -> None:
+    described = ScoreOptions.__doc__ or ""
+    assert [option.name for option in fields(ScoreOptions) if f"        {option.name}: " not in described] == []
+
+
+def test_the_json_form_names_functions_and_has_no_tuples() -> None:
+    found = ScoreOptions(loss_fn=a_loss, layers=(1, 4), proxy_options={"reg_swap": {"mu": np.float64(5.0)}}).to_json()
+    assert json.loads(json.dumps(found)) == found
+    assert (found["loss_fn"], found["layers"], found["proxy_options"]) == ("a_loss", [1, 4], {"reg_swap": {"mu": 5.0}})
+    assert set(found) == {option.name for option in fields(ScoreOptions)}
+
+
+def a_loss(outputs: Any, targets: Any) -> Any:
+    return outputs.sum(1)

@@ -1,0 +1,243 @@
+"""The options of a score: one list of them, for Python, for searches and for the command line."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from torch import Tensor, nn
+
+from lswag_fast.errors import InputError
+
+SEEDS = 2**64  # the generator of torch takes 64 bits
+PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
+
+LossFunction = Callable[[Any, Any], Tensor]
+"""`loss_fn(outputs, targets)` -> one loss per sample (B,), or a scalar if `loss_reduction` says which."""
+Reduction = Literal["sum", "mean"]
+Features = str | Callable[[nn.Module, Any], Tensor | Sequence[Tensor]]
+"""Where a pass takes the features from: a module's name, a pattern of names, or `f(model, inputs)`."""
+Combine = Literal["layerwise", "product", "log"]
+NonFinite = Literal["raise", "propagate"]
+ProxyOptions = Mapping[str, Mapping[str, Any]]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Every option of `score`, `score_many` and `search`; each of them takes these, or any of them as keywords.
+
+    Attributes:
+        layers: score only the weights whose depth percentile bin (Eq. 6: 0..10, bin 10 is the last layer) lies in
+            (lo, hi), both inclusive; None for all. Backward then stops at the deepest of them. "product" counts the
+            patterns of the activations paired with the chosen weights.
+        loss_fn: `loss_fn(outputs, targets)` -> (B,), one loss per sample. Default: cross-entropy on the output or its
+            `logits`.
+        loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
+            scale every gradient by 1/B.
+        combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
+            (sum_l Lambda_l) * |union of the layers' patterns|; "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
+        variance: "sample", over the samples of the batch; "microbatch:N", over N micro-batches of consecutive samples
+            with the gradients summed within each, as ZiCo does (their sum is B/N times larger, which shifts Lambda).
+            Population variance in both.
+        gradient: "abs", the variance of |dL/dw| (Eq. 1); "signed", of dL/dw (ZiCo's code).
+        pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
+            the largest activation; the paper does not name S, and it matters.
+        row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
+            output rows and scaled up; the cost falls with it.
+        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
+            running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
+        features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
+            or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
+            `block_features` (az_nas).
+        proxy_options: {proxy: {option: value}}, the options of single proxies, e.g. {"reg_swap": {"mu": 5.0}}.
+        seed: of everything random during a pass (dropout, row subsets, random inputs), 0 <= seed < 2**64.
+        nonfinite: what `score` does about a NaN or infinite loss or gradient: "raise" NonFiniteGradientError, or
+            "propagate": value NaN and `Score.error` set. `score_many` always does the latter.
+
+    Raises:
+        InputError: a value outside of its range; names the option.
+
+    Example:
+        >>> options = ScoreOptions(pattern_samples=16, layers=(2, 10))
+        >>> options.variance
+        'sample'
+        >>> ScoreOptions(row_fraction=2)
+        Traceback (most recent call last):
+        lswag_fast.errors.InputError: row_fraction must lie in (0, 1], got 2
+    """
+
+    layers: tuple[int, int] | None = None
+    loss_fn: LossFunction | None = None
+    loss_reduction: Reduction | None = None
+    combine: Combine = "layerwise"
+    variance: str = "sample"
+    gradient: Literal["abs", "signed"] = "abs"
+    pattern_samples: int | Literal["auto"] = "auto"
+    row_fraction: float = 1.0
+    chunk_size: int | None = None
+    features: Features | None = None
+    proxy_options: ProxyOptions = field(default_factory=dict)
+    seed: int = 0
+    nonfinite: NonFinite = "raise"
+
+    def __post_init__(self) -> None:
+        """Take numpy's numbers as Python's; refuse a value outside of its range (InputError)."""
+        for name in ("layers", "pattern_samples", "row_fraction", "chunk_size", "seed"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        for name, kind in (("combine", Combine), ("nonfinite", NonFinite)):
+            _check_choice(name, getattr(self, name), get_args(kind))
+        if self.loss_reduction not in (None, "sum", "mean"):
+            raise InputError(f"loss_reduction must be 'sum', 'mean' or None, got {self.loss_reduction!r}")
+        if self.gradient not in ("abs", "signed"):
+            raise InputError(f"gradient must be 'abs' or 'signed', got {self.gradient!r}")
+        parse_variance(self.variance)
+        if self.layers is not None:
+            _check_interval(self.layers)
+        is_number = isinstance(self.row_fraction, (int, float)) and not isinstance(self.row_fraction, bool)
+        if not is_number or not 0 < self.row_fraction <= 1:
+            raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
+        if self.pattern_samples != "auto":
+            _check_count("pattern_samples", self.pattern_samples, 1)
+        if self.chunk_size is not None:
+            _check_count("chunk_size", self.chunk_size, 1)
+        _check_count("seed", self.seed, 0)
+        if self.seed >= SEEDS:
+            raise InputError(f"seed must be below 2**64, got {self.seed}")
+
+    @classmethod
+    def of(cls, function: str, options: ScoreOptions | None, keywords: Mapping[str, Any]) -> ScoreOptions:
+        """Return the options that a caller gave: ready ones, some as keywords, or both.
+
+        Args:
+            function: the name of the function that was called, for the message.
+            options: None for the defaults.
+            keywords: in place of those of `options`.
+
+        Raises:
+            TypeError: a keyword is no option, as for any Python function.
+            InputError: a value outside of its range.
+
+        Example:
+            >>> ScoreOptions.of("score", ScoreOptions(seed=3), {"gradient": "signed"}).seed
+            3
+        """
+        known = [option.name for option in fields(cls)]
+        for name in keywords:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+        return replace(options or cls(), **keywords)
+
+    @property
+    def n_groups(self) -> int | None:
+        """N of variance="microbatch:N", None for "sample"."""
+        return parse_variance(self.variance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all options as JSON values: tuples as lists, a function by its qualified name.
+
+        Example:
+            >>> ScoreOptions(layers=(0, 3)).to_json()["layers"]
+            [0, 3]
+        """
+        return {option.name: _json(getattr(self, option.name)) for option in fields(self)}
+
+    def for_batch(self, n_samples: int, n_batches: int = 1) -> ScoreOptions:
+        """Return the options for a batch.
+
+        Args:
+            n_samples: B, of all batches together.
+            n_batches: how many batches those are; several are the micro-batches, and go through one by one.
+
+        Raises:
+            InputError: an option does not fit the batch.
+        """
+        if n_batches == 1:
+            self._check_batch(n_samples)
+            return self
+        if self.n_groups is not None or self.chunk_size is not None:
+            raise InputError("a list of batches is its own micro-batches and chunks; leave variance and chunk_size out")
+        fitting = replace(self, variance=f"microbatch:{n_batches}", chunk_size=n_samples // n_batches)
+        fitting._check_batch(n_samples)
+        return fitting
+
+    def _check_batch(self, n_samples: int) -> None:
+        if self.pattern_samples != "auto" and self.pattern_samples > n_samples:
+            raise InputError(f"pattern_samples is {self.pattern_samples}, the batch has {n_samples} samples")
+        if self.n_groups is None:
+            return
+        if n_samples % self.n_groups:
+            raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the batch of {n_samples} samples")
+        if self.chunk_size is not None and self.chunk_size % (n_samples // self.n_groups):
+            raise InputError(
+                f"chunk_size {self.chunk_size} cuts a micro-batch; make it a multiple of {n_samples // self.n_groups}"
+            )
+
+
+def takes_score_options(function: _Function) -> _Function:
+    """Show every option, with its default, in the signature of a function that takes them as `**keywords`."""
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=_default(option), annotation=option.type)
+        for option in fields(ScoreOptions)
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    return function
+
+
+def parse_variance(variance: str) -> int | None:
+    """Return N of "microbatch:N", None for "sample"; raises InputError for anything else."""
+    if variance == "sample":
+        return None
+    kind, _, count = str(variance).partition(":")
+    if kind != "microbatch" or not count.isdecimal() or int(count) < 2:  # a variance needs two groups
+        raise InputError(f"variance must be 'sample' or 'microbatch:N' with N >= 2, got {variance!r}")
+    return int(count)
+
+
+def _default(option: Field[Any]) -> Any:
+    return MappingProxyType({}) if option.default is MISSING else option.default
+
+
+def _plain(value: Any) -> Any:
+    """The value with Python's numbers in the place of numpy's, which JSON and torch do not take."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(_plain, value)) if isinstance(value, (tuple, list)) else value
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_json(item) for item in value]
+    return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else _plain(value)
+
+
+def _check_interval(layers: tuple[int, int]) -> None:
+    if (
+        not isinstance(layers, (tuple, list))
+        or len(layers) != 2  # (lo, hi)
+        or not all(isinstance(b, int) and not isinstance(b, bool) for b in layers)
+        or not 0 <= layers[0] <= layers[1] <= PERCENTILE_BINS
+    ):
+        raise InputError(f"layers must be None or (lo, hi) with 0 <= lo <= hi <= {PERCENTILE_BINS}, got {layers!r}")
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be an integer >= {least}, got {value!r}")
