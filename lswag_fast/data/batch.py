@@ -16,8 +16,19 @@ MIN_SAMPLES = 2
 
 @dataclass(frozen=True)
 class Batch:
-    """`inputs` and `targets`: each a tensor, or a tuple or dict of tensors; samples along axis 0, B of them, of which
-    `n_batches` batches of the user's were made, one after the other."""
+    """Samples and their targets, checked.
+
+    Attributes:
+        inputs: a tensor, or a tuple or dict of tensors, with the B samples along axis 0.
+        targets: likewise.
+        n_samples: B.
+        n_batches: how many batches of the user's these are, one after the other.
+
+    Example:
+        >>> batch = Batch.checked((torch.eye(4), torch.arange(4)))
+        >>> batch.n_samples, [part.n_samples for part in batch.chunks(3)]
+        (4, [3, 1])
+    """
 
     inputs: Any
     targets: Any
@@ -28,8 +39,18 @@ class Batch:
     def checked(cls, batch: Any) -> Batch:
         """Check a user's batch, or list of batches; those are joined.
 
-        Raises InputError for anything that is not a pair (inputs, targets) of at least two samples with finite
-        values, and ZeroVarianceError when all samples are equal.
+        Args:
+            batch: a pair (inputs, targets), or a list of such pairs of one size.
+
+        Raises:
+            InputError: it is not a pair (inputs, targets) of at least two samples with finite values.
+            ZeroVarianceError: all samples are equal.
+
+        Example:
+            >>> pair = torch.eye(4), torch.arange(4)
+            >>> joined = Batch.checked([pair, pair])
+            >>> joined.n_samples, joined.n_batches
+            (8, 2)
         """
         if isinstance(batch, list) and batch and all(_is_pair(one) for one in batch):
             return cls._joined([cls.checked(tuple(one)) for one in batch])
@@ -69,13 +90,29 @@ class Batch:
         return dict([*_named_tensors("inputs", self.inputs), *_named_tensors("targets", self.targets)])
 
     def take(self, samples: Sequence[int] | slice) -> Batch:
-        """The batch of those samples only. Tensors whose axis 0 has another length than B (masks) stay whole."""
+        """Return the batch of some samples only.
+
+        Args:
+            samples: their indices. Tensors whose axis 0 has another length than B (masks) stay whole.
+
+        Example:
+            >>> Batch.checked((torch.eye(4), torch.arange(4))).take([2, 0]).targets
+            tensor([2, 0])
+        """
         index: Any = samples if isinstance(samples, slice) else torch.as_tensor(samples)
         count = len(range(self.n_samples)[samples]) if isinstance(samples, slice) else len(samples)
         return Batch(self._taken(self.inputs, index), self._taken(self.targets, index), count)
 
     def chunks(self, chunk_size: int | None) -> Iterator[Batch]:
-        """The batch in consecutive parts of at most `chunk_size` samples; itself for None."""
+        """Yield the batch in consecutive parts.
+
+        Args:
+            chunk_size: the most samples of a part; None yields the batch itself.
+
+        Example:
+            >>> [part.n_samples for part in Batch.checked((torch.eye(4), torch.arange(4))).chunks(3)]
+            [3, 1]
+        """
         if chunk_size is None or chunk_size >= self.n_samples:
             yield self
             return
@@ -83,9 +120,20 @@ class Batch:
             yield self.take(slice(start, start + chunk_size))
 
     def map_samples(self, function: Callable[[Tensor], Tensor], needed: str) -> Batch:
-        """The batch with `function` of every floating-point tensor of the inputs that holds samples, in its place.
+        """Return the batch with every floating-point tensor of samples among the inputs replaced.
 
-        Raises InputError beginning with `needed` when there is none.
+        Args:
+            function: what maps such a tensor to the one in its place.
+            needed: what the error begins with.
+
+        Raises:
+            InputError: there is no such tensor.
+
+        Example:
+            >>> batch = Batch.checked((torch.eye(2), torch.arange(2)))
+            >>> batch.map_samples(lambda x: 2 * x, "noise").inputs
+            tensor([[2., 0.],
+                    [0., 2.]])
         """
         mapped = 0
 
@@ -115,7 +163,12 @@ class Batch:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """A tensor, or the tensors in nested tuples, lists and dicts, each replaced by `function` of it."""
+    """Return a tensor, or the tensors in nested tuples, lists and dicts, each replaced by `function` of it.
+
+    Example:
+        >>> map_tensors(lambda x: x + 1, {"x": (torch.tensor(1), "text")})
+        {'x': (tensor(2), 'text')}
+    """
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, Mapping):
@@ -160,7 +213,12 @@ def _join(name: str, values: Sequence[Any], n_samples: int) -> Any:
 
 
 def call_model(model: Callable[..., Any], inputs: Any) -> Any:
-    """Call the model the way its inputs ask for: `model(x)`, `model(*tuple)` or `model(**dict)`."""
+    """Call the model the way its inputs ask for: `model(x)`, `model(*tuple)` or `model(**dict)`.
+
+    Example:
+        >>> call_model(max, (1, 2)), call_model(dict, {"a": 1})
+        (2, {'a': 1})
+    """
     if isinstance(inputs, Mapping):
         return model(**inputs)
     if isinstance(inputs, (tuple, list)):

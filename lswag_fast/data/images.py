@@ -18,7 +18,7 @@ from lswag_fast.errors import DataError, InputError
 
 RGB = 3
 ROUNDING = 1e-6
-"""Deviations below this share of the largest pixel are the rounding of the resize, not content."""
+"""Standard deviations below this share of the largest pixel are the rounding of the resize, not content."""
 SYNTHETIC_CLASSES = 10
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -26,7 +26,19 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Images (B, 3, image_size, image_size) float32, labels (B,) int64 in [0, num_classes), and their origin."""
+    """A labelled batch of images, and where it comes from.
+
+    Attributes:
+        images: (B, 3, image_size, image_size) float32.
+        labels: (B,) int64 in [0, num_classes).
+        num_classes: classes of the source.
+        description: the origin, in words for a person.
+
+    Example:
+        >>> drawn = load("digits", batch_size=4, image_size=8)
+        >>> drawn.description
+        'digits (UCI, 8 x 8), 4 of 1797 images, seed 0'
+    """
 
     images: Tensor
     labels: Tensor
@@ -51,20 +63,35 @@ def load(
 ) -> ImageBatch:
     """Draw a batch of images from a data source.
 
-    `source` is "digits" (1,797 handwritten digits), "synthetic" (normal noise, random labels), a folder with
-    one sub-folder per class, or an .npz file (see `sources.npz`). `split` names the part to use: the arrays
-    x_<split>, y_<split> of a file, the sub-folder `split` of a folder. `num_classes` is the number of logits of the
-    networks: labels must lie below it (for "synthetic": the number of labels drawn, 10 if not given).
+    The batch is drawn without replacement, every image equally likely whatever its class. Each image is cut to its
+    central square and resized (bilinear, antialiased), and grey is repeated to three channels. Synthetic noise is
+    normal already and left as it is.
 
-    The batch is drawn without replacement, every image equally likely whatever its class, by `seed` alone.
-    Each image is cut to its central square, resized to `image_size` pixels per side (bilinear, antialiased), and grey
-    is repeated to three channels. Then `normalize` brings the pixels into range: "batch" gives each channel of the
-    drawn batch mean 0 and standard deviation 1 (a channel without variation becomes 0); "imagenet" uses the ImageNet
-    constants that published networks were trained with, for pixels in [0, 1]. Synthetic noise is normal already and
-    left as it is.
+    Args:
+        source: "digits" (1,797 handwritten digits), "synthetic" (normal noise, random labels), a folder with one
+            sub-folder per class, or an .npz file (see `sources.npz`).
+        batch_size: number of images B.
+        image_size: side of the square images in pixels.
+        seed: determines, alone, which images are drawn.
+        split: the part to use: the arrays x_<split> and y_<split> of a file, the sub-folder of that name of a folder.
+        num_classes: number of logits of the networks, which labels must lie below; for "synthetic" the number of
+            classes that labels are drawn from, 10 if not given.
+        normalize: "batch" gives each channel of the drawn batch mean 0 and standard deviation 1 (a channel without
+            variation becomes 0); "imagenet" uses the ImageNet constants that published networks were trained with, for
+            pixels in [0, 1].
 
-    Raises InputError for an impossible argument; DataError if the source is missing, cannot be read, has no labels, or
-    is too small.
+    Returns:
+        The images (B, 3, image_size, image_size) and their labels (B,).
+
+    Raises:
+        InputError: an impossible argument.
+        DataError: the source is missing, cannot be read, has no labels, or is too small.
+        MissingExtraError: image files without pillow (`pip install lswag-fast[images]`).
+
+    Example:
+        >>> images, labels = load("digits", batch_size=4, image_size=32).batch
+        >>> images.shape, labels.dtype
+        (torch.Size([4, 3, 32, 32]), torch.int64)
     """
     _check_arguments(batch_size, image_size, SYNTHETIC_CLASSES if num_classes is None else num_classes, normalize)
     if source == "synthetic":

@@ -35,8 +35,17 @@ CHANNEL_COUNTS = (1, 3)
 class ImageSource:
     """Labelled images that have not been read yet.
 
-    `labels` (N,) int64; `read(i)` gives image i as float32 (C, H, W) with C 1 or 3, in [0, 1] if the source says so
-    (`unit_range`).
+    Attributes:
+        labels: (N,) int64.
+        num_classes: number of classes; labels lie below it.
+        read: maps i to image i as float32 (C, H, W), C 1 or 3.
+        unit_range: whether the pixels lie in [0, 1].
+        description: the origin, in words for a person.
+
+    Example:
+        >>> source = digits()
+        >>> source.read(0).shape, source.num_classes
+        (torch.Size([1, 8, 8]), 10)
     """
 
     labels: npt.NDArray[np.int64]
@@ -51,6 +60,10 @@ def digits() -> ImageSource:
 
     They are the test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, UCI Machine Learning
     Repository, 1998), CC BY 4.0; `digits.LICENSE.txt` lies beside them.
+
+    Example:
+        >>> len(digits().labels)
+        1797
     """
     with resources.files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
         pixels = arrays["images"][:, None].astype(np.float32) / np.float32(DIGITS_MAX)
@@ -59,9 +72,23 @@ def digits() -> ImageSource:
 
 
 def folder(path: Path) -> ImageSource:
-    """Return the images of a folder with one sub-folder per class; classes are the sub-folders in alphabetical order.
+    """Return the images of a folder with one sub-folder per class.
 
-    Raises DataError if there is no sub-folder or no image in them.
+    Args:
+        path: the folder; its sub-folders in alphabetical order are the classes 0, 1, ...
+
+    Raises:
+        DataError: there is no sub-folder, or no image in them.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as path:
+        ...     for name in ("cat", "dog"):
+        ...         Path(path, name).mkdir()
+        ...         Path(path, name, "1.png").touch()
+        ...     source = folder(Path(path))
+        >>> source.labels.tolist()
+        [0, 1]
     """
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
@@ -100,9 +127,22 @@ def npz(path: Path, split: str | None) -> ImageSource:
 
     Layouts: `x` and `y`, `x_<split>` and `y_<split>` (images uint8 or float, N x C x H x W, N x H x W x C or N x H x W,
     C 1 or 3; labels N whole numbers), or `jpeg_bytes` and `offsets` (file i starts at byte offsets[i] and ends
-    before offsets[i + 1], its label is i). Without `split` the first of x, x_train, x_test, jpeg_bytes is taken.
+    before offsets[i + 1], its label is i).
 
-    Raises DataError for a missing array, a pickled one, wrong shapes or types.
+    Args:
+        path: the file.
+        split: which arrays to take; None takes the first of x, x_train, x_test, jpeg_bytes.
+
+    Raises:
+        DataError: an array is missing, pickled, or of a wrong shape or type.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        ...     np.savez(file.name, x_test=np.zeros((2, 8, 8), np.uint8), y_test=np.array([0, 2]))
+        ...     source = npz(Path(file.name), split="test")
+        >>> source.num_classes, source.read(1).shape
+        (3, torch.Size([1, 8, 8]))
     """
     with closing(_Npz(path)) as arrays:
         if split is None and "jpeg_bytes" in arrays.names and not {"x", "x_train", "x_test"} & arrays.names:

@@ -1,6 +1,7 @@
 """Benchmark tables: architectures by name, with their accuracies, proxies and sizes as columns of a `DataFrame`.
 
-The index holds the architectures, each once, as text.
+The index holds the architectures, each once, as text. The JSON layout is that of NAS-Bench-Suite-Zero (Krishnakumar et
+al., NeurIPS 2022).
 """
 
 from __future__ import annotations
@@ -36,9 +37,17 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
         A DataFrame indexed by `key`. JSON gives a column for each proxy's score, one named PROXY_time where times are
         there, and val_accuracy.
 
-    Raises TableError for a file that cannot be read, another kind of file, rows longer than the header, a missing or
-    empty key, an architecture that is named twice, or an unknown data set; ImportError for Parquet without pyarrow
-    (`pip install lswag-fast[parquet]`).
+    Raises:
+        TableError: the file cannot be read or is of another kind, a row is longer than the header, the key is missing
+            or empty, an architecture is named twice, or the data set is unknown.
+        ImportError: Parquet without pyarrow (`pip install lswag-fast[parquet]`).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        ...     print("arch,accuracy", "007,91.5", sep=chr(10), file=file, flush=True)
+        ...     read_table(file.name).to_dict(orient="index")
+        {'007': {'accuracy': 91.5}}
     """
     path = Path(path)
     try:
@@ -82,10 +91,23 @@ def _read_columns(path: Path, key: str) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV (also .csv.gz) or Parquet, by the name of the file; `read_table` gives it back. An index
-    without a name is called arch.
+    """Write a table as CSV or Parquet, which `read_table` gives back.
 
-    Raises TableError for another name; ImportError for Parquet without pyarrow.
+    Args:
+        table: indexed by architecture; an index without a name is called arch.
+        path: the file; its name ends in .csv, .csv.gz or .parquet.
+
+    Raises:
+        TableError: another name.
+        ImportError: Parquet without pyarrow (`pip install lswag-fast[parquet]`).
+
+    Example:
+        >>> import tempfile
+        >>> table = pd.DataFrame({"accuracy": [91.5]}, index=["007"])
+        >>> with tempfile.NamedTemporaryFile(suffix=".csv.gz") as file:
+        ...     write_table(table, file.name)
+        ...     read_table(file.name).index.tolist()
+        ['007']
     """
     path = Path(path)
     table = table.rename_axis(str(table.index.name or "arch"))
@@ -98,9 +120,23 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def suite_table(content: Mapping[str, Any], dataset: str | None = None, source: str = "table") -> pd.DataFrame:
-    """Turn {dataset: {arch: {proxy: {score, time}, ..., val_accuracy}}} into a table of one data set.
+    """Turn the layout of NAS-Bench-Suite-Zero into a table of one data set.
 
-    Raises TableError for an unknown data set, several where none is named, or another layout.
+    Args:
+        content: {dataset: {arch: {proxy: {score, time}, ..., val_accuracy}}}.
+        dataset: which data set to take; may be left out where there is one.
+        source: what messages call the content.
+
+    Returns:
+        As `read_table` of JSON.
+
+    Raises:
+        TableError: the data set is unknown, there are several and none is named, or the layout is another.
+
+    Example:
+        >>> content = {"cifar10": {"a": {"nwot": {"score": 7.0}, "val_accuracy": 90.0}}}
+        >>> suite_table(content).to_dict(orient="index")
+        {'a': {'nwot': 7.0, 'val_accuracy': 90.0}}
     """
     known = dict(content) if isinstance(content, Mapping) else {}
     name = next(iter(known)) if dataset is None and len(known) == 1 else dataset
@@ -130,8 +166,24 @@ def _suite_row(entries: Mapping[str, Any], where: str) -> dict[str, float]:
 
 
 def suite_dict(table: pd.DataFrame, dataset: str, proxies: Sequence[str], accuracy: str) -> dict[str, Any]:
-    """Turn a table into the layout of NAS-Bench-Suite-Zero: the columns `proxies` as scores, `accuracy` as
-    val_accuracy. Raises TableError for a column that is not there."""
+    """Turn a table into the layout of NAS-Bench-Suite-Zero.
+
+    Args:
+        table: indexed by architecture.
+        dataset: name of the data set.
+        proxies: the columns that become scores; a column PROXY_time becomes the time of PROXY.
+        accuracy: the column that becomes val_accuracy.
+
+    Returns:
+        {dataset: {arch: {proxy: {score, time}, ..., val_accuracy}}}.
+
+    Raises:
+        TableError: a column is not there, or holds no numbers.
+
+    Example:
+        >>> suite_dict(pd.DataFrame({"nwot": [7], "acc": [90]}, index=["a"]), "cifar10", ["nwot"], "acc")
+        {'cifar10': {'a': {'nwot': {'score': 7.0}, 'val_accuracy': 90.0}}}
+    """
     times = [time for name in proxies if (time := f"{name}_time") in table.columns]
     columns = numbers(table, [*proxies, accuracy, *times])
     rows: dict[str, Any] = {}
@@ -146,7 +198,21 @@ def _suite_entry(row: Mapping[Any, float], name: str) -> dict[str, float]:
 
 
 def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
-    """The table itself; raises TableError for an architecture without a name, or named twice, with its row."""
+    """Return the table itself, checked.
+
+    Args:
+        table: indexed by architecture.
+        source: what messages call it.
+
+    Raises:
+        TableError: an architecture has no name, or is named twice; gives its row, from 1.
+
+    Example:
+        >>> checked_table(pd.DataFrame(index=["a", "a"]))
+        Traceback (most recent call last):
+            ...
+        lswag_fast.errors.TableError: table: row 2 names 'a' again
+    """
     missing = np.flatnonzero(table.index.isna() | (table.index.astype(str) == ""))
     if len(missing):
         raise TableError(f"{source}: row {missing[0] + 1} names no architecture")
@@ -158,10 +224,19 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
 
 
 def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The columns of all tables for the architectures that all of them hold, in the order of the first.
+    """Return the columns of all tables for the architectures that all of them hold, in the order of the first.
 
-    Raises TableError for no table, an architecture that is named twice in one of them, a column that two of them have,
-    or no common architecture.
+    Args:
+        tables: each indexed by architecture.
+
+    Raises:
+        TableError: there is no table, an architecture is named twice in one of them, two of them have the same column,
+            or they have no architecture in common.
+
+    Example:
+        >>> join([pd.DataFrame({"x": [1, 2]}, index=["a", "b"]), pd.DataFrame({"y": [3]}, index=["b"])])
+           x  y
+        b  2  3
     """
     if not tables:
         raise TableError("no table to join")
@@ -179,8 +254,19 @@ def _join_two(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Some columns of a table as float64. Raises TableError for one that is not there or there twice, or whose values
-    are no numbers, naming row and column."""
+    """Return some columns of a table as float64.
+
+    Args:
+        table: indexed by architecture.
+        columns: their names; one that is named again counts once.
+
+    Raises:
+        TableError: a column is not there, is there twice, or holds a value that is not a number; names row and column.
+
+    Example:
+        >>> numbers(pd.DataFrame({"x": ["1", "2.5"], "y": ["a", "b"]}), ["x"])["x"].tolist()
+        [1.0, 2.5]
+    """
     columns = list(dict.fromkeys(columns))
     absent = [name for name in columns if name not in table.columns]
     if absent:
@@ -200,9 +286,22 @@ def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 
 
 def finite_numbers(table: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFrame, int]:
-    """Some columns as float64 without the rows where one of them is NaN or infinite, and how many those were.
+    """Return some columns as float64, without the rows where one of them is NaN or infinite.
 
-    Raises TableError as `numbers`, and where fewer than 10 rows are left, naming the column that costs most rows.
+    Args:
+        table: indexed by architecture.
+        columns: their names.
+
+    Returns:
+        The rows that are left, and how many were left out.
+
+    Raises:
+        TableError: as of `numbers`; or fewer than 10 rows are left, naming the column that costs most rows.
+
+    Example:
+        >>> kept, n_dropped = finite_numbers(pd.DataFrame({"x": [np.nan, *range(10)]}), ["x"])
+        >>> len(kept), n_dropped
+        (10, 1)
     """
     chosen = numbers(table, columns)
     is_finite = np.isfinite(chosen.to_numpy())

@@ -23,15 +23,34 @@ _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that `get` knows."""
+    """Return the names that `get` knows.
+
+    Example:
+        >>> names()
+        ('autoformer-tiny', 'autoformer-small', 'autoformer-base', 'nasbench201')
+    """
     return tuple(_NAMED)
 
 
 def get(name: str, **overrides: int) -> AutoFormer | NasBench201:
-    """Return the space called `name`, e.g. `get("autoformer-small", image_size=32, patch_size=4, num_classes=10)`.
+    """Return the space called `name`.
 
-    Raises SpaceError if there is no such space, or for an override that it does not take: image_size and num_classes,
-    and of the Autoformer spaces patch_size.
+    A space of your own needs no name here: pass the object to `lswag_fast.search`, or name what makes it on the command
+    line, as in `lswag-fast search mypackage.spaces:Mlp`.
+
+    Args:
+        name: one of `names()`.
+        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels).
+
+    Returns:
+        The space.
+
+    Raises:
+        SpaceError: there is no such space, or it does not take an override.
+
+    Example:
+        >>> get("autoformer-small", image_size=32, patch_size=4, num_classes=10).input_shape
+        (3, 32, 32)
     """
     if name not in _NAMED:
         raise SpaceError(f"space: found {name!r}, known are {', '.join(_NAMED)}")

@@ -4,7 +4,8 @@ A space says which architectures exist, moves between them, counts their cost an
 scores. An architecture (`arch`) is a dictionary of JSON values; two architectures are the same if `encode` gives the
 same string.
 
-A space of your own needs no base class, only these members:
+A space of your own needs no base class, only the members below. `lswag_fast.search(Mlp(), batch)` then searches it, and
+`lswag-fast search mypackage.spaces:Mlp` does so from the command line:
 
     import json
     from torch import nn
@@ -65,7 +66,19 @@ Arch: TypeAlias = dict[str, Any]
 
 @runtime_checkable
 class SearchSpace(Protocol):
-    """A set of image classifiers that a search can walk through."""
+    """A set of image classifiers that a search can walk through.
+
+    Any object with these members is a search space; there is no base class. The module's docstring has a complete one.
+
+    Example:
+        >>> from lswag_fast.spaces import NasBench201
+        >>> isinstance(NasBench201(), SearchSpace)
+        True
+        >>> space, rng = NasBench201(), random.Random(0)
+        >>> arch = space.sample(rng)
+        >>> space.decode(space.encode(arch)) == arch
+        True
+    """
 
     @property
     def name(self) -> str:
@@ -84,19 +97,51 @@ class SearchSpace(Protocol):
         """Exact number of architectures."""
 
     def sample(self, rng: random.Random) -> Arch:
-        """Draw an architecture. All randomness comes from `rng`, whose state can be stored as JSON."""
+        """Draw an architecture.
+
+        Args:
+            rng: the only source of randomness; its state can be stored as JSON.
+
+        Returns:
+            A member of the space.
+        """
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
-        """Return a legal neighbour of `arch` (possibly equal to it); `arch` is left as it was."""
+        """Return a neighbour of an architecture.
+
+        Args:
+            arch: a member of the space, which is left as it was.
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space, possibly equal to `arch`.
+        """
 
     def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
-        """Return a legal mixture of two parents, which are left as they were."""
+        """Return a mixture of two architectures.
+
+        Args:
+            a: a member of the space, which is left as it was.
+            b: likewise.
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space.
+        """
 
     def encode(self, arch: Arch) -> str:
-        """Return one JSON line; equal architectures give equal strings."""
+        """Return an architecture as one line of JSON; equal architectures give equal strings.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+        """
 
     def decode(self, text: str) -> Arch:
-        """Return the architecture of a JSON line; raises SpaceError if it is not a member of the space."""
+        """Return the architecture that a line of JSON describes.
+
+        Raises:
+            SpaceError: it is not JSON, or not a member of the space.
+        """
 
     def n_params(self, arch: Arch) -> int:
         """Return the number of parameters of the built network."""
@@ -105,22 +150,49 @@ class SearchSpace(Protocol):
         """Return the multiply-accumulates of one forward pass of one image."""
 
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
-        """Build the network, its weights drawn by torch's global generator or cut from shared `weights` (if it has
-        any).
+        """Build the network of an architecture.
+
+        Args:
+            arch: a member of the space.
+            weights: what `init_weights` of a space that shares weights returned, to cut the network's own out of; None
+                to draw them with torch's global generator.
+
+        Returns:
+            A network that maps images (B, *input_shape) to logits (B, num_classes).
         """
 
 
 @runtime_checkable
 class SharesWeights(Protocol):
-    """A space whose networks can all be cut out of one set of weights, drawn once a search."""
+    """A space whose networks can all be cut out of one set of weights, drawn once per search.
+
+    Example:
+        >>> from lswag_fast.spaces import AutoFormer, NasBench201
+        >>> isinstance(AutoFormer("tiny"), SharesWeights), isinstance(NasBench201(), SharesWeights)
+        (True, False)
+    """
 
     def init_weights(self, seed: int) -> dict[str, Tensor]:
-        """Draw the shared weights; the same seed gives the same bits. `build(arch, weights)` takes the result."""
+        """Draw the shared weights, which `build(arch, weights)` takes.
+
+        Args:
+            seed: the same seed gives the same bits.
+
+        Returns:
+            The weights by name.
+        """
 
 
 @runtime_checkable
 class CountsParams(Protocol):
-    """A space that can list every parameter count it contains, so that an impossible budget is seen at once."""
+    """A space that can list every parameter count it contains, so that an impossible budget is seen at once.
+
+    Example:
+        >>> from lswag_fast.spaces import AutoFormer
+        >>> values = AutoFormer("tiny").n_params_values()
+        >>> values[0], values[-1]
+        (5366056, 10517272)
+    """
 
     def n_params_values(self) -> tuple[int, ...]:
         """Return all values that `n_params` takes over the space, ascending."""

@@ -4,7 +4,7 @@ Source: Chen, Peng, Fu, Ling, "AutoFormer: Searching Transformers for Visual Rec
 code: pre-norm blocks, Q-K-V width 64 * heads, 2-D relative positions on keys and values (Wu et al., ICCV 2021), mean
 over the patch tokens. Parameter names are those of the published state dict.
 
-Deviations, none of which changes the function computed:
+Departures from it, none of which changes the function computed:
 - no dropout and no drop-path (the published rates act in training only; a proxy wants the deterministic network);
 - relative positions are applied without an (N, N, 64) tensor, see `Attention.forward`;
 - GELU runs in the type of its input; the published code goes through float32, which differs for float64 only.
@@ -27,7 +27,7 @@ HEAD_DIM = 64
 MAX_RELATIVE_POSITION = 14
 """Distances, in patches, are clipped to +-14: one side of the 14 x 14 grid of the published networks."""
 TABLE_ROWS = 2 * MAX_RELATIVE_POSITION + 2
-"""One row a distance in -14..14 and row 0 for every pair with the class token."""
+"""One row per distance in -14..14 and row 0 for every pair with the class token."""
 IN_CHANNELS = 3
 
 Device: TypeAlias = torch.device | str | None
@@ -35,7 +35,13 @@ Device: TypeAlias = torch.device | str | None
 
 @dataclass(frozen=True)
 class Geometry:
-    """What all networks of a space share: image side and patch side in pixels, number of classes."""
+    """What all networks of a space share.
+
+    Attributes:
+        image_size: side of the square images in pixels.
+        patch_size: side of a patch in pixels.
+        num_classes: number of logits.
+    """
 
     image_size: int
     patch_size: int
@@ -103,9 +109,9 @@ class Attention(nn.Module):
         """Map x (B, T, E) to (B, T, E).
 
         The published code adds q_t . (V[dy] + H[dx]) to the logit of each pair. Here the products with V and with H are
-        formed once a key row and once a key column, then added: the same sum with 2 * grid + 1 instead of grid^2 + 1
-        products a query. The values likewise: attention is summed along key columns and key rows first, then multiplied
-        with the tables.
+        formed once per key row and once per key column, then added: the same sum with 2 * grid + 1 instead of
+        grid^2 + 1 products per query. The values likewise: attention is summed along key columns and key rows first,
+        then multiplied with the tables.
         """
         n_samples, n_tokens, _ = x.shape
         grid = index.shape[-1]
@@ -163,8 +169,14 @@ class PatchEmbedding(nn.Module):
 class AutoFormerNet(nn.Module):
     """The vision transformer of one architecture.
 
-    `num_heads` and `hidden_dims` hold one value a block. `AutoFormer.build` fills the parameters; the constructor
-    leaves positions, class token and relative tables unset.
+    `AutoFormer.build` fills the parameters; the constructor leaves positions, class token and relative tables unset.
+
+    Args:
+        geometry: of the images.
+        embed_dim: width of the tokens.
+        num_heads: heads of each block.
+        hidden_dims: hidden width of each block's MLP.
+        device: where the parameters are allocated; None for torch's default.
     """
 
     relative_index: Tensor

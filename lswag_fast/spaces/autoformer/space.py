@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import numbers
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,24 +16,39 @@ from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
+from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, AutoFormerNet
 from lswag_fast.spaces.protocol import Arch
 
-PER_BLOCK = ("num_heads", "mlp_ratio")
-_TYPE_OF = {field: frozenset((float if field == "mlp_ratio" else int,)) for field in FIELDS}
-"""The type of a field's values in canonical form."""
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AutoFormer:
-    """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or your own choices by keyword.
+    """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or choices of your own by keyword.
 
-    An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, the lists of
-    length depth. Images are square, `image_size` pixels a side, cut into patches of `patch_size`; the networks give
-    `num_classes` logits. Own choices need all four of `embed_dim`, `depth`, `num_heads`, `mlp_ratio` (a value or a
-    sequence of values) and no name.
+    An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, with lists of
+    length depth. Give either a name or all four of `embed_dim`, `depth`, `num_heads` and `mlp_ratio`.
 
-    Raises SpaceError for an unknown name, a missing or illegal choice, or an image that patches do not fill.
+    Args:
+        name: of a published space, "tiny", "small" or "base".
+        embed_dim: the widths of the tokens to choose from, a value or a sequence of values.
+        depth: the numbers of blocks, likewise.
+        num_heads: the numbers of heads of a block, each 64 wide, likewise.
+        mlp_ratio: the hidden widths of a block's MLP as multiples of `embed_dim`, likewise.
+        image_size: side of the square images in pixels, a multiple of `patch_size`.
+        patch_size: side of a patch in pixels.
+        num_classes: number of logits.
+
+    Raises:
+        SpaceError: an unknown name, a missing or illegal choice, or an image that patches do not fill.
+
+    Example:
+        >>> space = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10)
+        >>> arch = space.sample(random.Random(0))
+        >>> space.build(arch)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+        >>> AutoFormer(embed_dim=(64, 128), depth=2, num_heads=(1, 2), mlp_ratio=2.0).size
+        8
     """
 
     def __init__(
@@ -53,11 +67,7 @@ class AutoFormer:
         self.choices = own_choices(own) if name is None else published_choices(name, own)
         self.name = "autoformer" if name is None else f"autoformer-{name}"
         self.geometry = geometry_of(image_size, patch_size, num_classes)
-
-    @cached_property
-    def _legal(self) -> dict[str, frozenset[float]]:
-        """The values of each field."""
-        return {field: frozenset(getattr(self.choices, field)) for field in FIELDS}
+        self._members = Members(self.name, self.choices)
 
     def __repr__(self) -> str:
         fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
@@ -86,7 +96,12 @@ class AutoFormer:
 
     @property
     def size(self) -> int:
-        """Exact number of architectures: the sum over the depths d of widths * (heads * ratios)^d."""
+        """Exact number of architectures: the sum over the depths d of widths * (heads * ratios)^d.
+
+        Example:
+            >>> AutoFormer("tiny").size
+            1056964608
+        """
         per_block = len(self.choices.num_heads) * len(self.choices.mlp_ratio)
         blocks: int = sum(per_block**depth for depth in self.choices.depth)
         return len(self.choices.embed_dim) * blocks
@@ -96,17 +111,45 @@ class AutoFormer:
 
         The depth is uniform too, so a single shallow architecture is likelier than a single deep one, of which there
         are more.
+
+        Args:
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space.
+
+        Example:
+            >>> AutoFormer("tiny").sample(random.Random(0))["depth"]
+            13
         """
         depth = rng.choice(self.choices.depth)
         ratios = self._draw("mlp_ratio", depth, rng)
         heads = self._draw("num_heads", depth, rng)
-        return _arch(rng.choice(self.choices.embed_dim), depth, heads, ratios)
+        return make_arch(rng.choice(self.choices.embed_dim), depth, heads, ratios)
 
     def mutate(self, arch: Arch, rng: random.Random, m_prob: float = 0.2, s_prob: float = 0.4) -> Arch:
         """Redraw depth and width with probability `s_prob` each, every block's ratio and heads with `m_prob` each.
 
         A shallower network keeps its first blocks, a deeper one gets random blocks at the end. A redrawn gene may come
         out as it was, so the result may equal `arch`. Order and probabilities are those of the published search.
+
+        Args:
+            arch: a member of the space, which is left as it was.
+            rng: the only source of randomness.
+            m_prob: probability of each block's gene, in [0, 1].
+            s_prob: probability of the depth and of the width, in [0, 1].
+
+        Returns:
+            A member of the space.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> space, rng = AutoFormer("tiny"), random.Random(0)
+            >>> arch = space.sample(rng)
+            >>> space.mutate(arch, rng, m_prob=0.0, s_prob=0.0) == arch
+            True
         """
         arch = self.validate(arch)
         depth, genes = arch["depth"], {field: arch[field] for field in PER_BLOCK}
@@ -118,61 +161,79 @@ class AutoFormer:
             choices = getattr(self.choices, field)
             genes[field] = [rng.choice(choices) if rng.random() < m_prob else gene for gene in genes[field]]
         embed_dim = rng.choice(self.choices.embed_dim) if rng.random() < s_prob else arch["embed_dim"]
-        return _arch(embed_dim, depth, **genes)
+        return make_arch(embed_dim, depth, **genes)
 
     def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
         """Take each gene from one of the two parents by a fair coin.
 
-        The published search crosses parents of equal depth. Deviation for unequal depths: the depth is one more gene;
-        blocks that only the deeper parent has come from it.
+        The published search crosses parents of equal depth. Departure from it for unequal depths: the depth is one
+        more gene, and blocks that only the deeper parent has come from that parent.
+
+        Args:
+            a: a member of the space, which is left as it was.
+            b: likewise.
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space.
+
+        Raises:
+            SpaceError: a parent is not a member of the space.
+
+        Example:
+            >>> space, rng = AutoFormer("tiny"), random.Random(0)
+            >>> a, b = space.sample(rng), space.sample(rng)
+            >>> space.crossover(a, b, rng)["embed_dim"] in (a["embed_dim"], b["embed_dim"])
+            True
         """
         a, b = self.validate(a), self.validate(b)
         depth = rng.choice((a["depth"], b["depth"]))
         genes = {field: _cross_blocks(a[field], b[field], depth, rng) for field in PER_BLOCK}
-        return _arch(rng.choice((a["embed_dim"], b["embed_dim"])), depth, **genes)
+        return make_arch(rng.choice((a["embed_dim"], b["embed_dim"])), depth, **genes)
 
     def _draw(self, field: str, count: int, rng: random.Random) -> list[Any]:
         return [rng.choice(getattr(self.choices, field)) for _ in range(count)]
 
     def validate(self, arch: Mapping[str, Any]) -> Arch:
-        """Return `arch` in canonical form: own lists, ratios as float. Raises SpaceError naming the illegal field."""
-        if not isinstance(arch, Mapping):
-            raise SpaceError(
-                f"architecture: found {type(arch).__name__}, expected an object with the fields {', '.join(FIELDS)}"
-            )
-        if set(arch) != set(FIELDS):
-            found = ", ".join(map(str, arch)) or "none"
-            raise SpaceError(f"architecture: found the fields {found}; expected {', '.join(FIELDS)}")
-        embed_dim = self._member("embed_dim", arch["embed_dim"], "embed_dim")
-        depth = self._member("depth", arch["depth"], "depth")
-        genes = {field: self._block_genes(field, arch[field], depth) for field in PER_BLOCK}
-        return _arch(embed_dim, depth, **genes)
+        """Return an architecture in canonical form: lists of its own, ratios as float.
 
-    def _block_genes(self, field: str, values: Any, depth: int) -> list[Any]:
-        if not isinstance(values, (list, tuple)):
-            raise SpaceError(f"{field}: found {values!r}, expected a list of {depth} values, one a block")
-        if len(values) != depth:
-            raise SpaceError(f"{field}: found {len(values)} values, expected {depth}, one a block (depth is {depth})")
-        # A search asks this of thousands of genes per second: what is canonical already is seen without a loop.
-        if _TYPE_OF[field].issuperset(map(type, values)) and self._legal[field].issuperset(values):
-            return list(values)
-        return [self._member(field, value, f"{field}[{layer}]") for layer, value in enumerate(values)]
+        Args:
+            arch: what may be a member of the space.
 
-    def _member(self, field: str, value: Any, where: str) -> Any:
-        if type(value) in _TYPE_OF[field] and value in self._legal[field]:
-            return value
-        choices: tuple[float, ...] = getattr(self.choices, field)
-        kind = numbers.Real if field == "mlp_ratio" else numbers.Integral
-        if isinstance(value, kind) and not isinstance(value, bool) and value in choices:
-            return choices[choices.index(value)]
-        raise SpaceError(f"{where}: found {value!r}, {self.name} allows {', '.join(map(str, choices))}")
+        Raises:
+            SpaceError: it is not; names the illegal field.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2)
+            >>> space.validate({"embed_dim": 64, "depth": 1, "num_heads": (1,), "mlp_ratio": (2,)})
+            {'embed_dim': 64, 'depth': 1, 'num_heads': [1], 'mlp_ratio': [2.0]}
+        """
+        return self._members.canonical(arch)
 
     def encode(self, arch: Arch) -> str:
-        """Return `arch` as one line of JSON, the same for equal architectures; raises SpaceError if it is no member."""
+        """Return an architecture as one line of JSON, the same for equal architectures.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2)
+            >>> space.encode(space.sample(random.Random(0)))
+            '{"embed_dim":64,"depth":1,"num_heads":[1],"mlp_ratio":[2.0]}'
+        """
         return _to_json(self.validate(arch))
 
     def decode(self, text: str) -> Arch:
-        """Return the architecture that `text` (JSON) describes; raises SpaceError if it is no JSON or no member."""
+        """Return the architecture that a line of JSON describes, in canonical form.
+
+        Raises:
+            SpaceError: it is not JSON, or not a member of the space.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2)
+            >>> space.decode('{"depth": 1, "embed_dim": 64, "mlp_ratio": [2], "num_heads": [1]}')
+            {'embed_dim': 64, 'depth': 1, 'num_heads': [1], 'mlp_ratio': [2.0]}
+        """
         try:
             arch = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:
@@ -180,18 +241,46 @@ class AutoFormer:
         return self.validate(arch)
 
     def n_params(self, arch: Arch) -> int:
-        """Return the number of parameters of `build(arch)`, in closed form."""
+        """Return the number of parameters of `build(arch)`, in closed form.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32, num_classes=10)
+            >>> arch = space.sample(random.Random(0))
+            >>> space.n_params(arch) == sum(parameter.numel() for parameter in space.build(arch).parameters())
+            True
+        """
         arch = self.validate(arch)
         attention, hidden = sum(_attention_dims(arch)), sum(_hidden_dims(arch))
         return costs.n_params(self.geometry, arch["embed_dim"], arch["depth"], attention, hidden)
 
     def macs(self, arch: Arch) -> int:
-        """Return the multiply-accumulates of one image through `build(arch)`; `autoformer_costs.macs` says which."""
+        """Return the multiply-accumulates of one image through `build(arch)`.
+
+        Counted are the patch projection, all products of the blocks, and the head; not counted are norms, softmax,
+        GELU, biases and other additions. `autoformer.costs.macs` has the formula.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> space = AutoFormer("tiny")
+            >>> space.macs(space.sample(random.Random(0))) > 10**9
+            True
+        """
         arch = self.validate(arch)
         return costs.macs(self.geometry, arch["embed_dim"], sum(_attention_dims(arch)), sum(_hidden_dims(arch)))
 
     def n_params_values(self) -> tuple[int, ...]:
-        """Return every value that `n_params` takes over the space, ascending."""
+        """Return every value that `n_params` takes over the space, ascending.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=(1, 2), mlp_ratio=2)
+            >>> len(space.n_params_values())
+            2
+        """
         return self._n_params_values
 
     @cached_property
@@ -203,6 +292,10 @@ class AutoFormer:
 
         As published the supernet is 64 * (most heads) wide, which may exceed the largest `embed_dim` of a sub-network;
         own choices whose `embed_dim` is wider than their heads take the widest `embed_dim`.
+
+        Example:
+            >>> AutoFormer("tiny").supernet_shapes()["pos_embed"]
+            (1, 197, 256)
         """
         width = max(HEAD_DIM * max(self.choices.num_heads), *self.choices.embed_dim)
         hidden = costs.hidden_dim(width, max(self.choices.mlp_ratio))
@@ -212,25 +305,63 @@ class AutoFormer:
     def init_weights(self, seed: int) -> dict[str, Tensor]:
         """Draw the supernet's state dict (float32, CPU) as the published code initialises it.
 
-        The same seed gives the same bits; torch's global generator is not used.
+        Args:
+            seed: the same seed gives the same bits; torch's global generator is not used.
+
+        Returns:
+            The tensors by name, with the names and shapes of `supernet_shapes`.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
+            >>> weights = space.init_weights(seed=0)
+            >>> space.build(space.sample(random.Random(0)), weights).head.out_features
+            1000
         """
         return state.init_state(self.supernet_shapes(), torch.Generator().manual_seed(seed))
 
     def load_checkpoint(self, path: str | Path) -> dict[str, Tensor]:
-        """Read a published supernet file for `build(arch, weights)`.
+        """Read a published supernet file for `build(arch, weights)`; no code in the file is run.
 
-        Raises InputError if the file cannot be read, SpaceError if its names or shapes do not fit the space.
+        Args:
+            path: a file of `torch.save`, either `{"model": state_dict, ...}` as published or the state dict alone.
+
+        Returns:
+            The tensors by name, on the CPU.
+
+        Raises:
+            InputError: the file cannot be read.
+            SpaceError: its names or shapes do not fit the space.
+
+        Example:
+            >>> import tempfile
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32)
+            >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+            ...     torch.save({"model": space.init_weights(seed=0)}, file.name)
+            ...     weights = space.load_checkpoint(file.name)
+            >>> weights["cls_token"].shape
+            torch.Size([1, 1, 64])
         """
         return state.load_state(path, self.supernet_shapes())
 
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> AutoFormerNet:
         """Build the network of `arch`: images (B, 3, image_size, image_size) -> logits (B, num_classes).
 
-        Without `weights` it is drawn afresh by torch's global generator, in float32 on the CPU. With the supernet's
-        state dict it is cut out of it (see `autoformer_weights.slice_state`), as copies of the same type and on the
-        same device.
+        Args:
+            arch: a member of the space.
+            weights: the supernet's state dict, of `init_weights` or `load_checkpoint`. The network's own are cut out of
+                it (see `autoformer.weights.slice_state`), as copies of the same type and on the same device. Without
+                it they are drawn with torch's global generator, in float32 on the CPU.
 
-        Raises SpaceError if `arch` is no member or `weights` are not those of `supernet_shapes()`.
+        Returns:
+            The network, in train mode.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space, or `weights` are not those of `supernet_shapes()`.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32, num_classes=10)
+            >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 32, 32)).shape
+            torch.Size([2, 10])
         """
         arch = self.validate(arch)
         # On the meta device no parameter is allocated or drawn only to be replaced.
@@ -244,10 +375,6 @@ class AutoFormer:
         state.fill(net, values)
         net.relative_index = net.relative_index.to(values["pos_embed"].device)
         return net
-
-
-def _arch(embed_dim: int, depth: int, num_heads: list[int], mlp_ratio: list[float]) -> Arch:
-    return {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
 
 
 def _cross_blocks(a: list[Any], b: list[Any], depth: int, rng: random.Random) -> list[Any]:

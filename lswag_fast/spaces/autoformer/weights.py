@@ -29,7 +29,8 @@ PATCH = "patch_embed_super.proj"
 def state_shapes(
     geometry: Geometry, embed_dim: int, attention_dims: Sequence[int], hidden_dims: Sequence[int]
 ) -> Shapes:
-    """Return names and shapes of a state dict in the published order; one attention and one hidden width a block."""
+    """Return names and shapes of a state dict in the published order; one attention and one hidden
+    width per block."""
     patch = geometry.patch_size
     shapes: Shapes = {
         "pos_embed": (1, geometry.n_tokens, embed_dim),
@@ -70,7 +71,8 @@ def _linear(name: str, n_in: int, n_out: int) -> Shapes:
 def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict[str, Tensor]:
     """Draw a float32 state dict as the published code does.
 
-    Biases are 0, norm weights 1, the patch projection is drawn as `nn.Conv2d` does, all else is normal with std 0.02.
+    Biases are 0, norm weights 1, the patch projection is drawn as `nn.Conv2d` does, all else is normal with standard
+    deviation 0.02.
     Values come in the order of `shapes` from `generator`, or from torch's global generator.
     """
     patch_bound = 1 / math.sqrt(math.prod(shapes[f"{PATCH}.weight"][1:]))
@@ -140,7 +142,10 @@ def load_state(path: str | Path, shapes: Shapes) -> dict[str, Tensor]:
     """Read a supernet checkpoint: `{"model": state_dict, ...}` as published, or the state dict alone.
 
     No code in the file is run.
-    Raises InputError if the file cannot be read, SpaceError if its names or shapes are not those of the space.
+
+    Raises:
+        InputError: the file cannot be read.
+        SpaceError: its names or shapes are not those of the space.
     """
     path = Path(path)
     try:

@@ -24,7 +24,7 @@ _EDGE = re.compile(r"(\w+)~(\d)")
 
 
 class NasBench201:
-    """The networks of one cell, as published: 16 channels, five cells a stage, 32 pixels (16 for ImageNet16-120).
+    """The networks of one cell, as published: 16 channels, five cells per stage, 32 pixels (16 for ImageNet16-120).
 
     An architecture is `{"cell": "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"}`, the benchmark's own string: for each node the
     operations of its edges, each with the node it comes from.
@@ -35,7 +35,14 @@ class NasBench201:
         channels: of the first stage; the second has twice, the third four times as many.
         cells_per_stage: cells in each of the three stages.
 
-    Raises SpaceError for a value that is not a positive whole number, or an image that cannot be halved twice.
+    Raises:
+        SpaceError: a value is not a positive whole number, or the image cannot be halved twice.
+
+    Example:
+        >>> import torch
+        >>> space = NasBench201(num_classes=100)
+        >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 100])
     """
 
     name = "nasbench201"
@@ -70,37 +77,114 @@ class NasBench201:
 
     @property
     def size(self) -> int:
-        """Number of cells: five operations on six edges, 15,625. Many are the same network, see `isomorphism_key`."""
+        """Number of cells: five operations on six edges. Many are the same network, see `isomorphism_key`.
+
+        Example:
+            >>> NasBench201().size
+            15625
+        """
         size: int = len(OPS) ** len(EDGES)
         return size
 
     def sample(self, rng: random.Random) -> Arch:
-        """Draw every edge's operation uniformly."""
+        """Draw every edge's operation uniformly.
+
+        Args:
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space.
+
+        Example:
+            >>> NasBench201().sample(random.Random(0))
+            {'cell': '|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|'}
+        """
         return _arch([rng.choice(OPS) for _ in EDGES])
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
-        """Give one edge another operation, as the benchmark's evolution does."""
+        """Give one edge another operation, as the benchmark's evolution does.
+
+        Args:
+            arch: a member of the space, which is left as it was.
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space that differs from `arch` in one edge.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> space, rng = NasBench201(), random.Random(0)
+            >>> arch = space.sample(rng)
+            >>> pairs = zip(space.ops(arch), space.ops(space.mutate(arch, rng)), strict=True)
+            >>> sum(before != after for before, after in pairs)
+            1
+        """
         ops = self.ops(arch)
         edge = rng.randrange(len(EDGES))
         ops[edge] = rng.choice([op for op in OPS if op != ops[edge]])
         return _arch(ops)
 
     def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
-        """Take each edge's operation from one of the parents by a fair coin."""
+        """Take each edge's operation from one of the parents by a fair coin.
+
+        Args:
+            a: a member of the space, which is left as it was.
+            b: likewise.
+            rng: the only source of randomness.
+
+        Returns:
+            A member of the space.
+
+        Raises:
+            SpaceError: a parent is not a member of the space.
+
+        Example:
+            >>> space, rng = NasBench201(), random.Random(0)
+            >>> a = space.sample(rng)
+            >>> space.crossover(a, a, rng) == a
+            True
+        """
         return _arch([rng.choice(pair) for pair in zip(self.ops(a), self.ops(b), strict=True)])
 
     def ops(self, arch: Arch) -> list[str]:
-        """The operations of the six edges, in the order of the string; raises SpaceError for no member of the space."""
+        """Return the operations of the six edges, in the order of the string.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> cell = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+            >>> NasBench201().ops({"cell": cell})
+            ['none', 'none', 'none', 'skip_connect', 'none', 'none']
+        """
         if not isinstance(arch, Mapping) or set(arch) != {"cell"}:
             raise SpaceError(f"architecture: found {arch!r}, expected an object with the field cell")
         return _parsed(arch["cell"])
 
     def encode(self, arch: Arch) -> str:
-        """Return `arch` as one line of JSON; raises SpaceError if it is no member."""
+        """Return an architecture as one line of JSON.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> NasBench201().encode({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
+            '{"cell":"|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"}'
+        """
         return json.dumps(_arch(self.ops(arch)), separators=(",", ":"))
 
     def decode(self, text: str) -> Arch:
-        """Return the architecture of a JSON line, or of the benchmark's string; raises SpaceError for anything else."""
+        """Return the architecture of a line of JSON, or of the benchmark's own string.
+
+        Raises:
+            SpaceError: the text is anything else.
+
+        Example:
+            >>> NasBench201().decode("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+            {'cell': '|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'}
+        """
         if isinstance(text, str) and text.startswith("|"):
             return _arch(_parsed(text))
         try:
@@ -110,10 +194,20 @@ class NasBench201:
         return _arch(self.ops(arch))
 
     def isomorphism_key(self, arch: Arch) -> str:
-        """What the cell computes of its input x, in a form that many cells share: sums have no order, a skip is its
-        input, and edges that are `none`, or come from a node that nothing reaches, are left out. Cells of one key
-        compute the same, the empty key nothing. There are 4,930; the benchmark counts 6,466 different cells, since it
-        keeps a `none` as a term of a sum."""
+        """Return what the cell computes of its input x, in a form that many cells share.
+
+        Sums have no order, a skip is its input, and edges that are `none`, or come from a node that nothing reaches,
+        are left out. Cells of one key compute the same, those of the empty key nothing. There are 4,930 keys;
+        departure from the benchmark, which counts 6,466 different cells: it keeps a `none` as a term of a sum.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> cell = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+            >>> NasBench201().isomorphism_key({"cell": cell})
+            'x'
+        """
         nodes = [["x"]]
         for edges in _by_node(self.ops(arch)):
             terms = (_terms(op, nodes[source]) for source, op in enumerate(edges))
@@ -121,7 +215,15 @@ class NasBench201:
         return "+".join(nodes[-1])
 
     def n_params(self, arch: Arch) -> int:
-        """Return the number of parameters of `build(arch)`, in closed form."""
+        """Return the number of parameters of `build(arch)`, in closed form.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> NasBench201().n_params({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
+            73306
+        """
         kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
         total = IN_CHANNELS * 9 * self.channels + 2 * self.channels  # the stem
         for stage, (width, _) in enumerate(self._stages()):
@@ -131,7 +233,15 @@ class NasBench201:
         return total + 2 * width + (width + 1) * self.num_classes
 
     def macs(self, arch: Arch) -> int:
-        """Return the multiply-accumulates of one image through `build(arch)`: convolutions and the classifier."""
+        """Return the multiply-accumulates of one image through `build(arch)`: convolutions and the classifier.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> NasBench201().macs({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
+            7783040
+        """
         kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
         total = IN_CHANNELS * 9 * self.channels * self.image_size**2
         for stage, (width, positions) in enumerate(self._stages()):
@@ -145,8 +255,18 @@ class NasBench201:
         return [(self.channels << stage, (self.image_size >> stage) ** 2) for stage in range(N_STAGES)]
 
     def published_flops(self, arch: Arch) -> int:
-        """Return what the benchmark's tables call flops: `macs`, and for each element of an output 1 of a ReLU, 2 of a
-        BatchNorm, k^2 of a pooling of side k, where its counter takes the global pooling for one of side H + 1."""
+        """Return what the benchmark's tables call flops.
+
+        That is `macs`, and for each element of an output 1 for a ReLU, 2 for a BatchNorm and k^2 for a pooling of side
+        k; the benchmark's counter takes the global pooling for one of side H + 1.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+
+        Example:
+            >>> NasBench201().published_flops({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
+            7943872
+        """
         ops = self.ops(arch)
         per_element = 3 * sum(op in _KERNEL_SIZES for op in ops) + 9 * ops.count("avg_pool_3x3")
         elements = [width * positions for width, positions in self._stages()]
@@ -159,8 +279,19 @@ class NasBench201:
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> NasBench201Net:
         """Build the network: images (B, 3, image_size, image_size) -> logits (B, num_classes), in train mode.
 
-        Weights are drawn by torch's global generator, as torch initialises convolutions. Raises SpaceError for
-        `weights`, which these networks do not share, and for no member of the space.
+        Args:
+            arch: a member of the space.
+            weights: must be None, these networks share none. They are drawn with torch's global generator, as torch
+                initialises convolutions.
+
+        Raises:
+            SpaceError: `weights` are given, or `arch` is not a member of the space.
+
+        Example:
+            >>> import torch
+            >>> space = NasBench201(image_size=8, channels=4, cells_per_stage=1)
+            >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 8, 8)).shape
+            torch.Size([2, 10])
         """
         if weights is not None:
             raise SpaceError(f"weights: the networks of {self.name} share none; leave them out")

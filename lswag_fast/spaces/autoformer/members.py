@@ -1,0 +1,72 @@
+"""Which architectures are members of an AutoFormer space, and their canonical form."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.autoformer.choices import FIELDS, Choices
+from lswag_fast.spaces.protocol import Arch
+
+PER_BLOCK = ("num_heads", "mlp_ratio")
+"""The genes that each block has its own value of."""
+_TYPE_OF = {field: frozenset((float if field == "mlp_ratio" else int,)) for field in FIELDS}
+"""The type of a field's values in canonical form."""
+
+
+class Members:
+    """The members of a space.
+
+    Args:
+        name: of the space, for messages.
+        choices: the values that each gene may take.
+    """
+
+    def __init__(self, name: str, choices: Choices) -> None:
+        self._name = name
+        self._choices = choices
+        self._legal: dict[str, frozenset[float]] = {field: frozenset(getattr(choices, field)) for field in FIELDS}
+
+    def canonical(self, arch: Mapping[str, Any]) -> Arch:
+        """Return an architecture with lists of its own and ratios as float.
+
+        Raises:
+            SpaceError: it is not a member; names the illegal field.
+        """
+        if not isinstance(arch, Mapping):
+            raise SpaceError(
+                f"architecture: found {type(arch).__name__}, expected an object with the fields {', '.join(FIELDS)}"
+            )
+        if set(arch) != set(FIELDS):
+            found = ", ".join(map(str, arch)) or "none"
+            raise SpaceError(f"architecture: found the fields {found}; expected {', '.join(FIELDS)}")
+        embed_dim = self._member("embed_dim", arch["embed_dim"], "embed_dim")
+        depth = self._member("depth", arch["depth"], "depth")
+        genes = {field: self._block_genes(field, arch[field], depth) for field in PER_BLOCK}
+        return make_arch(embed_dim, depth, **genes)
+
+    def _block_genes(self, field: str, values: Any, depth: int) -> list[Any]:
+        if not isinstance(values, (list, tuple)):
+            raise SpaceError(f"{field}: found {values!r}, expected a list of {depth} values, one per block")
+        if len(values) != depth:
+            raise SpaceError(f"{field}: found {len(values)} values, expected {depth}, one per block (depth is {depth})")
+        # A search asks this of thousands of genes per second: what is canonical already is seen without a loop.
+        if _TYPE_OF[field].issuperset(map(type, values)) and self._legal[field].issuperset(values):
+            return list(values)
+        return [self._member(field, value, f"{field}[{layer}]") for layer, value in enumerate(values)]
+
+    def _member(self, field: str, value: Any, where: str) -> Any:
+        if type(value) in _TYPE_OF[field] and value in self._legal[field]:
+            return value
+        choices: tuple[float, ...] = getattr(self._choices, field)
+        kind = numbers.Real if field == "mlp_ratio" else numbers.Integral
+        if isinstance(value, kind) and not isinstance(value, bool) and value in choices:
+            return choices[choices.index(value)]
+        raise SpaceError(f"{where}: found {value!r}, {self._name} allows {', '.join(map(str, choices))}")
+
+
+def make_arch(embed_dim: int, depth: int, num_heads: list[int], mlp_ratio: list[float]) -> Arch:
+    """Return an architecture from its genes, fields in canonical order."""
+    return {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
