@@ -31,8 +31,14 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
         A Series with the index of the table. It depends on which rows are ranked together. A row that is NaN or
         infinite in a column has NaN and takes no part.
 
-    Raises InputError for another `how` or a table without columns, TableError, naming row and column, for what is no
-    number.
+    Raises:
+        InputError: another `how`, or a table without columns.
+        TableError: a value is not a number; names row and column.
+
+    Example:
+        >>> table = pd.DataFrame({"nwot": [1.0, 2.0, 3.0], "zico": [5.0, 9.0, 7.0]}, index=["a", "b", "c"])
+        >>> rank_aggregate(table, how="rank_sum").to_dict()
+        {'a': 2.0, 'b': 5.0, 'c': 5.0}
     """
     check_aggregate("how", how)
     if not len(table.columns):
@@ -52,8 +58,17 @@ def _aggregated(values: Matrix, how: Aggregate) -> Matrix:
 
 
 def oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Some columns of a table, so that higher is better in each: those named like a registered proxy for which lower
-    is better are negated, all others are as they were."""
+    """Return some columns of a table so that higher is better in each.
+
+    Args:
+        table: indexed by architecture.
+        names: of the columns. Those named like a registered proxy for which lower is better are negated, all others are
+            taken as they are.
+
+    Example:
+        >>> oriented(pd.DataFrame({"te_nas_ntk": [2.0], "own": [3.0]}), ["te_nas_ntk", "own"]).to_dict("records")
+        [{'te_nas_ntk': -2.0, 'own': 3.0}]
+    """
     lower = {info.name for info in list_proxies() if not info.higher_is_better}
     return pd.DataFrame({name: -table[name] if name in lower else table[name] for name in names}, index=table.index)
 
@@ -73,6 +88,16 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
 
     Raises:
         InputError: a proxy without parts, no network, or a network that lacks a part.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from lswag_fast import score_many
+        >>> batch = torch.randn(16, 8), torch.arange(16) % 4
+        >>> models = [nn.Sequential(nn.Linear(8, n), nn.ReLU(), nn.Linear(n, 4)) for n in (8, 64)]
+        >>> values = rank_networks([score_many(model, batch, proxies=["te_nas"]) for model in models], "te_nas")
+        >>> sum(values)  # ranks 1 and 2 in each of two parts
+        6.0
     """
     info = get_proxy(proxy)
     if info.aggregate is None:

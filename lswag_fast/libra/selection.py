@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ from scipy.stats import pearsonr, spearmanr
 from lswag_fast.data.tables import MIN_ROWS, finite_numbers, numbers
 from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.libra import information
+from lswag_fast.libra.fit import Fit
 from lswag_fast.libra.information import Binning, Codes, Logarithm
 from lswag_fast.libra.ranking import oriented, rank_aggregate
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
@@ -34,29 +35,6 @@ _DECIMALS = 12
 _ROLES = ("z1", "z2", "z3")
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What a fit found: one row a proxy in `proxies`, and the numbers of the whole table.
-
-    Columns of `proxies`: rho (Spearman with the target, signed), in_tolerance, information_gain (bits), bias,
-    bias_distance, role (z1, z2, z3 or empty), note. `rho`: Spearman of the combination with the target, on the rows of
-    the fit, 0 where the combination is the same for all. `proposals`: with stability, what the halves selected, see
-    `stability.proposals`, and the `rho` of each.
-    """
-
-    selection: tuple[str, ...]
-    rho: float
-    proxies: pd.DataFrame
-    target: str
-    bias: str
-    n_rows: int
-    n_dropped: int
-    n_bins: int
-    target_bias: float
-    tolerance: float
-    proposals: pd.DataFrame | None = None
-
-
 class Libra:
     """Select three proxies for a target (Algorithm 1) and combine them.
 
@@ -69,9 +47,10 @@ class Libra:
             widened to 0.2, as the authors do, and a warning says so; where that does not help the selection is shorter.
         bias: how biases are correlated: "rank", Pearson of the ranks (the text), or "raw", of the values (the published
             Table 6).
-        logarithm, binning: how columns are binned for the entropies, see `information`; the defaults are those of the
-            field's notebook. The gain is not invariant under monotone transforms with "equal_width": one outlier makes
-            a proxy look as if it added nothing, and it is then chosen.
+        logarithm: of the number of bins of the entropies, see `information.sturges_bins`.
+        binning: where the bins' edges lie, see `information.discretised`; both defaults are those of the notebook of
+            NAS-Bench-Suite-Zero. With "equal_width" the gain is not invariant under monotone transforms: one outlier
+            makes a proxy look as if it added nothing, and it is then chosen.
         combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
         stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
@@ -80,7 +59,23 @@ class Libra:
             changes less from sample to sample.
         seed: of the halves.
 
-    Raises InputError for another value of an option.
+    Raises:
+        InputError: another value of an option.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> accuracy, params = rng.normal(size=50), rng.normal(size=50)
+        >>> proxies = {name: accuracy + rng.normal(size=50) / 4 for name in ("nwot", "zico", "snip", "fisher")}
+        >>> table = pd.DataFrame({"accuracy": accuracy, "params": params, **proxies})
+        >>> libra = Libra().fit(table, target="accuracy", bias="params")
+        >>> len(libra.selection)
+        3
+        >>> libra.explain().index[0] == libra.selection[0]
+        True
+        >>> bool(libra.predict(table).corr(table["accuracy"], method="spearman") > 0.9)
+        True
+        >>> libra.to_dict()["fitted_on"]["n_rows"]
+        50
     """
 
     def __init__(
@@ -114,7 +109,7 @@ class Libra:
     def fit(
         self, table: pd.DataFrame, target: str, bias: str = "params", proxies: Sequence[str] | None = None
     ) -> Libra:
-        """Select on a table of architectures x (target, proxies, bias); returns itself.
+        """Select on a table of architectures x (target, proxies, bias).
 
         Args:
             table: as of `lswag_fast.tables`; rows where a column in use is NaN or infinite are left out, see `explain`.
@@ -123,8 +118,19 @@ class Libra:
             proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies for
                 which lower is better are negated, all others are taken as they are.
 
-        Raises TableError for a column that is not there or holds no numbers, fewer than 10 finite rows (20 with
-        stability), or a target that is constant, InputError for fewer than two proxies that vary.
+        Returns:
+            Itself.
+
+        Raises:
+            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with stability), or
+                the target is constant.
+            InputError: fewer than two proxies vary.
+
+        Example:
+            >>> values = np.arange(12.0)
+            >>> columns = ("accuracy", "size", "nwot", "zico", "snip")
+            >>> Libra().fit(pd.DataFrame(dict.fromkeys(columns, values)), "accuracy", bias="size").result.n_rows
+            12
         """
         names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
         if not names:
@@ -250,7 +256,11 @@ class Libra:
 
     @property
     def result(self) -> Fit:
-        """Everything the fit found; raises InputError before `fit`."""
+        """Everything the fit found.
+
+        Raises:
+            InputError: `fit` was not called.
+        """
         if self._fit is None:
             raise InputError("fit first: nothing is selected yet")
         return self._fit
@@ -261,21 +271,39 @@ class Libra:
         return self.result.selection
 
     def explain(self) -> pd.DataFrame:
-        """Every number that led to the choice, a row a proxy, best first; see `Fit`. Beside the table `result` has the
-        target's bias, the tolerance used, the bins, and how many rows were left out."""
+        """Return every number that led to the choice, one row per proxy, best first.
+
+        Returns:
+            The table `proxies` of `Fit`; `result` has the numbers of the whole table beside it.
+
+        Raises:
+            InputError: `fit` was not called.
+        """
         return self.result.proxies.copy()
 
     def predict(self, table: pd.DataFrame) -> pd.Series:
         """Combine the selected proxies of each architecture into one number, higher is better.
 
-        The number depends on which architectures are ranked together. Raises TableError for a table without one of the
-        columns; an architecture with a NaN or infinite value has NaN.
+        Args:
+            table: with the columns of the selected proxies. The numbers depend on which architectures are ranked
+                together.
+
+        Returns:
+            A Series with the index of the table; NaN for an architecture with a NaN or infinite value.
+
+        Raises:
+            InputError: `fit` was not called.
+            TableError: the table lacks one of the columns.
         """
         names = list(self.selection)
         return rank_aggregate(oriented(numbers(table, names), names), self.combine)
 
     def to_dict(self) -> dict[str, Any]:
-        """The selection and how it came about, as JSON values."""
+        """Return the selection and how it came about, as JSON values.
+
+        Raises:
+            InputError: `fit` was not called.
+        """
         found = self.result
         rows = found.proxies.reset_index().astype(object).where(lambda t: t.notna(), None)
         return {
@@ -305,7 +333,24 @@ class Libra:
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` as JSON."""
+        """Write `to_dict` as JSON, which `read_selection` reads.
+
+        Args:
+            path: the file.
+
+        Raises:
+            InputError: `fit` was not called.
+
+        Example:
+            >>> import tempfile
+            >>> from lswag_fast.libra.stored import read_selection
+            >>> columns = ("accuracy", "size", "nwot", "zico", "snip")
+            >>> libra = Libra().fit(pd.DataFrame(dict.fromkeys(columns, np.arange(12.0))), "accuracy", bias="size")
+            >>> with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            ...     libra.save(file.name)
+            ...     read_selection(file.name).proxies == libra.selection
+            True
+        """
         Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

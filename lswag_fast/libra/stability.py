@@ -36,6 +36,13 @@ def proposals(
     Returns:
         One row per selection: `n_proposed`, by how many halves; `rho_held_out`, the mean over all held-out halves.
         Equal ones by how often they were proposed, then by their names.
+
+    Example:
+        >>> found = proposals(
+        ...     lambda rows: ("nwot",), lambda chosen, rows: 0.5, n_rows=4, n_halves=3, seed=0, also=[("zico",)]
+        ... )
+        >>> found.to_dict("records")[0]
+        {'selection': ('nwot',), 'n_proposed': 3, 'rho_held_out': 0.5}
     """
     rng = np.random.default_rng(seed)
     counts: dict[Chosen, int] = dict.fromkeys(also, 0)

@@ -22,8 +22,14 @@ SCHEMA_VERSION = 1
 class Selection:
     """Proxies that are scored together, and how they make one order.
 
-    proxies: names of registered proxies, the first the one that ranks best by itself. combine: how they are combined,
-    see `rank_aggregate`. fitted_on: which target, architectures and options the choice came from, JSON values.
+    Attributes:
+        proxies: names of registered proxies, the first the one that ranks best by itself.
+        combine: how they are combined, see `rank_aggregate`.
+        fitted_on: which target, architectures and options the choice came from, JSON values.
+
+    Example:
+        >>> Selection(("nwot", "zico"), "log_rank", {}).proxies
+        ('nwot', 'zico')
     """
 
     proxies: tuple[str, ...]
@@ -34,8 +40,21 @@ class Selection:
 def read_selection(path: str | os.PathLike[str]) -> Selection:
     """Read a selection that `Libra.save` or `lswag-fast libra --out` wrote.
 
-    Raises StorageError for a file that cannot be read or holds no selection of this version, InputError for a proxy
-    that is not registered here or has no value for a single network, or an unknown combination.
+    Args:
+        path: the JSON file.
+
+    Raises:
+        StorageError: the file cannot be read, or holds no selection of this version.
+        InputError: a proxy is not registered here or has no value for a single network, or the combination is unknown.
+
+    Example:
+        >>> import tempfile
+        >>> stored = {"schema_version": 1, "selection": ["nwot", "zico"], "combine": "log_rank", "fitted_on": {}}
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        ...     json.dump(stored, file)
+        ...     file.flush()
+        ...     read_selection(file.name).proxies
+        ('nwot', 'zico')
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -45,9 +64,20 @@ def read_selection(path: str | os.PathLike[str]) -> Selection:
 
 
 def packaged_selection(space: str) -> Selection:
-    """The selection for a named space that comes with the package; `fitted_on` says what it was fitted on.
+    """Return the selection for a named space that comes with the package.
 
-    Raises InputError, naming the spaces that have one, for another space.
+    Args:
+        space: name of the space, e.g. "autoformer-small".
+
+    Returns:
+        The selection; its `fitted_on` says what it was fitted on.
+
+    Raises:
+        InputError: the package has none for that space; names the spaces that have one.
+
+    Example:
+        >>> len(packaged_selection("autoformer-small").proxies)
+        3
     """
     known = _packaged()
     if space not in known:

@@ -22,7 +22,14 @@ Loss = Callable[[Any, Any], Tensor]
 def weights_and_gradients(
     model: nn.Module, batch: tuple[Any, Any], names: Iterable[str], loss: Loss = F.cross_entropy
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """{name: (W, dL/dW)} of the mean loss L."""
+    """{name: (W, dL/dW)} of the mean loss L.
+
+    Example:
+        >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
+        >>> found = weights_and_gradients(nn.Linear(3, 2), batch, ["weight"])
+        >>> [tensor.dtype for tensor in found["weight"]]
+        [torch.float64, torch.float64]
+    """
     model = copy.deepcopy(model).double()
     inputs, targets = map(as_float64, batch)
     weights = {name: parameter for name, parameter in model.named_parameters() if name in set(names)}
@@ -31,23 +38,49 @@ def weights_and_gradients(
 
 
 def grad_norm(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """sum_l ||dL/dW_l||_2 from (W, dL/dW)."""
+    """sum_l ||dL/dW_l||_2 from (W, dL/dW).
+
+    Example:
+        >>> pairs = [(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 4.0]))]
+        >>> grad_norm(pairs)
+        5.0
+    """
     return math.fsum(float(gradient.norm()) for _, gradient in pairs)
 
 
 def plain(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """sum_w w dL/dw."""
+    """sum_w w dL/dw.
+
+    Example:
+        >>> pairs = [(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 4.0]))]
+        >>> plain(pairs)
+        -5.0
+    """
     return math.fsum(float((weight * gradient).sum()) for weight, gradient in pairs)
 
 
 def snip(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """sum_w |w dL/dw|."""
+    """sum_w |w dL/dw|.
+
+    Example:
+        >>> pairs = [(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 4.0]))]
+        >>> snip(pairs)
+        11.0
+    """
     return math.fsum(float((weight * gradient).abs().sum()) for weight, gradient in pairs)
 
 
 def fisher(model: nn.Module, batch: tuple[Any, Any], loss: Loss = F.cross_entropy) -> float:
     """sum_k n_k Delta_k, Delta_k = 1/2 mean_b (sum_t a[b,t,k] dL/da[b,t,k])^2, over the output channels k of every
-    `nn.Linear` and `nn.Conv1d/2d` module, n_k the weights of channel k. Each module is called once, samples first."""
+    `nn.Linear` and `nn.Conv1d/2d` module, n_k the weights of channel k. Each module is called once, samples first.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.fill_(2.0)
+        >>> fisher(model, (torch.ones(2, 1), torch.zeros(2, 1)), lambda outputs, targets: outputs.mean())
+        0.5
+    """
     model = copy.deepcopy(model).double()
     kept: list[tuple[nn.Module, Tensor]] = []
 

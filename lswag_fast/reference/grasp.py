@@ -20,7 +20,17 @@ def grasp_terms(
     names: Iterable[str],
     loss: Callable[[Any, Any], Tensor] = F.cross_entropy,
 ) -> dict[str, Tensor]:
-    """{name: -W * Hg} of the mean loss; Hg is the derivative of the gradient in the direction g."""
+    """{name: -W * Hg} of the mean loss; Hg is the derivative of the gradient in the direction g.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.fill_(3.0)
+        >>> batch = torch.ones(2, 1), torch.zeros(2, 1)
+        >>> squares = lambda outputs, targets: outputs.square().mean()
+        >>> grasp_terms(model, batch, ["weight"], squares)["weight"].tolist()  # g = 2 w = 6, H = 2
+        [[-36.0]]
+    """
     model = copy.deepcopy(model).double()
     if model.training:  # running statistics take no part, and torch.func does not let them be written
         torch.func.replace_all_batch_norm_modules_(model)
@@ -41,7 +51,12 @@ def grasp_terms(
 
 
 def grasp(terms: dict[str, Tensor]) -> float:
-    """sum -(W * Hg)."""
+    """sum -(W * Hg).
+
+    Example:
+        >>> grasp({"weight": torch.tensor([[-36.0, 6.0]])})
+        -30.0
+    """
     return float(sum(term.sum() for term in terms.values()))
 
 

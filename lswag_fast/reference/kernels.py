@@ -17,6 +17,10 @@ def linear_gradients(x: Tensor, grad_out: Tensor) -> Tensor:
     """Per-sample weight gradients G_b = sum_t grad_out[b,t,:] x[b,t,:]^T of a linear call.
 
     x (B, ..., I) and grad_out (B, ..., O) -> (B, O, I), float64.
+
+    Example:
+        >>> linear_gradients(torch.tensor([[1.0, 2.0]]), torch.tensor([[10.0]])).tolist()
+        [[[10.0, 20.0]]]
     """
     x, grad_out = (
         tensor.double().flatten(1, -2) if tensor.dim() > 2 else tensor.double()[:, None] for tensor in (x, grad_out)
@@ -36,6 +40,11 @@ def conv_gradients(
     """Per-sample weight gradients of a conv1d or conv2d call, one sample at a time through autograd.
 
     x (B, C, ...) and grad_out (B, O, ...) -> (B, *weight_shape), float64.
+
+    Example:
+        >>> x, grad_out = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[[10.0, 100.0]]])
+        >>> conv_gradients(x, grad_out, (1, 1, 2), (1,), (0,), (1,), 1).tolist()
+        [[[[210.0, 320.0]]]]
     """
     conv = F.conv1d if x.dim() == 3 else F.conv2d  # (B, C, W)
     gradients = []
@@ -92,12 +101,22 @@ def _population_variance(values: Tensor) -> Tensor:
 
 
 def neuron_patterns(activation: Tensor, n_samples: int) -> set[tuple[bool, ...]]:
-    """The set of neuron patterns (1[y_s > 0])_{s=1..S} of an activation (B, ...) (Eq. 7, read per neuron)."""
+    """The set of neuron patterns (1[y_s > 0])_{s=1..S} of an activation (B, ...) (Eq. 7, read per neuron).
+
+    Example:
+        >>> sorted(neuron_patterns(torch.tensor([[1.0, -1.0, 2.0], [1.0, 1.0, 3.0]]), 2))
+        [(False, True), (True, True)]
+    """
     bits = activation[:n_samples].flatten(1) > 0
     return {tuple(column) for column in bits.t().tolist()}
 
 
 def agreement(activation: Tensor, n_samples: int) -> Tensor:
-    """K[s, s'] = number of neurons on which two samples agree, (S, S), from the kernel matrix of NWOT."""
+    """K[s, s'] = number of neurons on which two samples agree, (S, S), from the kernel matrix of NWOT.
+
+    Example:
+        >>> agreement(torch.tensor([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0]]), 2).tolist()
+        [[3.0, 1.0], [1.0, 3.0]]
+    """
     bits = (activation[:n_samples].flatten(1) > 0).double()
     return bits @ bits.t() + (1 - bits) @ (1 - bits).t()

@@ -18,6 +18,11 @@ def per_sample_gradients(
 
     `batch` is (inputs, targets), tensors, or tuples or dicts of tensors with samples along axis 0. The model runs as a
     float64 copy, in its own mode.
+
+    Example:
+        >>> batch = torch.randn(4, 3), torch.zeros(4, dtype=torch.long)
+        >>> per_sample_gradients(nn.Linear(3, 2), batch, ["weight"])["weight"].shape
+        torch.Size([4, 2, 3])
     """
     names = tuple(names)
     model = copy.deepcopy(model).double()
@@ -64,5 +69,10 @@ def call_model(model: nn.Module, inputs: Any) -> Any:
 
 
 def micro_batches(gradients: Tensor, n_groups: int) -> Tensor:
-    """Sum the gradients (B, ...) within N consecutive groups of B/N samples -> (N, ...)."""
+    """Sum the gradients (B, ...) within N consecutive groups of B/N samples -> (N, ...).
+
+    Example:
+        >>> micro_batches(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), 2).tolist()
+        [[3.0], [7.0]]
+    """
     return torch.unflatten(gradients, 0, (n_groups, -1)).sum(1)

@@ -22,6 +22,12 @@ def zen(
 
     `shape` is that of the inputs, `weights` names the parameters that become N(0, 1), `features` is f. Normal numbers
     come in float32 from one generator: the weights in the order of `named_parameters`, then x, then e.
+
+    Example:
+        >>> model = nn.Linear(4, 8)
+        >>> found = zen(model, (16, 4), {"weight"}, lambda model, x: model(x))
+        >>> found == zen(model, (16, 4), {"weight"}, lambda model, x: model(x))
+        True
     """
     model = copy.deepcopy(model).to(dtype).train().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)

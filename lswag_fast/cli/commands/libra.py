@@ -15,7 +15,8 @@ from lswag_fast.cli.values import positive
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lswag_fast.libra.selection import Fit, Libra
+    from lswag_fast.libra.fit import Fit
+    from lswag_fast.libra.selection import Libra
 
 _DESCRIPTION = """\
 Select three proxies for a target (LIBRA, Algorithm 1) and show every number that led to the choice."""
