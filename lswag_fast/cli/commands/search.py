@@ -13,6 +13,7 @@ from lswag_fast.cli.console import ERR, say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
 from lswag_fast.cli.score_options import add_score_options, changed, score_options
+from lswag_fast.cli.storage_choice import add_storage, chosen_storage
 from lswag_fast.cli.values import command_words, shell_line, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
 
@@ -48,7 +49,8 @@ examples:
 
 A budget is LO..HI, LO.. or ..HI, in K, M or G; that of the latency in milliseconds. The folder of the results holds
 study.sqlite, in which every trial is stored as it ends, and afterwards trials.csv, one row per trial, and result.json;
-`lswag-fast show DIR` and `lswag-fast report DIR` look at it, also while the search runs. Keep it on a local disk.
+`lswag-fast show DIR` and `lswag-fast report DIR` look at it, also while the search runs. On a network file system,
+begin the search with --storage log.
 
 Ctrl-C and SIGTERM end the search after the candidates that are running (exit code 130 or 143), and the same command
 continues it. The results do not depend on --workers or --dask; they do on --threads, which orders the sums of torch."""
@@ -58,6 +60,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_space(parser)
     options.add_trials(parser, f"architectures to score in total (default: {N_TRIALS})", N_TRIALS)
     options.add_out(parser, "folder of the results, new or to continue (default: runs/SPACE-TIME)", metavar="DIR")
+    add_storage(parser)
     add_proxies(parser)
     text = "how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: the selection's, "
     parser.add_argument("--combine", metavar="HOW", help=f"{text}or log_rank)")
@@ -120,7 +123,7 @@ def _search(
             n_trials=args.trials,
             sampler=sampler,
             seed=args.seed,
-            storage=args.out,
+            storage=chosen_storage(args.storage, args.out),
             executor=executor,
             callbacks=(progress,),
             weights=weights,

@@ -1,0 +1,40 @@
+"""What --storage names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.cli.storage_choice import chosen_storage
+from lswag_fast.study.storage import LogStorage, SQLiteStorage
+
+SEARCH = ("search", "support.user_networks:Mlps", "--batch-size", "16", "--sampler", "random")
+
+
+def test_a_new_folder_holds_what_is_named_and_sqlite_otherwise(tmp_path: Path) -> None:
+    kinds = {None: SQLiteStorage, "sqlite": SQLiteStorage, "log": LogStorage}
+    for kind, wanted in kinds.items():
+        assert type(chosen_storage(kind, tmp_path / "new")) is wanted
+
+
+def test_a_log_is_continued_without_the_option_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main([*SEARCH, "--trials", "2", "--storage", "log", "--out", str(run)]) == 0
+    assert main([*SEARCH, "--trials", "4", "--out", str(run)]) == 0
+    assert len(pd.read_csv(run / "trials.csv")) == 4
+    assert not (run / "study.sqlite").exists()
+    capsys.readouterr()
+    assert main(["show", str(run)]) == 0
+    assert "finished, 4 of 4 trials" in capsys.readouterr().out
+
+
+def test_another_kind_in_one_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main([*SEARCH, "--trials", "2", "--out", str(run)]) == 0
+    before = sorted(path.name for path in run.iterdir())
+    assert main([*SEARCH, "--trials", "4", "--storage", "log", "--out", str(run)]) == 2
+    assert "holds" in capsys.readouterr().err
+    assert sorted(path.name for path in run.iterdir()) == before
