@@ -1,0 +1,54 @@
+"""The pass that counts: parameters without a forward, norms and MACs from one sample's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lswag_fast.data.batch import Batch
+from lswag_fast.errors import NothingObservedError
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.model import ModelMeasurements, run_model
+from support.snapshot import assert_unchanged, snapshot
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(3, 3, bias=False)
+        self.b = nn.Linear(3, 3, bias=False)
+        self.b.weight = self.a.weight
+        self.seen: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(x))
+        return self.b(self.a(x).relu())
+
+
+def run(model: nn.Module, *statistics: str) -> ModelMeasurements:
+    batch = Batch(torch.ones(4, 3), torch.zeros(4).long(), 4)
+    before = snapshot(model)
+    try:
+        return run_model(model, batch, ScoreOptions(), frozenset(statistics))
+    finally:
+        assert_unchanged(model, before)
+
+
+def test_parameters_are_counted_without_a_forward_and_tied_ones_once() -> None:
+    model = Tied()
+    assert run(model, "params") == ModelMeasurements(9, {}, 0)
+    assert model.seen == []
+
+
+def test_one_sample_gives_norms_and_macs() -> None:
+    model = Tied()
+    found = run(model, "norms", "macs")
+    assert found.macs == 2 * 9
+    assert found.weight_norms == {"a.weight": torch.linalg.vector_norm(model.a.weight.detach().double()).item()}
+
+
+def test_norms_need_a_weight() -> None:
+    with pytest.raises(NothingObservedError, match="no linear or convolution function on a parameter"):
+        run(nn.ReLU(), "norms")
+    assert run(nn.ReLU(), "macs").macs == 0
