@@ -8,7 +8,16 @@ from contextlib import contextmanager
 
 
 class LswagError(Exception):
-    """Root of all errors raised on purpose by lswag_fast."""
+    """Root of all errors raised on purpose by lswag_fast.
+
+    Example:
+        >>> from lswag_fast import spaces
+        >>> try:
+        ...     spaces.get("nasbench101")
+        ... except LswagError as error:
+        ...     print(type(error).__name__, isinstance(error, ValueError))
+        SpaceError True
+    """
 
 
 class InputError(LswagError, ValueError):

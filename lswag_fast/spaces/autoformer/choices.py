@@ -32,7 +32,19 @@ FIELDS = Choices._fields
 
 
 def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
-    """Return the choices of a published space; raises SpaceError if it is unknown or own choices are given too."""
+    """Return the choices of a published space.
+
+    Args:
+        name: "tiny", "small" or "base".
+        own: choices of the user's own by field, which must all be None.
+
+    Raises:
+        SpaceError: the space is unknown, or own choices are given too.
+
+    Example:
+        >>> published_choices("tiny", {}).embed_dim
+        (192, 216, 240)
+    """
     if name not in PUBLISHED:
         raise SpaceError(f"name: found {name!r}, the published AutoFormer spaces are {', '.join(PUBLISHED)}")
     given = [field for field, value in own.items() if value is not None]
@@ -44,7 +56,18 @@ def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
 
 
 def own_choices(own: Mapping[str, Any]) -> Choices:
-    """Return checked choices, given as a value or a sequence each; raises SpaceError that names the faulty one."""
+    """Return checked choices of the user's own.
+
+    Args:
+        own: a value or a sequence of values for each field.
+
+    Raises:
+        SpaceError: a choice is missing or illegal; names it.
+
+    Example:
+        >>> own_choices({"embed_dim": 64, "depth": [1, 2], "num_heads": 1, "mlp_ratio": 2})
+        Choices(embed_dim=(64,), depth=(1, 2), num_heads=(1,), mlp_ratio=(2.0,))
+    """
     missing = [field for field, value in own.items() if value is None]
     if missing:
         raise SpaceError(
@@ -81,7 +104,20 @@ def _is_positive(value: Any, kind: type) -> bool:
 
 
 def geometry_of(image_size: int, patch_size: int, num_classes: int) -> Geometry:
-    """Return the checked geometry; raises SpaceError that names the argument."""
+    """Return the checked geometry.
+
+    Args:
+        image_size: side of the square images in pixels.
+        patch_size: side of a patch in pixels, which divides it.
+        num_classes: number of logits.
+
+    Raises:
+        SpaceError: a value is not a positive whole number, or patches do not fill the image; names the argument.
+
+    Example:
+        >>> geometry_of(224, 16, 1000).n_tokens
+        197
+    """
     sizes = {"image_size": image_size, "patch_size": patch_size, "num_classes": num_classes}
     for field, value in sizes.items():
         if not _is_positive(value, numbers.Integral):

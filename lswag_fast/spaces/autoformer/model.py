@@ -202,7 +202,11 @@ class AutoFormerNet(nn.Module):
         self.register_buffer("relative_index", relative_index(geometry.grid), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, image_size, image_size) to logits (B, num_classes); raises InputError on another shape."""
+        """Map images (B, 3, image_size, image_size) to logits (B, num_classes).
+
+        Raises:
+            InputError: the images have another shape.
+        """
         return cast(Tensor, self.head(self.forward_features(images)[:, 1:].mean(dim=1)))
 
     def forward_features(self, images: Tensor) -> Tensor:

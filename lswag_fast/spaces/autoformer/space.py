@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
 from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, AutoFormerNet
+from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.protocol import Arch
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -234,11 +234,7 @@ class AutoFormer:
             >>> space.decode('{"depth": 1, "embed_dim": 64, "mlp_ratio": [2], "num_heads": [1]}')
             {'embed_dim': 64, 'depth': 1, 'num_heads': [1], 'mlp_ratio': [2.0]}
         """
-        try:
-            arch = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise SpaceError(f"architecture: not readable as JSON ({error}); found {str(text)[:60]!r}") from error
-        return self.validate(arch)
+        return self.validate(read_json(text))
 
     def n_params(self, arch: Arch) -> int:
         """Return the number of parameters of `build(arch)`, in closed form.

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.nasbench201.model import EDGES, IN_CHANNELS, N_NODES, N_STAGES, NasBench201Net
 from lswag_fast.spaces.protocol import Arch
 
@@ -187,11 +188,7 @@ class NasBench201:
         """
         if isinstance(text, str) and text.startswith("|"):
             return _arch(_parsed(text))
-        try:
-            arch = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise SpaceError(f"architecture: not readable as JSON ({error}); found {str(text)[:60]!r}") from error
-        return _arch(self.ops(arch))
+        return _arch(self.ops(read_json(text)))
 
     def isomorphism_key(self, arch: Arch) -> str:
         """Return what the cell computes of its input x, in a form that many cells share.
