@@ -23,9 +23,9 @@ def test_each_is_one_of_ours_and_a_builtin(kind: type[Exception]) -> None:
 
 
 def test_a_missing_package_says_what_to_type_and_keeps_its_cause() -> None:
-    with pytest.raises(MissingExtraError, match=r"needs pillow, .*pip install 'lswag-fast\[images\]'") as caught:
-        with needs_extra("images", "pillow"):
-            import no_such_package  # type: ignore[import-not-found]  # noqa: F401
+    words = r"needs pillow, .*pip install 'lswag-fast\[images\]'"
+    with pytest.raises(MissingExtraError, match=words) as caught, needs_extra("images", "pillow"):
+        import no_such_package  # type: ignore[import-not-found]  # noqa: F401
     assert isinstance(caught.value.__cause__, ImportError)
 
 
