@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
+    from lswag_fast.searching import search
     from lswag_fast.study.budget import Budget
-    from lswag_fast.study.search import search
     from lswag_fast.study.stored import SearchResult
     from lswag_fast.study.study import Study
 
@@ -48,7 +48,7 @@ _HOME = {
     "register_proxy": "proxies",
     "score": "scoring",
     "score_many": "scoring",
-    "search": "study.search",
+    "search": "searching",
 }
 """The module of each public name."""
 

@@ -1,99 +1,194 @@
-"""The job of a search: an architecture's text -> the values of its proxies, here or in any other process."""
+"""The job of a search or an evaluation: an architecture's text -> the values of its proxies, here or in any process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 import torch
+from torch import nn
 
-from lswag_fast.errors import LswagError
-from lswag_fast.spaces import SearchSpace, SharesWeights
-from lswag_fast.study.latency import measure_ms
+from lswag_fast.errors import InputError, LswagError, LswagWarning
+from lswag_fast.kernels import isa_active
+from lswag_fast.passes.shared.latency import measure_latency_ms
+from lswag_fast.proxies import get_proxy, with_parts
+from lswag_fast.result import Score, Scores
+from lswag_fast.scoring import score, score_many
+from lswag_fast.spaces import SearchSpace
+from lswag_fast.spaces.building import Weights, network_builder
+from lswag_fast.spaces.initialisation import check_initialisation, initialise
 from lswag_fast.study.objective import SCORE
+from lswag_fast.study.settings import ScoringSettings, fingerprint
 
-ScoreFunction = Callable[[torch.nn.Module, Any], SupportsFloat]
+ScoreFunction = Callable[[nn.Module, Any], SupportsFloat]
+Mode = Literal["train", "eval"]
 # Whatever a search is guided by, the layers of its best network are shown by the two parts of this one.
 PROFILE_PROXY = "lswag"
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Builds and scores candidates; can be pickled wherever its parts can, and then says the same elsewhere.
+class ScoreReport:
+    """What became of scoring one architecture.
 
-    All candidates are cut out of one set of weights, drawn once a process from the seed where the space shares them
-    and `weights` are not given; else each is built with fresh weights from the same seed. torch's generator and its
+    Attributes:
+        values: {proxy: value}, NaN for one that has none.
+        errors: {proxy: why it has no value}; "all" where nothing could be scored.
+        warnings: the texts of the warnings on the way, each once.
+        elapsed_s: seconds, the building of the network included.
+    """
+
+    values: dict[str, float]
+    errors: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    elapsed_s: float = math.nan
+
+    @classmethod
+    def failed(cls, proxies: Iterable[str], error: Exception) -> ScoreReport:
+        """Return the report of an architecture that could not be scored at all."""
+        return cls(dict.fromkeys(proxies, math.nan), {"all": f"{type(error).__name__}: {error}"})
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Builds and scores architectures of one space; can be pickled wherever its parts can, and then gives the same.
+
+    Called with an architecture's text it returns the values and raises what keeps a proxy from having one, as a search
+    wants it; `report` keeps the reasons beside the values, as a table wants it. The random state of torch and its
     number of threads are afterwards what they were.
 
     Attributes:
         space: the search space.
         batch: `(inputs, targets)` as `score` takes it.
-        proxies: names for `lswag_fast.score_many`; unused with a function.
+        proxies: names for `lswag_fast.score_many`, parts in the place of ranked ones; none with a function.
         function: `function(model, batch)` -> score, in place of proxies.
+        mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
+        initialisation: a name of `INITIALISATIONS`, how weights are drawn anew; "own" leaves them as they are built.
         seed: of the weights and the score.
-        n_threads: of torch, for each candidate; it decides the last bits of a score.
+        n_threads: of torch, for each architecture; it decides the last bits of a score.
         score_options: further keywords of `score`.
-        weights: shared weights to cut from.
+        weights: see `network_builder`; shared weights are drawn once per process.
+
+    Raises:
+        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, mode or initialisation.
+
+    Example:
+        >>> import random
+        >>> from lswag_fast import data, spaces
+        >>> space = spaces.NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=10)
+        >>> job = ScoreJob(space, data.load("digits", batch_size=8, image_size=8).batch, ("params", "flops"))
+        >>> arch = space.sample(random.Random(0))
+        >>> job(space.encode(arch)) == {"params": space.n_params(arch), "flops": space.macs(arch)}
+        True
     """
 
     space: SearchSpace
     batch: Any
     proxies: tuple[str, ...] = ()
     function: ScoreFunction | None = None
+    mode: Mode | None = None
+    initialisation: str = "own"
     seed: int = 0
     n_threads: int = 1
     score_options: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, torch.Tensor] | None = None
+    weights: Weights = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could score nothing."""
+        if bool(self.proxies) == (self.function is not None):
+            raise InputError(f"name proxies or pass a function; found {self.proxies!r} and {self.function!r}")
+        for name in self.proxies:
+            get_proxy(name)
+        if with_parts(self.proxies) != list(self.proxies):
+            raise InputError("name the parts of ranked proxies: with_parts(proxies) has them")
+        if self.mode not in (None, "train", "eval"):
+            raise InputError(f"mode must be 'train', 'eval' or None, got {self.mode!r}")
+        check_initialisation(self.initialisation)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the weights drawn here: drawing them again is quicker than sending them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __call__(self, arch_json: str) -> dict[str, float]:
-        """Return {proxy: value} of an architecture; raises whatever keeps it from having one."""
-        with _threads(self.n_threads):
-            model = self.build(self.space.decode(arch_json))
+        """Return {proxy: value} of an architecture, {"score": value} with a function.
+
+        Raises whatever keeps it from having one.
+        """
+        with _torch_threads(self.n_threads):
+            model = self.network(self.space.decode(arch_json))
             if self.function is not None:
                 return {SCORE: float(self.function(model, self.batch))}
-            return self._values(model)
-
-    def _values(self, model: torch.nn.Module) -> dict[str, float]:
-        # The driver itself knows no score: here and in `profile` the two meet.
-        from lswag_fast.scoring import score, score_many
-
-        if len(self.proxies) == 1:  # raises the error itself
-            value = score(model, self.batch, proxy=self.proxies[0], seed=self.seed, **self.score_options)
-            return {self.proxies[0]: float(value)}
-        scores = score_many(model, self.batch, proxies=self.proxies, seed=self.seed, **self.score_options)
+            if len(self.proxies) == 1:  # raises the error itself
+                return {self.proxies[0]: float(self._score(model, self.proxies[0]))}
+            scores = self._score_many(model)
         errors = [f"{name}: {scores[name].error}" for name in self.proxies if scores[name].error]
         if errors:
             raise LswagError("; ".join(errors))
         return {name: float(scores[name]) for name in self.proxies}
 
+    def report(self, arch_json: str) -> ScoreReport:
+        """Return the values of an architecture, with the reason where a proxy has none.
+
+        Raises what keeps the network from being built.
+        """
+        start = time.perf_counter()
+        with _torch_threads(self.n_threads), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", LswagWarning)
+            model = self.network(self.space.decode(arch_json))
+            try:
+                scores = self._score_many(model)
+            except LswagError as error:
+                found = ScoreReport.failed(self.proxies, error)
+            else:
+                values = {name: score.value for name, score in scores.items()}
+                found = ScoreReport(values, {name: score.error for name, score in scores.items() if score.error})
+        texts = (str(warning.message) for warning in caught if issubclass(warning.category, LswagWarning))
+        return replace(found, warnings=tuple(dict.fromkeys(texts)), elapsed_s=time.perf_counter() - start)
+
+    def network(self, arch: Any) -> nn.Module:
+        """Build the network of an architecture as it is scored."""
+        model = initialise(self._build(arch), self.initialisation, self.seed)
+        return model if self.mode is None else model.train(self.mode == "train")
+
     def profile(self, arch: Any) -> list[dict[str, Any]]:
         """Return the `LayerScore` of each weight of an architecture as a dictionary."""
-        from lswag_fast.scoring import score
-
-        with _threads(self.n_threads):
-            found = score(self.build(arch), self.batch, proxy=PROFILE_PROXY, seed=self.seed, **self.score_options)
-        return [asdict(layer) for layer in found.layers]
+        with _torch_threads(self.n_threads):
+            return [asdict(layer) for layer in self._score(self.network(arch), PROFILE_PROXY).layers]
 
     def latency_ms(self, arch: Any) -> float:
         """Return the measured time of one image in milliseconds."""
-        with _threads(self.n_threads):
-            return measure_ms(self.build(arch), self.space.input_shape)
+        with _torch_threads(self.n_threads):
+            return measure_latency_ms(self.network(arch), self.space.input_shape)
+
+    def settings(self) -> ScoringSettings:
+        """Return what decides the values beside space, proxies and seed."""
+        return ScoringSettings(
+            function=None if self.function is None else str(_named(self.function)),
+            options={name: _named(value) for name, value in self.score_options.items()},
+            n_threads=self.n_threads,
+            isa=isa_active(),
+            batch_fingerprint=fingerprint(self.batch),
+            weights_fingerprint=fingerprint(self.weights) if isinstance(self.weights, Mapping) else None,
+        )
+
+    def _score(self, model: nn.Module, proxy: str) -> Score:
+        return score(model, self.batch, proxy=proxy, seed=self.seed, **self.score_options)
+
+    def _score_many(self, model: nn.Module) -> Scores:
+        return score_many(model, self.batch, proxies=self.proxies, seed=self.seed, **self.score_options)
 
     @cached_property
-    def build(self) -> Callable[[Any], torch.nn.Module]:
-        """What builds the network of an architecture."""
-        return candidate_builder(self.space, self.weights, self.seed)
+    def _build(self) -> Callable[[Any], nn.Module]:
+        return network_builder(self.space, self.weights, self.seed)
 
 
 @contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def _torch_threads(n_threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -102,22 +197,6 @@ def _threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def candidate_builder(
-    space: SearchSpace, weights: Mapping[str, torch.Tensor] | None, seed: int
-) -> Callable[[Any], torch.nn.Module]:
-    """Return what builds a candidate.
-
-    It cuts `weights`, or the space's shared weights drawn here from `seed`, or draws fresh ones from `seed` each time
-    (torch's generator is left as it was).
-    """
-    if weights is None and isinstance(space, SharesWeights):
-        weights = space.init_weights(seed)
-    if weights is not None:
-        return lambda arch: space.build(arch, weights)
-
-    def build_fresh(arch: Any) -> torch.nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return space.build(arch)
-
-    return build_fresh
+def _named(value: Any) -> Any:
+    """A function by its qualified name, which is all that JSON can say of it."""
+    return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else value

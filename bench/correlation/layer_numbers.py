@@ -22,10 +22,10 @@ import torch
 from lswag_fast import LswagWarning, data, register_proxy, score_many, spaces
 from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagError
-from lswag_fast.evaluation import initialise
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.kernels import count_distinct
 from lswag_fast.passes.standard.patterns import samples_for
+from lswag_fast.spaces.initialisation import initialise
 
 PATTERN_SAMPLES = (8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 48, 64)
 """What each pass is read at, as far as its batch reaches."""

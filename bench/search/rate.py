@@ -20,7 +20,7 @@ import pandas as pd
 from bench.machine import machine_columns
 from lswag_fast import data, spaces
 from lswag_fast.execution import open_executor
-from lswag_fast.study.search import search
+from lswag_fast.searching import search
 
 SPACE = "autoformer-tiny"
 

@@ -89,9 +89,9 @@ def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[A
     Raises:
         InputError, SpaceError: as of `checkpoint`; or there is no such initialisation.
     """
-    from lswag_fast.score_job import candidate_builder
+    from lswag_fast.spaces import building
 
-    build = candidate_builder(space, checkpoint(space, args), args.seed)
+    build = building.network_builder(space, checkpoint(space, args), args.seed)
     return lambda arch: prepared(build(arch), args)
 
 
@@ -101,7 +101,7 @@ def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
     Raises:
         InputError: there is no such initialisation.
     """
-    from lswag_fast.evaluation.initialise import initialise
+    from lswag_fast.spaces.initialisation import initialise
 
     with naming("--init"):
         initialise(model, args.init, args.seed)

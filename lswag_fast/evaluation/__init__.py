@@ -2,6 +2,5 @@
 
 from lswag_fast.evaluation.correlation import correlate
 from lswag_fast.evaluation.evaluate import evaluate
-from lswag_fast.evaluation.initialise import INITIALISATIONS, initialise
 
-__all__ = ["INITIALISATIONS", "correlate", "evaluate", "initialise"]
+__all__ = ["correlate", "evaluate"]

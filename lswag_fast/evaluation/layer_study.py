@@ -68,7 +68,7 @@ def study_layers(
         space: the networks are drawn by its `sample`.
         batch: as `score` takes it.
         n: networks.
-        build: builds an architecture, as `driver.candidates.candidate_builder` makes it.
+        build: builds an architecture, as `lswag_fast.spaces.building.network_builder` makes it.
         seed: of the architectures and the scores.
         callback: called as `callback(done, n)`.
 

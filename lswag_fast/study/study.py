@@ -82,11 +82,10 @@ class Study:
         objective: what is told and maximised; None for one score, higher is better.
         scoring: what decides the scores; stored, and compared when the study is continued.
         metadata: what else is worth storing, JSON values; not compared.
-        latency: `latency(arch)` -> milliseconds, for a budget on latency; None measures the network that the space
-            builds.
+        latency: `latency(arch)` -> milliseconds, for a budget on latency, which needs it.
 
     Raises:
-        InputError: the sampler is unknown.
+        InputError: the sampler is unknown, or nothing measures the latency that the budget limits.
         BudgetError: no architecture of the space meets the budget.
         StorageError: the folder holds something else, a study with other settings (the difference is shown) or a
             damaged one, another process writes it (it is named), or it cannot be written.
@@ -130,7 +129,7 @@ class Study:
         self.metadata = dict(metadata or {})
         self.storage = get_storage(storage)
         self._attrs: dict[str, Any] = {}
-        self._latencies = Latencies(space, latency)
+        self._latencies = Latencies(self.budget, latency)
         self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
         self._history = History(self.objective, self.sampler.n_leaders)
         self._waiting: deque[int] = deque()

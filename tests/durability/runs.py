@@ -24,8 +24,8 @@ from typing import Any
 import torch
 
 from lswag_fast.execution import open_executor
+from lswag_fast.searching import search
 from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
-from lswag_fast.study.search import search
 from lswag_fast.study.stored import SearchResult, StoredStudy
 from lswag_fast.study.trial import Trial
 from study.toy_space import ToySpace, total_width

@@ -6,21 +6,22 @@ import csv
 import json
 import math
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from evaluation.deadly_space import Deadly
 from lswag_fast import score
 from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
-from lswag_fast.evaluation import INITIALISATIONS, evaluate, initialise
-from lswag_fast.evaluation.evaluate import Task
+from lswag_fast.evaluation import evaluate
 from lswag_fast.execution import WorkerProcesses
+from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import NasBench201
+from lswag_fast.spaces.initialisation import initialise
 
 SPACE = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
 BATCH = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
@@ -34,8 +35,8 @@ TABLE = pd.DataFrame({"accuracy": [90.5, 91.25, 10.0, 85.0]}, index=pd.Index(CEL
 PROXIES = ("lswag", "params", "dss")
 
 
-def task(**options: Any) -> Task:
-    return Task(SPACE, BATCH, PROXIES, mode="eval", **options)
+def job(**options: Any) -> ScoreJob:
+    return ScoreJob(SPACE, BATCH, PROXIES, **{"mode": "eval", "weights": "fresh", **options})
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -50,7 +51,7 @@ def without_times(path: Path) -> list[dict[str, str]]:
 def test_a_row_has_the_tables_columns_and_the_scores(tmp_path: Path) -> None:
     out = tmp_path / "new" / "scores.csv"
     seen: list[tuple[int, int]] = []
-    assert evaluate(task(), TABLE, out, callback=lambda done, total: seen.append((done, total))) == 4
+    assert evaluate(job(), TABLE, out, callback=lambda done, total: seen.append((done, total))) == 4
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     rows = rows_of(out)
     assert list(rows[0]) == ["arch", "accuracy", *PROXIES, "errors", "warnings", "elapsed_s"]
@@ -62,7 +63,7 @@ def test_a_row_has_the_tables_columns_and_the_scores(tmp_path: Path) -> None:
 
 def test_the_score_is_that_of_the_network_built_from_the_seed(tmp_path: Path) -> None:
     n_threads = torch.get_num_threads()  # the bits of torch's gradients depend on it
-    evaluate(task(seed=3, initialisation="kaiming", n_threads=n_threads), TABLE, tmp_path / "a.csv")
+    evaluate(job(seed=3, initialisation="kaiming", n_threads=n_threads), TABLE, tmp_path / "a.csv")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         model = SPACE.build({"cell": CELLS[1]}).eval()
@@ -72,24 +73,24 @@ def test_the_score_is_that_of_the_network_built_from_the_seed(tmp_path: Path) ->
 
 def test_it_goes_on_where_it_stopped_and_a_larger_n_adds(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole.csv", tmp_path / "parts.csv"
-    evaluate(task(), TABLE, whole, n=4)
-    assert [evaluate(task(), TABLE, parts, n=n) for n in (2, 2, 3, 4)] == [2, 0, 1, 1]
+    evaluate(job(), TABLE, whole, n=4)
+    assert [evaluate(job(), TABLE, parts, n=n) for n in (2, 2, 3, 4)] == [2, 0, 1, 1]
     assert without_times(parts) == without_times(whole)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
 def test_a_torn_row_is_cut_off_and_scored_again(tmp_path: Path, cut: int) -> None:
     whole, torn = tmp_path / "whole.csv", tmp_path / "torn.csv"
-    evaluate(task(), TABLE, whole)
-    evaluate(task(), TABLE, torn)
+    evaluate(job(), TABLE, whole)
+    evaluate(job(), TABLE, torn)
     torn.write_bytes(torn.read_bytes()[:-cut])
-    assert evaluate(task(), TABLE, torn) == 1
+    assert evaluate(job(), TABLE, torn) == 1
     assert without_times(torn) == without_times(whole)
 
 
 def test_workers_change_nothing_and_a_killed_one_neither(tmp_path: Path) -> None:
-    evaluate(task(), TABLE, tmp_path / "one.csv")
-    deadly = Task(Deadly(CELLS[1], tmp_path / "killed"), BATCH, PROXIES, "eval")
+    evaluate(job(), TABLE, tmp_path / "one.csv")
+    deadly = replace(job(), space=Deadly(CELLS[1], tmp_path / "killed"))
     with WorkerProcesses(2) as workers:
         assert evaluate(deadly, TABLE, tmp_path / "two.csv", executor=workers) == 4
     assert (tmp_path / "killed").exists()
@@ -109,23 +110,23 @@ class LosesOne(Executor):
 
 
 def test_an_architecture_whose_worker_is_lost_has_a_row_without_values(tmp_path: Path) -> None:
-    evaluate(task(), TABLE, tmp_path / "whole.csv")
-    assert evaluate(task(), TABLE, tmp_path / "lost.csv", executor=LosesOne()) == 4
+    evaluate(job(), TABLE, tmp_path / "whole.csv")
+    assert evaluate(job(), TABLE, tmp_path / "lost.csv", executor=LosesOne()) == 4
     expected, found = without_times(tmp_path / "whole.csv"), without_times(tmp_path / "lost.csv")
     lost = found.pop(1)
     assert lost["arch"] == expected.pop(1)["arch"] == CELLS[1]
     assert [lost[name] for name in PROXIES] == ["nan", "nan", "nan"]
     assert lost["errors"] == "all: WorkerLostError: its worker process ended 3 times"
     assert found == expected
-    assert evaluate(task(), TABLE, tmp_path / "lost.csv") == 0
+    assert evaluate(job(), TABLE, tmp_path / "lost.csv") == 0
 
 
 def test_a_network_that_cannot_be_scored_has_a_reason_and_warnings_are_kept(tmp_path: Path) -> None:
-    evaluate(Task(SPACE, BATCH, ("snip", "lswag"), mode="train"), TABLE, tmp_path / "a.csv")
+    evaluate(replace(job(mode="train"), proxies=("snip", "lswag")), TABLE, tmp_path / "a.csv")
     for row in rows_of(tmp_path / "a.csv"):
         assert "BatchNorm in train mode" in row["warnings"]
     small = BATCH[0][:1].expand(12, -1, -1, -1), BATCH[1] * 0
-    evaluate(Task(SPACE, small, ("snip",)), TABLE, tmp_path / "b.csv")
+    evaluate(replace(job(), batch=small, proxies=("snip",)), TABLE, tmp_path / "b.csv")
     for row in rows_of(tmp_path / "b.csv"):
         assert math.isnan(float(row["snip"]))
         assert row["errors"].startswith("all: ZeroVarianceError: all 12 samples")
@@ -133,72 +134,49 @@ def test_a_network_that_cannot_be_scored_has_a_reason_and_warnings_are_kept(tmp_
 
 def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
-    evaluate(task(), TABLE, out, n=1, settings={"data": "noise"})
+    evaluate(job(), TABLE, out, n=1, settings={"data": "noise"})
     with pytest.raises(StorageError, match=r"was made with other settings: seed was 0, now 5; name another file"):
-        evaluate(task(seed=5), TABLE, out, settings={"data": "noise"})
+        evaluate(job(seed=5), TABLE, out, settings={"data": "noise"})
     with pytest.raises(StorageError, match='data was "noise", now "photos"'):
-        evaluate(task(), TABLE, out, settings={"data": "photos"})
+        evaluate(job(), TABLE, out, settings={"data": "photos"})
     out.with_name("scores.csv.json").write_text("{")
     with pytest.raises(StorageError, match=r"its settings .* cannot be read"):
-        evaluate(task(), TABLE, out)
+        evaluate(job(), TABLE, out)
     out.with_name("scores.csv.json").unlink()
     with pytest.raises(StorageError, match="cannot be read"):
-        evaluate(task(), TABLE, out)
+        evaluate(job(), TABLE, out)
 
 
 def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
-    evaluate(task(), TABLE, out, n=1)
+    evaluate(job(), TABLE, out, n=1)
     content = "arch,other\n"
     out.write_text(content)
     with pytest.raises(StorageError, match="has other columns"):
-        evaluate(task(), TABLE, out)
+        evaluate(job(), TABLE, out)
     assert out.read_text() == content
 
 
 def test_the_settings_are_json_beside_the_rows(tmp_path: Path) -> None:
-    evaluate(task(score_options={"pattern_samples": 6}), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
+    evaluate(job(score_options={"pattern_samples": 6}), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
     settings = json.loads((tmp_path / "a.csv.json").read_text())
     assert settings["space"] == repr(SPACE)
-    assert (settings["data"], settings["mode"], settings["score_options"]) == ("noise", "eval", {"pattern_samples": 6})
+    assert (settings["data"], settings["mode"], settings["options"]) == ("noise", "eval", {"pattern_samples": 6})
 
 
 def test_what_does_not_fit_is_refused_before_any_score(tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     with pytest.raises(TableError, match="has a column 'params', which is the name of a proxy"):
-        evaluate(task(), TABLE.assign(params=1), out)
+        evaluate(job(), TABLE.assign(params=1), out)
     with pytest.raises(TableError, match=r"row 2, column 'arch': cell: found '\|bad\|'"):
-        evaluate(task(), TABLE.rename(index={CELLS[1]: "|bad|"}), out)
+        evaluate(job(), TABLE.rename(index={CELLS[1]: "|bad|"}), out)
     with pytest.raises(TableError, match="n is 5, the table has 4 architectures"):
-        evaluate(task(), TABLE, out, n=5)
+        evaluate(job(), TABLE, out, n=5)
     with pytest.raises(InputError, match="did you mean 'snip'"):
-        evaluate(Task(SPACE, BATCH, ("snipp",)), TABLE, out)
+        evaluate(replace(job(), proxies=("snipp",)), TABLE, out)
     with pytest.raises(InputError, match="name the parts of ranked proxies"):
-        evaluate(Task(SPACE, BATCH, ("te_nas",)), TABLE, out)
+        evaluate(replace(job(), proxies=("te_nas",)), TABLE, out)
     assert not out.exists()
-
-
-@pytest.mark.parametrize("name", INITIALISATIONS)
-def test_initialisations(name: str) -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(8, 64, 3), nn.BatchNorm2d(64), nn.Linear(64, 64))
-    before = [p.detach().clone() for p in model.parameters()]
-    state = torch.get_rng_state()
-    assert initialise(model, name, 1) is model
-    assert torch.equal(state, torch.get_rng_state())
-    deviations = {"kaiming": (2 / 72) ** 0.5, "xavier": (2 / (72 + 64 * 9)) ** 0.5, "gaussian": 0.02}
-    if name == "own":
-        assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
-        return
-    assert model[0].weight.std().item() == pytest.approx(deviations[name], rel=0.05)  # 4,608 draws: about 1 %
-    assert not model[0].bias.any()
-    assert not model[2].bias.any()
-    assert torch.equal(before[2], model[1].weight)
-
-
-def test_an_unknown_initialisation() -> None:
-    with pytest.raises(InputError, match="init must be one of own, kaiming"):
-        initialise(nn.Linear(2, 2), "lecun", 0)
 
 
 def test_a_second_writer_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
@@ -206,10 +184,10 @@ def test_a_second_writer_is_refused_and_disturbs_nothing(tmp_path: Path) -> None
 
     def try_again(done: int, total: int) -> None:
         with pytest.raises(StorageError, match=r"is being written by process \d+ on") as error:
-            evaluate(task(), TABLE, tmp_path / "scores.csv")
+            evaluate(job(), TABLE, tmp_path / "scores.csv")
         refused.append(str(error.value))
 
-    assert evaluate(task(), TABLE, tmp_path / "scores.csv", callback=try_again) == 4
+    assert evaluate(job(), TABLE, tmp_path / "scores.csv", callback=try_again) == 4
     assert len(refused) == 4
     assert [row["arch"] for row in rows_of(tmp_path / "scores.csv")] == CELLS
-    assert evaluate(task(), TABLE, tmp_path / "scores.csv") == 0
+    assert evaluate(job(), TABLE, tmp_path / "scores.csv") == 0

@@ -13,8 +13,8 @@ from lswag_fast import score
 from lswag_fast.errors import InputError
 from lswag_fast.evaluation.intervals import interval_of, known_intervals
 from lswag_fast.evaluation.layer_study import spike, study_layers
-from lswag_fast.score_job import candidate_builder
 from lswag_fast.spaces import AutoFormer, names
+from lswag_fast.spaces.building import network_builder
 
 SPACE = AutoFormer(
     embed_dim=(64,), depth=(2, 3), num_heads=(1,), mlp_ratio=(2.0,), image_size=16, patch_size=8, num_classes=4
@@ -51,7 +51,7 @@ def test_more_deviations_ask_for_more() -> None:
 
 
 def test_ln_sigma_is_that_of_the_harmonic_mean() -> None:
-    build = candidate_builder(SPACE, None, 0)
+    build = network_builder(SPACE, None, 0)
     seen: list[tuple[int, int]] = []
     study = study_layers(SPACE, BATCH, n=2, build=build, callback=lambda done, n: seen.append((done, n)))
     assert seen == [(1, 2), (2, 2)]
@@ -84,7 +84,7 @@ def test_layers_without_variance_are_left_out() -> None:
 
 
 def test_the_plot_marks_the_spike(tmp_path: Path) -> None:
-    study = study_layers(SPACE, BATCH, n=1, build=candidate_builder(SPACE, None, 0))
+    study = study_layers(SPACE, BATCH, n=1, build=network_builder(SPACE, None, 0))
     figure = study.plot()
     figure.savefig(tmp_path / "layers.png")
     assert (tmp_path / "layers.png").stat().st_size > 0
@@ -92,7 +92,7 @@ def test_the_plot_marks_the_spike(tmp_path: Path) -> None:
 
 def test_at_least_one_network() -> None:
     with pytest.raises(InputError, match="n must be at least 1"):
-        study_layers(SPACE, BATCH, n=0, build=candidate_builder(SPACE, None, 0))
+        study_layers(SPACE, BATCH, n=0, build=network_builder(SPACE, None, 0))
 
 
 def test_packaged_intervals_are_those_of_named_spaces_with_their_origin() -> None:

@@ -41,8 +41,9 @@ def _run(args: argparse.Namespace) -> int:
     """Score what is missing and say where the rows are."""
     from lswag_fast.cli.progress import CountProgress
     from lswag_fast.data.tables import read_table
-    from lswag_fast.evaluation.evaluate import Task, evaluate
+    from lswag_fast.evaluation import evaluate
     from lswag_fast.execution import open_executor
+    from lswag_fast.score_job import ScoreJob
 
     space = targets.find_space(args.space, args)
     table = read_table(args.table, args.key, args.dataset)
@@ -50,10 +51,20 @@ def _run(args: argparse.Namespace) -> int:
     proxies = chosen_proxies(args.proxies, space.name).parts
     given = score_options(args, proxies, space.name)
     del given["seed"], given["nonfinite"]
-    task = Task(space, batch.batch, proxies, args.mode or "train", args.init, args.seed, args.threads, given)
+    job = ScoreJob(
+        space,
+        batch.batch,
+        tuple(proxies),
+        mode=args.mode or "train",
+        initialisation=args.init,
+        seed=args.seed,
+        n_threads=args.threads,
+        score_options=given,
+        weights="fresh",
+    )
     settings = {"data": batch.description, "table": args.table.name}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask) as executor:
-        count = evaluate(task, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
+        count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     say(f"{count} architectures scored now; rows: {args.out}")
     return 0
 

@@ -105,8 +105,8 @@ def _search(
 ) -> SearchResult:
     from lswag_fast.cli.progress import SearchProgress
     from lswag_fast.execution import open_executor
+    from lswag_fast.searching import search
     from lswag_fast.study.budget import Budget
-    from lswag_fast.study.search import search
 
     sampler = chosen_sampler(args.sampler, args.sampler_set)
     given = changed(score_options(args, chosen.parts, space.name))

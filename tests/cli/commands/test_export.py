@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from lswag_fast.cli import main
-from lswag_fast.score_job import candidate_builder
 from lswag_fast.spaces import AutoFormer
+from lswag_fast.spaces.building import network_builder
 from lswag_fast.study.stored import read_study
 from support.user_networks import Mlps
 
@@ -79,7 +79,7 @@ print(hashlib.sha256(model.eval()(x).detach().numpy().tobytes()).hexdigest())
 
 def expected(space, arch, seed, weights=None):
     """The same of the network that was scored."""
-    model = candidate_builder(space, weights, seed)(arch)
+    model = network_builder(space, weights, seed)(arch)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.files.lock import Owner
-from lswag_fast.study.search import search
+from lswag_fast.searching import search
 from lswag_fast.study.storage import Record, schema
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, StorageError
+from lswag_fast.searching import search
 from lswag_fast.study.budget import Budget
-from lswag_fast.study.failures import FAILURES_BEFORE_STOP
-from lswag_fast.study.search import search
+from lswag_fast.study.loop import FAILURES_BEFORE_STOP
 from lswag_fast.study.storage import SQLiteStorage
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width

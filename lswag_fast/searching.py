@@ -1,0 +1,155 @@
+"""`search()`: score architectures of a space and keep the best."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from lswag_fast.errors import InputError
+from lswag_fast.execution import Interrupts
+from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.proxies import get_proxy
+from lswag_fast.score_job import ScoreFunction, ScoreJob
+from lswag_fast.spaces import SearchSpace
+from lswag_fast.study.budget import Budget
+from lswag_fast.study.loop import Callback, run_study
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.samplers import Sampler
+from lswag_fast.study.storage import Storage
+from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.study import Study
+
+
+def search(
+    space: SearchSpace,
+    batch: Any,
+    *,
+    proxy: str | Sequence[str] | ScoreFunction = "lswag",
+    combine: Aggregate | None = None,
+    budget: Budget | None = None,
+    n_trials: int,
+    sampler: str | Sampler = "evolution",
+    seed: int = 0,
+    storage: Storage | str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
+    callbacks: Sequence[Callback] = (),
+    weights: Mapping[str, torch.Tensor] | None = None,
+    score_options: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    n_threads: int | None = None,
+    interrupts: Interrupts | None = None,
+) -> SearchResult:
+    """Score `n_trials` architectures of `space` and return them with the best one.
+
+    All candidates are built from slices of one set of supernet weights, drawn once from `seed` where the space has
+    `init_weights`; else each is built with fresh weights from the same seed. All are scored on the same batch: scores
+    compare only at the same batch, batch size and options.
+
+    With a folder the search survives anything: called again with the same arguments it resumes where it was, and ends
+    with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.
+
+    A candidate whose score raises an exception is recorded as failed, with the reason, and never ranked. Ctrl-C and
+    SIGTERM end the search after the candidates that are running; the result then says `stopped="interrupted"`. A second
+    one ends it at once, with a `KeyboardInterrupt`; what was told is stored all the same. (Signals are left to whoever
+    handles them otherwise, and reach the main thread only.)
+
+    Args:
+        space: the search space.
+        batch: `(inputs, targets)` as `score` takes it, in the shapes that the space's models want.
+        proxy: name of a proxy for `lswag_fast.score`; several names, which are combined by rank; or a function
+            `(model, batch) -> float`, higher is better.
+        combine: how several proxies become one score, as `rank_aggregate` defines it among all candidates seen:
+            "log_rank" (the default), "mean_rank", "rank_sum" or "product".
+        budget: what an architecture may cost; None for no limit.
+        n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
+        sampler: `"evolution"` (AutoFormer's), `"steady_state"` (xi-GSNR's), `"random"`, or a `Sampler`.
+        seed: of the proposals, the weights and the score.
+        storage: folder for the study, new or to be continued, on a local disk; `trials.csv` (one row per trial) and
+            `result.json` are written into it when the search ends.
+        executor: where candidates are scored: None for this process, or as of `lswag_fast.execution`. The study
+            does not depend on it, nor on the number of workers.
+        callbacks: called as `callback(study, trial)` after each trial.
+        weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
+        score_options: further keywords of `lswag_fast.score`; only with proxies given by name.
+        metadata: recorded with the settings, JSON values: where the data came from, say.
+        n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
+        interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
+            once the result is stored.
+
+    Raises:
+        InputError: an argument cannot be used, or the first score refuses the batch or an option.
+        BudgetError: no architecture of the space meets the budget.
+        StorageError: the folder holds something else or a study with other settings (the difference is shown),
+            another process writes it, or it cannot be written.
+        LswagError: the first trials (10, or all of fewer), or more than half of the last 100, failed; names the last.
+
+    Example:
+        >>> from lswag_fast import data, spaces
+        >>> choices = {"embed_dim": (16, 32), "depth": (1, 2, 3), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
+        >>> space = spaces.AutoFormer(**choices, image_size=8, patch_size=4, num_classes=10)
+        >>> batch = data.load("digits", batch_size=16, image_size=8).batch
+        >>> result = search(space, batch, budget=Budget(params="..40K"), n_trials=3, sampler="random")
+        >>> result.stopped, len(result.trials), result.best.n_params <= 40_000
+        ('finished', 3, True)
+    """
+    if n_trials < 1:
+        raise InputError(f"n_trials must be at least 1; found {n_trials}")
+    objective, function = _objective(proxy, combine, score_options)
+    job = ScoreJob(
+        space,
+        batch,
+        () if function else objective.proxies,
+        function,
+        seed=seed,
+        n_threads=n_threads or torch.get_num_threads(),
+        score_options=dict(score_options or {}),
+        weights=weights,
+    )
+    study = Study(
+        space,
+        sampler,
+        storage,
+        seed,
+        budget,
+        objective=objective,
+        scoring=job.settings(),
+        metadata=metadata,
+        latency=job.latency_ms,
+    )
+    profile = None if function else job.profile
+    with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:
+        run_study(
+            study,
+            job,
+            n_trials,
+            executor=executor,
+            callbacks=callbacks,
+            profile=profile,
+            interrupts=interrupts,
+        )
+        return study.result()
+
+
+def _objective(
+    proxy: str | Sequence[str] | ScoreFunction, combine: Aggregate | None, score_options: Mapping[str, Any] | None
+) -> tuple[Objective, ScoreFunction | None]:
+    """Return what is maximised, and the function if one scores."""
+    if callable(proxy):
+        if score_options:
+            raise InputError(
+                f"score_options belong to a proxy given by name; found {sorted(score_options)} with a function"
+            )
+        return Objective(), proxy
+    infos = [get_proxy(name) for name in ((proxy,) if isinstance(proxy, str) else proxy)]
+    if len(infos) == 1 and infos[0].parts:
+        combine, infos = combine or infos[0].aggregate, [get_proxy(part) for part in infos[0].parts]
+    for info in infos:
+        if info.parts:
+            raise InputError(f"{info.name} is made of ranks itself; name its parts: {', '.join(info.parts)}")
+    lower = tuple(info.name for info in infos if not info.higher_is_better)
+    return Objective(tuple(info.name for info in infos), combine or "log_rank", lower), None

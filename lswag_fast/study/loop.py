@@ -1,0 +1,203 @@
+"""The loop of a search: ask a study, evaluate in order, tell it, and stop when there is a reason."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from lswag_fast.errors import ExecutorError, InputError, LswagError, PendingTrialsError, StorageError
+from lswag_fast.execution import Interrupts, Job, JobRunner, open_runner, run_in_order
+from lswag_fast.study.candidate_pool import SpaceExhaustedError
+from lswag_fast.study.study import Study
+from lswag_fast.study.trial import FAILED, FINISHED, Trial
+
+ALL_TOLD, EXHAUSTED, INTERRUPTED, STOPPED_BY_ERROR = "finished", "exhausted", "interrupted", "failed"
+"""Why a loop ended: the values of the attribute `status`."""
+
+# A search whose first trials all fail has a mistake in its settings, not bad luck: it stops there.
+FAILURES_BEFORE_STOP = 10
+# So does one in which, of the latest trials, more than this part failed.
+FAILURE_WINDOW = 100
+MAX_FAILURE_RATE = 0.5
+
+Callback = Callable[[Study, Trial], None]
+Profile = Callable[[Any], list[dict[str, Any]]]
+
+
+def run_study(
+    study: Study,
+    job: Job,
+    n_trials: int,
+    *,
+    executor: Executor | None = None,
+    callbacks: Sequence[Callback] = (),
+    profile: Profile | None = None,
+    interrupts: Interrupts | None = None,
+) -> None:
+    """Run a study until it has `n_trials` trials, the space is exhausted, or a signal comes; then write its files.
+
+    A study that has them already, and whose files are written, is left as it is. The attribute `status` of the study
+    says afterwards why it ended.
+
+    Args:
+        study: the study, new or continued.
+        job: an architecture's text -> its score, or {proxy: value}, as `Study.tell` takes it. What it raises makes the
+            trial failed.
+        n_trials: trials in total, those of earlier runs too.
+        executor: where the job runs; None for this process.
+        callbacks: called as `callback(study, trial)` after each trial.
+        profile: an architecture -> what is stored of the layers of the best one's network; None stores nothing. It may
+            raise a LswagError or RuntimeError for a network that gives no such picture.
+        interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
+
+    Raises:
+        InputError: the first score refuses an argument, which would fail every trial.
+        ExecutorError: the executor cannot start or reach its processes.
+        StorageError: the study cannot be stored.
+        LswagError: the first trials (10, or all of fewer), or more than half of the last 100, failed; names the last.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> study = Study(spaces.NasBench201(), "random", seed=0)
+        >>> run_study(study, lambda text: text.count("nor_conv_3x3"), 4)
+        >>> study.n_told, study.get_attr("status"), study.best.score == max(trial.score for trial in study.trials)
+        (4, 'finished', True)
+    """
+    if _is_done(study, n_trials):
+        return
+    with (
+        nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts,
+        open_runner(job, executor) as runner,
+    ):
+        study.set_attr("n_trials", n_trials)
+        stopped = _run_and_mark(study, runner, n_trials, callbacks, interrupts)
+        _finish(study, stopped, profile)
+
+
+def _is_done(study: Study, n_trials: int) -> bool:
+    """Whether an earlier run found all that there is to find, and was not killed while it wrote its files."""
+    has_all = study.get_attr("status") == EXHAUSTED or study.n_told >= n_trials
+    return has_all and study.get_attr("n_written") == study.n_told
+
+
+def _run_and_mark(
+    study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts
+) -> str:
+    """Run the loop and store why it ended early; return why it ended."""
+    try:
+        stopped = _run(study, runner, n_trials, callbacks, interrupts)
+        if stopped == INTERRUPTED:
+            study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
+    except BaseException as error:
+        with suppress(StorageError):  # which may be the very reason
+            study.set_attr("status", INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED_BY_ERROR)
+        raise
+    return stopped
+
+
+def _finish(study: Study, stopped: str, profile: Profile | None) -> None:
+    """Leave the files of the result."""
+    best = study.best
+    if best is not None and profile is not None:
+        with suppress(LswagError, RuntimeError):  # a picture of the best, which not every network gives
+            study.set_attr("profile", {"trial": best.number, "layers": profile(best.arch)})
+    study.set_attr("status", stopped)
+    study.write_files(study.result().to_dict())
+    study.set_attr("n_written", study.n_told)
+
+
+def _run(study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts) -> str:
+    """Ask, evaluate and tell until done; return why it ended.
+
+    Trials are told in the order of their numbers however many run at once, so that all that follows from a result (the
+    end of a failing search, what a callback sees) is the same for any number of workers.
+    """
+    failures = _Failures(study, n_trials)
+    try:
+        while study.n_told < n_trials and interrupts.received is None:
+            for trial, future in run_in_order(runner, _independent_trials(study, n_trials, interrupts)):
+                finished = _tell(study, trial, future)
+                failures.add(finished)
+                for callback in callbacks:
+                    callback(study, finished)
+    except SpaceExhaustedError:
+        failures.refuse_all_failed()
+        return EXHAUSTED
+    except KeyboardInterrupt:
+        if interrupts.received is not None:  # the second one: whoever made the executor shall not wait for it either
+            raise
+        return INTERRUPTED
+    return ALL_TOLD if study.n_told >= n_trials else INTERRUPTED
+
+
+def _independent_trials(study: Study, n_trials: int, interrupts: Interrupts) -> Iterator[tuple[Trial, str]]:
+    """Ask for trials that need not wait for each other, until a signal comes; no trial may be running when it begins.
+
+    Raises:
+        SpaceExhaustedError: there is not even one.
+    """
+    for place in range(n_trials - study.n_told):
+        if interrupts.received is not None:
+            return
+        try:
+            trial = study.ask()
+        except (PendingTrialsError, SpaceExhaustedError):
+            if place == 0:
+                raise
+            return  # those before are told first
+        yield trial, trial.arch_json
+
+
+def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
+    error = future.exception()
+    if error is None:
+        return study.tell(trial, future.result())
+    # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
+    if isinstance(error, ExecutorError) or (isinstance(error, InputError) and study.best is None):
+        raise error
+    text = "".join(traceback.format_exception(error))
+    return study.tell(trial, error=f"{type(error).__name__}: {error}", traceback=text)
+
+
+class _Failures:
+    """Counts failed trials, those of earlier runs of the study too.
+
+    Args:
+        study: the study.
+        n_trials: trials wanted in total.
+    """
+
+    def __init__(self, study: Study, n_trials: int) -> None:
+        told = [trial for trial in study.trials if trial.state in FINISHED]
+        self._n_told = len(told)
+        self._n_failed = sum(trial.state == FAILED for trial in told)
+        self._latest = deque((trial.state == FAILED for trial in told), maxlen=FAILURE_WINDOW)
+        self._error = next((trial.error for trial in reversed(told) if trial.error), "")
+        self._n_enough = min(FAILURES_BEFORE_STOP, n_trials)
+
+    def add(self, trial: Trial) -> None:
+        """Count a finished trial.
+
+        Raises:
+            LswagError: too many have failed; names the last failure.
+        """
+        self._n_told += 1
+        self._n_failed += trial.state == FAILED
+        self._latest.append(trial.state == FAILED)
+        self._error = trial.error or self._error
+        if self._n_told >= self._n_enough:
+            self.refuse_all_failed()
+        if len(self._latest) == FAILURE_WINDOW and sum(self._latest) > MAX_FAILURE_RATE * FAILURE_WINDOW:
+            raise LswagError(
+                f"{sum(self._latest)} of the last {FAILURE_WINDOW} trials failed, more than a search can use; "
+                f"the last: {self._error}"
+            )
+
+    def refuse_all_failed(self) -> None:
+        """Raise LswagError if no trial has a score."""
+        if self._n_failed == self._n_told:
+            raise LswagError(f"all of the first {self._n_told} trials failed; the last: {self._error}")
