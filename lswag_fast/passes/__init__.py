@@ -1,4 +1,4 @@
-"""Passes: how to drive a borrowed model, one per file, and the measurements that result."""
+"""Passes: how to drive a model that is left untouched, one per file, and the measurements that result."""
 
 from lswag_fast.passes import block_features, double_backward, jacobian, model, noise_pair, ntk, standard, synflow
 from lswag_fast.passes.registry import Measurements, Pass, get_pass, list_passes, register_pass

@@ -25,10 +25,15 @@ _IMAGE_DIMS = 4
 
 @dataclass(frozen=True)
 class BlockFeatureMeasurements:
-    """`entropies`: of each feature, in order, -sum p ln(p + 1e-8), p the eigenvalues of the covariance of its channels
-    over their sum (statistic "entropies"). `spectral_norms`: of each feature and the one before it, the largest
-    singular value of g_in^T g_out / positions, g_out random signs at the later one and g_in their gradient at the
-    earlier one; None where g_in is g_out (statistic "spectral_norms"). What was not asked for is empty."""
+    """The features of blocks on noise; what was not asked for is empty.
+
+    Attributes:
+        entropies: of each feature, in order, -sum p ln(p + 1e-8), p the eigenvalues of the covariance of its channels
+            over their sum (statistic "entropies").
+        spectral_norms: of each feature and the one before it, the largest singular value of g_in^T g_out / positions,
+            g_out random signs at the later one and g_in their gradient at the earlier one; None where g_in is g_out
+            (statistic "spectral_norms").
+    """
 
     entropies: tuple[float, ...]
     spectral_norms: tuple[float | None, ...]
@@ -45,9 +50,10 @@ def run_block_features(
     `options.seed`. `options.features` names the features, by default `model.block_features`: (B, C, H, W), or with the
     channels last, (B, T, C) and (B, C).
 
-    Raises InputError for inputs without floating-point samples, features that cannot be had, fewer than two of them,
-    other shapes, features that do not depend on the one before, or a chunk size, and UnsupportedModelError for a model
-    that fails on noise.
+    Raises:
+        InputError: inputs without floating-point samples, features that cannot be had, fewer than two of them, other
+            shapes, features that do not depend on the one before, or a chunk size.
+        UnsupportedModelError: the model fails on noise.
     """
     refuse_chunks(options, "block_features")
     generator = torch.Generator().manual_seed(options.seed)

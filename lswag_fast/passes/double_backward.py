@@ -25,8 +25,13 @@ _LEAF = "torch::autograd::AccumulateGrad"  # autograd's node of a leaf
 
 @dataclass(frozen=True)
 class DoubleBackwardMeasurements:
-    """`weight_hessian_gradient`: for each trainable parameter that linear or convolution calls take as their weight, in
-    order of execution, the sum of W * (Hg), g and H the gradient and the Hessian of the mean loss in these weights."""
+    """Products of the Hessian and the gradient.
+
+    Attributes:
+        weight_hessian_gradient: for each trainable parameter that linear or convolution calls take as their weight, in
+            order of execution, the sum of W * (Hg), g and H the gradient and the Hessian of the mean loss in these
+            weights.
+    """
 
     weight_hessian_gradient: dict[str, float]
 
@@ -40,8 +45,10 @@ def run_double_backward(
     computes (weight norm) do not count, nor do frozen ones. A list of batches goes through as one. A custom backward
     that computes outside of autograd (with NumPy) cannot be told from a constant.
 
-    Raises NothingObservedError without a weight, UnsupportedModelError where a function of the model has no second
-    derivative, InputError for a chunk size.
+    Raises:
+        NothingObservedError: the model calls no function on a trainable weight.
+        UnsupportedModelError: a function of the model has no second derivative.
+        InputError: a chunk size.
     """
     refuse_chunks(options, "double_backward")
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -19,9 +19,15 @@ from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 @dataclass(frozen=True)
 class JacobianMeasurements:
-    """`jacobian` (B, D) float64: row b is the gradient of the sum of all logits in the inputs of sample b, flattened,
-    several inputs side by side. `classes` (B,) is the class of each sample, None where the targets name no class a
-    sample; `n_classes` the length of the logits' last axis."""
+    """The Jacobian of the logits in the inputs.
+
+    Attributes:
+        jacobian: (B, D) float64; row b is the gradient of the sum of all logits in the inputs of sample b, flattened,
+            several inputs side by side.
+        classes: (B,), the class of each sample (statistic "classes"); None where the targets do not name one class per
+            sample.
+        n_classes: the length of the logits' last axis.
+    """
 
     jacobian: Tensor
     classes: Tensor | None
@@ -37,8 +43,9 @@ def run_jacobian(
     is then the gradient of all samples' logits in sample b, and not of its own logits alone. A list of batches goes
     through as one.
 
-    Raises InputError for inputs that are not floating-point, outputs without logits, or a chunk size, and
-    UnsupportedModelError for a model that cannot be differentiated in its inputs.
+    Raises:
+        InputError: inputs that are not floating-point, outputs without logits, or a chunk size.
+        UnsupportedModelError: the model cannot be differentiated in its inputs.
     """
     refuse_chunks(options, "jacobian")
     leaves: list[Tensor] = []

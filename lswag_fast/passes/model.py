@@ -20,9 +20,13 @@ FLOPS_PER_MAC = 2
 
 @dataclass(frozen=True)
 class ModelMeasurements:
-    """`n_params` elements of all parameters, tied ones once. From one sample's forward in eval mode, when asked for:
-    `weight_norms`, ||W||_2 of each weight of a linear or convolution call (statistic "norms"), and `macs`, its
-    multiply-accumulates ("macs", else 0)."""
+    """What the model says by itself, and one sample's forward in eval mode.
+
+    Attributes:
+        n_params: elements of all parameters, tied ones counted once (statistic "params").
+        weight_norms: by name, ||W||_2 of each weight of a linear or convolution call (statistic "norms", else empty).
+        macs: multiply-accumulates of the forward (statistic "macs", else 0).
+    """
 
     n_params: int
     weight_norms: dict[str, float]
@@ -30,8 +34,11 @@ class ModelMeasurements:
 
 
 def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]) -> ModelMeasurements:
-    """Count and measure; the model runs only for "norms" and "macs". Raises NothingObservedError when "norms" finds no
-    weight."""
+    """Count and measure; the model runs only for "norms" and "macs".
+
+    Raises:
+        NothingObservedError: "norms" finds no weight.
+    """
     n_params = sum(p.numel() for p in model.parameters())
     if statistics.isdisjoint(("norms", "macs")):
         return ModelMeasurements(n_params, {}, 0)

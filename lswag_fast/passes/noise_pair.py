@@ -26,9 +26,13 @@ EPSILON = 0.01
 
 @dataclass(frozen=True)
 class NoisePairMeasurements:
-    """`feature_distance`: the mean over the samples of ||f(x) - f(x + 0.01 e)||_1, f the features of a sample.
-    `batch_norm_variances`: by name, the mean of the running variance of each BatchNorm that ran before f; empty where
-    the network has none."""
+    """How far the features move, and the variances that keep their scale.
+
+    Attributes:
+        feature_distance: the mean over the samples of ||f(x) - f(x + 0.01 e)||_1, f the features of a sample.
+        batch_norm_variances: by name, the mean of the running variance of each BatchNorm that ran before f; empty where
+            the network has none.
+    """
 
     feature_distance: float
     batch_norm_variances: dict[str, float]
@@ -48,9 +52,11 @@ def run_noise_pair(
     `options.features` names f; of several tensors the last counts. One draw, as in NASLib; the command line of the
     authors averages 32: average over seeds outside for that.
 
-    Raises InputError for inputs without floating-point samples, features that cannot be had, a BatchNorm without
-    running statistics or a chunk size, NothingObservedError without a weight, and UnsupportedModelError for a model
-    that fails on noise.
+    Raises:
+        InputError: inputs without floating-point samples, features that cannot be had, a BatchNorm without running
+            statistics, or a chunk size.
+        NothingObservedError: the model has no weight of a linear or convolution call.
+        UnsupportedModelError: the model fails on noise.
     """
     refuse_chunks(options, "noise_pair")
     with preserve_model_state(model, options.seed), torch.no_grad():

@@ -31,8 +31,12 @@ _INPUT_ELEMENTS = 2**20
 
 @dataclass(frozen=True)
 class NtkMeasurements:
-    """`gram`: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of
-    sample b's logits in that weight. The neural tangent kernel is their sum."""
+    """The products of the samples' gradients.
+
+    Attributes:
+        gram: by weight, in the order of backward, (B, B) float64 with <G_a, G_b>, G_b the gradient of the sum of sample
+            b's logits in that weight. The neural tangent kernel is their sum.
+    """
 
     gram: dict[str, Tensor]
 
@@ -43,7 +47,9 @@ def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: f
     With a BatchNorm in train mode a sample's gradient is its share of the batch gradient, and a warning says so. A list
     of batches goes through as one. `options.layers` chooses the weights.
 
-    Raises InputError for outputs without logits or a chunk size, NothingObservedError without a weight.
+    Raises:
+        InputError: outputs without logits, or a chunk size.
+        NothingObservedError: no weight could be observed.
     """
     refuse_chunks(options, "ntk")
     whole = replace(batch, n_batches=1)
@@ -78,10 +84,20 @@ class GramReducer(Reducer):
 
 
 def gradient_products(calls: Sequence[Operands], conv: ConvGeometry | None) -> Tensor:
-    """<G_a, G_b> of the per-sample gradients of one weight: (B, B) float64.
+    """<G_a, G_b> of the per-sample gradients of one weight.
 
-    `calls` are its uses, as for `kernels.gradient_stats`: x (B, positions..., I) and grad_out (B, positions..., O), or
-    of a convolution x (B, C, ...) and grad_out (B, O, ...).
+    Args:
+        calls: the uses of the weight, as for `kernels.gradient_stats`: x (B, positions..., I) and grad_out
+            (B, positions..., O), or of a convolution x (B, C, ...) and grad_out (B, O, ...).
+        conv: the geometry of a convolution; None for a linear weight.
+
+    Returns:
+        (B, B) float64.
+
+    Example:
+        >>> x, grad_out = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [1.0]])  # G_0 = 3, G_1 = 2
+        >>> gradient_products([(x, grad_out)], None).tolist()
+        [[9.0, 6.0], [6.0, 4.0]]
     """
     n_groups = 1 if conv is None else conv.groups
     n_samples = len(calls[0][0])

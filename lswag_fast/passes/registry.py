@@ -23,9 +23,9 @@ class Pass:
 
     Attributes:
         name: what proxies call it in their `needs`.
-        run: `run(model, batch, options, statistics)` -> the measurements, an object of a class of its own. It borrows
-            the model (`preserve_model_state`) and raises an `LswagError` for one that it cannot drive. It is called
-            once for all proxies that need it, with the statistics that any of them reads.
+        run: `run(model, batch, options, statistics)` -> the measurements, an object of a class of its own. It leaves
+            the model untouched (`preserve_model_state`) and raises an `LswagError` for one that it cannot drive. It is
+            called once for all proxies that need it, with the statistics that any of them reads.
         statistics: what it can measure.
         summary: one line for people.
     """

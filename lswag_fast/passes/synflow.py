@@ -26,16 +26,21 @@ _ATTENTION_NAMES = ("qkv", "in_proj")
 class LayerSaliency:
     """One weight of a linear or convolution call, with R the sum of the outputs and s_w = |w dR/dw|.
 
-    `saliency` sum s_w; `log_saliency` sum |w| ln(|dR/dw| + 1); `deviation` the sample deviation of s_w, NaN for a
-    single element. `is_linear`: of a linear call. `is_attention`: of one whose name says query-key-value ("qkv",
-    "in_proj"), or that has as many inputs as outputs. `nuclear`: ||dR/dW||_* ||W||_* of those, with the statistic
-    "nuclear", else None. `activation`: the position, among the activation calls of the pass, of the one executed last
-    before the weight's first call, 0 where none was.
+    Attributes:
+        saliency: sum s_w.
+        log_saliency: sum |w| ln(|dR/dw| + 1).
+        standard_deviation: the sample standard deviation of s_w, NaN for a single element.
+        is_linear: whether the call is a linear one.
+        is_attention: whether it is a linear one whose name says query-key-value ("qkv", "in_proj"), or that has as many
+            inputs as outputs.
+        nuclear: ||dR/dW||_* ||W||_* of attention weights (statistic "nuclear", else None).
+        activation: the position, among the activation calls of the pass, of the one executed last before the weight's
+            first call, 0 where none was.
     """
 
     saliency: float
     log_saliency: float
-    deviation: float
+    standard_deviation: float
     is_linear: bool
     is_attention: bool
     nuclear: float | None
@@ -44,7 +49,12 @@ class LayerSaliency:
 
 @dataclass(frozen=True)
 class SynflowMeasurements:
-    """The weights by name, in order of execution, and how many activation calls the pass made."""
+    """The saliencies of an all-positive network.
+
+    Attributes:
+        layers: the weights by name, in order of execution.
+        n_activations: how many activation calls the pass made.
+    """
 
     layers: dict[str, LayerSaliency]
     n_activations: int
@@ -56,12 +66,14 @@ def run_synflow(
     """Run |model| on one sample of ones and differentiate the sum of its outputs.
 
     Every parameter and buffer is replaced by its absolute value in float64; nothing is written into the model, and the
-    data play no part but for the shape of the inputs. BatchNorm gives back its input; other norms stay, in a vision
+    data play no part but for the shape of the inputs. BatchNorm returns its input; other norms stay, in a vision
     transformer LayerNorm, so that saliencies are not conserved from layer to layer there. In eval mode: dropout has no
     place in it. Frozen weights do not count.
 
-    Raises InputError for inputs without floating-point samples or outputs without a tensor of logits,
-    NothingObservedError without a trainable weight, UnsupportedModelError for a model that fails in float64.
+    Raises:
+        InputError: inputs without floating-point samples, or outputs without a tensor of logits.
+        NothingObservedError: no trainable weight.
+        UnsupportedModelError: the model fails in float64.
     """
     needed = "the synflow pass puts ones in the place of the inputs"
     ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
@@ -108,7 +120,7 @@ def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecor
     return LayerSaliency(
         saliency=s.sum().item(),
         log_saliency=(weight * gradient.abs().log1p()).sum().item(),
-        deviation=s.std().item() if s.numel() > 1 else math.nan,  # one element has no deviation
+        standard_deviation=s.std().item() if s.numel() > 1 else math.nan,  # one element has none
         is_linear=is_linear,
         is_attention=is_attention,
         nuclear=_nuclear_norm(gradient) * _nuclear_norm(weight) if nuclear and is_attention else None,

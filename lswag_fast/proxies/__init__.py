@@ -1,6 +1,10 @@
-"""Proxies: pure functions from the numbers of a pass to a score, and their registry.
+"""Proxies: pure functions from the measurements of passes to a score, and their registry.
 
-Each module registers its own when imported here.
+Each module registers its own proxies when it is imported here; `list_proxies()` lists them all.
+
+Example:
+    >>> [info.name for info in list_proxies("*nas_*") if not info.higher_is_better]
+    ['te_nas_ntk']
 """
 
 from lswag_fast.proxies import (  # noqa: F401

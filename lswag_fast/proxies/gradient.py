@@ -1,8 +1,18 @@
 """Proxies of the batch gradient: grad_norm, plain, snip, fisher (zero-cost-nas: Abdelfattah et al., ICLR 2021).
 
 Their published form takes the mean loss over the batch, whose gradient is G/B with G the gradient of the summed loss
-that a pass measures. Weights of linear and convolution calls count, as published; here also functional ones.
-Higher is better. All are proportional to powers of the loss's scale, and grow with the number of weights.
+that a pass measures. The weights of linear and convolution calls count, as published; here also those of functional
+calls. Higher is better. All are proportional to a power of the loss's scale, and grow with the number of weights.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["grad_norm", "plain", "snip", "fisher"])
+    >>> scores.passes  # all four share one forward and one backward pass
+    ('standard',)
+    >>> abs(scores["plain"].value) <= scores["snip"].value
+    True
 """
 
 from __future__ import annotations
@@ -15,39 +25,70 @@ from lswag_fast.proxies.registry import Measurements, register_proxy
 _SUITE = "Abdelfattah, Mehrotra, Dudziak, Lane, ICLR 2021"
 
 
-def grad_norm(numbers: Measurements) -> float:
-    """sum_l ||dL/dW_l||_2, the Euclidean norm of each weight's gradient of the mean loss. Range [0, inf).
+def grad_norm(measurements: Measurements) -> float:
+    """sum_l ||dL/dW_l||_2, the Euclidean norm of each weight's gradient of the mean loss.
 
-    On a vision transformer the four matrices of a block and the head make the sum.
+    On a vision transformer the four matrices of each block and the head make up the sum.
+
+    Returns:
+        A number in [0, inf).
+
+    Raises:
+        NothingObservedError: no weight could be observed.
+        NonFiniteGradientError: a loss or a gradient is NaN or infinite.
     """
-    standard = numbers.of(StandardMeasurements)
+    standard = measurements.of(StandardMeasurements)
     return math.fsum(math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()) / standard.n_samples
 
 
-def plain(numbers: Measurements) -> float:
-    """sum_w w dL/dw, signed; any real number, near 0 where the loss hardly changes with the scale of the weights.
+def plain(measurements: Measurements) -> float:
+    """sum_w w dL/dw, signed.
 
-    LayerNorm and BatchNorm make the loss blind to the scale of weights before them: their terms vanish.
+    LayerNorm and BatchNorm make the loss blind to the scale of the weights before them: the terms of these weights
+    vanish.
+
+    Returns:
+        Any real number, near 0 where the loss hardly changes with the scale of the weights.
+
+    Raises:
+        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
     """
-    standard = numbers.of(StandardMeasurements)
+    standard = measurements.of(StandardMeasurements)
     return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
-def snip(numbers: Measurements) -> float:
-    """sum_w |w dL/dw|, the sensitivity of the loss to dropping each weight (Lee, Ajanthan, Torr, ICLR 2019, Eq. 6,
-    without its normalisation). Range [0, inf). On a vision transformer dominated by the widest matrices."""
-    standard = numbers.of(StandardMeasurements)
+def snip(measurements: Measurements) -> float:
+    """sum_w |w dL/dw|, the sensitivity of the loss to dropping each weight.
+
+    Lee, Ajanthan, Torr, ICLR 2019, Eq. 6, without its normalisation. On a vision transformer the widest matrices
+    dominate.
+
+    Returns:
+        A number in [0, inf).
+
+    Raises:
+        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
+    """
+    standard = measurements.of(StandardMeasurements)
     return math.fsum(layer["sum_abs_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
-def fisher(numbers: Measurements) -> float:
-    """sum over weights of Delta_k = 1/2 mean_b (sum_positions a dL/da)^2 of their output channel k, a the output of a
-    linear or convolution call (Turner et al., "BlockSwap", ICLR 2020). Range [0, inf).
+def fisher(measurements: Measurements) -> float:
+    """The sum over weights of Delta_k = 1/2 mean_b (sum_positions a dL/da)^2 of their output channel k.
 
-    Deviations: on a token sequence (B, T, O) the channels are the O features and the sum runs over the tokens; the
-    published code takes the tokens for channels. It also forces train mode, this runs in the model's own.
+    a is the output of a linear or convolution call (Turner et al., "BlockSwap", ICLR 2020).
+
+    Departures from the published code: on a token sequence (B, T, O) the channels are the O features and the sum runs
+    over the tokens, where the code takes the tokens for channels; and the model keeps its own mode, where the code
+    forces train mode.
+
+    Returns:
+        A number in [0, inf).
+
+    Raises:
+        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
     """
-    standard = numbers.of(StandardMeasurements)
+    standard = measurements.of(StandardMeasurements)
     total = math.fsum(layer.fisher for layer in standard.layers())
     return total / (2 * standard.n_samples**3)
 

@@ -1,4 +1,12 @@
-"""GraSP: what the flow of the gradient would lose without each weight, by a Hessian-gradient product."""
+"""GraSP: what the flow of the gradient would lose without each weight, by a Hessian-gradient product.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.GELU(), torch.nn.Linear(16, 3))
+    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> lswag_fast.score_many(model, batch, proxies=["grasp"]).passes
+    ('double_backward',)
+"""
 
 from __future__ import annotations
 
@@ -8,18 +16,22 @@ from lswag_fast.passes.double_backward import DoubleBackwardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def grasp(numbers: Measurements) -> float:
-    """sum -(W * Hg) over the weights of linear and convolution calls, g and H the gradient and the Hessian of the mean
-    loss, temperature 1 (Wang, Zhang, Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow",
-    ICLR 2020, Eq. 8). Any real number; proportional to the square of the loss's scale.
+def grasp(measurements: Measurements) -> float:
+    """sum -(W * Hg) over the weights of linear and convolution calls.
 
-    The sum runs over terms of both signs, so that it may be small beside them, and rounding then shows. Higher is
-    better, with the sign of zero-cost-nas. On a vision transformer H couples the blocks through attention.
-    Deviations: the published code runs the network twice, so that dropout draws twice; here once. Hg is that of the
-    whole batch. Functional calls on a parameter count as modules do. Frozen weights do not count, as in every proxy
-    here; there they are unfrozen.
+    g and H are the gradient and the Hessian of the mean loss, temperature 1 (Wang, Zhang, Grosse, "Picking Winning
+    Tickets Before Training by Preserving Gradient Flow", ICLR 2020, Eq. 8), with the sign of zero-cost-nas: higher is
+    better. The terms have both signs, so the sum may be small beside them, and rounding then shows. On a vision
+    transformer H couples the blocks through attention.
+
+    Departures from the published code: it runs the network twice, so that dropout draws twice, here once; Hg is that of
+    the whole batch; functional calls on a parameter count as modules do; frozen weights do not count, as in every proxy
+    here, where the code unfreezes them.
+
+    Returns:
+        Any real number, proportional to the square of the loss's scale.
     """
-    return -math.fsum(numbers.of(DoubleBackwardMeasurements).weight_hessian_gradient.values())
+    return -math.fsum(measurements.of(DoubleBackwardMeasurements).weight_hessian_gradient.values())
 
 
 register_proxy(

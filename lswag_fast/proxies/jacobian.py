@@ -1,7 +1,17 @@
-"""Proxies of the Jacobian of the logits in the inputs: jacov and EPE-NAS. No loss, higher is better.
+"""Proxies of the Jacobian of the logits in the inputs: jacov and EPE-NAS. They need no loss; higher is better.
 
 Row b is the gradient of the sum of the logits in sample b. Both look at the correlations of rows, which neither the
 scale of the logits nor the order of the pixels changes. On a vision transformer the inputs are the pixels, as on a CNN.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["jacov", "epe_nas"])
+    >>> scores.passes
+    ('jacobian',)
+    >>> scores["jacov"].value <= -4  # -B is the most that it can be
+    True
 """
 
 from __future__ import annotations
@@ -20,29 +30,43 @@ _MANY_CLASSES = 100
 """Above so many classes EPE-NAS compares the classes with each other."""
 
 
-def jacov(numbers: Measurements) -> float:
-    """-sum_i [ln(v_i + k) + 1/(v_i + k)], v the eigenvalues of the rows' correlations, k = 1e-5 (Mellor, Turner,
-    Storkey, Crowley, "Neural Architecture Search without Training", arXiv 2006.04647v1).
+def jacov(measurements: Measurements) -> float:
+    """-sum_i [ln(v_i + k) + 1/(v_i + k)], v the eigenvalues of the correlations of the rows, k = 1e-5.
 
-    Range: at most -B, where all rows are uncorrelated; about 1e5 less for each eigenvalue 0, such as two equal rows.
-    Deviation: eigenvalues of a symmetric matrix, which are real; the published solver may return complex ones by
-    rounding. Raises ZeroVarianceError for a row without variance.
+    Mellor, Turner, Storkey, Crowley, "Neural Architecture Search without Training", arXiv 2006.04647v1. Departure from
+    the published code: the eigenvalues are those of a symmetric matrix, which are real; its solver may return complex
+    ones by rounding.
+
+    Returns:
+        At most -B, where all rows are uncorrelated; about 1e5 less for each eigenvalue of 0, such as for two equal
+        rows.
+
+    Raises:
+        ZeroVarianceError: a row has no variance.
+        NonFiniteGradientError: the Jacobian holds NaN or infinite values.
     """
-    eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(_rows(numbers.of(JacobianMeasurements), "jacov"))) + _K
+    eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(_rows(measurements.of(JacobianMeasurements), "jacov"))) + _K
     return -float((eigenvalues.log() + 1 / eigenvalues).sum())
 
 
-def epe_nas(numbers: Measurements) -> float:
-    """Correlations within classes (Lopes, Alirezazadeh, Alexandre, "EPE-NAS", ICANN 2021): with s_c the sum of
-    ln(|r| + 1e-5) over all pairs r of rows of class c, sum_c |s_c| for up to 100 classes. For more, s_c is divided by
-    the samples of its class, and the score is sum_{c, c'} |s_c - s_c'| / (number of classes), over ordered pairs.
+def epe_nas(measurements: Measurements) -> float:
+    """Correlations within classes (Lopes, Alirezazadeh, Alexandre, "EPE-NAS", ICANN 2021).
 
-    Range [0, inf), at most about 11.5 a pair; grows with the samples of a class. The number of classes is that of the
-    logits, as published. Above 100 a class of a single sample does not count, as published.
-    Raises InputError when the batch has one class only, or no class with two samples (published: a score that does not
-    depend on the network), ZeroVarianceError for a row without variance.
+    With s_c the sum of ln(|r| + 1e-5) over the correlations r of all pairs of rows of class c, the score is sum_c |s_c|
+    for up to 100 classes. For more, s_c is divided by the number of samples of its class, and the score is sum_{c, c'}
+    |s_c - s_c'| / (number of classes), over ordered pairs; a class of a single sample then does not count, as
+    published. The number of classes is that of the logits, as published.
+
+    Returns:
+        A number in [0, inf), at most about 11.5 per pair; it grows with the samples per class.
+
+    Raises:
+        InputError: the targets name no classes, the batch has only one class, or no class with two samples (published:
+            a score that does not depend on the network).
+        ZeroVarianceError: a row has no variance.
+        NonFiniteGradientError: the Jacobian holds NaN or infinite values.
     """
-    found = numbers.of(JacobianMeasurements)
+    found = measurements.of(JacobianMeasurements)
     rows, classes = _rows(found, "epe_nas"), _checked_classes(found)
     many = found.n_classes > _MANY_CLASSES
     sums = []
@@ -56,9 +80,9 @@ def epe_nas(numbers: Measurements) -> float:
     return float((s[:, None] - s).abs().sum() / len(s)) if many else float(s.abs().sum())
 
 
-def _rows(numbers: JacobianMeasurements, proxy: str) -> Tensor:
+def _rows(measurements: JacobianMeasurements, proxy: str) -> Tensor:
     """The Jacobian (B, D), every row finite and with variance."""
-    rows = numbers.jacobian
+    rows = measurements.jacobian
     broken = int((~torch.isfinite(rows)).any(1).sum())
     if broken:
         raise NonFiniteGradientError(f"{proxy}: the Jacobian of {broken} sample(s) holds NaN or infinite values")
@@ -71,8 +95,8 @@ def _rows(numbers: JacobianMeasurements, proxy: str) -> Tensor:
     return rows
 
 
-def _checked_classes(numbers: JacobianMeasurements) -> Tensor:
-    classes = numbers.classes
+def _checked_classes(measurements: JacobianMeasurements) -> Tensor:
+    classes = measurements.classes
     if classes is None:
         raise InputError(
             "epe_nas needs the class of each sample: targets of indices (B,), or probabilities or one-hot rows (B, C)"

@@ -4,6 +4,14 @@
 
 with sigma_w the standard deviation of |dL/dw| over the samples. Higher is better. On a vision transformer every linear
 weight and the patch projection count, and each takes the patterns of the block's activation that runs before it.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3))
+    >>> batch = torch.randn(16, 8), torch.arange(16) % 3
+    >>> found = lswag_fast.score(model, batch)
+    >>> found.value == sum(layer.trainability * layer.cardinality for layer in found.layers)
+    True
 """
 
 from __future__ import annotations
@@ -21,7 +29,12 @@ COMBINES: tuple[Combine, ...] = get_args(Combine)
 
 
 def trainability(sum_inv_sigma: float) -> float:
-    """Lambda_l = ln sum 1/sigma of one layer; -inf for a layer in which no gradient varies."""
+    """Lambda_l = ln sum 1/sigma of one layer; -inf for a layer in which no gradient varies.
+
+    Example:
+        >>> trainability(1.0), trainability(0.0)
+        (0.0, -inf)
+    """
     if math.isnan(sum_inv_sigma):
         return math.nan
     return math.log(sum_inv_sigma) if sum_inv_sigma > 0 else -math.inf
@@ -32,9 +45,22 @@ def combined(
 ) -> float:
     """Combine the layers' Lambda_l and Psi_l into one score.
 
-    "layerwise": sum_l Lambda_l * Psi_l, the layer-wise product that the supplement (D.2) describes.
-    "product": Eq. 1 read literally, (sum_l Lambda_l) * `union_cardinality`, the patterns of all layers in one set.
-    "log": sum_l ln( Psi_l * sum_w 1/sigma_w ) = sum_l (Lambda_l + ln Psi_l).
+    Args:
+        trainabilities: Lambda_l of each layer.
+        cardinalities: Psi_l of each layer, the patterns of the activation that it is paired with.
+        union_cardinality: the patterns of all layers in one set; only "product" needs it.
+        combine: "layerwise", sum_l Lambda_l * Psi_l, the layer-wise product that the supplement (D.2) describes;
+            "product", Eq. 1 read literally, (sum_l Lambda_l) * `union_cardinality`; "log", sum_l ln( Psi_l * sum_w
+            1/sigma_w ) = sum_l (Lambda_l + ln Psi_l).
+
+    Returns:
+        The score.
+
+    Example:
+        >>> combined([1.0, 2.0], [3, 4], None, "layerwise")
+        11.0
+        >>> combined([1.0, 2.0], [3, 4], 5, "product")
+        15.0
     """
     layers = list(zip(trainabilities, cardinalities, strict=True))
     if combine == "layerwise":
@@ -46,12 +72,25 @@ def combined(
     return math.fsum(trainabilities) * union_cardinality
 
 
-def lswag(numbers: Measurements, combine: Combine = "layerwise") -> float:
-    """L-SWAG of a standard pass; weights whose gradients do not vary are left out. Raises InputError for another
-    `combine`, and what `StandardMeasurements` raises for a pass without weights, activations or variance."""
+def lswag(measurements: Measurements, combine: Combine = "layerwise") -> float:
+    """L-SWAG of a standard pass; weights whose gradients do not vary are left out.
+
+    Args:
+        measurements: those of the standard pass.
+        combine: how the layers make one score; see `combined`.
+
+    Returns:
+        Any real number; comparable only at the same batch size, number of pattern samples, data and options.
+
+    Raises:
+        InputError: another `combine`.
+        NothingObservedError, NoActivationsError: there are no weights or no activations.
+        ZeroVarianceError: no gradient varies over the samples.
+        NonFiniteGradientError: a loss or a gradient is NaN or infinite.
+    """
     if combine not in COMBINES:
         raise InputError(f"combine must be one of {', '.join(map(repr, COMBINES))}, got {combine!r}")
-    standard = numbers.of(StandardMeasurements)
+    standard = measurements.of(StandardMeasurements)
     layers = standard.varying_layers()
     standard.activations()
     pairs = [_paired(layer) for layer in layers]

@@ -1,4 +1,4 @@
-"""The registry of proxies: what each is called, which numbers of which pass it needs, and which way is better."""
+"""The registry of proxies: what each is called, which statistics of which pass it needs, and which way is better."""
 
 from __future__ import annotations
 
@@ -17,19 +17,30 @@ Aggregate = Literal["rank_sum", "log_rank"]
 """How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
 
 Compute = Callable[..., float]
-"""`compute(numbers, **options)` -> the score; raises an `LswagError` when these numbers give none."""
+"""`compute(measurements, **options)` -> the score; raises an `LswagError` when these numbers give none."""
 
 
 @dataclass(frozen=True)
 class ProxyInfo:
     """A registered proxy.
 
-    name: what `score(proxy=...)` takes. higher_is_better: whether a larger value promises a better network. needs:
-    the statistics it reads, by the pass that gives them, e.g. {"standard": {"gradients", "patterns"}}.
-    reference: the paper, or where the formula comes from. summary: one line for people. log_scale: whether the score
-    is given as sign(s) ln|s| of the raw value s, which may exceed any float. compute: the pure function behind it.
-    parts: for a proxy that is made of ranks among networks, the proxies that are ranked, and aggregate how; it has no
-    value for one network, `rank_networks` gives those of many.
+    Attributes:
+        name: what `score(proxy=...)` takes.
+        higher_is_better: whether a larger value promises a better network.
+        needs: the statistics that it reads, by the pass that gives them, e.g. {"standard": {"gradients", "patterns"}}.
+        reference: the paper, or where the formula comes from.
+        summary: one line for people.
+        log_scale: whether the score is given as sign(s) ln|s| of the raw value s, which may exceed any float.
+        parts: of a ranked proxy, the proxies whose ranks it combines; it has no value for one network, `rank_networks`
+            gives those of many.
+        aggregate: how a ranked proxy combines the ranks.
+        compute: the pure function behind it.
+
+    Example:
+        >>> from lswag_fast.proxies import get_proxy
+        >>> info = get_proxy("zico")
+        >>> info.higher_is_better, sorted(info.needs["standard"])
+        (True, ['batch_gradient', 'gradients'])
     """
 
     name: str
@@ -43,7 +54,19 @@ class ProxyInfo:
     compute: Compute = field(repr=False, kw_only=True)
 
     def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that `compute` is called with; raises InputError for one that it does not take."""
+        """Return the options that `compute` is called with.
+
+        Raises:
+            InputError: an option that the proxy does not take; names those that it takes.
+
+        Example:
+            >>> from lswag_fast.proxies import get_proxy
+            >>> get_proxy("reg_swap").checked_options({"mu": 5.0})
+            {'mu': 5.0}
+            >>> get_proxy("snip").checked_options({"mu": 5.0})
+            Traceback (most recent call last):
+            lswag_fast.errors.InputError: proxy 'snip' has no option 'mu'; it takes none
+        """
         known = list(inspect.signature(self.compute).parameters)[1:]
         for name in options:
             if name not in known:
@@ -65,19 +88,37 @@ def register_proxy(
     summary: str = "",
     log_scale: bool = False,
 ) -> ProxyInfo:
-    """Register a proxy, so that `score`, `score_many`, the search and the command line know it.
+    """Register a proxy, so that `score`, `score_many`, a search and the command line know it.
 
     Args:
         name: a name that is not taken.
-        fn: `fn(numbers, **options)` -> float, a pure function; `numbers[name]`, or `numbers.of(type)`, are the
-            measurements of a pass that it needs. Its keyword parameters are the proxy's options.
+        fn: `fn(measurements, **options)` -> float, a pure function; `measurements["standard"]`, or
+            `measurements.of(StandardMeasurements)`, is what a pass left. Its keyword parameters are the proxy's
+            options. It raises an `LswagError` when these measurements give no value.
         needs: {name of a pass: statistics}; `lswag_fast.passes.list_passes()` says which there are.
         higher_is_better: the direction.
         reference: the paper.
         summary: one line for people.
         log_scale: give sign(s) ln|s| as the value and s as `Score.raw`, for scores that explode.
 
-    Raises InputError for a name that is taken, or a pass or statistic that does not exist.
+    Returns:
+        The registered proxy.
+
+    Raises:
+        InputError: the name is taken or empty, or a pass or statistic does not exist.
+
+    Example:
+        >>> import torch, lswag_fast
+        >>> def widest_layer(measurements, at_least=0):
+        ...     return max([at_least, *(layer.n_weights for layer in measurements["standard"].layers())])
+        >>> info = lswag_fast.register_proxy("widest_layer", widest_layer, needs={"standard": ["gradients"]})
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+        >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+        >>> lswag_fast.score(model, batch, proxy="widest_layer").value
+        128.0
+        >>> options = {"widest_layer": {"at_least": 200}}
+        >>> lswag_fast.score(model, batch, proxy="widest_layer", proxy_options=options).value
+        200.0
     """
     _check_new(name)
     for pass_name, statistics in needs.items():
@@ -95,11 +136,34 @@ def register_proxy(
 def register_ranked(
     name: str, *, parts: Sequence[str], aggregate: Aggregate, reference: str = "", summary: str = ""
 ) -> ProxyInfo:
-    """Register a proxy that is made of the ranks of registered ones among networks; see `ProxyInfo.parts`."""
+    """Register a proxy that is made of the ranks of registered ones among networks.
+
+    Args:
+        name: a name that is not taken.
+        parts: the proxies that are ranked.
+        aggregate: "rank_sum", the sum of the ranks; "log_rank", sum ln(rank / n) of n networks.
+        reference: the paper.
+        summary: one line for people.
+
+    Returns:
+        The registered proxy. It has no value for one network: `score_many` gives its parts, and `rank_networks` ranks
+        the networks.
+
+    Raises:
+        InputError: the name is taken or empty, or a part does not exist.
+
+    Example:
+        >>> import lswag_fast
+        >>> from lswag_fast.proxies import register_ranked
+        >>> register_ranked("size_and_swap", parts=["params", "swap"], aggregate="rank_sum").parts
+        ('params', 'swap')
+        >>> [info.name for info in lswag_fast.list_proxies("size_*")]
+        ['size_and_swap']
+    """
     _check_new(name)
     known = tuple(get_proxy(part).name for part in parts)
 
-    def compute(numbers: Measurements) -> float:
+    def compute(measurements: Measurements) -> float:
         """Refuse: one network has no rank."""
         raise InputError(
             f"{name} is made of ranks among networks and has no value for one; score_many(proxies=[{name!r}]) gives "
@@ -119,7 +183,13 @@ def _check_new(name: str) -> None:
 
 
 def with_parts(names: Iterable[str]) -> list[str]:
-    """The names, each once, with those of ranked proxies replaced by their parts; unknown ones stay."""
+    """Return the names, each once, with those of ranked proxies replaced by their parts; unknown names stay.
+
+    Example:
+        >>> from lswag_fast.proxies import with_parts
+        >>> with_parts(["te_nas", "swap", "te_nas_ntk"])
+        ['te_nas_ntk', 'te_nas_regions', 'swap']
+    """
     found: dict[str, None] = {}
     for name in names:
         info = _REGISTRY.get(name)
@@ -128,7 +198,16 @@ def with_parts(names: Iterable[str]) -> list[str]:
 
 
 def get_proxy(name: str) -> ProxyInfo:
-    """The proxy of that name; raises InputError with the nearest name for one that does not exist."""
+    """Return the proxy of that name.
+
+    Raises:
+        InputError: there is none; names the nearest.
+
+    Example:
+        >>> from lswag_fast.proxies import get_proxy
+        >>> get_proxy("te_nas_ntk").higher_is_better
+        False
+    """
     if name in _REGISTRY:
         return _REGISTRY[name]
     near = difflib.get_close_matches(str(name), _REGISTRY, n=1, cutoff=0.0)
@@ -136,7 +215,18 @@ def get_proxy(name: str) -> ProxyInfo:
 
 
 def list_proxies(pattern: str = "*") -> list[ProxyInfo]:
-    """The registered proxies whose names match `pattern` (as of file names: "az_nas*"), by name."""
+    """Return the registered proxies whose names match a pattern, by name.
+
+    Args:
+        pattern: as for file names, e.g. "az_nas*"; by default all.
+
+    Example:
+        >>> import lswag_fast
+        >>> [info.name for info in lswag_fast.list_proxies("*swap")]
+        ['reg_swap', 'swap']
+        >>> len(lswag_fast.list_proxies()) >= 29  # those of the package, and your own
+        True
+    """
     return [_REGISTRY[name] for name in sorted(fnmatch.filter(_REGISTRY, pattern))]
 
 

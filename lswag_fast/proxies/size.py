@@ -1,4 +1,13 @@
-"""Proxies that look at the network only: params, flops, l2_norm. Higher is better: larger networks rank first."""
+"""Proxies that look at the network only: params, flops, l2_norm. Higher is better: larger networks rank first.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["params", "flops"])
+    >>> scores["params"].value, scores["flops"].value
+    (195.0, 176.0)
+"""
 
 from __future__ import annotations
 
@@ -8,20 +17,26 @@ from lswag_fast.passes.model import ModelMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
-def params(numbers: Measurements) -> float:
-    """The number of parameters, in units (the suite of NASLib gives millions). Tied parameters count once."""
-    return float(numbers.of(ModelMeasurements).n_params)
+def params(measurements: Measurements) -> float:
+    """The number of parameters, tied ones counted once.
+
+    Departure from the suite of NASLib: in units, where the suite gives millions.
+    """
+    return float(measurements.of(ModelMeasurements).n_params)
 
 
-def flops(numbers: Measurements) -> float:
-    """Multiply-accumulates of one sample's forward pass (the field calls them flops), matrix products of attention
-    included, as torch's FlopCounterMode sees them; element-wise operations and norms are not counted."""
-    return float(numbers.of(ModelMeasurements).macs)
+def flops(measurements: Measurements) -> float:
+    """Multiply-accumulates of one sample's forward pass; the field calls them flops.
+
+    Counted as torch's FlopCounterMode sees them, the matrix products of attention included. Element-wise operations and
+    norms are not counted.
+    """
+    return float(measurements.of(ModelMeasurements).macs)
 
 
-def l2_norm(numbers: Measurements) -> float:
+def l2_norm(measurements: Measurements) -> float:
     """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part."""
-    return math.fsum(numbers.of(ModelMeasurements).weight_norms.values())
+    return math.fsum(measurements.of(ModelMeasurements).weight_norms.values())
 
 
 register_proxy("params", params, needs={"model": ("params",)}, reference="", summary="number of parameters")

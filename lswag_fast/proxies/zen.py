@@ -1,4 +1,14 @@
-"""Zen-score: how strongly the features of a Gaussian network move with its input, scale of BatchNorm restored."""
+"""Zen-score: how strongly the features of a Gaussian network move with its input, scale of BatchNorm restored.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> conv, norm = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8)
+    >>> model = torch.nn.Sequential(conv, norm, torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 3))
+    >>> batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    >>> found = lswag_fast.score(model, batch, proxy="zen", features="2")  # f: what module "2", the ReLU, gives
+    >>> found.value == lswag_fast.score(model, batch, proxy="zen", features="2").value
+    True
+"""
 
 from __future__ import annotations
 
@@ -12,26 +22,33 @@ from lswag_fast.proxies.registry import Measurements, register_proxy
 BatchNormTerm = Literal["required", "optional"]
 
 
-def zen(numbers: Measurements, batch_norm: BatchNormTerm = "required") -> float:
-    """ln mean_b ||f(x_b) - f(x_b + 0.01 e_b)||_1 + sum_l ln sqrt(mean(running_var_l)), f the features before pooling of
-    the network with weights N(0, 1), x, e ~ N(0, 1), l its BatchNorms (Lin et al., "Zen-NAS", ICCV 2021, Alg. 1).
+def zen(measurements: Measurements, batch_norm: BatchNormTerm = "required") -> float:
+    """ln mean_b ||f(x_b) - f(x_b + 0.01 e_b)||_1 + sum_l ln sqrt(mean(running_var_l)).
 
-    Any real number; grows with depth and with the number of features. It does not depend on the model's own weights,
-    and on the batch by its shape only. One draw (NASLib); the authors' command line averages 32, which averaging over
-    seeds does. The running variance starts from 1 and has seen the two inputs, with the momentum of the module.
-    Deviations: BatchNorm of any dimension counts, the published networks have 2-D only; of a list of features the last
-    one is f; of a BatchNorm that does not run before f nothing is added.
+    f are the features before pooling of the network with weights N(0, 1), x, e ~ N(0, 1), l its BatchNorms (Lin et al.,
+    "Zen-NAS", ICCV 2021, Alg. 1). The score does not depend on the model's own weights, and on the batch only by its
+    shape. One draw, as in NASLib; the authors' command line averages 32, which averaging over seeds does. The running
+    variance starts from 1 and has seen the two inputs, with the momentum of the module.
 
-    batch_norm: normalisation takes the scale out of f, and the second term puts it back. A network without BatchNorm is
-    refused by "required"; "optional" scores it by the first term alone. For a vision transformer that is how strongly
-    the tokens move, by their direction and not their scale, which LayerNorm removes and nothing puts back: depth then
-    counts for little, width and the number of tokens for much.
+    Departures from the published code: BatchNorm of any dimension counts, the published networks have 2-D only; of a
+    list of features the last one is f; for a BatchNorm that does not run before f nothing is added.
 
-    Raises InputError for a network without BatchNorm, unless "optional", and for another value of `batch_norm`.
+    Args:
+        measurements: those of the noise pair pass.
+        batch_norm: normalisation takes the scale out of f, and the second term puts it back. "required" refuses a
+            network without BatchNorm; "optional" scores it by the first term alone. For a vision transformer that is
+            how strongly the tokens move, by their direction and not their scale, which LayerNorm removes and nothing
+            puts back: depth then counts for little, width and the number of tokens for much.
+
+    Returns:
+        Any real number; it grows with depth and with the number of features.
+
+    Raises:
+        InputError: the network has no BatchNorm and `batch_norm` is "required", or `batch_norm` is another word.
     """
     if batch_norm not in get_args(BatchNormTerm):
         raise InputError(f"zen: batch_norm must be 'required' or 'optional', got {batch_norm!r}")
-    pair = numbers.of(NoisePairMeasurements)
+    pair = measurements.of(NoisePairMeasurements)
     if batch_norm == "required" and not pair.batch_norm_variances:
         raise InputError(
             "zen needs BatchNorm, whose variances keep the scale of the features, and none ran before them; "

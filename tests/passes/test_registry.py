@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,14 +37,14 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def runs() -> list[frozenset[str]]:
-    """A pass that writes into the model it borrows, two proxies that read it, and its runs."""
+    """A pass that writes into the model, two proxies that read it, and its runs."""
     seen: list[frozenset[str]] = []
 
     def run(model: nn.Module, batch: Any, options: Any, statistics: frozenset[str]) -> LogitMeasurements:
         seen.append(statistics)
-        with preserve_model_state(model, options.seed) as lent, torch.no_grad():
+        with preserve_model_state(model, options.seed) as snapshot_, torch.no_grad():
             for name, parameter in model.named_parameters():
-                lent.protect(name)
+                snapshot_.protect(name)
                 parameter.fill_(0.5)
             return LogitMeasurements(model.eval()(batch.inputs).mean().item(), statistics)
 
@@ -108,3 +112,23 @@ def test_each_says_what_it_does() -> None:
         "model", "standard", "synflow", "jacobian", "ntk", "double_backward", "noise_pair", "block_features",
     ]  # fmt: skip
     assert all(pass_.summary and get_pass(pass_.name) is pass_ for pass_ in list_passes())
+
+
+def test_no_pass_names_a_proxy_in_its_messages() -> None:
+    passes = list_passes()
+    # Words that name a pass or a statistic as well.
+    own = {pass_.name for pass_ in passes} | {statistic for pass_ in passes for statistic in pass_.statistics}
+    names = {info.name for info in proxies.list_proxies()} - own
+    assert {"jacov", "zen"} <= names
+    for pass_ in passes:
+        for text in strings(pass_.run):
+            assert names.isdisjoint(re.findall(r"\w+", text)), (pass_.name, text)
+
+
+def strings(function: Any) -> Iterator[str]:
+    """The strings in the module of a function, docstrings left out."""
+    tree = ast.parse(Path(inspect.getfile(function)).read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value

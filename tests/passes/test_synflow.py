@@ -72,7 +72,9 @@ def test_the_numbers_of_a_layer_by_hand() -> None:
     (layer,) = numbers.layers.values()
     assert layer.saliency == 10.0
     assert layer.log_saliency == pytest.approx(10 * torch.tensor(2.0).double().log().item(), rel=1e-15)
-    assert layer.deviation == pytest.approx(torch.tensor([1.0, 2.0, 3.0, 4.0]).double().std().item(), rel=1e-15)
+    assert layer.standard_deviation == pytest.approx(
+        torch.tensor([1.0, 2.0, 3.0, 4.0]).double().std().item(), rel=1e-15
+    )
     # ||W||_*^2 = ||W||_F^2 + 2 |det W|; the gradient is the matrix of ones, with singular values 2 and 0.
     assert layer.nuclear == pytest.approx(2 * (30 + 2 * 2) ** 0.5, rel=1e-12)
     assert (layer.is_linear, layer.is_attention, numbers.n_activations) == (True, True, 0)
@@ -114,7 +116,7 @@ def test_an_unused_weight_has_no_saliency() -> None:
 
 def test_a_single_element_has_no_deviation() -> None:
     (layer,) = run(nn.Linear(1, 1), torch.randn(4, 1)).layers.values()
-    assert layer.deviation != layer.deviation
+    assert layer.standard_deviation != layer.standard_deviation
 
 
 @pytest.mark.parametrize(

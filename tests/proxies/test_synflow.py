@@ -91,13 +91,13 @@ def test_t_cet_of_a_layer_that_tells_two_samples_not_apart_is_not_finite_and_sai
 
 
 def layer(**fields: Any) -> LayerSaliency:
-    given = {"saliency": 1.0, "log_saliency": 0.0, "deviation": 1.0, "activation": 0}
+    given = {"saliency": 1.0, "log_saliency": 0.0, "standard_deviation": 1.0, "activation": 0}
     return LayerSaliency(**{**given, "is_linear": True, "is_attention": False, "nuclear": None, **fields})
 
 
 def test_t_cet_of_saliencies_that_do_not_vary_takes_their_sum() -> None:
-    layers = {"a": layer(saliency=6.0, deviation=2.0), "b": layer(saliency=5.0, deviation=0.0)}
-    layers["c"] = layer(saliency=7.0, deviation=math.nan)
+    layers = {"a": layer(saliency=6.0, standard_deviation=2.0), "b": layer(saliency=5.0, standard_deviation=0.0)}
+    layers["c"] = layer(saliency=7.0, standard_deviation=math.nan)
     with pytest.raises(InputError, match="met 1 and the synflow pass 3"):
         _t_cet(layers, n_activations=3)
     assert _t_cet(layers, n_activations=1) == pytest.approx((6 / 2 + 5 + 7) * math.log(3))

@@ -35,8 +35,17 @@ def feature_tensors(
         needed: who needs them, as the beginning of the message when there are none.
         own: the name of the method, called as the model is, that returns the features of a model that has it.
 
-    Raises InputError for a name that no module has or that never runs, for features that are no tensors, and for None
-    where the model has no such method.
+    Returns:
+        The features, at least one.
+
+    Raises:
+        InputError: a name that no module has or that never runs, features that are no tensors, or None where the model
+            has no such method.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> [tuple(feature.shape) for feature in feature_tensors(model, torch.ones(5, 3), "[12]")]
+        [(5, 4), (5, 2)]
     """
     if isinstance(features, str):
         return _outputs(model, inputs, features)

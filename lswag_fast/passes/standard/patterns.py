@@ -20,10 +20,14 @@ AUTO_LIMIT = 32
 
 
 def samples_for(n_neurons: int) -> int:
-    """S for the largest activation's V neurons: ceil(log2 V) + 2, so that 2^S is just above V.
+    """Return S for the largest activation's V neurons: ceil(log2 V) + 2, so that 2^S is just above V.
 
     Fewer bits merge neurons that differ, far more make every neuron distinct; either way the cardinality says little
     about the network. The paper does not name S.
+
+    Example:
+        >>> samples_for(1000)
+        12
     """
     return math.ceil(math.log2(n_neurons)) + 2
 
