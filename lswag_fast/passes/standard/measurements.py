@@ -1,4 +1,4 @@
-"""The numbers that a proxy of the standard pass sees: everything of the pass that is worth keeping."""
+"""The measurements of the standard pass: all of it that a proxy sees."""
 
 from __future__ import annotations
 
@@ -84,8 +84,14 @@ class LayerMeasurements:
 
 @dataclass(frozen=True)
 class ActivationMeasurements:
-    """One activation call, in order of execution: its name function@place, V, and with the statistic
-    "activation_codes" its agreements (B, B) int64, on how many of the V neurons two samples agree."""
+    """One activation call, in order of execution.
+
+    Attributes:
+        name: function@place.
+        n_neurons: V, the neurons of its output.
+        agreements: (B, B) int64, on how many of the V neurons two samples agree (statistic "activation_codes"); None
+            without it, or when the batch went through in chunks.
+    """
 
     name: str
     n_neurons: int
@@ -94,9 +100,25 @@ class ActivationMeasurements:
 
 @dataclass(frozen=True)
 class StandardMeasurements:
-    """The numbers of a standard pass over a batch of `n_samples`.
+    """What a standard pass over a batch left.
 
-    `patterns` counts distinct patterns of `n_pattern_samples` samples (statistic "patterns").
+    Attributes:
+        all_layers: the observed weights, in order of execution; `layers()` refuses what a proxy cannot use.
+        all_activations: the activation calls, in order of execution; `activations()` refuses a network without any.
+        patterns: counts distinct patterns (statistic "patterns").
+        skipped: what was not observed, and why.
+        n_samples: B.
+        n_nonfinite_losses: losses that are NaN or infinite.
+        n_observable: the weights that could be observed, in the layers asked for or not.
+
+    Example:
+        >>> import torch, lswag_fast
+        >>> def deepest(measurements):
+        ...     return measurements.of(StandardMeasurements).layers()[-1]["sum_inv_sigma"]
+        >>> info = lswag_fast.register_proxy("deepest", deepest, needs={"standard": {"gradients"}})
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+        >>> lswag_fast.score(model, (torch.randn(8, 8), torch.arange(8) % 3), proxy="deepest").value > 0
+        True
     """
 
     all_layers: tuple[LayerMeasurements, ...]
@@ -108,8 +130,12 @@ class StandardMeasurements:
     n_observable: int
 
     def layers(self) -> tuple[LayerMeasurements, ...]:
-        """The observed weights. Raises NothingObservedError when there is none, and NonFiniteGradientError for a NaN or
-        infinite loss or gradient."""
+        """Return the observed weights.
+
+        Raises:
+            NonFiniteGradientError: a loss or a gradient is NaN or infinite.
+            NothingObservedError: there is none.
+        """
         message = self.nonfinite()
         if message:
             raise NonFiniteGradientError(message)
@@ -123,8 +149,12 @@ class StandardMeasurements:
         return self.all_layers
 
     def varying_layers(self) -> tuple[LayerMeasurements, ...]:
-        """The observed weights some of whose gradients vary; warns of the others. Raises as `layers`, and
-        ZeroVarianceError when nothing varies."""
+        """Return the observed weights some of whose gradients vary; warns of the others.
+
+        Raises:
+            NonFiniteGradientError, NothingObservedError: as `layers`.
+            ZeroVarianceError: nothing varies.
+        """
         varying = tuple(layer for layer in self.layers() if layer.n_finite_variance)
         if not varying:
             raise ZeroVarianceError(
@@ -139,7 +169,11 @@ class StandardMeasurements:
         return varying
 
     def activations(self) -> tuple[ActivationMeasurements, ...]:
-        """The activations; raises NoActivationsError when there is none."""
+        """Return the activations.
+
+        Raises:
+            NoActivationsError: there is none.
+        """
         if not self.all_activations:
             raise NoActivationsError(
                 "no activation function was seen (relu, gelu, silu, ... called through torch), so there are no "
@@ -184,7 +218,7 @@ def run_standard(
 
 
 def _layers(reducer: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
-    """The numbers of every observed weight of the chosen layers; the pieces of one parameter are combined."""
+    """The measurements of every observed weight of the chosen layers; the pieces of one parameter are combined."""
     names = reducer.names
     indices = [activation.index for activation in patterns.activations]
     rows = []
