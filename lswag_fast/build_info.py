@@ -81,7 +81,13 @@ def _devices(facts: kernels.BuildFacts) -> tuple[list[str], list[str]]:
 
 
 def info() -> BuildInfo:
-    """Collect what was built and what runs. Never raises: what is missing is named in `problems`."""
+    """Collect what was built and what runs. Never raises: what is missing is named in `problems`.
+
+    Example:
+        >>> import lswag_fast
+        >>> lswag_fast.info().isa_active in lswag_fast.info().isas_supported
+        True
+    """
     problems: list[str] = []
     facts = kernels.BuildFacts(__version__, _UNKNOWN, _UNKNOWN, ())
     supported: tuple[str, ...] = ()

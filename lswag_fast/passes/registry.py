@@ -28,6 +28,12 @@ class Pass:
             called once for all proxies that need it, with the statistics that any of them reads.
         statistics: what it can measure.
         summary: one line for people.
+
+    Example:
+        >>> def run(model, batch, options, statistics):
+        ...     return sum(1 for _ in model.modules())
+        >>> Pass("modules", run, statistics={"count"}, summary="no forward").name
+        'modules'
     """
 
     name: str
@@ -85,6 +91,7 @@ def list_passes() -> list[Pass]:
     """Return the registered passes, in the order in which they run.
 
     Example:
+        >>> from lswag_fast.passes import list_passes
         >>> [pass_.name for pass_ in list_passes()][:3]
         ['model', 'standard', 'synflow']
     """
@@ -98,6 +105,7 @@ def get_pass(name: str) -> Pass:
         InputError: there is none; names those there are.
 
     Example:
+        >>> from lswag_fast.passes import get_pass
         >>> sorted(get_pass("jacobian").statistics)
         ['classes', 'jacobian']
     """

@@ -123,6 +123,11 @@ class Budget:
 
     Raises:
         BudgetError: a window cannot be read or is empty.
+
+    Example:
+        >>> budget = Budget(params="5M..7M", macs=(None, 2_000_000_000))
+        >>> budget.params.lo, budget.macs.hi
+        (5000000.0, 2000000000.0)
     """
 
     params: Window | None

@@ -53,6 +53,16 @@ class StoredStudy:
         elapsed_ms: wall time of all runs together, in milliseconds.
         profile: the layers of the best network, as dictionaries of `LayerScore`; None until a run ended.
         profile_trial: number of the trial that `profile` belongs to.
+
+    Example:
+        >>> import tempfile
+        >>> from lswag_fast import Study, spaces
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Study(spaces.get("nasbench201"), "random", folder + "/run") as study:
+        ...         told = study.tell(study.ask(), 0.5)
+        ...     stored = read_study(folder + "/run")
+        >>> len(stored.trials), stored.settings.space.name
+        (1, 'nasbench201')
     """
 
     path: Path | None
@@ -170,6 +180,16 @@ class SearchResult(StoredStudy):
 
     `trials` are the finished ones in order of their numbers, the failed ones too; `path` is the folder of the results,
     None when nothing was stored; `best` is None only when the search was interrupted before the first score.
+
+    Example:
+        >>> import torch
+        >>> from lswag_fast import search, spaces
+        >>> batch = torch.ones(2, 3, 32, 32), torch.tensor([0, 1])
+        >>> def n_weights(model, batch):
+        ...     return sum(p.numel() for p in model.parameters())
+        >>> result = search(spaces.get("nasbench201"), batch, proxy=n_weights, n_trials=2, sampler="random")
+        >>> result.stopped, len(result.trials)
+        ('finished', 2)
     """
 
     @property

@@ -35,6 +35,13 @@ class Trial:
             better; with several the aggregate of their ranks among the trials complete when it was read.
         error: why it failed, one line; empty unless failed.
         elapsed_ms: wall time from asking to telling, in milliseconds.
+
+    Example:
+        >>> from lswag_fast import Study, spaces
+        >>> study = Study(spaces.get("nasbench201"), "random")
+        >>> trial = study.tell(study.ask(), 0.5)
+        >>> trial.number, trial.state, trial.score
+        (0, 'complete', 0.5)
     """
 
     number: int

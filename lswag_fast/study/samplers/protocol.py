@@ -16,7 +16,8 @@ class Proposal:
 
     Attributes:
         candidate: the architecture, as the pool gave it.
-        origin: how it was made: `random`, `mutation` or `crossover`.
+        origin: how it was made: `random`, `mutation` or `crossover`. `Sampler` has an example:
+            `Proposal(pool.draw(), "random")`.
     """
 
     candidate: Candidate
