@@ -97,7 +97,7 @@ class Study:
         ...     trial = study.ask()
         ...     finished = study.tell(trial, -trial.n_params / 1e6)
         >>> study.n_told, study.best.number
-        (3, 2)
+        (3, 0)
     """
 
     def __init__(
