@@ -16,7 +16,14 @@ _ONE_PER_PROCESS = threading.Lock()
 
 
 class JobRunner(Protocol):
-    """Runs one job over many arguments."""
+    """Runs one job over many arguments.
+
+    Example:
+        >>> from lswag_fast.execution import open_runner
+        >>> with open_runner(str.upper) as runner:
+        ...     runner.n_slots, runner.submit("job").result()
+        (1, 'JOB')
+    """
 
     @property
     def n_slots(self) -> int:

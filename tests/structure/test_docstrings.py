@@ -20,7 +20,6 @@ SHOWN_ELSEWHERE = {
     "study.samplers.Proposal": "study.samplers.Sampler",
     "study.samplers.ProposalBatch": "study.samplers.Sampler",
     "study.storage.Record": "study.storage.Storage",
-    "execution.JobRunner": "execution.open_runner",
 }
 
 
