@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli.values import (
     AUTO,
@@ -18,6 +19,9 @@ from lswag_fast.cli.values import (
     proxy_assignment,
 )
 from lswag_fast.errors import InputError
+
+if TYPE_CHECKING:
+    from lswag_fast.options import ScoreOptions
 
 SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "layers": (
@@ -122,8 +126,8 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, **details)
 
 
-def score_options(args: argparse.Namespace, proxies: Collection[str], space: str | None = None) -> dict[str, Any]:
-    """Return the options of the score by their fields.
+def score_options(args: argparse.Namespace, proxies: Collection[str], space: str | None = None) -> ScoreOptions:
+    """Return the options of a score.
 
     Args:
         args: what was parsed.
@@ -133,24 +137,35 @@ def score_options(args: argparse.Namespace, proxies: Collection[str], space: str
     Raises:
         InputError: an option cannot be used; the message names it.
     """
-    fields = {field: getattr(args, _dest(flag)) for field, (flag, _) in SCORE_OPTIONS.items()}
-    with naming("--layers"):
-        fields["layers"] = _layers(args.layers, space)
-    with naming("--set"):
-        fields["proxy_options"] = _proxy_options(args.set, proxies)
-    if args.loss_fn is not None:
+    from lswag_fast.options import ScoreOptions
+
+    found = ScoreOptions()
+    for field, (flag, _) in SCORE_OPTIONS.items():
+        value = getattr(args, _dest(flag))
+        with naming(flag):
+            found = replace(found, **{field: _meant(field, value, proxies, space)})
+    return found
+
+
+def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) -> Any:
+    """What the value of an option is in Python."""
+    if field == "layers":
+        return _layers(value, space)
+    if field == "proxy_options":
+        return _proxy_options(value, proxies)
+    if field == "loss_fn" and value is not None:
         from lswag_fast.cli.targets import find
 
-        with naming("--loss-fn"):
-            fields["loss_fn"] = find(args.loss_fn)
-    return fields
+        return find(value)
+    return value
 
 
-def changed(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that are not as usual, and those that every study records."""
-    usual = {field: details.get("default") for field, (_, details) in SCORE_OPTIONS.items()}
-    usual["proxy_options"] = {}
-    kept = {field: value for field, value in fields.items() if value != usual[field] or field in RECORDED}
+def changed(options: ScoreOptions) -> dict[str, Any]:
+    """The options that are not as usual, and those that every study records, as keywords."""
+    from lswag_fast.options import ScoreOptions
+
+    usual, given = vars(ScoreOptions()), vars(options)
+    kept = {field: value for field, value in given.items() if value != usual[field] or field in RECORDED}
     kept.pop("seed", None)
     return kept
 

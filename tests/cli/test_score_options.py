@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import inspect
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from lswag_fast.cli import main
 from lswag_fast.cli.commands import COMMANDS
 from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
 from lswag_fast.errors import InputError
-from lswag_fast.scoring import score
+from lswag_fast.options import ScoreOptions
 
 SCORING = ("score", "search", "evaluate")
 
@@ -24,14 +24,44 @@ def parsed(*words: str) -> argparse.Namespace:
 
 
 def test_no_option_of_a_score_is_forgotten() -> None:
-    fields = set(inspect.signature(score).parameters) - {"model", "batch", "proxy", "proxies", "options"}
-    assert set(SCORE_OPTIONS) == fields
+    assert set(SCORE_OPTIONS) == {field.name for field in fields(ScoreOptions)}
 
 
 def test_what_is_not_given_is_as_in_python() -> None:
-    usual = {name: parameter.default for name, parameter in inspect.signature(score).parameters.items()}
-    usual["proxy_options"] = {}
-    assert score_options(parsed(), ["lswag"]) == {name: usual[name] for name in SCORE_OPTIONS}
+    assert score_options(parsed(), ["lswag"]) == ScoreOptions()
+
+
+def test_what_is_given_is_as_it_would_be_in_python() -> None:
+    words = ("--layers", "2,10", "--variance", "microbatch:4", "--pattern-samples", "16", "--chunk-size", "8")
+    more = ("--gradient", "signed", "--lswag-combine", "log", "--row-fraction", "0.5", "--seed", "3")
+    found = score_options(parsed(*words, *more, "--features", "blocks.*", "--nonfinite", "propagate"), ["lswag"])
+    assert found == ScoreOptions(
+        layers=(2, 10),
+        variance="microbatch:4",
+        pattern_samples=16,
+        chunk_size=8,
+        gradient="signed",
+        combine="log",
+        row_fraction=0.5,
+        seed=3,
+        features="blocks.*",
+        nonfinite="propagate",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--row-fraction", "2"), "--row-fraction: row_fraction must lie in"),
+        (("--variance", "batch"), "--variance: variance must be"),
+        (("--layers", "7,3"), "--layers: layers must be None or"),
+        (("--seed", "-1"), "--seed: seed must be"),
+        (("--loss-fn", "json:nothing"), "--loss-fn: json:nothing: "),
+    ],
+)
+def test_a_mistake_names_its_option(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        score_options(parsed(*words), ["lswag"])
 
 
 @pytest.mark.parametrize("name", SCORING)
@@ -43,7 +73,7 @@ def test_every_command_that_scores_has_all_of_them(name: str) -> None:
 
 def test_options_of_single_proxies() -> None:
     args = parsed("--set", "zen.batch_norm=optional", "--set", "zen.repeats=3", "--set", "reg_swap.mu=0.5")
-    assert score_options(args, ["zen", "reg_swap"])["proxy_options"] == {
+    assert score_options(args, ["zen", "reg_swap"]).proxy_options == {
         "zen": {"batch_norm": "optional", "repeats": 3},
         "reg_swap": {"mu": 0.5},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lswag_fast.data.images import ImageBatch
+    from lswag_fast.options import ScoreOptions
 
 # What a network of the user's own is fed when nothing else is said.
 OWN_IMAGE_SIZE = 224
@@ -72,21 +73,20 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _score_one(model: nn.Module, batch: ImageBatch, proxy: str, given: dict[str, Any], json: str | None) -> None:
+def _score_one(model: nn.Module, batch: ImageBatch, proxy: str, given: ScoreOptions, json: str | None) -> None:
     from lswag_fast.scoring import score
 
-    result = score(model, batch.batch, proxy=proxy, **given)
+    result = score(model, batch.batch, proxy=proxy, options=given)
     if not write_json(json, {**result.to_dict(), "data": batch.description}):
         show_score(result, batch.description)
 
 
 def _score_many(
-    model: nn.Module, batch: ImageBatch, proxies: tuple[str, ...], given: dict[str, Any], json: str | None
+    model: nn.Module, batch: ImageBatch, proxies: tuple[str, ...], given: ScoreOptions, json: str | None
 ) -> None:
     from lswag_fast.scoring import score_many
 
-    del given["nonfinite"]  # a proxy that fails says so in its score
-    results = score_many(model, batch.batch, proxies=proxies, **given)
+    results = score_many(model, batch.batch, proxies=proxies, options=given)
     scores = {name: result.to_dict() for name, result in results.items()}
     if not write_json(json, {"scores": scores, "passes": results.passes, "data": batch.description}):
         show_scores(results, batch.description)

@@ -43,7 +43,7 @@ def test_all_proxies_make_one_table(run: Any) -> None:
     assert set(shown) == {info.name for info in list_proxies() if not info.parts}
     assert [name for name, value in shown.items() if value == "-"] == ["dss"]  # a CNN has no attention
     assert "dss: dss is for vision transformers" in out
-    assert "8 passes: none, standard, synflow" in out
+    assert "8 passes: model, standard, synflow" in out
 
 
 def test_several_as_json(run: Any) -> None:
