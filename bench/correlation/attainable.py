@@ -89,7 +89,7 @@ def main() -> None:
     found.round(4).to_csv(options.out, index=False)
     summary = found.pivot_table(index="way", columns="target", values="rho_rest", sort=False)
     summary["mean"] = summary.mean(axis=1)
-    sys.stdout.write(f"{len(table)} architectures, {n_dropped} left out; on the halves left out\n")
+    sys.stdout.write(f"{len(table)} architectures, {n_dropped} left out; on the held-out halves\n")
     sys.stdout.write(summary.round(3).to_string() + "\n")
     for target, chosen in overall.items():
         whole = spearmanr(rank_aggregate(scores[list(chosen)]), table[target]).statistic

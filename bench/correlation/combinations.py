@@ -3,7 +3,7 @@
 
 scores.csv is what `lswag-fast evaluate` wrote. A row of the result is one way to rank the architectures for one target.
 Study "subsets": the ways of `bench.correlation.libra_subsets`, fitted on random halves; `spearman` is the mean over the
-halves that were fitted on, `rest` that over the halves left out, `low` and `high` the least and the largest on the
+halves that were fitted on, `rest` that over the held-out halves, `low` and `high` the least and the largest on the
 latter. "whole table": LIBRA fitted and judged on all rows, with a bootstrap interval. "no labels": the combinations of
 `COMBINATIONS`, all of them, with bootstrap intervals.
 
@@ -117,7 +117,7 @@ def plot(found: pd.DataFrame) -> Any:
     """A panel a study, a colour a target."""
     from matplotlib.figure import Figure
 
-    shown = {"subsets": "halves left out, mean and range of the subsets", "no labels": "no labels, 95 % interval"}
+    shown = {"subsets": "held-out halves, mean and range of the subsets", "no labels": "no labels, 95 % interval"}
     heights = [found.loc[found["study"] == study, "way"].nunique() for study in shown]
     figure = Figure(figsize=(9, 1.5 + 0.32 * sum(heights)), layout="constrained")
     panels = figure.subplots(2, 1, height_ratios=heights, sharex=True)

@@ -2,7 +2,7 @@
 DATA --out FOLDER --n 300`.
 
 DATA is a folder with nasbench201/nb201_accuracy.csv.gz and images/cifar10_subset.npz. FOLDER receives a CSV a setting,
-one row a network, and goes on where it stopped; `bench.correlation.ablations` derives every variant of the score from
+one row per network, and resumes where it stopped; `bench.correlation.ablations` derives every variant of the score from
 them. One pass gives all layers, with and without the mean gradient, and the patterns of every number of samples.
 """
 

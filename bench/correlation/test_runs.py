@@ -23,7 +23,7 @@ def test_a_run_is_compared_with_the_first_on_the_proxies_that_both_have():
         ["first", "te_nas_ntk"],
         ["turned", "lswag"],
     ]
-    assert found["spearman"].tolist() == pytest.approx([1, 1, -1])  # less is better of the second
+    assert found["spearman"].tolist() == pytest.approx([1, 1, -1])  # lower is better for the second
     assert found["difference"].tolist() == pytest.approx([0, 0, -2])
     assert found["difference_low"].tolist() == pytest.approx([0, 0, -2])
 

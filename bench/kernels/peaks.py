@@ -26,13 +26,13 @@ def best_seconds(run: Callable[[], object]) -> float:
 
 
 def fma_peak(isa: str) -> float:
-    """Floating-point operations a second of independent fused multiply-adds, on torch's number of threads."""
+    """Floating-point operations per second of independent fused multiply-adds, on torch's number of threads."""
     n_operations = kernels.fma_loop(isa, FMA_ITERATIONS)
     return n_operations / best_seconds(lambda: kernels.fma_loop(isa, FMA_ITERATIONS))
 
 
 def copy_bandwidth() -> float:
-    """Bytes a second that torch's copy reads and writes together, on torch's number of threads."""
+    """Bytes per second that torch's copy reads and writes together, on torch's number of threads."""
     source = torch.ones(COPY_BYTES // 4)
     target = torch.zeros_like(source)
     return 2 * COPY_BYTES / best_seconds(lambda: target.copy_(source))

@@ -24,7 +24,7 @@ ENOUGH_BLOCKS, MAX_PARTS, PART_SAMPLES = 512, 8, 4  # as in csrc/cuda/gradient/p
 
 @dataclass(frozen=True)
 class Gpu:
-    """Peaks of a device: dense, in 1e12 operations and bytes a second."""
+    """Peaks of a device: dense, in 1e12 operations and bytes per second."""
 
     name: str
     architecture: str
@@ -228,10 +228,10 @@ weights are those of an Autoformer-S block, batch {BATCH}, {TOKENS} tokens.
 - *GFLOP*: 2 B T I O, those of a weight gradient.
 - *memory*: each operand read once, the moments of every part of the batch written and read again.
 - *cache*: what the tiles read through the second-level cache; a tile of the weight reads its rows and columns of both
-  operands once a sample.
+  operands once per sample.
 - *shared*, where it bounds: what the warps read from shared memory to multiply.
 - *fill*: the share of block slots in use over the waves of blocks; half is counted as enough for the peak.
-- *ms*: the longest of the bounds. Latencies, launches (about 5 a weight), bank conflicts and the arithmetic of
+- *ms*: the longest of the bounds. Latencies, launches (about 5 per weight), bank conflicts and the arithmetic of
   addresses come on top. On an H100, `mma.sync`, which is used here, reaches about 60 % of the tensor cores' peak; the
   rest takes instructions (`wgmma`) that are not used.
 """

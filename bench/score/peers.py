@@ -68,7 +68,7 @@ class Sums:
 
 
 def loop(model: nn.Module, images: Tensor, labels: Tensor) -> Run:
-    """One forward and backward pass a sample."""
+    """One forward and backward pass per sample."""
     weights = watched_weights(model)
 
     def run() -> float:

@@ -23,7 +23,7 @@ def label(method: str) -> str:
 
 
 def markdown(rows: list[Row]) -> str:
-    """One line a method, one column a network: time in units of a plain forward and backward pass."""
+    """One line per method, one column per network: time in units of a plain forward and backward pass."""
     settings = list(dict.fromkeys((row["network"], row["batch"]) for row in rows))
     ratios = {(row["network"], row["batch"], row["method"]): float(row["ratio"]) for row in rows}
     titles = [f"{NETWORK_LABELS.get(network, network)}, batch {batch}" for network, batch in settings]

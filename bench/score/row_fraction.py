@@ -3,7 +3,7 @@
 `python -m bench.score.row_fraction --out bench/results/score/row_fraction.csv`.
 
 Random Autoformer-Tiny architectures are scored exactly and with `row_fraction`; each row is written as it is there,
-and a run with the same file goes on where the last one stopped. The last line gives the Spearman correlations. The
+and a run with the same file resumes where the last one stopped. The last line gives the Spearman correlations. The
 data are seeded Gaussian images unless `--images` names an .npz or a folder.
 """
 

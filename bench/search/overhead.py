@@ -71,7 +71,7 @@ def rows(sampler: str, objective: str, n_trials: int, folder: Path) -> Iterator[
 
 
 def main() -> None:
-    """Measure and write, a row as soon as it is there."""
+    """Measure and write, each row as soon as it is there."""
     parser = argparse.ArgumentParser(description="What a study costs per trial, in milliseconds.")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file, which is replaced")
     parser.add_argument("--trials", type=int, default=100_000, help="of each study (default: 100000)")

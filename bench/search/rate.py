@@ -1,4 +1,4 @@
-"""Candidates a second, end to end: `python -m bench.search.rate --out bench/results/search/rate.csv`.
+"""Candidates per second, end to end: `python -m bench.search.rate --out bench/results/search/rate.csv`.
 
 A random search over Autoformer-Tiny, L-SWAG with one thread a candidate, in this process and in two workers; each in
 turn, the rounds mixed. The clock runs from the first result to the last, so that starting processes is left out; what
@@ -26,7 +26,7 @@ SPACE = "autoformer-tiny"
 
 
 def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
-    """One search: candidates a second, and the seconds before the first result."""
+    """One search: candidates per second, and the seconds before the first result."""
     space = spaces.get(SPACE)
     batch = data.load("digits", batch_size=batch_size, image_size=space.image_size, seed=0).batch
     ends: list[float] = []
@@ -46,7 +46,7 @@ def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure in rounds and write one row a number of workers: medians."""
-    parser = argparse.ArgumentParser(description="Candidates a second of a search, with 1 and 2 workers.")
+    parser = argparse.ArgumentParser(description="Candidates per second of a search, with 1 and 2 workers.")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file, which is replaced")
     parser.add_argument("--trials", type=int, default=24, help="of each search (default: 24)")
     parser.add_argument("--batch-size", type=int, default=20, help="samples (default: 20)")
@@ -56,7 +56,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for n_workers, measured in found.items():
             measured.append(measure(n_workers, options.trials, options.batch_size))
-            sys.stdout.write(f"{n_workers} workers: {measured[-1]['candidates_s']:.2f} candidates a second\n")
+            sys.stdout.write(f"{n_workers} workers: {measured[-1]['candidates_s']:.2f} candidates per second\n")
     setting = {"space": SPACE, "batch": options.batch_size, "n_trials": options.trials, "rounds": options.rounds}
     where = {**machine_columns(), "threads": 1, "date": date.today().isoformat()}
     rows: list[dict[str, Any]] = [

@@ -26,14 +26,15 @@ def correlate(
     Args:
         table: as of `lswag_fast.data.tables`.
         target: the column of the accuracy.
-        proxies: the columns to compare with it. Registered proxies of which less is better are negated.
+        proxies: the columns to compare with it. Registered proxies for which lower is better are negated.
         n_bootstrap: resamples of the architectures for the intervals, 0 for none.
         seed: of the resamples, which are the same for all proxies.
 
     Returns:
-        A row a proxy, in the order given: spearman, kendall (tau-b), top5 (the part of the 5 % best architectures that
-        is among the 5 % best by the proxy; ties broken by the order of the rows), each with NAME_low and NAME_high, the
-        percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN or infinite.
+        One row per proxy, in the order given: spearman, kendall (tau-b), top5 (the part of the 5 % best architectures
+        that is among the 5 % best by the proxy; ties broken by the order of the rows), each with NAME_low and
+        NAME_high, the percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN
+        or infinite.
 
     Raises TableError for a column that is not there or has fewer than 10 finite rows, InputError for a negative
     n_bootstrap. A proxy that is constant has NaN.

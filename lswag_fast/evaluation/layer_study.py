@@ -24,15 +24,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 SPIKE_DEVIATIONS = 1.0
-"""k of the rule: a bin belongs to a spike when it lies above the mean over the bins by so many deviations."""
+"""k of the rule: a bin belongs to a spike when it lies above the mean over the bins by so many standard deviations."""
 
 Interval = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class LayerStudy:
-    """`bins`: a row a percentile bin (Eq. 6) that holds a layer, with mean and deviation of ln sigma over all layers of
-    all networks in it, and their number n. `interval`: (lo, hi), the spike, or None where no bin stands out."""
+    """Where in depth the gradients of random networks stand out.
+
+    Attributes:
+        space: name of the space.
+        n_networks: how many random networks were looked at.
+        bins: one row per percentile bin (Eq. 6) that holds a layer: mean and standard deviation of ln sigma over all
+            layers of all networks in it, and their number n.
+        interval: (lo, hi), the spike, or None where no bin stands out.
+    """
 
     space: str
     n_networks: int
@@ -40,10 +47,10 @@ class LayerStudy:
     interval: Interval | None
 
     def plot(self) -> Figure:
-        """Draw mean and deviation of ln sigma by depth, the spike marked; needs matplotlib. The figure is not shown."""
+        """Draw mean and standard deviation of ln sigma by depth, the spike marked; needs matplotlib."""
         return plot_layer_study(
             self.bins["mean"].to_dict(),
-            self.bins["deviation"].to_dict(),
+            self.bins["standard_deviation"].to_dict(),
             n_bins=PERCENTILE_BINS + 1,
             interval=self.interval,
             title=f"{self.space}, {self.n_networks} random networks",
@@ -88,12 +95,12 @@ def study_layers(
         if callback is not None:
             callback(done, n)
     values = pd.DataFrame(rows, columns=["bin", "log_sigma"]).groupby("bin")["log_sigma"]
-    bins = pd.DataFrame({"mean": values.mean(), "deviation": values.std(ddof=0), "n": values.count()})
+    bins = pd.DataFrame({"mean": values.mean(), "standard_deviation": values.std(ddof=0), "n": values.count()})
     return LayerStudy(space.name, n, bins, spike(dict(zip(bins.index.tolist(), bins["mean"].tolist(), strict=True))))
 
 
 def spike(means: dict[int, float], deviations: float = SPIKE_DEVIATIONS) -> Interval | None:
-    """The widest run of neighbouring bins whose mean lies above mean + k deviations of all bins' means.
+    """The widest run of neighbouring bins whose mean lies above mean + k standard deviations of all bins' means.
 
     Of runs of one width the one with the highest mean, then the first. Bins without a layer do not break a run. None
     where no bin lies above, as when all are equal.

@@ -75,7 +75,7 @@ register_proxy(
     zico,
     needs={"standard": ("gradients", "batch_gradient")},
     reference="Li, Yang, Bhardwaj, Marculescu, ICLR 2023, Eq. 15",
-    summary="mean over deviation of the gradients, log-summed layer by layer",
+    summary="mean over standard deviation of the gradients, log-summed layer by layer",
 )
 register_proxy(
     "xi_gsnr",

@@ -20,7 +20,7 @@ _CHUNK = 512
 
 
 class Ranks:
-    """Order statistics of all complete trials, one sorted column a proxy.
+    """Order statistics of all complete trials, one sorted column per proxy.
 
     Adding a trial costs the same whatever the number of trials, and so (but for a logarithm) does the score of one:
     the ranks of a few trials among all are looked up, and the pool is never ranked again.

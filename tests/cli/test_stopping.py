@@ -122,7 +122,7 @@ def test_a_signal_stops_the_search_and_the_command_continues_it(user_folder, tmp
 def test_a_second_signal_stops_at_once_and_loses_no_finished_trial(user_folder):
     process = start(user_folder, "--trials", "100", "--workers", "2")
     wait_for_trials(process, user_folder, 1)
-    # A worker that is stopped finishes nothing: only a second signal can end the search before it goes on.
+    # A worker that is stopped finishes nothing: only a second signal can end the search before it continues.
     workers = workers_of(process.pid)
     assert workers
     for pid in workers:

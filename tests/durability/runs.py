@@ -63,7 +63,7 @@ def run(
     dask: str | None = None,
     callback: Callable[[Any, Trial], None] | None = None,
 ) -> SearchResult:
-    """Run a search, or go on with it, and note beside the folder each trial that was told."""
+    """Run a search, or continue it, and write beside the folder each trial that was told."""
 
     def note(study: Any, trial: Trial) -> None:
         if folder is not None:

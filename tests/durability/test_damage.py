@@ -1,4 +1,4 @@
-"""Files that are torn or overwritten: the study goes on from a true beginning of itself, or is refused in one line."""
+"""Files that are torn or overwritten: the study resumes from a true beginning of itself, or is refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk: the search stops with a StorageError, and goes on when there is space again."""
+"""A full disk: the search stops with a StorageError, and resumes when there is space again."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def with_a_constant() -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", ["te_nas_ntk", "epe_nas"])
 def test_the_value_of_a_constant_is_the_table_s_own(name: str) -> None:
-    """Also of a proxy of which less is better, which is negated inside."""
+    """Also of a proxy for which lower is better, which is negated inside."""
     found = Libra().fit(big().assign(**{name: 2.5}), "acc").explain()
     assert found.loc[name, "note"] == "constant, 2.5"
 

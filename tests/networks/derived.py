@@ -49,7 +49,7 @@ def interleaved_qkv() -> Made:
 
 
 class SampleDynamicConv(nn.Module):
-    """A kernel a sample, made by a Linear from the mean of its input; samples are folded into the channels.
+    """One kernel per sample, made by a Linear from the mean of its input; samples are folded into the channels.
 
     The convolution sees (1, B*C, H, W) in B groups, so it has no sample axis; its maker has one.
     """

@@ -32,7 +32,7 @@ class Network:
     n_derived: int = 0  # weights computed in the forward (weight norm, cat) observed on the effective tensor
     refused: bool = False  # the whole network is refused by name
     train: bool = False  # scored in train mode
-    loss_fn: LossFn | None = None  # one loss a sample, where the output is not logits (B, K) or has no `.logits`
+    loss_fn: LossFn | None = None  # one loss per sample, where the output is not logits (B, K) or has no `.logits`
 
     def build(self, dtype: torch.dtype = torch.float64) -> tuple[nn.Module, Batch]:
         """Return `(model, (inputs, targets))`; float32 and float64 have the same values.

@@ -84,7 +84,7 @@ def test_reading_a_weights_shape_or_value_does_not_forbid_it() -> None:
 
 
 def test_one_kernel_under_two_geometries_is_skipped() -> None:
-    """The native kernel takes one geometry a weight; shared kernels of two dilations must not be mixed up."""
+    """The native kernel takes one geometry per weight; shared kernels of two dilations must not be mixed up."""
 
     def body(model: Uses, x: Tensor) -> Tensor:
         near, far = F.conv1d(x, model.kernel, padding=1), F.conv1d(x, model.kernel, padding=2, dilation=2)

@@ -82,7 +82,7 @@ def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
         assert resolved(picky, B) is None
 
 
-def test_settled_calls_need_no_probe() -> None:
+def test_resolved_calls_need_no_probe() -> None:
     x = torch.zeros(B, C)
     call = WeightCall(0, LINEAR, x.shape, candidates_by_size(x.shape, B, range(1)), torch.zeros(()))
 

@@ -87,7 +87,7 @@ def test_what_is_known_comes_before_what_sizes_allow() -> None:
 
 
 def test_as_many_channels_as_samples_need_no_probe() -> None:
-    """(B, C, H, W) with C = H = B: every activation behind a known convolution is settled in the forward pass."""
+    """(B, C, H, W) with C = H = B: every activation behind a known convolution is resolved in the forward pass."""
     x = torch.randn(B, B, B, B)
     mode, _ = under_mode(Planes(), x, B, known=True)
     assert [activation.sample_axis for activation in mode.activations] == [FIRST, FIRST]

@@ -23,10 +23,10 @@ def run(
     model: nn.Module, features: Any = None, inputs: Any = X, statistics: tuple[str, ...] = ALL, **options: Any
 ) -> BlockFeatureMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = ScoreOptions(features=features, **given)
+    chosen = ScoreOptions(features=features, **given)
     before = snapshot(model)
     try:
-        return run_block_features(model, Batch(inputs, None, 4), settled, frozenset(statistics))
+        return run_block_features(model, Batch(inputs, None, 4), chosen, frozenset(statistics))
     finally:
         assert_unchanged(model, before)
 

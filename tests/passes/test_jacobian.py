@@ -20,10 +20,10 @@ ALL = frozenset(("jacobian", "classes"))
 
 def run(model: nn.Module, inputs: Any = X, targets: Any = Y, **options: Any) -> JacobianMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = ScoreOptions(**given)
+    chosen = ScoreOptions(**given)
     before = snapshot(model)
     try:
-        return run_jacobian(model, Batch(inputs, targets, 3), settled, ALL)
+        return run_jacobian(model, Batch(inputs, targets, 3), chosen, ALL)
     finally:
         assert_unchanged(model, before)
 

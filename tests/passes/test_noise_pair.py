@@ -21,10 +21,10 @@ X = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(3))
 
 def run(model: nn.Module, features: Any, inputs: Any = X, **options: Any) -> NoisePairMeasurements:
     given: dict[str, Any] = {"chunk_size": None, "seed": 0, **options}
-    settled = ScoreOptions(features=features, **given)
+    chosen = ScoreOptions(features=features, **given)
     before = snapshot(model)
     try:
-        return run_noise_pair(model, Batch(inputs, None, 4), settled, ALL)
+        return run_noise_pair(model, Batch(inputs, None, 4), chosen, ALL)
     finally:
         assert_unchanged(model, before)
 

@@ -88,10 +88,10 @@ def test_half_precision_is_multiplied_in_float32() -> None:
 
 def run(model: nn.Module, batch: tuple[Any, Any], **options: Any) -> ntk.NtkMeasurements:
     given: dict[str, Any] = {"layers": None, "chunk_size": None, **options}
-    settled = ScoreOptions(layers=given["layers"], chunk_size=given["chunk_size"])
+    chosen = ScoreOptions(layers=given["layers"], chunk_size=given["chunk_size"])
     before = snapshot(model)
     try:
-        return run_ntk(model, Batch(*batch, len(batch[1])), settled, frozenset(("gram",)))
+        return run_ntk(model, Batch(*batch, len(batch[1])), chosen, frozenset(("gram",)))
     finally:
         assert_unchanged(model, before)
 

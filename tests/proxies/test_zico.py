@@ -49,7 +49,7 @@ def batches_of(net: Network, n_batches: int) -> tuple[nn.Module, list[tuple[Any,
 
 
 def batch_gradients(net: Network, n_batches: int) -> list[Tensor]:
-    """Gradients of the mean loss of each batch, (N, ...) a weight."""
+    """Gradients of the mean loss of each batch, (N, ...) per weight."""
     model, batches = batches_of(net, n_batches)
     rows = [reference.weights_and_gradients(model, batch, net.observed, mean_loss(net)) for batch in batches]
     return [torch.stack([row[name][1] for row in rows]) for name in net.observed]

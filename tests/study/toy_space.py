@@ -1,4 +1,4 @@
-"""A space for the tests of the driver: `n_genes` linear layers, each 1 to `max_width` features wide.
+"""A space for the tests of studies: `n_genes` linear layers, each 1 to `max_width` features wide.
 
 Its networks are built and measured, never run.
 """

@@ -66,7 +66,9 @@ def _facts(study: LayerStudy, data: str) -> dict[str, Any]:
 def _show(study: LayerStudy, data: str) -> None:
     rows = table("bin", "ln sigma", "std", "layers")
     for bin_, row in study.bins.iterrows():
-        rows.add_row(str(bin_), options.figure(row["mean"]), options.figure(row["deviation"]), f"{row['n']:.0f}")
+        rows.add_row(
+            str(bin_), options.figure(row["mean"]), options.figure(row["standard_deviation"]), f"{row['n']:.0f}"
+        )
     OUT.print(rows)
     found = "no bin stands out: score all layers"
     if study.interval is not None:

@@ -97,6 +97,6 @@ def _keeping(name: str, found: list[Tensor]) -> Any:
     def keep(module: nn.Module, args: Any, output: Any) -> Tensor:
         (tensor,) = _tensors(f"module {name!r}", [output])
         found.append(tensor)
-        return torch.clone(tensor)  # the model goes on with a copy: what follows may work in place
+        return torch.clone(tensor)  # the model continues with a copy: what follows may work in place
 
     return keep

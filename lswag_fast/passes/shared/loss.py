@@ -1,4 +1,4 @@
-"""One loss a sample, from whatever the model returns."""
+"""One loss per sample, from whatever the model returns."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def total_loss(
 ) -> Loss:
     """The summed loss, to be checked when the pass is over.
 
-    `loss_fn(outputs, targets)` returns (B,), one loss a sample, or, when `reduction` says which it is, their sum or
+    `loss_fn(outputs, targets)` returns (B,), one loss per sample, or, when `reduction` says which it is, their sum or
     mean; the mean is multiplied by B, since it would scale every per-sample gradient by 1/B. Default: cross-entropy.
     Raises InputError for another shape.
     """
@@ -70,14 +70,14 @@ def total_loss(
         total = losses.sum()
     else:
         said = "" if reduction is None else f" although loss_reduction={reduction!r} announces a scalar"
-        raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss a sample is ({n_samples},)")
+        raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss per sample is ({n_samples},)")
     return Loss(total, (~torch.isfinite(losses.detach())).sum(), labels)
 
 
 def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Tensor:
     if reduction is None:
         raise InputError(
-            "loss_fn returned a scalar; return one loss a sample (reduction='none'), or say loss_reduction='sum' or "
+            "loss_fn returned a scalar; return one loss per sample (reduction='none'), or say loss_reduction='sum' or "
             "'mean' (a mean scales every gradient by 1/B, which is undone)"
         )
     return loss * n_samples if reduction == "mean" else loss

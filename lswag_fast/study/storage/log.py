@@ -174,7 +174,7 @@ class _Appender:
             raise
 
     def reopen(self) -> None:
-        """Go on with the file that has taken the place of the old one."""
+        """Continue with the file that has taken the place of the old one."""
         self.close()
         self._open()
 

@@ -81,7 +81,7 @@ def test_what_follows_in_place_does_not_change_features() -> None:
 
 
 def test_features_lie_on_the_path_of_the_gradient() -> None:
-    """What is captured is what the model goes on with, so later features have a gradient in earlier ones."""
+    """What is captured is what the model continues with, so later features have a gradient in earlier ones."""
     first, second, third = feature_tensors(Blocks(), X, "blocks.*")
     gradients = torch.autograd.grad(third.sum(), (first, second))
     assert all(gradient.shape == X.shape and gradient.abs().sum() > 0 for gradient in gradients)

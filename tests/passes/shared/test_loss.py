@@ -48,7 +48,7 @@ def test_a_loss_module_works() -> None:
     [
         (lambda o, t: F.cross_entropy(o, t), None, "returned a scalar.*loss_reduction"),
         (lambda o, t: F.cross_entropy(o, t, reduction="none"), "mean", r"shape \(5,\) although loss_reduction='mean'"),
-        (lambda o, t: o, None, r"shape \(5, 3\); one loss a sample is \(5,\)"),
+        (lambda o, t: o, None, r"shape \(5, 3\); one loss per sample is \(5,\)"),
         (lambda o, t: o[:2, 0], None, r"shape \(2,\)"),
         (lambda o, t: 1.5, None, "must return a tensor, got float"),
     ],

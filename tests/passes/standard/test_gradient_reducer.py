@@ -91,9 +91,9 @@ def test_a_short_last_block_counts_its_own_rows() -> None:
 
 
 def test_rows_are_seeded_by_seed_and_layer() -> None:
-    collector = GradientReducer(options(0.25), B, STATISTICS)
-    assert collector._rows("0/a", 640) == collector._rows("0/a", 640)
-    assert collector._rows("0/a", 640) != collector._rows("0/b", 640)
+    reducer = GradientReducer(options(0.25), B, STATISTICS)
+    assert reducer._rows("0/a", 640) == reducer._rows("0/a", 640)
+    assert reducer._rows("0/a", 640) != reducer._rows("0/b", 640)
     model, batch = wide(80)
     first = score(model, batch, row_fraction=0.2, seed=1)
     assert first.layers == score(model, batch, row_fraction=0.2, seed=1).layers
