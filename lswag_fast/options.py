@@ -31,7 +31,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """Every option of `score`, `score_many` and `search`; each of them takes these, or any of them as keywords.
+    """Every option of a score. `score` and `score_many` take them as keywords, too; `search` and `ScoreJob` do not.
 
     Attributes:
         layers: score only the weights whose depth percentile bin (Eq. 6: 0..10, bin 10 is the last layer) lies in
@@ -149,6 +149,16 @@ class ScoreOptions:
             [0, 3]
         """
         return {option.name: _json(getattr(self, option.name)) for option in fields(self)}
+
+    def changed(self) -> dict[str, Any]:
+        """Return the options that differ from the defaults, as JSON values.
+
+        Example:
+            >>> ScoreOptions(layers=(0, 3), seed=0).changed()
+            {'layers': [0, 3]}
+        """
+        usual = ScoreOptions().to_json()
+        return {name: value for name, value in self.to_json().items() if value != usual[name]}
 
     def for_batch(self, n_samples: int, n_batches: int = 1) -> ScoreOptions:
         """Return the options for a batch.

@@ -16,6 +16,7 @@ from torch import nn
 
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
@@ -71,7 +72,7 @@ class ScoreJob:
         initialisation: a name of `INITIALISATIONS`, how weights are drawn anew; "own" leaves them as they are built.
         seed: of the weights and the score.
         n_threads: of torch, for each architecture; it decides the last bits of a score.
-        score_options: further keywords of `score`.
+        options: of the score; its seed is `seed`, whatever it says.
         weights: see `network_builder`; shared weights are drawn once per process.
 
     Raises:
@@ -95,7 +96,7 @@ class ScoreJob:
     initialisation: str = "own"
     seed: int = 0
     n_threads: int = 1
-    score_options: Mapping[str, Any] = field(default_factory=dict)
+    options: ScoreOptions = field(default_factory=ScoreOptions)
     weights: Weights = None
 
     def __post_init__(self) -> None:
@@ -167,20 +168,23 @@ class ScoreJob:
 
     def settings(self) -> ScoringSettings:
         """Return what decides the values beside space, proxies and seed."""
+        function = self.function
         return ScoringSettings(
-            function=None if self.function is None else str(_named(self.function)),
-            options={name: _named(value) for name, value in self.score_options.items()},
+            function=None if function is None else getattr(function, "__qualname__", type(function).__qualname__),
+            options=replace(self.options, seed=0).changed(),
             n_threads=self.n_threads,
             isa=isa_active(),
             batch_fingerprint=fingerprint(self.batch),
             weights_fingerprint=fingerprint(self.weights) if isinstance(self.weights, Mapping) else None,
+            mode=self.mode,
+            initialisation=self.initialisation,
         )
 
     def _score(self, model: nn.Module, proxy: str) -> Score:
-        return score(model, self.batch, proxy=proxy, seed=self.seed, **self.score_options)
+        return score(model, self.batch, proxy=proxy, options=self.options, seed=self.seed)
 
     def _score_many(self, model: nn.Module) -> Scores:
-        return score_many(model, self.batch, proxies=self.proxies, seed=self.seed, **self.score_options)
+        return score_many(model, self.batch, proxies=self.proxies, options=self.options, seed=self.seed)
 
     @cached_property
     def _build(self) -> Callable[[Any], nn.Module]:
@@ -195,8 +199,3 @@ def _torch_threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _named(value: Any) -> Any:
-    """A function by its qualified name, which is all that JSON can say of it."""
-    return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else value

@@ -13,8 +13,9 @@ import torch
 from lswag_fast.errors import InputError
 from lswag_fast.execution import Interrupts
 from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.options import ScoreOptions
 from lswag_fast.proxies import get_proxy
-from lswag_fast.score_job import ScoreFunction, ScoreJob
+from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.loop import Callback, run_study
@@ -39,7 +40,9 @@ def search(
     executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
     weights: Mapping[str, torch.Tensor] | None = None,
-    score_options: Mapping[str, Any] | None = None,
+    options: ScoreOptions | None = None,
+    mode: Mode | None = None,
+    initialisation: str = "own",
     metadata: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     interrupts: Interrupts | None = None,
@@ -75,7 +78,10 @@ def search(
             does not depend on it, nor on the number of workers.
         callbacks: called as `callback(study, trial)` after each trial.
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
-        score_options: further keywords of `lswag_fast.score`; only with proxies given by name.
+        options: of the score, only with proxies given by name; its seed is `seed`, whatever it says.
+        mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
+        initialisation: a name of `lswag_fast.spaces.initialisation.INITIALISATIONS`, how weights are drawn anew;
+            "own" leaves them as they are built.
         metadata: recorded with the settings, JSON values: where the data came from, say.
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
         interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
@@ -99,15 +105,17 @@ def search(
     """
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1; found {n_trials}")
-    objective, function = _objective(proxy, combine, score_options)
+    objective, function = _objective(proxy, combine, options)
     job = ScoreJob(
         space,
         batch,
         () if function else objective.proxies,
         function,
+        mode=mode,
+        initialisation=initialisation,
         seed=seed,
         n_threads=n_threads or torch.get_num_threads(),
-        score_options=dict(score_options or {}),
+        options=options or ScoreOptions(),
         weights=weights,
     )
     study = Study(
@@ -136,14 +144,13 @@ def search(
 
 
 def _objective(
-    proxy: str | Sequence[str] | ScoreFunction, combine: Aggregate | None, score_options: Mapping[str, Any] | None
+    proxy: str | Sequence[str] | ScoreFunction, combine: Aggregate | None, options: ScoreOptions | None
 ) -> tuple[Objective, ScoreFunction | None]:
     """Return what is maximised, and the function if one scores."""
     if callable(proxy):
-        if score_options:
-            raise InputError(
-                f"score_options belong to a proxy given by name; found {sorted(score_options)} with a function"
-            )
+        if options is not None and options.changed():
+            given = ", ".join(options.changed())
+            raise InputError(f"options are for proxies given by name; found {given} with a function")
         return Objective(), proxy
     infos = [get_proxy(name) for name in ((proxy,) if isinstance(proxy, str) else proxy)]
     if len(infos) == 1 and infos[0].parts:

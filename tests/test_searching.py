@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, StorageError
+from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.loop import FAILURES_BEFORE_STOP
@@ -243,7 +244,7 @@ def test_given_weights_replace_the_drawn_ones():
     assert (space.drawn, result.best.score) == (0, 4.0)
 
 
-@pytest.mark.parametrize("bad", [{"n_trials": 0}, {"sampler": "tpe"}, {"score_options": {"chunk_size": 4}}])
+@pytest.mark.parametrize("bad", [{"n_trials": 0}, {"sampler": "tpe"}, {"options": ScoreOptions(chunk_size=4)}])
 def test_bad_arguments(bad):
     with pytest.raises(InputError):
         run(**bad)

@@ -55,7 +55,7 @@ def main() -> None:
     table = read_table(options.scores)
     table[MEAN_RANK] = mean_rank(table)
     settings = json.loads(options.scores.with_name(options.scores.name + ".json").read_text(encoding="utf-8"))
-    kept = {name: settings[name] for name in ("mode", "init", "seed", "options")}
+    kept = {name: settings[name] for name in ("mode", "initialisation", "seed", "options")}
     kept["data"] = settings["data"].rpartition("/")[2]  # the file, not where it lay
     libra = Libra().fit(table, MEAN_RANK)
     content = packaged(libra, kept)

@@ -116,9 +116,6 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 """The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""
 
 
-RECORDED = ("pattern_samples", "row_fraction")
-
-
 def add_score_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of a score."""
     group = parser.add_argument_group("score")
@@ -158,16 +155,6 @@ def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) 
 
         return find(value)
     return value
-
-
-def changed(options: ScoreOptions) -> dict[str, Any]:
-    """The options that are not as usual, and those that every study records, as keywords."""
-    from lswag_fast.options import ScoreOptions
-
-    usual, given = vars(ScoreOptions()), vars(options)
-    kept = {field: value for field, value in given.items() if value != usual[field] or field in RECORDED}
-    kept.pop("seed", None)
-    return kept
 
 
 def _dest(flag: str) -> str:

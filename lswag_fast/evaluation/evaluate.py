@@ -126,8 +126,6 @@ def _settings(job: ScoreJob) -> dict[str, Any]:
     return {
         "space": repr(job.space),
         "proxies": list(job.proxies),
-        "mode": job.mode,
-        "init": job.initialisation,
         "weights": "given" if isinstance(job.weights, Mapping) else job.weights,
         "seed": job.seed,
         **asdict(job.settings()),

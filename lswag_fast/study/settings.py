@@ -68,6 +68,8 @@ class ScoringSettings:
         isa: instruction set of the kernels.
         batch_fingerprint: of the batch, see `fingerprint`.
         weights_fingerprint: of the weights that all networks are cut out of; None where they are drawn.
+        mode: "train" or "eval", that of the networks; None for as they are built.
+        initialisation: how the weights are drawn anew; "own" for as they are built.
 
     Example:
         >>> from lswag_fast import Study, spaces
@@ -82,6 +84,8 @@ class ScoringSettings:
     isa: str | None = None
     batch_fingerprint: str | None = None
     weights_fingerprint: str | None = None
+    mode: str | None = None
+    initialisation: str = "own"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from lswag_fast import score
 from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
 from lswag_fast.evaluation import evaluate
 from lswag_fast.execution import WorkerProcesses
+from lswag_fast.options import ScoreOptions
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import NasBench201
 from lswag_fast.spaces.initialisation import initialise
@@ -158,7 +159,7 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_settings_are_json_beside_the_rows(tmp_path: Path) -> None:
-    evaluate(job(score_options={"pattern_samples": 6}), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
+    evaluate(job(options=ScoreOptions(pattern_samples=6)), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
     settings = json.loads((tmp_path / "a.csv.json").read_text())
     assert settings["space"] == repr(SPACE)
     assert (settings["data"], settings["mode"], settings["options"]) == ("noise", "eval", {"pattern_samples": 6})

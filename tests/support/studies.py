@@ -21,7 +21,7 @@ SETTINGS = StudySettings(
     budget=Budget(params=(5e6, 7e6)),
     seed=0,
     objective=Objective(("lswag",)),
-    scoring=ScoringSettings(options={"pattern_samples": "auto", "row_fraction": 1.0}),
+    scoring=ScoringSettings(options={"pattern_samples": 16}),
 )
 METADATA = {"data": "digits (UCI, 8 x 8), 32 of 1797 images"}
 POPULATION = 20

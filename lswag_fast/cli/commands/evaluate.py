@@ -9,7 +9,7 @@ from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
-from lswag_fast.cli.score_options import add_score_options, changed, score_options
+from lswag_fast.cli.score_options import add_score_options, score_options
 
 _DESCRIPTION = """\
 Score the architectures of a benchmark table by any proxies, one row each in a CSV with the table's own columns.
@@ -49,7 +49,6 @@ def _run(args: argparse.Namespace) -> int:
     table = read_table(args.table, args.key, args.dataset)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     proxies = chosen_proxies(args.proxies, space.name).parts
-    given = changed(score_options(args, proxies, space.name))
     job = ScoreJob(
         space,
         batch.batch,
@@ -58,7 +57,7 @@ def _run(args: argparse.Namespace) -> int:
         initialisation=args.init,
         seed=args.seed,
         n_threads=args.threads,
-        score_options=given,
+        options=score_options(args, proxies, space.name),
         weights="fresh",
     )
     settings = {"data": batch.description, "table": args.table.name}

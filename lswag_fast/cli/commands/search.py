@@ -12,7 +12,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import ERR, say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
-from lswag_fast.cli.score_options import add_score_options, changed, score_options
+from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
 from lswag_fast.cli.values import command_words, shell_line, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
@@ -109,7 +109,7 @@ def _search(
     from lswag_fast.study.budget import Budget
 
     sampler = chosen_sampler(args.sampler, args.sampler_set)
-    given = changed(score_options(args, chosen.parts, space.name))
+    given = score_options(args, chosen.parts, space.name)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
@@ -127,7 +127,7 @@ def _search(
             executor=executor,
             callbacks=(progress,),
             weights=weights,
-            score_options=given,
+            options=given,
             metadata={"data": batch.description, **chosen.origin, **origin},
             n_threads=args.threads,
             interrupts=interrupts,

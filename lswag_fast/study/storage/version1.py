@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
+from lswag_fast.options import ScoreOptions
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.storage.records import attr_records, latency_records, state_records
 
@@ -67,7 +68,11 @@ def _random_state(packed: bytes, gauss: float | None) -> tuple[int, tuple[int, .
 
 
 def _settings(flat: dict[str, Any]) -> dict[str, Any]:
-    """The flat settings of version 1 in the present form; what else a loop of one's own gave is one of its options."""
+    """The flat settings of version 1 in the present form; what else a loop of one's own gave is one of its options.
+
+    Options at their defaults were stored by some searches and not by others; now they never are.
+    """
+    usual = ScoreOptions().to_json()
     sampler = dict(flat["sampler"])
     name = sampler.pop("name")
     return {
@@ -87,6 +92,9 @@ def _settings(flat: dict[str, Any]) -> dict[str, Any]:
         "objective": {key: flat[key] for key in ("proxies", "combine", "lower_is_better")},
         "scoring": {
             **{key: flat.get(key) for key in _SCORING},
-            "options": {**flat.get("score_options", {}), **{k: v for k, v in flat.items() if k not in _OWN}},
+            "options": {
+                **{k: v for k, v in flat.get("score_options", {}).items() if usual.get(k) != v},
+                **{k: v for k, v in flat.items() if k not in _OWN},
+            },
         },
     }

@@ -1,0 +1,152 @@
+"""The job that scores architectures: same values in another process, errors raised or kept, nothing left behind."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from lswag_fast import ScoreOptions, score, score_many
+from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceError
+from lswag_fast.execution import WorkerProcesses, open_runner
+from lswag_fast.score_job import ScoreJob
+from lswag_fast.spaces import AutoFormer, NasBench201
+from lswag_fast.spaces.initialisation import initialise
+
+CHOICES: dict[str, Any] = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
+SHARED = AutoFormer(**CHOICES, image_size=8, patch_size=4, num_classes=3)
+CELLS = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+BATCH = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
+ARCH = SHARED.sample(random.Random(0))
+TEXT = SHARED.encode(ARCH)
+CELL = {"cell": "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"}
+
+
+def threads() -> int:
+    return torch.get_num_threads()  # torch's sums depend on it
+
+
+def test_it_gives_the_scores_of_the_network_that_it_builds() -> None:
+    job = ScoreJob(SHARED, BATCH, ("lswag", "nwot"), seed=3, n_threads=threads())
+    model = SHARED.build(ARCH, SHARED.init_weights(3))
+    expected = score_many(model, BATCH, proxies=["lswag", "nwot"], seed=3)
+    assert job(TEXT) == {"lswag": expected["lswag"].value, "nwot": expected["nwot"].value}
+    assert job.report(TEXT).values == job(TEXT)
+    assert replace(job, proxies=("nwot",))(TEXT) == {"nwot": job(TEXT)["nwot"]}
+    layers = score(model, BATCH, seed=3).layers
+    assert [row["trainability"] for row in job.profile(ARCH)] == [layer.trainability for layer in layers]
+
+
+def test_options_mode_and_initialisation_reach_the_network_and_the_score() -> None:
+    options = ScoreOptions(gradient="signed", pattern_samples=8, seed=99)
+    job = ScoreJob(
+        CELLS, BATCH, ("lswag",), mode="eval", initialisation="kaiming", seed=4, n_threads=threads(), options=options
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        model = CELLS.build(CELL)
+    initialise(model, "kaiming", 4).eval()
+    assert job(CELLS.encode(CELL)) == {"lswag": score(model, BATCH, options=options, seed=4).value}
+    settings = job.settings()
+    assert (settings.mode, settings.initialisation, settings.options) == (
+        "eval",
+        "kaiming",
+        {"gradient": "signed", "pattern_samples": 8},
+    )
+
+
+def test_it_says_the_same_after_pickling_and_in_a_worker() -> None:
+    job = ScoreJob(SHARED, BATCH, ("nwot",), seed=3)
+    expected = job(TEXT)
+    content = pickle.dumps(job)
+    assert len(content) < 2 * len(pickle.dumps(BATCH))  # without the weights that were drawn
+    assert pickle.loads(content)(TEXT) == expected
+    with WorkerProcesses(1) as workers, open_runner(job, workers) as runner:
+        assert runner.submit(TEXT).result() == expected
+
+
+def test_fresh_weights_are_drawn_for_each_network_and_given_ones_are_cut() -> None:
+    first = ScoreJob(SHARED, BATCH, ("nwot",), weights="fresh", seed=1).network(ARCH)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        own = SHARED.build(ARCH)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), own.parameters(), strict=True))
+    weights = SHARED.init_weights(7)
+    given = ScoreJob(SHARED, BATCH, ("nwot",), weights=weights)
+    cut = SHARED.build(ARCH, weights)
+    assert all(torch.equal(a, b) for a, b in zip(given.network(ARCH).parameters(), cut.parameters(), strict=True))
+    assert given.settings().weights_fingerprint != ScoreJob(SHARED, BATCH, ("nwot",)).settings().weights_fingerprint
+
+
+def test_called_it_raises_what_the_report_keeps() -> None:
+    none = CELLS.encode({"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"})
+    one = ScoreJob(CELLS, BATCH, ("dss",), mode="eval")
+    with pytest.raises(LswagError, match=r"^dss is for vision transformers"):
+        one(none)
+    many = replace(one, proxies=("params", "dss"))
+    with pytest.raises(LswagError, match=r"^dss: dss is for vision transformers"):
+        many(none)
+    report = many.report(none)
+    assert report.values["params"] == CELLS.n_params(CELLS.decode(none))
+    assert math.isnan(report.values["dss"])
+    assert list(report.errors) == ["dss"]
+    assert report.elapsed_s > 0
+
+
+def test_a_batch_that_nothing_can_be_had_from_is_the_reason_of_all() -> None:
+    same = BATCH[0][:1].expand(12, -1, -1, -1), BATCH[1] * 0
+    report = ScoreJob(SHARED, same, ("nwot", "snip")).report(TEXT)
+    assert list(report.errors) == ["all"]
+    assert report.errors["all"].startswith("ZeroVarianceError: all 12 samples")
+    assert all(math.isnan(value) for value in report.values.values())
+    with pytest.raises(SpaceError):  # what is no architecture has no report
+        ScoreJob(SHARED, BATCH, ("nwot",)).report("{}")
+
+
+def test_the_report_keeps_our_warnings_once() -> None:
+    report = ScoreJob(CELLS, BATCH, ("snip", "grad_norm"), mode="train").report(CELLS.encode(CELL))
+    assert [text for text in report.warnings if "BatchNorm in train mode" in text] == list(report.warnings)
+    assert len(report.warnings) == 1
+
+
+def test_a_function_in_the_place_of_proxies() -> None:
+    job = ScoreJob(SHARED, BATCH, function=lambda model, batch: len(batch[1]))
+    assert job(TEXT) == {"score": 12.0}
+    assert job.settings().function == "test_a_function_in_the_place_of_proxies.<locals>.<lambda>"
+
+    def refuse(model: Any, batch: Any) -> float:
+        raise NoActivationsError("none")
+
+    with pytest.raises(NoActivationsError):
+        ScoreJob(SHARED, BATCH, function=refuse)(TEXT)
+
+
+def test_random_state_and_threads_are_left_as_they_were() -> None:
+    torch.manual_seed(0)
+    state, n_threads = torch.get_rng_state(), threads()
+    job = ScoreJob(CELLS, BATCH, ("nwot",), mode="eval", initialisation="xavier", n_threads=n_threads + 1)
+    job(CELLS.encode(CELL))
+    assert job.latency_ms(CELL) > 0
+    assert torch.equal(torch.get_rng_state(), state)
+    assert threads() == n_threads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"name proxies or pass a function; found \(\) and None"),
+        ({"proxies": ("lswag",), "function": len}, "name proxies or pass a function"),
+        ({"proxies": ("snipp",)}, "did you mean 'snip'"),
+        ({"proxies": ("te_nas",)}, "name the parts of ranked proxies"),
+        ({"proxies": ("snip",), "mode": "test"}, "mode must be 'train', 'eval' or None, got 'test'"),
+        ({"proxies": ("snip",), "initialisation": "lecun"}, "init must be one of own, kaiming"),
+    ],
+)
+def test_what_could_score_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ScoreJob(SHARED, BATCH, **arguments)
