@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 
-from support.processes import workers_of
+from support.processes import heed_ctrl_c, workers_of
 
 # A space whose networks take a moment, so that a signal finds a candidate in flight.
 MODULE = """
@@ -70,6 +70,7 @@ def start(folder, *options):
         cwd=folder,
         env=environment,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 

@@ -18,6 +18,7 @@ from lswag_fast.study.stored import read_study
 ROOT = Path(__file__).parents[2]
 SAMPLER = "evolution"
 PATIENCE_S = 120
+from support.processes import heed_ctrl_c
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,14 @@ def whole() -> list[tuple[Any, ...]]:
 def start(folder: Path, n_workers: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
     command = [sys.executable, "-m", "durability.runs", str(folder), SAMPLER, str(n_workers)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_ctrl_c,
+    )
     deadline = time.monotonic() + PATIENCE_S
     while len(told(folder)) < 3:
         assert process.poll() is None, process.communicate()

@@ -1,9 +1,15 @@
-"""What a process has started."""
+"""What a process has started, and starting one that can be interrupted."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+
+
+def heed_ctrl_c() -> None:
+    """For `preexec_fn`: a shell that runs the tests in the background has them, and what they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def workers_of(pid: int | None = None) -> list[int]:
