@@ -14,11 +14,11 @@ import pytest
 
 from durability.runs import N_TRIALS, STUCK_AT, outcome, run, slow_width, told
 from lswag_fast.study.stored import read_study
+from support.processes import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 SAMPLER = "evolution"
 PATIENCE_S = 120
-from support.processes import heed_ctrl_c
 
 
 @pytest.fixture(scope="module")
