@@ -118,11 +118,11 @@ def needs_extra(extra: str, package: str) -> Iterator[None]:
 
 
 class ExecutorError(LswagError, RuntimeError):
-    """The processes that score candidates cannot be started, reached or sent their job: no candidate can be scored."""
+    """The processes that run jobs cannot be started, reached or sent their job: nothing can be run."""
 
 
 class WorkerLostError(LswagError, RuntimeError):
-    """A candidate's worker process ended, and ended again each time the candidate was run anew."""
+    """A worker process ended in the middle of a call, and ended again each time the call was run anew."""
 
 
 class LswagWarning(UserWarning):

@@ -36,8 +36,17 @@ def correlate(
         NAME_high, the percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN
         or infinite.
 
-    Raises TableError for a column that is not there or has fewer than 10 finite rows, InputError for a negative
-    n_bootstrap. A proxy that is constant has NaN.
+        A proxy that is constant has NaN.
+
+    Raises:
+        TableError: a column is not there or has fewer than 10 finite rows.
+        InputError: n_bootstrap is negative.
+
+    Example:
+        >>> table = pd.DataFrame({"accuracy": range(20), "params": [n**2 for n in range(20)]})
+        >>> found = correlate(table, "accuracy", ["params"], n_bootstrap=0)
+        >>> float(found.loc["params", "spearman"]), int(found.loc["params", "n"])
+        (1.0, 20)
     """
     if n_bootstrap < 0:
         raise InputError(f"n_bootstrap must be at least 0, got {n_bootstrap}")

@@ -1,6 +1,6 @@
 """Which layers a score should look at: the spread of gradients by depth over random networks of a space.
 
-The paper reads the interval off a plot by eye (Section 3.1, supplement D.1), once a benchmark. Here a rule does it.
+The paper reads the interval off a plot by eye (Section 3.1, supplement D.1), once per benchmark. Here a rule does it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
-SPIKE_DEVIATIONS = 1.0
+SPIKE_STANDARD_DEVIATIONS = 1.0
 """k of the rule: a bin belongs to a spike when it lies above the mean over the bins by so many standard deviations."""
 
 Interval = tuple[int, int]
+"""(lo, hi), percentile bins of depth, both inclusive."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class LayerStudy:
         bins: one row per percentile bin (Eq. 6) that holds a layer: mean and standard deviation of ln sigma over all
             layers of all networks in it, and their number n.
         interval: (lo, hi), the spike, or None where no bin stands out.
+
+    Example:
+        >>> bins = pd.DataFrame({"mean": [-3.0, -1.0], "standard_deviation": [0.1, 0.2], "n": [4, 4]}, index=[0, 10])
+        >>> study = LayerStudy("my space", 4, bins, interval=None)
+        >>> study.bins["mean"].idxmax()
+        10
     """
 
     space: str
@@ -79,7 +86,22 @@ def study_layers(
         seed: of the architectures and the scores.
         callback: called as `callback(done, n)`.
 
-    Raises InputError for `n` below 1, and what `score` raises.
+    Returns:
+        The curve by depth and the spike.
+
+    Raises:
+        InputError: `n` is below 1.
+        LswagError: a network cannot be scored, as of `score`.
+
+    Example:
+        >>> from lswag_fast import data, spaces
+        >>> from lswag_fast.spaces.building import network_builder
+        >>> space = spaces.NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=10)
+        >>> batch = data.load("digits", batch_size=8, image_size=8).batch
+        >>> build = network_builder(space, "fresh")
+        >>> study = study_layers(space, batch, n=2, build=lambda arch: build(arch).eval())
+        >>> study.n_networks, list(study.bins.columns)
+        (2, ['mean', 'standard_deviation', 'n'])
     """
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
@@ -99,17 +121,27 @@ def study_layers(
     return LayerStudy(space.name, n, bins, spike(dict(zip(bins.index.tolist(), bins["mean"].tolist(), strict=True))))
 
 
-def spike(means: dict[int, float], deviations: float = SPIKE_DEVIATIONS) -> Interval | None:
-    """The widest run of neighbouring bins whose mean lies above mean + k standard deviations of all bins' means.
+def spike(means: dict[int, float], k: float = SPIKE_STANDARD_DEVIATIONS) -> Interval | None:
+    """Return the widest run of neighbouring bins whose mean lies above mean + k standard deviations of all bins' means.
 
-    Of runs of one width the one with the highest mean, then the first. Bins without a layer do not break a run. None
-    where no bin lies above, as when all are equal.
+    Of runs of one width it is the one with the highest mean, then the first. Bins without a layer do not break a run.
+
+    Args:
+        means: {percentile bin: mean of ln sigma}.
+        k: see `SPIKE_STANDARD_DEVIATIONS`.
+
+    Returns:
+        The first and the last bin of the run; None where no bin lies above, as when all are equal.
+
+    Example:
+        >>> spike({0: -9.0, 2: -9.0, 3: -2.0, 4: -2.5, 7: -9.0, 10: -9.0})
+        (3, 4)
     """
     if not means:
         return None
     centre = math.fsum(means.values()) / len(means)
     spread = math.sqrt(math.fsum((value - centre) ** 2 for value in means.values()) / len(means))
-    runs = _runs(sorted(means), [bin_ for bin_ in means if means[bin_] > centre + deviations * spread])
+    runs = _runs(sorted(means), [bin_ for bin_ in means if means[bin_] > centre + k * spread])
     if not runs:
         return None
     best = max(runs, key=lambda run: (len(run), max(means[bin_] for bin_ in run), -run[0]))

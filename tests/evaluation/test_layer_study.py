@@ -31,7 +31,7 @@ BATCH = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)), t
         ([0, 5, 0, 0, 0, 5, 0, 0, 0, 0, 0], (1, 1)),  # then the first
         ([0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 8], (9, 10)),
         ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], None),
-        ([0, 1, 0, 1], None),  # every high bin lies at exactly one deviation
+        ([0, 1, 0, 1], None),  # every high bin lies at exactly one standard deviation
     ],
 )
 def test_the_spike(values: list[float], expected: tuple[int, int] | None) -> None:
@@ -43,11 +43,11 @@ def test_bins_without_a_layer_do_not_break_a_run() -> None:
     assert spike({}) is None
 
 
-def test_more_deviations_ask_for_more() -> None:
+def test_a_larger_k_asks_for_more() -> None:
     means = {0: 0.0, 1: 0.0, 2: 0.0, 3: 3.0, 4: 4.0}
-    assert spike(means, deviations=0.5) == (3, 4)
-    assert spike(means, deviations=1.2) == (4, 4)
-    assert spike(means, deviations=3.0) is None
+    assert spike(means, k=0.5) == (3, 4)
+    assert spike(means, k=1.2) == (4, 4)
+    assert spike(means, k=3.0) is None
 
 
 def test_ln_sigma_is_that_of_the_harmonic_mean() -> None:
