@@ -99,7 +99,7 @@ def count_distinct(words: Tensor | Sequence[Tensor], n_bits: int) -> int:
     arrays = [_words(array, f"words[{index}]") for index, array in enumerate(several)]
     widths = sorted({array.shape[1] for array in arrays})
     if len(widths) != 1:
-        raise InputError(f"the arrays have {widths} words per row; all need the same number")
+        raise InputError(f"the arrays have {widths} words per row; one number is needed, the same for all")
     if not 1 <= n_bits <= WORD_BITS * widths[0]:
         raise InputError(f"n_bits is {n_bits}, but a row of {widths[0]} words holds 1..{WORD_BITS * widths[0]}")
     stream = device.stream_of({f"words[{index}]": array for index, array in enumerate(arrays)})
