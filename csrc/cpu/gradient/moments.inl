@@ -16,6 +16,7 @@ static void merge(T* into, const T* from, int64_t n, bool batch_gradient, int64_
 
 static inline float square_root(float value) { return __builtin_sqrtf(value); }
 static inline double square_root(double value) { return __builtin_sqrt(value); }
+static inline double absolute(double value) { return __builtin_fabs(value); }
 
 // 1 / sqrt(v), lane by lane: there is no such vector operator, but a plain loop becomes one instruction.
 template <class T>
@@ -82,14 +83,20 @@ static void add_batch_gradients(const FinishJob<T>& job, int vector, double* sta
   const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
   const T* state = job.state + vector * kLanes<T>;
   const double count = static_cast<double>(job.count);
+  // A copy that no pointer leads to stays in registers.
+  double sums[statistic::kCount];
+#pragma GCC unroll 32
+  for (int k = 0; k < statistic::kCount; ++k) sums[k] = statistics[k];
   for (int k = 0; k < job.valid[vector]; ++k) {
     const double mean = state[k];
     const double m2 = state[n + k];
     const double signed_mean = state[2 * n + k];
     if (!(m2 - m2 == 0) || !(mean - mean == 0) || !(signed_mean - signed_mean == 0)) continue;
     const double weight = job.weight ? job.weight[vector * kLanes<T> + k] : T(0);
-    add_batch_gradient(mean, m2, signed_mean, count, job.xi, job.weight ? &weight : nullptr, statistics);
+    add_batch_gradient(mean, m2, signed_mean, count, job.xi, job.weight ? &weight : nullptr, sums);
   }
+#pragma GCC unroll 32
+  for (int k = 0; k < statistic::kCount; ++k) statistics[k] = sums[k];
 }
 
 template <class T>

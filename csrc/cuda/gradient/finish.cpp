@@ -34,6 +34,7 @@ struct WeightMoments {
 
 #define LSWAG_INLINE SIMT_DEVICE
 SIMT_DEVICE double square_root(double value) { return sqrt(value); }
+SIMT_DEVICE double absolute(double value) { return fabs(value); }
 #include "common/batch_gradient.inl"
 
 struct Combine {
