@@ -50,9 +50,7 @@ def add_data_options(parser: argparse.ArgumentParser, default: str) -> None:
     group.add_argument("--batch-size", type=positive, default=32, metavar="B", help="samples (default: 32)")
 
 
-def add_network_options(
-    parser: argparse.ArgumentParser, *, with_checkpoint: bool = True, with_state: bool = True
-) -> None:
+def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: bool = True) -> None:
     """Add the options that decide the shape and, where they are shared, the weights of the networks."""
     group = parser.add_argument_group("networks")
     group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
@@ -61,8 +59,6 @@ def add_network_options(
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
-    if not with_state:
-        return
     text = "own (as built), kaiming, xavier or gaussian (default: own)"
     group.add_argument("--init", default="own", metavar="NAME", help=text)
     text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: as built, which is train)"

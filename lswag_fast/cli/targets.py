@@ -91,8 +91,17 @@ def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[A
     """
     from lswag_fast.spaces import building
 
+    check_init(args)
     build = building.network_builder(space, checkpoint(space, args), args.seed)
     return lambda arch: prepared(build(arch), args)
+
+
+def check_init(args: argparse.Namespace) -> None:
+    """Raise InputError where --init names no initialisation."""
+    from lswag_fast.spaces.initialisation import check_initialisation
+
+    with naming("--init"):
+        check_initialisation(args.init)
 
 
 def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
@@ -103,8 +112,8 @@ def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
     """
     from lswag_fast.spaces.initialisation import initialise
 
-    with naming("--init"):
-        initialise(model, args.init, args.seed)
+    check_init(args)
+    initialise(model, args.init, args.seed)
     return model if args.mode is None else model.train(args.mode == "train")
 
 

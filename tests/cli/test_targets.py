@@ -47,7 +47,7 @@ def test_networks_are_built_alike_and_prepared_as_asked() -> None:
     assert not torch.equal(first[1].weight, prepared[1].weight)
     assert (first.training, prepared.training) == (True, False)
     with pytest.raises(InputError, match="--init: "):
-        targets.network_builder(space, given(init="lecun"))(arch)
+        targets.network_builder(space, given(init="lecun"))
 
 
 def test_a_batch_that_cannot_be_had_names_its_option() -> None:

@@ -10,6 +10,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
+from lswag_fast.errors import InputError
 
 _DESCRIPTION = """\
 Score the architectures of a benchmark table by any proxies, one row each in a CSV with the table's own columns.
@@ -45,8 +46,11 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.execution import open_executor
     from lswag_fast.score_job import ScoreJob
 
+    targets.check_init(args)
     space = targets.find_space(args.space, args)
     table = read_table(args.table, args.key, args.dataset)
+    if args.trials is not None and args.trials > len(table):
+        raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     proxies = chosen_proxies(args.proxies, space.name).parts
     job = ScoreJob(

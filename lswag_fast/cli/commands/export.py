@@ -120,12 +120,16 @@ def _trial(study: StoredStudy, wanted: str) -> Trial:
 def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
     from lswag_fast.cli.stored_space import find_stored_space, stored_weights
     from lswag_fast.spaces.building import network_builder
+    from lswag_fast.spaces.initialisation import initialise
     from lswag_fast.study.export import export_architecture
 
     space, recipe = find_stored_space(study)
     weights = stored_weights(study, space)
-    build = network_builder(space, weights, study.settings.seed)
-    lines = export_architecture(study, trial, space, recipe, folder, build, weights)
+    seed, initialisation = study.settings.seed, study.settings.scoring.initialisation
+    drawn = network_builder(space, weights, seed)
+    lines = export_architecture(
+        study, trial, space, recipe, folder, lambda arch: initialise(drawn(arch), initialisation, seed), weights
+    )
     say(f"trial {trial.number}: {folder}\n\nIn Python:")
     for line in lines:
         say(f"    {line}")

@@ -72,7 +72,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--latency-ms", type=window, metavar="LO..HI", help=text)
     add_sampler(parser)
     options.add_data_options(parser, "digits")
-    options.add_network_options(parser, with_state=False)
+    options.add_network_options(parser)
     add_score_options(parser)
     options.add_executor_options(parser)
 
@@ -108,6 +108,7 @@ def _search(
     from lswag_fast.searching import search
     from lswag_fast.study.budget import Budget
 
+    targets.check_init(args)
     sampler = chosen_sampler(args.sampler, args.sampler_set)
     given = score_options(args, chosen.parts, space.name)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
@@ -128,6 +129,8 @@ def _search(
             callbacks=(progress,),
             weights=weights,
             options=given,
+            mode=args.mode,
+            initialisation=args.init,
             metadata={"data": batch.description, **chosen.origin, **origin},
             n_threads=args.threads,
             interrupts=interrupts,

@@ -55,8 +55,11 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
     ("argv", "words"),
     [
         ([*EVALUATE, "--out", "a.csv", "--key", "cell"], "no column 'cell' names the architectures; there are arch"),
-        ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "n is 99, the table has 14"),
-        ([*EVALUATE, "--out", "a.csv", "--init", "lecun"], "init must be one of own, kaiming, xavier, gaussian"),
+        ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "--trials is 99, the table has 14"),
+        (
+            [*EVALUATE, "--out", "a.csv", "--init", "lecun"],
+            "--init: init must be one of own, kaiming",
+        ),
         ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
         ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://127.0.0.1:1"], "choose one"),
     ],

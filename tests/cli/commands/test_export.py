@@ -13,6 +13,7 @@ import torch
 from lswag_fast.cli import main
 from lswag_fast.spaces import AutoFormer
 from lswag_fast.spaces.building import network_builder
+from lswag_fast.spaces.initialisation import initialise
 from lswag_fast.study.stored import read_study
 from support.user_networks import Mlps
 
@@ -123,6 +124,16 @@ def test_a_transformer_cut_out_of_a_checkpoint(tmp_path):
     checkpoint = ("--checkpoint", str(tmp_path / "supernet.pth"))
     assert main([*AUTOFORMER, *checkpoint, "--trials", "1", "--out", str(tmp_path / "run")]) == 0
     check_export(tmp_path / "run", "best", tmp_path / "best", space, weights=weights)
+
+
+def test_weights_that_were_drawn_anew_are_those_that_are_exported(tmp_path):
+    assert main([*MLPS, "--init", "kaiming", "--seed", "3", "--trials", "2", "--out", str(tmp_path / "run")]) == 0
+    safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed (the extra `export`)")
+    assert main(["export", str(tmp_path / "run"), "--arch", "1", "-o", str(tmp_path / "one")]) == 0
+    arch = read_study(tmp_path / "run").trials[1].arch
+    scored = initialise(network_builder(Mlps(), None, 3)(arch), "kaiming", 3)
+    stored = safetensors.load_file(tmp_path / "one" / "weights.safetensors")
+    assert all(torch.equal(stored[name], value) for name, value in scored.state_dict().items())
 
 
 def test_another_checkpoint_in_its_place_is_refused(tmp_path, capsys):
