@@ -11,7 +11,7 @@ from torch import nn
 
 from lswag_fast import reference, register_proxy, score
 from lswag_fast.kernels import statistics
-from lswag_fast.passes.standard.measurements import LayerMeasurements
+from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies import registry
 from networks import NETWORKS
 from support.oracle import exact_gradients
@@ -34,8 +34,8 @@ def layers_of(
 ) -> list[LayerMeasurements]:
     found: list[LayerMeasurements] = []
 
-    def listener(numbers: Any) -> float:
-        found.extend(numbers.standard.layers())
+    def listener(measurements: Any) -> float:
+        found.extend(measurements.of(StandardMeasurements).layers())
         return 0.0
 
     register_proxy("listener", listener, needs={"standard": ["gradients", statistic]})
