@@ -44,7 +44,7 @@ class LayerStudy:
     Example:
         >>> bins = pd.DataFrame({"mean": [-3.0, -1.0], "standard_deviation": [0.1, 0.2], "n": [4, 4]}, index=[0, 10])
         >>> study = LayerStudy("my space", 4, bins, interval=None)
-        >>> study.bins["mean"].idxmax()
+        >>> int(study.bins["mean"].idxmax())
         10
     """
 
