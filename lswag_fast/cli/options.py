@@ -74,10 +74,11 @@ def add_threads(parser: argparse._ActionsContainer, default: int | None = None) 
 def add_executor_options(parser: argparse.ArgumentParser, *, n_threads: int | None = None) -> None:
     """Add where networks are scored, which changes no score, and on how many threads each."""
     group = parser.add_argument_group("processes")
+    places = group.add_mutually_exclusive_group()
     text = "worker processes on this machine (default: 1, this process)"
-    group.add_argument("--workers", type=positive, default=1, metavar="N", help=text)
+    places.add_argument("--workers", type=positive, default=1, metavar="N", help=text)
     text = "the workers of a Dask cluster instead, by its scheduler: tcp://HOST:8786"
-    group.add_argument("--dask", metavar="ADDRESS", help=text)
+    places.add_argument("--dask", metavar="ADDRESS", help=text)
     add_threads(group, n_threads)
 
 

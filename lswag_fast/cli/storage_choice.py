@@ -1,4 +1,4 @@
-"""What --storage names: how the study of a search lies in its folder."""
+"""What --storage names: how the study of a search is stored in its folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SQLITE, LOG = "sqlite", "log"
 def add_storage(parser: argparse.ArgumentParser) -> None:
     """Add the option."""
     text = (
-        "how the study lies in the folder: sqlite, or log for network file systems, where the locks of SQLite are not "
+        "how the study is stored in the folder: sqlite, or log for network file systems, where SQLite's locks are not "
         "safe (default: what the folder holds, sqlite for a new one)"
     )
     parser.add_argument("--storage", choices=(SQLITE, LOG), help=text)

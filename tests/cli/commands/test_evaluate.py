@@ -61,7 +61,7 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
             "--init: init must be one of own, kaiming",
         ),
         ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
-        ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://127.0.0.1:1"], "choose one"),
+        ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://host:1"], "--dask: not allowed with"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
