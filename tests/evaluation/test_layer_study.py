@@ -11,9 +11,8 @@ from torch import nn
 
 from lswag_fast import score
 from lswag_fast.errors import InputError
-from lswag_fast.evaluation.intervals import interval_of, known_intervals
 from lswag_fast.evaluation.layer_study import spike, study_layers
-from lswag_fast.spaces import AutoFormer, names
+from lswag_fast.spaces import AutoFormer
 from lswag_fast.spaces.building import network_builder
 
 SPACE = AutoFormer(
@@ -93,13 +92,3 @@ def test_the_plot_marks_the_spike(tmp_path: Path) -> None:
 def test_at_least_one_network() -> None:
     with pytest.raises(InputError, match="n must be at least 1"):
         study_layers(SPACE, BATCH, n=0, build=network_builder(SPACE, None, 0))
-
-
-def test_packaged_intervals_are_those_of_named_spaces_with_their_origin() -> None:
-    for name, found in known_intervals().items():
-        assert name in names()
-        assert {"interval", "n_networks", "data", "bins"} <= set(found)
-        means = {row["bin"]: row["mean"] for row in found["bins"]}
-        assert interval_of(name) == spike(means)
-    with pytest.raises(InputError, match="layers='auto' is known for autoformer"):
-        interval_of("resnets")

@@ -1,0 +1,82 @@
+"""The file of an evaluation: whole rows, one writer, the settings beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lswag_fast.errors import StorageError
+from lswag_fast.evaluation.rows import RowFile
+
+COLUMNS = ("arch", "value")
+SETTINGS: dict[str, Any] = {"seed": 0, "options": {"layers": (3, 4)}}
+
+
+def write(path: Path, *archs: str, settings: dict[str, Any] = SETTINGS) -> frozenset[str]:
+    """Open the file, add a row for each architecture; what it had before."""
+    rows = RowFile(path, COLUMNS, settings)
+    for arch in archs:
+        rows.add({"value": 0.1, "arch": arch})
+    rows.close()
+    return rows.done
+
+
+def test_what_was_added_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "scores.csv"
+    assert write(path, "a", 'b,"c"') == frozenset()
+    assert path.read_bytes().count(b"\n") == 3
+    assert write(path, "d") == {"a", 'b,"c"'}
+    assert json.loads((tmp_path / "new" / "scores.csv.json").read_text())["options"] == {"layers": [3, 4]}
+
+
+def test_a_file_cut_at_any_byte_keeps_its_whole_rows(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, "a", "b")
+    content = path.read_bytes()
+    header = content.index(b"\n") + 1
+    for cut in range(header, len(content) + 1):
+        path.write_bytes(content[:cut])
+        assert len(write(path)) == content[:cut].count(b"\n") - 1
+        assert path.read_bytes() == content[: content.rfind(b"\n", 0, cut) + 1]
+
+
+def test_a_run_killed_before_its_first_row_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    (tmp_path / "scores.csv.json").write_text("{}")  # written before the file itself
+    assert write(path, "a") == frozenset()
+    assert write(path) == {"a"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "1", "\N{BELL}"])
+def test_settings_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, "a")
+    (tmp_path / "scores.csv.json").write_text(content)
+    with pytest.raises(StorageError, match=r"its settings .*scores\.csv\.json cannot be read"):
+        write(path)
+
+
+def test_every_difference_is_shown_and_the_file_is_left_free(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, "a")
+    with pytest.raises(StorageError, match=r"seed was 0, now 1; options\.layers was \[3, 4\], now nothing"):
+        write(path, settings={"seed": 1, "options": {}})
+    assert write(path) == {"a"}
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    rows = RowFile(path, COLUMNS, SETTINGS)
+    with pytest.raises(StorageError, match=r"scores\.csv is being written by process"):
+        RowFile(path, COLUMNS, SETTINGS)
+    rows.close()
+    write(path)
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"cannot write to .*scores\.csv"):
+        write(tmp_path / "file" / "scores.csv")
