@@ -37,7 +37,7 @@ def _from_factory(argument: str) -> tuple[SearchSpace, Recipe]:
     module, _, attribute = argument.partition(":")
     space = targets.make(argument)
     if not isinstance(space, spaces.SearchSpace):
-        raise SpaceError(f"{argument} returned {type(space).__name__}, which is no search space")
+        raise SpaceError(f"{argument} returned {type(space).__name__}, which is not a search space")
     return space, Recipe(module, f"{module}.{attribute}()")
 
 

@@ -42,7 +42,7 @@ def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
         return spaces.get(name, **options)
     space = make(name)
     if not isinstance(space, spaces.SearchSpace):
-        raise SpaceError(f"{name} returned {type(space).__name__}, which is no search space")
+        raise SpaceError(f"{name} returned {type(space).__name__}, which is not a search space")
     if options:
         raise SpaceError(f"--{next(iter(options)).replace('_', '-')}: {name} decides this itself; leave it out")
     return space

@@ -102,7 +102,7 @@ def _content(text: str, source: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise StorageError(f"selection {source}: is no JSON ({error})") from error
+        raise StorageError(f"selection {source}: is not JSON ({error})") from error
     if not isinstance(content, dict) or "selection" not in content:
         raise StorageError(f"selection {source}: holds no selection; `lswag-fast libra TABLE --out FILE` writes one")
     if content.get("schema_version") != SCHEMA_VERSION:

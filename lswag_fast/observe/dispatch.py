@@ -71,5 +71,5 @@ class CallMode(TorchFunctionMode, ABC):
         operation = OPERATIONS[func]
         call = operation.bind(*args)
         if call is None:
-            raise TypeError(f"{func.__name__} inside a composite is no call on a weight")
+            raise TypeError(f"{func.__name__} inside a composite is not a call on a weight")
         return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args))

@@ -80,7 +80,7 @@ def register_pass(pass_: Pass) -> Pass:
         True
     """
     if not pass_.name or pass_.name in _PASSES:
-        raise InputError(f"a pass named {pass_.name!r} is registered already" if pass_.name else "a pass needs a name")
+        raise InputError(f"a pass named {pass_.name!r} is already registered" if pass_.name else "a pass needs a name")
     if not pass_.statistics:
         raise InputError(f"pass {pass_.name!r} gives no statistic; name at least one")
     _PASSES[pass_.name] = pass_

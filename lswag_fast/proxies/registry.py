@@ -179,7 +179,7 @@ def register_ranked(
 
 def _check_new(name: str) -> None:
     if not name or name in _REGISTRY:
-        raise InputError(f"a proxy named {name!r} is registered already" if name else "a proxy needs a name")
+        raise InputError(f"a proxy named {name!r} is already registered" if name else "a proxy needs a name")
 
 
 def with_parts(names: Iterable[str]) -> list[str]:

@@ -143,7 +143,7 @@ class StudySettings:
         if not all(isinstance(text, str) for text in texts) or not isinstance(stored["seed"], int):
             raise TypeError("the settings are not those of a study")
         if not (isinstance(scoring.options, dict) and isinstance(sampler.options, dict)):
-            raise TypeError("the options in the settings are none")
+            raise TypeError("the options in the settings are not options")
         budget, objective = Budget.from_dict(stored["budget"]), Objective.from_dict(stored["objective"])
         return cls(space, sampler, budget, stored["seed"], objective, scoring)
 

@@ -177,7 +177,7 @@ def test_what_explain_gives_is_the_caller_s_own() -> None:
 
 
 def refuse(constant: str) -> Any:
-    raise AssertionError(f"{constant} is no JSON")
+    raise AssertionError(f"{constant} is not JSON")
 
 
 def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:

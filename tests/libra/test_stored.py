@@ -72,7 +72,7 @@ def test_what_is_no_selection_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("{", "is no JSON"), ([], "holds no selection"), ({"schema_version": 1}, "no selection")]
+    ("content", "words"), [("{", "is not JSON"), ([], "holds no selection"), ({"schema_version": 1}, "no selection")]
 )
 def test_other_files_are_refused(content: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=words):

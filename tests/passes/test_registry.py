@@ -79,7 +79,7 @@ def test_its_error_is_that_of_its_proxies_alone() -> None:
 @pytest.mark.parametrize(
     ("pass_", "message"),
     [
-        (Pass("standard", print, {"x"}), "a pass named 'standard' is registered already"),
+        (Pass("standard", print, {"x"}), "a pass named 'standard' is already registered"),
         (Pass("", print, {"x"}), "a pass needs a name"),
         (Pass("empty", print, ()), "pass 'empty' gives no statistic"),
     ],

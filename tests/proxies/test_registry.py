@@ -54,7 +54,7 @@ def test_it_shares_the_pass_of_others() -> None:
 
 def test_a_name_is_taken_once() -> None:
     register()
-    with pytest.raises(InputError, match="'smallest' is registered already"):
+    with pytest.raises(InputError, match="'smallest' is already registered"):
         register()
 
 

@@ -45,7 +45,7 @@ def _cost(name: str) -> Cost:
 
     by_option = {cost.budget.replace("_", "-"): cost for cost in COSTS.values()}
     if name not in by_option:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(by_option)}")
+        raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(by_option)}")
     return by_option[name]
 
 

@@ -45,7 +45,7 @@ def register_sampler(sampler_class: SamplerClass) -> SamplerClass:
     if lacking:
         raise InputError(f"sampler {name}: its option {lacking[0]!r} needs a default")
     if name in _SAMPLERS:
-        raise InputError(f"a sampler named {name!r} is registered already")
+        raise InputError(f"a sampler named {name!r} is already registered")
     _SAMPLERS[name] = sampler_class
     return sampler_class
 

@@ -118,7 +118,7 @@ def decode_all(texts: Iterable[bytes]) -> list[Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number that a study stores")
+    raise ValueError(f"{name} is not a number that a study stores")
 
 
 def checksum(kind: str, key: Key, text: bytes) -> int:

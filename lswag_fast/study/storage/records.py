@@ -135,7 +135,7 @@ class StudyRecord:
             raise ValueError("its trials do not fit together")
         latencies: dict[Any, Any] = dict(records.get("latency", {}))
         if not all(type(arch) is str and _is_finite(value) for arch, value in latencies.items()):
-            raise ValueError("a latency is no number")
+            raise ValueError("a latency is not a number")
         if not (type(attrs["versions"]) is type(attrs["metadata"]) is dict and type(attrs["status"]) is str):
             raise ValueError("its attributes are not those of a study")
         return cls(attrs, settings, proposals, batch_of, results, n_batches, rng, memory, latencies)
@@ -213,7 +213,7 @@ def _check_results(rows: Mapping[Any, Any], n_trials: int, objective: Objective)
         if state not in FINISHED or (values.keys() != wanted if state == COMPLETE else not values.keys() <= wanted):
             raise ValueError(f"trial {number} is {str(state)[:20]!r} with the values {str(list(values))[:100]}")
         if not (type(error) is type(start_time) is type(traceback) is str):
-            raise ValueError(f"the texts of trial {number} are none")
+            raise ValueError(f"the texts of trial {number} are not texts")
         for value in (elapsed_ms, clock_ms, *values.values()):
             if type(value) is not float or not math.isfinite(value):
                 raise ValueError(f"trial {number} has the value {str(value)[:100]!r}")

@@ -85,7 +85,7 @@ def test_the_front_is_what_nothing_beats(own, capsys, option, column):
 
 def test_an_unknown_cost_names_those_there_are(own, capsys):
     assert main(["show", str(own), "--cost", "flops"]) == 2
-    assert "--cost: 'flops' is none of params, macs, latency-ms" in capsys.readouterr().err
+    assert "--cost: 'flops' is not one of params, macs, latency-ms" in capsys.readouterr().err
 
 
 def test_a_cost_that_was_not_measured_is_said(own, capsys):

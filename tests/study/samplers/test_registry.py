@@ -57,7 +57,7 @@ def test_a_sampler_of_ones_own_is_known_to_a_study() -> None:
     assert register_sampler(Greedy) is Greedy
     assert "greedy" in list_samplers()
     assert Study(ToySpace(), "greedy").settings.sampler.name == "greedy"
-    with pytest.raises(InputError, match="'greedy' is registered already"):
+    with pytest.raises(InputError, match="'greedy' is already registered"):
         register_sampler(Greedy)
 
 
