@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -90,7 +89,7 @@ class History:
         """Return complete trials with their present scores filled in."""
         if self.objective.is_single:
             return list(trials)
-        return [replace(trial, score=score) for trial, score in zip(trials, self._scores_of(trials), strict=True)]
+        return [trial.with_score(score) for trial, score in zip(trials, self._scores_of(trials), strict=True)]
 
     def _scores_of(self, trials: Sequence[Trial]) -> list[float]:
         scores: list[float] = self.scores([trial.number for trial in trials]).tolist()

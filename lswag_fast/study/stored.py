@@ -13,7 +13,7 @@ from lswag_fast.study import figures
 from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
 from lswag_fast.study.storage import Storage, get_storage
-from lswag_fast.study.storage.protocol import damage_named
+from lswag_fast.study.storage.protocol import collector_paused, damage_named
 from lswag_fast.study.storage.records import StudyRecord
 from lswag_fast.study.trial import (
     COMPLETE,
@@ -145,9 +145,8 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
         'running'
     """
     storage = get_storage(storage)
-    records = storage.read()
-    with damage_named(storage.path or "memory"):
-        record = StudyRecord.from_records(records)
+    with damage_named(storage.path or "memory"), collector_paused():
+        record = StudyRecord.from_records(storage.read())
         profile = record.attrs.get("profile") or {}
         return StoredStudy(
             path=storage.path,

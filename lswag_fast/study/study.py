@@ -32,7 +32,7 @@ from lswag_fast.study.settings import (
 )
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.folder import write_result_files
-from lswag_fast.study.storage.protocol import Record, damage_named
+from lswag_fast.study.storage.protocol import Record, collector_paused, damage_named
 from lswag_fast.study.storage.records import (
     ChangedRecords,
     StudyRecord,
@@ -145,6 +145,11 @@ class Study:
         if not self.storage.has_study():
             # Before a folder is made, so that a refused budget leaves nothing behind.
             check_reachable(self.space, self.budget, self.seed, self._latencies)
+        with collector_paused():
+            self._begin_or_continue()
+        self._latencies.save = partial(_store_latency, self.storage)
+
+    def _begin_or_continue(self) -> None:
         records = self.storage.open()
         try:
             stored = None
@@ -160,7 +165,6 @@ class Study:
         except BaseException:
             self.storage.close()
             raise
-        self._latencies.save = partial(_store_latency, self.storage)
 
     def _begin(self) -> None:
         self._attrs = {"metadata": self.metadata, "versions": versions(), "status": RUNNING}

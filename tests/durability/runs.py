@@ -1,6 +1,6 @@
 """Searches that are to be cut: what they search, what is compared, and ways to die at a marked point.
 
-`python -m durability.runs FOLDER SAMPLER N_WORKERS` runs one in a process of its own.
+`python -m durability.runs FOLDER STORAGE SAMPLER N_WORKERS` runs one in a process of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import torch
 from lswag_fast.execution import open_executor
 from lswag_fast.searching import search
 from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
+from lswag_fast.study.storage import LogStorage, SQLiteStorage, Storage
 from lswag_fast.study.stored import SearchResult, StoredStudy
 from lswag_fast.study.trial import Trial
 from study.toy_space import ToySpace, total_width
@@ -35,10 +36,12 @@ SAMPLERS: dict[str, str | Sampler] = {
     "evolution": EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3),
     "steady_state": SteadyStateSampler(population=8, proposals_per_batch=1),
 }
+STORAGES: dict[str, Callable[[Path], Storage]] = {"sqlite": SQLiteStorage, "log": LogStorage}
 N_TRIALS = 30
 TOLD_FILE = "told"  # beside the run folder
 STUCK_AT = "DURABILITY_STUCK_AT"
 _calls = itertools.count(1)
+_write = os.write  # not a step towards the study
 
 Score = Callable[[torch.nn.Module, Any], float]
 
@@ -56,6 +59,7 @@ def slow_width(model: torch.nn.Module, batch: Any) -> float:
 def run(
     folder: Path | None,
     sampler: str,
+    storage: str = "sqlite",
     *,
     n_trials: int = N_TRIALS,
     score: Score = total_width,
@@ -79,7 +83,7 @@ def run(
             n_trials=n_trials,
             sampler=SAMPLERS[sampler],
             seed=3,
-            storage=folder,
+            storage=None if folder is None else STORAGES[storage](folder),
             executor=executor,
             callbacks=(note,),
             n_threads=1,
@@ -89,7 +93,7 @@ def run(
 def note_told(folder: Path, number: int) -> None:
     """Handed to the system, which keeps it when the process dies."""
     descriptor = os.open(folder.parent / TOLD_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, f"{number}\n".encode())
+    _write(descriptor, f"{number}\n".encode())
     os.close(descriptor)
 
 
@@ -120,26 +124,26 @@ def _fork_server() -> ForkServerContext:
     return context
 
 
-def killed_at_mark(folder: Path, sampler: str, mark: int) -> int:
+def killed_at_mark(folder: Path, sampler: str, mark: int, storage: str = "sqlite") -> int:
     """Run a search that kills itself at its `mark`-th step towards the disk; return how many such steps there were.
 
-    A step is a statement of SQLite, a sync or a renaming, each counted before it happens.
+    A step is a statement of SQLite, a sync, a renaming, or half of a line of a log, each counted before it happens.
     """
     marks = _fork_server().RawValue("q", 0)  # a lock of processes would stay locked by the dead one
-    process = _fork_server().Process(target=_run_to_mark, args=(folder, sampler, mark, marks))
+    process = _fork_server().Process(target=_run_to_mark, args=(folder, sampler, mark, marks, storage))
     process.start()
     process.join()
     return int(marks.value)
 
 
-def started(folder: Path, sampler: str, score: Score = total_width) -> BaseProcess:
+def started(folder: Path, sampler: str, score: Score = total_width, storage: str = "sqlite") -> BaseProcess:
     """Start a search in a process of its own."""
-    process = _fork_server().Process(target=run, args=(folder, sampler), kwargs={"score": score})
+    process = _fork_server().Process(target=run, args=(folder, sampler, storage), kwargs={"score": score})
     process.start()
     return process
 
 
-def _run_to_mark(folder: Path, sampler: str, mark: int, marks: Any) -> None:
+def _run_to_mark(folder: Path, sampler: str, mark: int, marks: Any, storage: str) -> None:
     lock = threading.Lock()  # the thread that syncs takes steps, too
 
     def step(*_: Any) -> None:
@@ -158,7 +162,18 @@ def _run_to_mark(folder: Path, sampler: str, mark: int, marks: Any) -> None:
     sqlite3.connect = traced  # type: ignore[assignment]
     os.fsync = _stepping(os.fsync, step)
     os.replace = _stepping(os.replace, step)
-    run(folder, sampler)
+    os.write = _in_halves(step)  # only the log calls it
+    run(folder, sampler, storage)
+
+
+def _in_halves(step: Callable[[], None]) -> Callable[[int, bytes], int]:
+    def write(descriptor: int, data: bytes) -> int:
+        step()
+        half = _write(descriptor, data[: len(data) // 2])
+        step()
+        return half + _write(descriptor, data[half:])
+
+    return write
 
 
 def _stepping(function: Callable[..., Any], step: Callable[[], None]) -> Callable[..., Any]:
@@ -170,4 +185,4 @@ def _stepping(function: Callable[..., Any], step: Callable[[], None]) -> Callabl
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2], n_workers=int(sys.argv[3]), score=slow_width)
+    run(Path(sys.argv[1]), sys.argv[3], sys.argv[2], n_workers=int(sys.argv[4]), score=slow_width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from durability.runs import outcome, run, told
 from lswag_fast.errors import StorageError
 from lswag_fast.files import durable
-from lswag_fast.study.storage import schema
+from lswag_fast.study.storage import Record, schema
 from lswag_fast.study.stored import read_study
 
 SAMPLER = "evolution"
@@ -82,12 +82,13 @@ def test_a_commit_that_fails_loses_only_its_own_trial(
     """The error comes from SQLite at the nth result that is stored."""
     insert, n_results = schema.insert, 0
 
-    def insert_until(connection: Any, table: str, rows: Any, **options: Any) -> None:
+    def insert_until(connection: Any, records: Sequence[Record]) -> None:
         nonlocal n_results
-        n_results += table == "result"
-        if table == "result" and n_results == failing:
+        is_result = records[0].kind == "result"
+        n_results += is_result
+        if is_result and n_results == failing:
             raise sqlite3.OperationalError("database or disk is full")
-        insert(connection, table, rows, **options)
+        insert(connection, records)
 
     with monkeypatch.context() as patch:
         patch.setattr(schema, "insert", insert_until)

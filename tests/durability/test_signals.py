@@ -28,7 +28,7 @@ def whole() -> list[tuple[Any, ...]]:
 
 def start(folder: Path, n_workers: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))}
-    command = [sys.executable, "-m", "durability.runs", str(folder), SAMPLER, str(n_workers)]
+    command = [sys.executable, "-m", "durability.runs", str(folder), "sqlite", SAMPLER, str(n_workers)]
     process = subprocess.Popen(
         command,
         env=environment,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from lswag_fast.errors import InputError
+from lswag_fast.study.storage.lease import LEASE_FILE
 from lswag_fast.study.storage.log import LOG_FILE, LogStorage
 from lswag_fast.study.storage.memory import MemoryStorage
 from lswag_fast.study.storage.protocol import Record, Records, Storage
@@ -27,7 +28,7 @@ def get_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
     if storage is None:
         return MemoryStorage()
     if isinstance(storage, (str, os.PathLike)):
-        is_log = (Path(storage) / LOG_FILE).exists()
+        is_log = any((Path(storage) / name).exists() for name in (LOG_FILE, LEASE_FILE))
         return LogStorage(storage) if is_log else SQLiteStorage(storage)
     if not isinstance(storage, Storage):
         raise InputError(f"storage must be None, a folder or a Storage; found {type(storage).__name__}")

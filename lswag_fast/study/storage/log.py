@@ -195,7 +195,8 @@ def _line(records: Iterable[Record]) -> bytes:
 def _body(line: bytes) -> bytes | None:
     """The records of a line without its end, as text; None when it is not whole."""
     body = line[_HEAD_BYTES:-1]
-    return body if line == _HEAD % (len(body), zlib.crc32(body)) + body + b"}" else None
+    is_whole = line[:_HEAD_BYTES] == _HEAD % (len(body), zlib.crc32(body)) and line.endswith(b"}")
+    return body if is_whole else None
 
 
 def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:

@@ -6,6 +6,7 @@ keeps groups of them, all of a group or nothing of it, and gives them back.
 
 from __future__ import annotations
 
+import gc
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -119,6 +120,18 @@ def decode_all(texts: Iterable[bytes]) -> list[Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number that a study stores")
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without Python's search for circular garbage: among the many objects of a large study it would look for ever."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def checksum(kind: str, key: Key, text: bytes) -> int:

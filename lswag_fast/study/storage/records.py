@@ -11,11 +11,12 @@ latency ARCH      a measured latency in milliseconds
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import random
 import sys
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,9 +106,9 @@ class StudyRecord:
 
     attrs: Mapping[str, Any]
     settings: StudySettings
-    proposals: list[list[Any]]
+    proposals: list[tuple[Any, ...]]
     batch_of: list[int]
-    results: Mapping[int, list[Any]]
+    results: Mapping[int, tuple[Any, ...]]
     n_batches: int = 0
     rng: random.Random | None = None
     memory: Memory | None = None
@@ -125,17 +126,19 @@ class StudyRecord:
         batches = records.get("batch", {})
         if sorted(batches) != list(range(len(batches))):
             raise ValueError("the batches of proposals do not follow each other")
-        proposals = [row for number in range(len(batches)) for row in batches[number]]
+        # Rows as tuples: those of plain values cost Python's search for circular garbage nothing, lists do.
+        proposals = [tuple(row) for number in range(len(batches)) for row in batches[number]]
         batch_of = [number for number in range(len(batches)) for _ in batches[number]]
-        results: dict[Any, Any] = dict(records.get("result", {}))
+        results: dict[Any, tuple[Any, ...]] = {key: tuple(row) for key, row in records.get("result", {}).items()}
         _check_proposals(proposals)
         _check_results(results, len(proposals), settings.objective)
         n_batches, n_trials, rng, memory = _state(records)
         if (n_batches, n_trials) != (len(batches), len(proposals)):
             raise ValueError("its trials do not fit together")
         latencies: dict[Any, Any] = dict(records.get("latency", {}))
-        if not all(type(arch) is str and _is_finite(value) for arch, value in latencies.items()):
-            raise ValueError("a latency is not a number")
+        if not _types(latencies) <= {str}:
+            raise ValueError("a latency belongs to no architecture")
+        _check_finite(list(latencies.values()), "a latency")
         if not (type(attrs["versions"]) is type(attrs["metadata"]) is dict and type(attrs["status"]) is str):
             raise ValueError("its attributes are not those of a study")
         return cls(attrs, settings, proposals, batch_of, results, n_batches, rng, memory, latencies)
@@ -197,26 +200,41 @@ def _unpack_random(text: str, place: int, gauss: float | None) -> random.Random:
     return rng
 
 
-def _check_proposals(rows: Sequence[Any]) -> None:
-    for arch_json, origin, n_params, macs, latency_ms in rows:
-        if not (type(arch_json) is type(origin) is str and type(n_params) is type(macs) is int):
-            raise ValueError(f"a proposal is {str([arch_json, origin, n_params, macs])[:100]}")
-        if latency_ms is not None and not _is_finite(latency_ms):
-            raise ValueError(f"a latency is {latency_ms!r}")
+def _check_proposals(rows: Sequence[Sequence[Any]]) -> None:
+    """Refuse rows that `batch_record` did not write; column by column, which is quick."""
+    if not rows:
+        return
+    arch_json, origin, n_params, macs, latency_ms = zip(*rows, strict=True)
+    if _types(arch_json, origin) != {str} or _types(n_params, macs) != {int}:
+        raise ValueError("the proposals hold other types than proposals do")
+    _check_finite([value for value in latency_ms if value is not None], "a latency")
 
 
-def _check_results(rows: Mapping[Any, Any], n_trials: int, objective: Objective) -> None:
+def _check_results(results: Mapping[Any, Sequence[Any]], n_trials: int, objective: Objective) -> None:
+    """Refuse rows that `result_record` did not write."""
+    if not results:
+        return
+    if _types(results) != {int} or not 0 <= min(results) <= max(results) < n_trials:
+        raise ValueError("there is a result of a trial that was not proposed")
+    states, values, errors, start_times, elapsed_ms, clock_ms, tracebacks = zip(*results.values(), strict=True)
+    if not set(states) <= set(FINISHED) or _types(values) != {dict}:
+        raise ValueError("a result is of no finished trial")
     wanted = set(objective.proxies)
-    for number, (state, values, error, start_time, elapsed_ms, clock_ms, traceback) in rows.items():
-        if type(number) is not int or not 0 <= number < n_trials:
-            raise ValueError(f"there is a result of trial {number!r}, which was not proposed")
-        if state not in FINISHED or (values.keys() != wanted if state == COMPLETE else not values.keys() <= wanted):
-            raise ValueError(f"trial {number} is {str(state)[:20]!r} with the values {str(list(values))[:100]}")
-        if not (type(error) is type(start_time) is type(traceback) is str):
-            raise ValueError(f"the texts of trial {number} are not texts")
-        for value in (elapsed_ms, clock_ms, *values.values()):
-            if type(value) is not float or not math.isfinite(value):
-                raise ValueError(f"trial {number} has the value {str(value)[:100]!r}")
+    for state, found in zip(states, values, strict=True):
+        if found.keys() != wanted and (state == COMPLETE or not found.keys() <= wanted):
+            raise ValueError(f"a trial has the values {str(list(found))[:100]}")
+    if _types(errors, start_times, tracebacks) != {str}:
+        raise ValueError("the texts of a result are none")
+    _check_finite([*elapsed_ms, *clock_ms, *itertools.chain.from_iterable(map(dict.values, values))], "a result")
+
+
+def _types(*columns: Iterable[Any]) -> set[type]:
+    return set(map(type, itertools.chain(*columns)))
+
+
+def _check_finite(values: Sequence[Any], what: str) -> None:
+    if not _types(values) <= {int, float} or not np.isfinite(np.array(values, dtype=np.float64)).all():
+        raise ValueError(f"{what} holds what is no finite number")
 
 
 def _is_finite(value: Any) -> bool:
