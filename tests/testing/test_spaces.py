@@ -1,0 +1,18 @@
+"""The contract of spaces on each of ours, and on one of a user."""
+
+from __future__ import annotations
+
+from lswag_fast.spaces import AutoFormer, NasBench201, SearchSpace
+from lswag_fast.testing import SpaceContract
+
+
+class TestNasBench201(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return NasBench201(channels=4, cells_per_stage=1)
+
+
+class TestAutoFormer(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return AutoFormer(
+            embed_dim=(16, 32), depth=(1, 2, 3), num_heads=(1, 2), mlp_ratio=(1, 2), image_size=8, patch_size=4
+        )
