@@ -24,6 +24,7 @@ from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.kernels import count_distinct
+from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.passes.standard.patterns import samples_for
 from lswag_fast.spaces.initialisation import initialise
 
@@ -63,9 +64,9 @@ class Listener:
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
 
-    def __call__(self, numbers: Any) -> float:
+    def __call__(self, measurements: Any) -> float:
         """Keep what a pass found."""
-        standard = numbers.standard
+        standard = measurements.of(StandardMeasurements)
         words = [activation.words for activation in standard.patterns.activations]
         sizes = [s for s in PATTERN_SAMPLES if s <= standard.patterns.n_samples]
         self.found = {
