@@ -108,6 +108,9 @@ void test_scales() {
   testing::check_gradient(problem, "scaled bfloat16");
 }
 
+// More blocks add their weights up than the last kernel has threads.
+void test_many_weights() { testing::check_gradient(linear(8, 1, 600, 512, {DType::f64, DType::f64}), "many weights"); }
+
 void test_degenerate() {
   using namespace lswag::statistic;
   for (const auto& [name, dtypes] : kOperands) {
@@ -168,6 +171,7 @@ int main() {
     test_chunks();
     if (seed == 0) test_dtypes_and_strides();
     if (seed == 0) test_degenerate();
+    if (seed == 0) test_many_weights();
     const testing::Sums sums = testing::emulated_sums(linear(40, 20, 130, 70));
     if (seed == 0) first = sums;
     testing::check(sums == first, "the same bits in any order of the threads");
