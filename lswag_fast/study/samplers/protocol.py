@@ -76,7 +76,8 @@ class Sampler(Protocol):
         """Return the next proposals; the same arguments give the same ones.
 
         Args:
-            pool: where new architectures inside the budget come from, and the only source of chance.
+            pool: where new architectures inside the budget come from, and the only source of chance. Each that it gives
+                is to be proposed: a study that is continued knows those proposed alone.
             history: all trials so far.
             memory: that of the batch before, None for the first.
 
