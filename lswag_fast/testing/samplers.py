@@ -111,7 +111,7 @@ def _run(study: Study, n_trials: int = N_TRIALS) -> None:
 
 def _ask_together(study: Study) -> list[Any]:
     """As many trials as can be asked for at once, at most 10."""
-    asked = []
+    asked: list[Any] = []
     try:
         while len(asked) < 10:
             asked.append(study.ask())
