@@ -1,17 +1,19 @@
 """What a study costs per trial: `python -m bench.search.overhead --out bench/results/search/overhead.csv`.
 
-Ask, tell and storage on a local disk, without a score: the values told are drawn from a seeded generator. A row is a
-block of trials, so that a cost that grows with the number of trials shows. The space is Autoformer-Tiny.
+Ask, tell and storage, SQLite or a log on a local disk, without a score: the values told are drawn from a seeded
+generator. A row is a block of trials, so that a cost that grows with the number of trials shows. The space is
+Autoformer-Tiny.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bench.machine import machine_columns
 from lswag_fast import spaces
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
+from lswag_fast.study.storage import LogStorage, SQLiteStorage, Storage
 from lswag_fast.study.study import Study
 
 SAMPLERS = ("random", "evolution", "steady_state")
@@ -30,6 +33,7 @@ OBJECTIVES = {
     "three proxies": Objective(("lswag", "zico", "nwot")),
     "three, one against the others": Objective(("lswag", "zico", "nwot"), lower_is_better=("nwot",)),
 }
+STORAGES: dict[str, Callable[[Path], Storage]] = {"sqlite": SQLiteStorage, "log": LogStorage}
 BLOCK = 10_000
 
 
@@ -51,13 +55,13 @@ def block_seconds(study: Study, n_trials: int, rng: random.Random) -> float:
     return time.perf_counter() - begin - drawn
 
 
-def rows(sampler: str, objective: str, n_trials: int, folder: Path) -> Iterator[dict[str, Any]]:
-    """One row a block of trials of a study, and one for opening it again."""
+def rows(storage: str, sampler: str, objective: str, n_trials: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """One row per block of trials of a study, and one for opening it again."""
     space, budget, rng = spaces.get("autoformer-tiny"), Budget(params="5M..7M"), random.Random(0)
-    common = {"sampler": sampler, "objective": objective}
+    common = {"storage": storage, "sampler": sampler, "objective": objective}
 
     def opened() -> Study:
-        return Study(space, sampler, folder, budget=budget, objective=OBJECTIVES[objective])
+        return Study(space, sampler, STORAGES[storage](folder), budget=budget, objective=OBJECTIVES[objective])
 
     with opened() as study:
         for done in range(0, n_trials, BLOCK):
@@ -66,7 +70,7 @@ def rows(sampler: str, objective: str, n_trials: int, folder: Path) -> Iterator[
     begin = time.perf_counter()
     with opened():
         seconds = time.perf_counter() - begin
-    size = (folder / "study.sqlite").stat().st_size
+    size = sum(file.stat().st_size for file in folder.iterdir())
     yield {**common, "what": "open again", "n_trials": n_trials, "ms": seconds * 1e3, "bytes": size}
 
 
@@ -78,13 +82,12 @@ def main() -> None:
     options = parser.parse_args()
     where = {**machine_columns(), "date": date.today().isoformat()}
     found = []
-    for sampler in SAMPLERS:
-        for objective in OBJECTIVES:
-            with tempfile.TemporaryDirectory(dir=options.out.parent) as folder:
-                for row in rows(sampler, objective, options.trials, Path(folder) / "run"):
-                    found.append({**row, **where})
-                    sys.stdout.write(f"{sampler}, {objective}: {row['what']}, {row['n_trials']}: {row['ms']:.3f} ms\n")
-                    pd.DataFrame(found).to_csv(options.out, index=False)
+    for study in itertools.product(STORAGES, SAMPLERS, OBJECTIVES):
+        with tempfile.TemporaryDirectory(dir=options.out.parent) as folder:
+            for row in rows(*study, options.trials, Path(folder) / "run"):
+                found.append({**row, **where})
+                sys.stdout.write(f"{', '.join(study)}: {row['what']}, {row['n_trials']}: {row['ms']:.3f} ms\n")
+                pd.DataFrame(found).to_csv(options.out, index=False)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class History:
 
     def __init__(self, objective: Objective, n_leaders: int = N_LEADERS) -> None:
         self.objective = objective
-        self.trials = TrialList()
+        self.trials = TrialList(0, _nothing_stored)
         self.n_finished = 0
         self._ranks = Ranks(objective)
         self._vectors: Matrix = np.empty((N_LEADERS, len(objective.proxies)))  # by number, with room to grow
@@ -107,3 +107,7 @@ class History:
         if count > self._leaders.count:
             return ranked(self.all_scored())[:count]
         return ranked(self.scored([self.trials[number] for number in self._leaders.numbers]))[:count]
+
+
+def _nothing_stored(number: int) -> Trial:
+    raise IndexError(number)

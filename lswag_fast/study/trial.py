@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class TrialList(Sequence[Trial]):
         make: number -> one of them.
     """
 
-    def __init__(self, n_stored: int = 0, make: Callable[[int], Trial] | None = None) -> None:
+    def __init__(self, n_stored: int, make: Callable[[int], Trial]) -> None:
         self._trials: list[Trial | None] = [None] * n_stored
         self._make = make
 
@@ -96,11 +96,12 @@ class TrialList(Sequence[Trial]):
         """One trial, or some of them."""
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(len(self)))]
-        trial = self._trials[place]
-        if trial is None and self._make is not None:
-            number = range(len(self))[place]
-            trial = self._trials[number] = self._make(number)
-        return cast(Trial, trial)
+        return self._trials[place] or self._made(place)
+
+    def _made(self, place: int) -> Trial:
+        number = range(len(self))[place]
+        trial = self._trials[number] = self._make(number)
+        return trial
 
     def put(self, trial: Trial) -> None:
         """Replace a trial by its later self."""

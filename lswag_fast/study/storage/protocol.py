@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from lswag_fast.errors import StorageError
 
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 Key: TypeAlias = "int | str"
 
 
@@ -104,7 +106,7 @@ class Storage(Protocol):
 def encode(value: Any) -> bytes:
     """Return a JSON value as one line of text. Raises StorageError for what JSON cannot say."""
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        return _to_json(value).encode()
     except (TypeError, ValueError) as error:
         raise StorageError(f"only JSON values can be stored: {error}") from error
 
