@@ -6,6 +6,7 @@ them.
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 import weakref
@@ -225,11 +226,13 @@ def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:
 def _records(bodies: Sequence[bytes], path: Path) -> Records:
     found: dict[str, dict[Key, object]] = {}
     with damage_named(path.parent):
-        for group in decode_all(bodies):
-            for kind, key, value in group:
-                if not (type(kind) is str and type(key) in (int, str)):
-                    raise TypeError(f"a record is called {str([kind, key])[:100]}")
-                found.setdefault(kind, {})[key] = value
+        records = list(itertools.chain.from_iterable(decode_all(bodies)))
+        kinds, keys, _ = zip(*records, strict=True)
+        if set(map(type, kinds)) != {str} or not set(map(type, keys)) <= {int, str}:
+            raise TypeError("a record has a name that is neither text nor number")
+        found = {kind: {} for kind in kinds}
+        for kind, key, value in records:
+            found[kind][key] = value
         version = found.pop(_VERSION_KIND)["version"]
         if type(version) is not int or version > schema.SCHEMA_VERSION:
             raise StorageVersionError(

@@ -136,9 +136,10 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def checksum(kind: str, key: Key, text: bytes) -> int:
-    """Return the CRC-32 of a record: of its kind, its key and its text."""
-    return zlib.crc32(text, zlib.crc32(f"{kind} {key} ".encode()))
+def checksums(kind: str, keys: Iterable[Key], texts: Iterable[bytes]) -> list[int]:
+    """Return the CRC-32 of each of many records of a kind: of its kind, its key and its text."""
+    crc32, start = zlib.crc32, zlib.crc32(f"{kind} ".encode())
+    return [crc32(text, crc32(f"{key} ".encode(), start)) for key, text in zip(keys, texts, strict=True)]
 
 
 @contextmanager

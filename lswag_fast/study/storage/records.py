@@ -18,6 +18,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,8 @@ class StudyRecord:
     def vectors(self, complete: Sequence[int]) -> Matrix:
         """Return the values (n, proxies) of complete trials, turned so that higher is better."""
         objective = self.settings.objective
-        columns = [[self.results[number][1][name] for number in complete] for name in objective.proxies]
+        values = [self.results[number][1] for number in complete]
+        columns = [list(map(itemgetter(name), values)) for name in objective.proxies]
         signs = [-1.0 if name in objective.lower_is_better else 1.0 for name in objective.proxies]
         turned: Matrix = np.array(columns).T * signs
         return turned
@@ -220,9 +222,9 @@ def _check_results(results: Mapping[Any, Sequence[Any]], n_trials: int, objectiv
     if not set(states) <= set(FINISHED) or _types(values) != {dict}:
         raise ValueError("a result is of no finished trial")
     wanted = set(objective.proxies)
-    for state, found in zip(states, values, strict=True):
-        if found.keys() != wanted and (state == COMPLETE or not found.keys() <= wanted):
-            raise ValueError(f"a trial has the values {str(list(found))[:100]}")
+    for state, found in set(zip(states, map(tuple, values), strict=True)):  # of the values' names: a few kinds
+        if set(found) != wanted and (state == COMPLETE or not set(found) <= wanted):
+            raise ValueError(f"a trial has the values {str(found)[:100]}")
     if _types(errors, start_times, tracebacks) != {str}:
         raise ValueError("the texts of a result are none")
     _check_finite([*elapsed_ms, *clock_ms, *itertools.chain.from_iterable(map(dict.values, values))], "a result")

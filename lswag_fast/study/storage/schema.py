@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lswag_fast.errors import StorageError, StorageVersionError
 from lswag_fast.study.storage import version1
-from lswag_fast.study.storage.protocol import Key, Record, Records, checksum, damage_named, decode_all, encode
+from lswag_fast.study.storage.protocol import Key, Record, Records, checksums, damage_named, decode_all, encode
 
 DATABASE_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
@@ -29,10 +29,10 @@ def insert(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
     connection.executemany(_INSERT, [_row(record) for record in records])
 
 
-def _row(record: Record) -> tuple[str, Key, bytes, int]:
+def _row(record: Record) -> tuple[str | int | bytes, ...]:
     text = encode(record.value)
     # SQLite has checksums in its log only: a bit that flips in the database itself would go unseen.
-    return record.kind, record.key, text, checksum(record.kind, record.key, text)
+    return record.kind, record.key, text, *checksums(record.kind, [record.key], [text])
 
 
 def read_records(connection: sqlite3.Connection, version: int, path: Path) -> Records:
@@ -48,13 +48,18 @@ def read_records(connection: sqlite3.Connection, version: int, path: Path) -> Re
             for record in EARLIER[version](connection):
                 found.setdefault(record.kind, {})[record.key] = record.value
             return found
-        rows = connection.execute("SELECT kind, key, value, checksum FROM record ORDER BY kind, key").fetchall()
-        for kind, key, text, expected in rows:
-            if checksum(kind, key, text) != expected:
-                raise ValueError(f"the record {kind} {key} is not what was written")
-        for (kind, key, _, _), value in zip(rows, decode_all(row[2] for row in rows), strict=True):
-            found.setdefault(kind, {})[key] = value
+        for (kind,) in connection.execute("SELECT DISTINCT kind FROM record").fetchall():
+            found[kind] = _read_kind(connection, kind)
     return found
+
+
+def _read_kind(connection: sqlite3.Connection, kind: str) -> dict[Key, object]:
+    query = "SELECT key, value, checksum FROM record WHERE kind = ? ORDER BY key"
+    keys, texts, expected = zip(*connection.execute(query, (kind,)).fetchall(), strict=True)
+    # All at once: a study may have 100,000 records of a kind.
+    if checksums(kind, keys, texts) != list(expected):
+        raise ValueError(f"a record of the kind {kind!r} is not what was written")
+    return dict(zip(keys, decode_all(texts), strict=True))
 
 
 @contextmanager
