@@ -91,25 +91,31 @@ class ScoreOptions:
         """Take numpy's numbers as Python's; refuse a value outside of its range (InputError)."""
         for name in ("layers", "pattern_samples", "row_fraction", "chunk_size", "seed"):
             object.__setattr__(self, name, _plain(getattr(self, name)))
+        _check_functions(self.loss_fn, self.features)
+        object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
         for name, kind in (("combine", Combine), ("nonfinite", NonFinite)):
             _check_choice(name, getattr(self, name), get_args(kind))
-        if self.loss_reduction not in (None, "sum", "mean"):
-            raise InputError(f"loss_reduction must be 'sum', 'mean' or None, got {self.loss_reduction!r}")
-        if self.gradient not in ("abs", "signed"):
-            raise InputError(f"gradient must be 'abs' or 'signed', got {self.gradient!r}")
+        if self.loss_reduction is not None:
+            _check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))
+        _check_choice("gradient", self.gradient, ("abs", "signed"))
         parse_variance(self.variance)
         if self.layers is not None:
             _check_interval(self.layers)
+            object.__setattr__(self, "layers", tuple(self.layers))
         is_number = isinstance(self.row_fraction, (int, float)) and not isinstance(self.row_fraction, bool)
         if not is_number or not 0 < self.row_fraction <= 1:
             raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
-        if self.pattern_samples != "auto":
+        if not (isinstance(self.pattern_samples, str) and self.pattern_samples == "auto"):
             _check_count("pattern_samples", self.pattern_samples, 1)
         if self.chunk_size is not None:
             _check_count("chunk_size", self.chunk_size, 1)
         _check_count("seed", self.seed, 0)
         if self.seed >= SEEDS:
             raise InputError(f"seed must be below 2**64, got {self.seed}")
+
+    def __hash__(self) -> int:
+        """Equal options have equal hashes; those of single proxies, which may hold anything, are left out."""
+        return hash(tuple(getattr(self, option.name) for option in fields(self) if option.name != "proxy_options"))
 
     @classmethod
     def of(cls, function: str, options: ScoreOptions | None, keywords: Mapping[str, Any]) -> ScoreOptions:
@@ -128,6 +134,8 @@ class ScoreOptions:
             >>> ScoreOptions.of("score", ScoreOptions(seed=3), {"gradient": "signed"}).seed
             3
         """
+        if options is not None and not isinstance(options, ScoreOptions):
+            raise InputError(f"options must be ScoreOptions, got {type(options).__name__}")
         known = [option.name for option in fields(cls)]
         for name in keywords:
             if name not in known:
@@ -206,7 +214,7 @@ def takes_score_options(function: _Function) -> _Function:
 
 def parse_variance(variance: str) -> int | None:
     """Return N of "microbatch:N", None for "sample"; raises InputError for anything else."""
-    if variance == "sample":
+    if isinstance(variance, str) and variance == "sample":
         return None
     kind, _, count = str(variance).partition(":")
     if kind != "microbatch" or not count.isdecimal() or int(count) < 2:  # a variance needs two groups
@@ -233,6 +241,20 @@ def _json(value: Any) -> Any:
     return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else _plain(value)
 
 
+def _check_functions(loss_fn: object, features: object) -> None:
+    if loss_fn is not None and not callable(loss_fn):
+        raise InputError(f"loss_fn must be a function loss_fn(outputs, targets), got {loss_fn!r}")
+    if features is not None and not isinstance(features, str) and not callable(features):
+        raise InputError(f"features must be a name, a pattern of names or a function, got {features!r}")
+
+
+def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
+    """The options of single proxies, which the caller's own dictionary does not change any more."""
+    if not isinstance(proxy_options, Mapping) or not all(isinstance(own, Mapping) for own in proxy_options.values()):
+        raise InputError(f"proxy_options must be {{proxy: {{option: value}}}}, got {proxy_options!r}")
+    return {name: dict(own) for name, own in proxy_options.items()}
+
+
 def _check_interval(layers: tuple[int, int]) -> None:
     if (
         not isinstance(layers, (tuple, list))
@@ -244,7 +266,7 @@ def _check_interval(layers: tuple[int, int]) -> None:
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 

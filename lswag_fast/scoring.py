@@ -163,7 +163,7 @@ def compute_scores(
 
 
 def _proxy_options(options: ScoreOptions) -> dict[str, dict[str, Any]]:
-    own = {name: dict(values) for name, values in options.proxy_options.items()}
+    own = {get_proxy(name).name: dict(values) for name, values in options.proxy_options.items()}
     return {**own, "lswag": {"combine": options.combine, **own.get("lswag", {})}}
 
 
@@ -212,10 +212,18 @@ def _values(
         try:
             if failed is not None:
                 raise failed
-            values[name] = float(info.compute(Measurements(results), **options))
+            values[name] = _number(name, info.compute(Measurements(results), **options))
         except LswagError as error:
             failures[name] = error
     return values
+
+
+def _number(name: str, found: object) -> float:
+    """What a proxy returned as a number; raises InputError for what is none."""
+    try:
+        return float(found)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(f"proxy {name!r} returned {type(found).__name__}, not a number: {error}") from error
 
 
 def _valued(name: str, info: ProxyInfo | None, raw: float, failure: LswagError | None) -> dict[str, Any]:

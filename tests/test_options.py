@@ -59,6 +59,11 @@ def test_numbers_of_numpy_become_python_s() -> None:
         ("seed", None),
         ("seed", 2**64),
         ("combine", "sum"),
+        ("loss_fn", 5),
+        ("loss_fn", "cross_entropy"),
+        ("features", 5),
+        ("proxy_options", None),
+        ("proxy_options", {"snip": 5}),
         ("nonfinite", "ignore"),
     ],
 )
@@ -82,7 +87,8 @@ def test_a_value_outside_of_its_range_is_refused_by_name(name: str, value: Any) 
     ],
 )
 def test_the_ends_of_each_range_are_taken(name: str, value: Any) -> None:
-    assert getattr(ScoreOptions(**{name: value}), name) == value
+    found = getattr(ScoreOptions(**{name: value}), name)
+    assert found == (tuple(value) if isinstance(value, list) else value)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +162,13 @@ def test_the_json_form_names_functions_and_has_no_tuples() -> None:
 
 def a_loss(outputs: Any, targets: Any) -> Any:
     return outputs.sum(1)
+
+
+def test_options_are_frozen_and_can_be_keys() -> None:
+    given = {"reg_swap": {"mu": 5.0}}
+    options = ScoreOptions(proxy_options=given, layers=[1, 2])  # type: ignore[arg-type]
+    given["reg_swap"]["mu"] = 7.0
+    assert options.proxy_options == {"reg_swap": {"mu": 5.0}}
+    assert {options, ScoreOptions(proxy_options={"reg_swap": {"mu": 5.0}}, layers=(1, 2))} == {options}
+    with pytest.raises(InputError, match="options must be ScoreOptions, got dict"):
+        ScoreOptions.of("score", {"seed": 1}, {})  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from lswag_fast.errors import (
     UnsupportedModelError,
     ZeroVarianceError,
 )
+from lswag_fast.proxies import registry
 from networks import NETWORKS
 from support.contract import X, Y, mlp
 from support.oracle import SHOWN
@@ -148,3 +149,17 @@ def test_the_public_names() -> None:
     for name in ("score_many", "list_proxies", "register_proxy", "ProxyInfo", "Scores"):
         assert name in lswag_fast.__all__
         assert getattr(lswag_fast, name)
+
+
+@pytest.mark.parametrize("returned", [None, "abc", 10**400, torch.zeros(2)], ids=["none", "text", "huge", "two"])
+def test_what_is_not_a_number_is_the_error_of_its_proxy_alone(returned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    lswag_fast.register_proxy("wrong", lambda m: returned, needs={"model": {"params"}})
+    scores = many(mlp(), proxies=["wrong", "snip"])
+    assert "proxy 'wrong' returned " in str(scores["wrong"].error)
+    assert scores["snip"].error is None
+
+
+def test_options_of_an_unknown_proxy_are_refused() -> None:
+    with pytest.raises(InputError, match="got 'reg_swp'; did you mean 'reg_swap'"):
+        many(mlp(), proxy_options={"reg_swp": {"mu": 1.0}})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli.values import Assignment, assignment, naming
+from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
     from lswag_fast.study.samplers import Sampler
@@ -25,7 +26,7 @@ def add_sampler(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=assignment,
         metavar="OPTION=VALUE",
-        help="an option of the sampler, such as population=30; may be given several times",
+        help="an option of the sampler, such as population=100; may be given several times",
     )
 
 
@@ -60,9 +61,12 @@ def chosen_sampler(name: str, given: Sequence[Assignment]) -> Sampler:
 def _own(target: str) -> str:
     """The name of the user's own sampler, which is registered now if its module does not do so itself."""
     from lswag_fast.cli.targets import find
-    from lswag_fast.study.samplers import list_samplers, register_sampler
+    from lswag_fast.study.samplers import get_sampler, list_samplers, register_sampler
 
     found = find(target)
-    if getattr(found, "name", None) not in list_samplers():
+    name = getattr(found, "name", None)
+    if name not in list_samplers():
         register_sampler(found)  # type: ignore[type-var]  # refuses what is no class of a sampler
-    return str(found.name)  # type: ignore[attr-defined]
+    elif type(get_sampler(str(name))) is not found:
+        raise InputError(f"{target} is called {name!r}, as a registered sampler is; give it a name of its own")
+    return str(name)

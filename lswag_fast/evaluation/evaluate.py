@@ -15,6 +15,7 @@ from lswag_fast.errors import InputError, LswagError, TableError, WorkerLostErro
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import open_runner, run_in_order
 from lswag_fast.score_job import ScoreJob, ScoreReport
+from lswag_fast.study.settings import SpaceSettings
 
 Callback = Callable[[int, int], None]
 """`callback(done, total)`."""
@@ -124,7 +125,7 @@ def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:
 
 def _settings(job: ScoreJob) -> dict[str, Any]:
     return {
-        "space": repr(job.space),
+        "space": asdict(SpaceSettings.of(job.space)),
         "proxies": list(job.proxies),
         "weights": "given" if isinstance(job.weights, Mapping) else job.weights,
         "seed": job.seed,

@@ -16,7 +16,13 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that writes: its id, the name of its host, and which start of that machine it belongs to.
+    """A process that writes.
+
+    Attributes:
+        pid: its id.
+        host: the name of its host.
+        boot: which start of that machine it belongs to; empty where the system does not say.
+        namespace: of process ids, in which `pid` counts; two containers have each their own. Empty where unknown.
 
     Example:
         >>> Owner.this_process().is_alive
@@ -26,12 +32,13 @@ class Owner:
     pid: int
     host: str
     boot: str
+    namespace: str = ""
 
     @classmethod
     def this_process(cls) -> Owner:
         """Return this process as an owner."""
         boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.is_file() else ""
-        return cls(os.getpid(), socket.gethostname(), boot)
+        return cls(os.getpid(), socket.gethostname(), boot, _namespace())
 
     @property
     def is_here(self) -> bool:
@@ -40,17 +47,33 @@ class Owner:
         return self.host == here.host or (self.boot == here.boot != "")
 
     @property
+    def is_within_reach(self) -> bool:
+        """Whether this process can tell if it runs: the same start of the machine, the same process ids."""
+        here = Owner.this_process()
+        same_machine = self.boot == here.boot if self.boot and here.boot else self.host == here.host
+        return same_machine and self.namespace in ("", here.namespace) and self.pid > 0
+
+    @property
     def is_alive(self) -> bool:
-        """Whether the process may still run; always for one of another machine."""
-        if not self.is_here:
-            return True
+        """Whether the process may still run; always where that cannot be known (another machine, a container)."""
+        if not self.is_within_reach:
+            here = Owner.this_process()
+            was_restarted = self.host == here.host and "" not in (self.boot, here.boot) and self.boot != here.boot
+            return not was_restarted
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return False
         except OSError:  # it exists and belongs to somebody else
             return True
         return True
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def read_owner(path: Path) -> Owner | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import InputError, StorageError
 from lswag_fast.files.differences import differences
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
@@ -115,6 +115,17 @@ class StudySettings:
     seed: int
     objective: Objective
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
+
+    def check(self) -> None:
+        """Refuse what JSON cannot say, before anything is stored.
+
+        Raises:
+            InputError: an option of the sampler or of the score is no JSON value.
+        """
+        try:
+            json.dumps(self.to_json(), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the settings of a study are JSON values: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""

@@ -21,7 +21,7 @@ from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
 from lswag_fast.study.history import History
 from lswag_fast.study.latency import Latencies
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.samplers import Proposal, Sampler, get_sampler
+from lswag_fast.study.samplers import Proposal, ProposalBatch, Sampler, get_sampler
 from lswag_fast.study.settings import (
     SamplerSettings,
     ScoringSettings,
@@ -126,6 +126,7 @@ class Study:
             self.objective,
             scoring or ScoringSettings(),
         )
+        self.settings.check()
         self.metadata = dict(metadata or {})
         self.storage = get_storage(storage)
         self._attrs: dict[str, Any] = {}
@@ -234,7 +235,9 @@ class Study:
                 f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
             )
         try:
+            n_seen = len(self._pool.seen)
             batch = self.sampler.propose(self._pool, self._history, self._memory)
+            self._check_batch(batch, len(self._pool.seen) - n_seen)
             trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(batch.proposals)]
             rng_state = self._pool.rng.getstate()
             self._store_batch(trials, rng_state, batch.memory)
@@ -247,6 +250,18 @@ class Study:
         self._waiting.extend(trial.number for trial in trials)
         self._n_batches += 1
         self._memory, self._random_state = batch.memory, rng_state
+
+    def _check_batch(self, batch: ProposalBatch, n_claimed: int) -> None:
+        """Refuse what no sampler may propose."""
+        name = self.sampler.name
+        if not isinstance(batch, ProposalBatch) or not batch.proposals:
+            raise InputError(f"sampler {name} proposed nothing; propose() returns a ProposalBatch of at least one")
+        n_different = len({proposal.candidate.arch_json for proposal in batch.proposals})
+        if not n_claimed == n_different == len(batch.proposals):
+            raise InputError(
+                f"sampler {name} proposed {len(batch.proposals)} architectures, {n_different} of them different, and "
+                f"took {n_claimed} from the pool; it proposes each that it takes, once"
+            )
 
     def _store_batch(self, trials: Sequence[Trial], rng_state: Any, memory: Mapping[str, Any] | None) -> None:
         n_trials = len(self._history) + len(trials)

@@ -43,6 +43,15 @@ def test_a_sampler_of_the_users_own_is_registered(tmp_path: Path, monkeypatch: p
     assert "greedy" in sampler_help()
 
 
+def test_a_sampler_with_the_name_of_another_is_not_mistaken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nameless.py").write_text(OWN.replace('    name = "greedy"\n', "").replace("Greedy", "Nameless"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="nameless:Nameless is called 'evolution', as a registered sampler is"):
+        chosen_sampler("nameless:Nameless", [])
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
@@ -50,6 +59,7 @@ def test_a_sampler_of_the_users_own_is_registered(tmp_path: Path, monkeypatch: p
         ("json:nothing", (), "--sampler: json:nothing"),
         ("json:dumps", (), "--sampler: a sampler is a dataclass with a name"),
         ("random", ("population=3",), "--sampler-set: sampler random has no option 'population'; it has "),
+        ("evolution", ("population=x",), "--sampler-set: sampler evolution: population must be a whole number"),
         ("evolution", ("population=0",), "--sampler-set: population and parents must be at least 1"),
     ],
 )

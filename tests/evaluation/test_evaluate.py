@@ -161,7 +161,7 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
 def test_the_settings_are_json_beside_the_rows(tmp_path: Path) -> None:
     evaluate(job(options=ScoreOptions(pattern_samples=6)), TABLE, tmp_path / "a.csv", n=1, settings={"data": "noise"})
     settings = json.loads((tmp_path / "a.csv.json").read_text())
-    assert settings["space"] == repr(SPACE)
+    assert settings["space"]["choices"] == repr(SPACE)
     assert (settings["data"], settings["mode"], settings["options"]) == ("noise", "eval", {"pattern_samples": 6})
 
 

@@ -95,11 +95,26 @@ def get_sampler(sampler: str | Sampler, **options: Any) -> Sampler:
     if sampler not in _SAMPLERS:
         raise InputError(f"unknown sampler {sampler!r}; choose from {', '.join(list_samplers())}")
     known = [f.name for f in fields(_SAMPLERS[sampler])]
-    for name in options:
+    for name, value in options.items():
         if name not in known:
             raise InputError(f"sampler {sampler} has no option {name!r}; it has {', '.join(known)}")
-    made: Sampler = _SAMPLERS[sampler](**options)
+        _check_kind(sampler, name, value)
+    try:
+        made: Sampler = _SAMPLERS[sampler](**options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"sampler {sampler} refuses {options}: {error}") from error
     return made
+
+
+def _check_kind(sampler: str, name: str, value: Any) -> None:
+    """Refuse what is not of the kind of the option's default, a whole number for a float excepted."""
+    default = next(f for f in fields(_SAMPLERS[sampler]) if f.name == name).default
+    kinds = (int, float) if type(default) is float else (type(default),)
+    if isinstance(default, (bool, int, float, str)) and type(value) not in kinds:
+        expected = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[type(default)]
+        raise InputError(f"sampler {sampler}: {name} must be {expected}, got {value!r}")
 
 
 for _builtin in (EvolutionSampler, RandomSampler, SteadyStateSampler):

@@ -10,6 +10,7 @@ from lswag_fast.study.storage.lease import LEASE_FILE
 from lswag_fast.study.storage.log import LOG_FILE, LogStorage
 from lswag_fast.study.storage.memory import MemoryStorage
 from lswag_fast.study.storage.protocol import Record, Records, Storage
+from lswag_fast.study.storage.schema import DATABASE_FILE
 from lswag_fast.study.storage.sqlite import SQLiteStorage
 
 __all__ = ["LogStorage", "MemoryStorage", "Record", "Records", "SQLiteStorage", "Storage", "get_storage"]
@@ -28,7 +29,9 @@ def get_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
     if storage is None:
         return MemoryStorage()
     if isinstance(storage, (str, os.PathLike)):
-        is_log = any((Path(storage) / name).exists() for name in (LOG_FILE, LEASE_FILE))
+        folder = Path(storage)
+        is_begun = (folder / LEASE_FILE).exists() and not (folder / DATABASE_FILE).exists()
+        is_log = is_begun or (folder / LOG_FILE).exists()
         return LogStorage(storage) if is_log else SQLiteStorage(storage)
     if not isinstance(storage, Storage):
         raise InputError(f"storage must be None, a folder or a Storage; found {type(storage).__name__}")

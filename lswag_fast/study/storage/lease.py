@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,7 +50,6 @@ class Lease:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {folder}: {error.strerror or error}") from error
-        self._last_beat = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="lswag-fast lease", daemon=True)
         self._thread.start()
 
@@ -106,30 +106,29 @@ class Lease:
         aside.unlink()
 
     def check(self) -> None:
-        """Raise StorageError if the lease was lost, as after a long sleep of the machine."""
-        if time.monotonic() - self._last_beat > self._stale_after_s / 2:
-            self._beat()
+        """Raise StorageError if the lease was lost, as after a long sleep of the machine.
+
+        Looked up each time: the clocks of a process may stand still while its machine sleeps.
+        """
+        self._refuse_another_holder()
         if self._error is not None:
             raise self._error
 
-    def _beat(self) -> None:
+    def _refuse_another_holder(self) -> None:
         content = _content(self._path)
+        if content is not None and self._token.encode() in content:
+            return
         owner = None if content is None else _owner(content)
-        if content is None or self._token.encode() not in content:
-            who = f"process {owner.pid} on {owner.host}" if owner else "another process"
-            self._error = StorageError(f"{self._path.parent} was taken over by {who} while this process was silent")
-            return
-        try:
-            os.utime(self._path)
-        except OSError:  # tried again soon; `check` looks when that lasts
-            return
-        self._last_beat = time.monotonic()
+        who = f"process {owner.pid} on {owner.host}" if owner else "another process"
+        self._error = StorageError(f"{self._path.parent} was taken over by {who} while this process was silent")
 
     def _run(self) -> None:
         while not self._closed.wait(self._heartbeat_s):
-            self._beat()
+            self._refuse_another_holder()
             if self._error is not None:
                 return
+            with suppress(OSError):  # tried again soon
+                os.utime(self._path)
 
     def release(self) -> None:
         """Give the folder free."""
@@ -154,9 +153,8 @@ def is_held(folder: Path) -> bool:
 
 
 def _is_dead(owner: Owner | None, age: float, stale_after_s: float) -> bool:
-    if owner is not None and owner.is_here:
-        return not owner.is_alive  # the system knows at once
-    return age > stale_after_s
+    known_dead = owner is not None and owner.is_within_reach and not owner.is_alive  # the system knows at once
+    return known_dead or age > stale_after_s
 
 
 def _content(path: Path) -> bytes | None:
@@ -169,7 +167,7 @@ def _content(path: Path) -> bytes | None:
 def _owner(content: bytes) -> Owner | None:
     try:
         found = json.loads(content)
-        owner = Owner(found["pid"], found["host"], found["boot"])
-    except (TypeError, ValueError, KeyError, RecursionError):  # empty, being written, or garbage
+        owner = Owner(found["pid"], found["host"], found["boot"], str(found.get("namespace", "")))
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):  # empty, being written, or garbage
         return None
     return owner if type(owner.pid) is int and type(owner.host) is type(owner.boot) is str else None

@@ -220,6 +220,8 @@ def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:
         end += len(line) + 1
     if not bodies and content[: len(_BEGINNING)] != _BEGINNING[: len(content)]:
         raise StorageError(f"{path} is not a study of lswag-fast")
+    if not bodies and len(lines) > 1:  # the first line is written whole, with the file
+        raise StorageError(f"{path} is damaged: line 1 is not what was written")
     return bodies, end
 
 

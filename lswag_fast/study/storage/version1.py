@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import sqlite3
 import sys
 import zlib
@@ -22,6 +23,7 @@ from lswag_fast.study.storage.records import attr_records, latency_records, stat
 
 _SAMPLERS = {"steady": "steady_state"}
 _SAMPLER_OPTIONS = {"wave": "proposals_per_batch"}
+_OPTIONS = {"--proxy": "--proxies", "--wave": "--sampler-set"}
 _SCORING = ("function", "n_threads", "isa", "batch_fingerprint", "weights_fingerprint")
 _OWN = {"space", "space_choices", "space_size", "input_shape", "num_classes", "budget", "sampler", "seed"}
 _OWN |= {"proxies", "combine", "lower_is_better", "score_options", *_SCORING}
@@ -36,6 +38,7 @@ def read_records(connection: sqlite3.Connection) -> list[Record]:
     """
     attrs = {key: json.loads(value) for key, value in _rows(connection, "fact")}
     attrs["settings"] = _settings(attrs["settings"])
+    _renew_command(attrs.get("metadata") or {})
     records = attr_records(attrs)
     n_batches = n_trials = 0
     for batch, rows in itertools.groupby(_rows(connection, "proposal"), key=itemgetter(3)):
@@ -65,6 +68,22 @@ def _random_state(packed: bytes, gauss: float | None) -> tuple[int, tuple[int, .
     if sys.byteorder == "big":
         words.byteswap()
     return 3, tuple(words), gauss
+
+
+def _renew_command(metadata: dict[str, Any]) -> None:
+    """Say the command of a search, which continues it, in the words of the present command line."""
+    if "command" not in metadata:
+        return
+    words: list[str] = []
+    for word in shlex.split(str(metadata["command"])):
+        option, _, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        words += [option, value] if value else [option]  # --x=y as --x y
+    for place in range(1, len(words)):
+        if words[place - 1] == "--sampler":
+            words[place] = _SAMPLERS.get(words[place], words[place])
+        elif words[place - 1] == "--wave":
+            words[place] = f"{_SAMPLER_OPTIONS['wave']}={words[place]}"
+    metadata["command"] = shlex.join(_OPTIONS.get(word, word) for word in words)
 
 
 def _settings(flat: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from lswag_fast.errors import InputError
 from lswag_fast.study.samplers import (
     EvolutionSampler,
+    Proposal,
     ProposalBatch,
     RandomSampler,
     get_sampler,
@@ -75,3 +76,46 @@ def test_what_is_no_sampler_is_refused() -> None:
         register_sampler(WithoutDefault)
     with pytest.raises(InputError, match="a sampler is a dataclass with a name and a method propose"):
         register_sampler(int)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [("evolution", {"parents": 2.0}), ("evolution", {"population": "x"}), ("random", {"proposals_per_batch": True})],
+)
+def test_an_option_of_another_kind_is_refused_by_name(sampler: str, options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(InputError, match=f"sampler {sampler}: {name} must be a whole number"):
+        get_sampler(sampler, **options)
+
+
+class Proposing:
+    """Proposes what a test gives it."""
+
+    name = "proposing"
+    adaptive = False
+    n_leaders = 0
+
+    def __init__(self, proposals: Any) -> None:
+        self._proposals = proposals
+
+    def propose(self, pool: Any, history: Any, memory: Any) -> Any:
+        return self._proposals(pool)
+
+
+def twice(pool: Any) -> ProposalBatch:
+    return ProposalBatch([Proposal(pool.draw(), "random")] * 2)
+
+
+@pytest.mark.parametrize(
+    ("proposals", "message"),
+    [
+        (lambda pool: None, "proposed nothing"),
+        (lambda pool: ProposalBatch([]), "proposed nothing"),
+        (twice, "proposed 2 architectures, 1 of them different, and took 1 from the pool"),
+    ],
+)
+def test_a_batch_that_no_sampler_may_propose_is_refused(proposals: Any, message: str) -> None:
+    study = Study(ToySpace(), Proposing(proposals))
+    with pytest.raises(InputError, match=message):
+        study.ask()
+    assert study.trials == ()

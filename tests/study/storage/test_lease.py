@@ -62,3 +62,25 @@ def test_a_holder_that_was_silent_too_long_learns_that_it_lost_the_folder(tmp_pa
         lease.check()
     lease.release()
     assert json.loads((tmp_path / LEASE_FILE).read_text()) == ELSEWHERE
+
+
+def test_a_process_of_another_container_counts_by_its_age_alone(tmp_path: Path) -> None:
+    lease = Lease(tmp_path)
+    owner = json.loads((tmp_path / LEASE_FILE).read_text())
+    lease.release()
+    dead = next(pid for pid in range(2**22 - 1, 2, -1) if not Path(f"/proc/{pid}").exists())
+    (tmp_path / LEASE_FILE).write_text(json.dumps({**owner, "pid": dead, "namespace": "pid:[1]", "token": "y"}))
+    with pytest.raises(StorageError, match=f"is being written by process {dead} on "):
+        Lease(tmp_path)
+    os.utime(tmp_path / LEASE_FILE, (0, 0))
+    Lease(tmp_path).release()
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 10**30])
+def test_a_lease_that_is_silent_for_long_is_taken_over_whoever_bears_its_number(tmp_path: Path, pid: int) -> None:
+    lease = Lease(tmp_path)
+    owner = json.loads((tmp_path / LEASE_FILE).read_text())
+    lease.release()
+    (tmp_path / LEASE_FILE).write_text(json.dumps({**owner, "pid": pid, "token": "y"}))
+    os.utime(tmp_path / LEASE_FILE, (0, 0))
+    Lease(tmp_path).release()

@@ -120,3 +120,10 @@ def test_a_write_that_fails_leaves_no_part_of_a_line(tmp_path: Path, monkeypatch
     storage.write(LATER[1])
     storage.close()
     assert list(LogStorage(tmp_path / "run").read()["result"]) == [1]
+
+
+def test_other_line_ends_are_damage_and_not_a_torn_end(log: bytes, tmp_path: Path) -> None:
+    (tmp_path / LOG_FILE).write_bytes(log.replace(b"\n", b"\r\n"))
+    with pytest.raises(StorageError, match="damaged: line 1 is not what was written"):
+        LogStorage(tmp_path).open()
+    assert [path.name for path in tmp_path.glob("*.torn-*")] == []

@@ -11,7 +11,7 @@ import pytest
 
 from golden.studies import KILLED_AFTER, STUDIES, STUDIES_FOLDER
 from lswag_fast.errors import StorageError
-from lswag_fast.study.storage import SQLiteStorage
+from lswag_fast.study.storage import SQLiteStorage, version1
 from lswag_fast.study.stored import read_study
 
 
@@ -83,3 +83,18 @@ def test_damage_is_one_line_and_nothing_is_migrated(tmp_path: Path, damage: str)
             use()
         assert "\n" not in str(caught.value)
     assert version_of(folder) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("search toy --proxy params --wave 2", "search toy --proxies params --sampler-set proposals_per_batch=2"),
+        ("lswag-fast search toy --sampler=steady", "lswag-fast search toy --sampler steady_state"),
+        ("lswag-fast search steady --out 'a b'", "lswag-fast search steady --out 'a b'"),
+    ],
+)
+def test_the_command_of_a_search_is_said_in_present_words(old: str, new: str) -> None:
+    metadata = {"command": old, "data": "digits"}
+    version1._renew_command(metadata)
+    assert metadata == {"command": new, "data": "digits"}
+    version1._renew_command({})
