@@ -21,7 +21,7 @@ RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 TRIALS ?= 60
 SEARCH_BATCH := 24
 BENCH_CSV := bench/results/score/whole_score.csv
-PYTHON_CODE := lswag_fast tests bench setup.py
+PYTHON_CODE := lswag_fast tests bench setup.py conftest.py docs/conftest.py
 
 .PHONY: search test emulated lint check-install bench clean
 

@@ -93,8 +93,9 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
         >>> import torch
         >>> from torch import nn
         >>> from lswag_fast import score_many
-        >>> batch = torch.randn(16, 8), torch.arange(16) % 4
-        >>> models = [nn.Sequential(nn.Linear(8, n), nn.ReLU(), nn.Linear(n, 4)) for n in (8, 64)]
+        >>> _ = torch.manual_seed(0)
+        >>> batch = torch.randn(4, 8), torch.arange(4)
+        >>> models = [nn.Sequential(nn.Linear(8, n), nn.ReLU(), nn.Linear(n, 4)) for n in (16, 64)]
         >>> values = rank_networks([score_many(model, batch, proxies=["te_nas"]) for model in models], "te_nas")
         >>> sum(values)  # ranks 1 and 2 in each of two parts
         6.0

@@ -1,4 +1,4 @@
-"""Every test draws the same random numbers each time, whatever ran before it."""
+"""Every test and every example draws the same random numbers each time, whatever ran before it."""
 
 from __future__ import annotations
 
