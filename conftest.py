@@ -8,4 +8,5 @@ import torch
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
+    """Seed torch before each of them."""
     torch.manual_seed(0)
