@@ -89,6 +89,22 @@ def test_a_torn_row_is_cut_off_and_scored_again(tmp_path: Path, cut: int) -> Non
     assert without_times(torn) == without_times(whole)
 
 
+class WithoutRepr(NasBench201):
+    """A space as users write them: what it shows of itself is its address."""
+
+    __repr__ = object.__repr__
+
+
+def test_a_space_that_shows_its_address_alone_resumes_too(tmp_path: Path) -> None:
+    def spaces() -> WithoutRepr:
+        return WithoutRepr(num_classes=3, image_size=8, channels=4, cells_per_stage=1)
+
+    first, second = spaces(), spaces()
+    evaluate(replace(job(), space=first), TABLE, tmp_path / "a.csv", n=1)
+    assert repr(first) != repr(second)
+    assert evaluate(replace(job(), space=second), TABLE, tmp_path / "a.csv", n=3) == 2
+
+
 def test_workers_change_nothing_and_a_killed_one_neither(tmp_path: Path) -> None:
     evaluate(job(), TABLE, tmp_path / "one.csv")
     deadly = replace(job(), space=Deadly(CELLS[1], tmp_path / "killed"))

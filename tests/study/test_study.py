@@ -7,6 +7,7 @@ from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import SpaceExhaustedError
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import EvolutionSampler, SteadyStateSampler
+from lswag_fast.study.settings import ScoringSettings
 from lswag_fast.study.study import Study
 from lswag_fast.study.trial import table_columns
 from study.toy_space import ToySpace
@@ -163,3 +164,10 @@ def test_dataframe_has_the_columns_of_the_table():
     assert tuple(frame.columns) == table_columns()
     assert frame["state"].tolist() == ["complete", "failed"]
     assert frame["score"].iloc[0] == 1.5
+
+
+@pytest.mark.parametrize("value", [math.nan, {1, 2}, object()])
+def test_a_setting_that_json_cannot_say_is_refused_before_anything_is_stored(value, tmp_path):
+    with pytest.raises(InputError, match="the settings of a study are JSON values"):
+        Study(ToySpace(), storage=tmp_path / "run", scoring=ScoringSettings(options={"x": value}))
+    assert not (tmp_path / "run").exists()

@@ -41,3 +41,8 @@ def test_strided_operands(arrange) -> None:
 def test_a_vector_has_its_product_too() -> None:
     x, weight = torch.randn(5), torch.randn(6, 5)
     torch.testing.assert_close(products.linear(x, weight, None), F.linear(x, weight))
+
+
+def test_what_does_not_fit_is_said_in_the_words_of_torch() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        products.linear(torch.randn(4, 3), torch.randn(6, 5), None)
