@@ -44,6 +44,10 @@ class ZeroVarianceError(LswagError, ArithmeticError):
     """No weight's gradient varies over the samples, so 1/sigma is undefined everywhere."""
 
 
+class ZeroSaliencyError(LswagError, ArithmeticError):
+    """Every weight's saliency is zero: nothing passes through the network, so a sum of saliencies says nothing."""
+
+
 class DeviceMismatchError(LswagError, RuntimeError):
     """The model and the batch lie on different devices."""
 

@@ -59,7 +59,7 @@ class Score:
     Scores are comparable only at the same batch size, `n_pattern_samples`, data and options.
 
     Attributes:
-        value: `raw`, or its sign(s) ln|s| for proxies whose values explode.
+        value: `raw`, or its logarithm for proxies whose values explode.
         proxy: the name of the proxy.
         layers: one entry per observed weight, where the proxy uses an observed pass; else empty.
         skipped: what that pass did not observe, and why.

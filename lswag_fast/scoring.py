@@ -231,7 +231,10 @@ def _valued(name: str, info: ProxyInfo | None, raw: float, failure: LswagError |
     error = str(failure) if failure is not None else None
     if error is None and not math.isfinite(raw):
         error = f"{name} is {raw}: its formula has no finite value for this network and batch"
-    value = sign_log(raw) if info is not None and info.log_scale else raw
+    value = raw
+    if info is not None and info.log_scale and math.isfinite(raw):
+        value = math.log(raw) if raw > 0 else math.nan
+        error = error or (None if raw > 0 else f"{name} is {raw}, and its value, the logarithm, needs more than 0")
     return {"value": value, "raw": raw, "error": error, "higher_is_better": info is None or info.higher_is_better}
 
 
@@ -245,13 +248,6 @@ def _layered(info: ProxyInfo | None, standard: object) -> dict[str, Any]:
         "skipped": standard.skipped,
         "n_pattern_samples": standard.patterns.n_samples,
     }
-
-
-def sign_log(value: float) -> float:
-    """sign(s) ln|s|, and 0 for 0: the field's form of scores that explode (NASLib's synflow)."""
-    if value == 0 or not math.isfinite(value):
-        return value
-    return math.copysign(1.0, value) * math.log(abs(value))
 
 
 def _layer_score(row: LayerMeasurements, standard: StandardMeasurements) -> LayerScore:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.errors import InputError, NothingObservedError
+from lswag_fast.errors import InputError, NothingObservedError, ZeroSaliencyError
 from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.checks import model_errors
+from lswag_fast.passes.shared.checks import RESCUE, listed, model_errors
 from lswag_fast.passes.shared.loss import find_logits
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
@@ -36,6 +36,7 @@ class LayerSaliency:
         nuclear: ||dR/dW||_* ||W||_* of attention weights (statistic "nuclear", else None).
         activation: the position, among the activation calls of the pass, of the one executed last before the weight's
             first call, 0 where none was.
+        is_zero: whether every element of the weight is zero.
     """
 
     saliency: float
@@ -45,6 +46,7 @@ class LayerSaliency:
     is_attention: bool
     nuclear: float | None
     activation: int
+    is_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,25 @@ class SynflowMeasurements:
     """The saliencies of an all-positive network.
 
     Attributes:
-        layers: the weights by name, in order of execution.
+        layers: the weights by name, in order of execution; `live_layers` refuses a network without any saliency.
         n_activations: how many activation calls the pass made.
     """
 
     layers: dict[str, LayerSaliency]
     n_activations: int
+
+    def live_layers(self) -> tuple[LayerSaliency, ...]:
+        """Return the weights.
+
+        Raises:
+            ZeroSaliencyError: the saliency of every weight is zero; names the weights that are zero themselves.
+        """
+        layers = tuple(self.layers.values())
+        if any(layer.saliency for layer in layers):  # a NaN is for the formulas
+            return layers
+        zero = [name for name, layer in self.layers.items() if layer.is_zero]
+        cause = f"{listed(zero)}: all elements are zero" if zero else "a scale or an activation gives zero everywhere"
+        raise ZeroSaliencyError(f"the synflow saliency of all {len(layers)} weights is zero; {cause}. {RESCUE}")
 
 
 def run_synflow(
@@ -125,6 +140,7 @@ def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecor
         is_attention=is_attention,
         nuclear=_nuclear_norm(gradient) * _nuclear_norm(weight) if nuclear and is_attention else None,
         activation=max(recorder.weights[name] - 1, 0),
+        is_zero=not weight.any(),
     )
 
 

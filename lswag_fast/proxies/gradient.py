@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import math
 
+from lswag_fast.errors import ZeroSaliencyError
+from lswag_fast.passes.shared.checks import RESCUE, listed
 from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
@@ -31,14 +33,16 @@ def grad_norm(measurements: Measurements) -> float:
     On a vision transformer the four matrices of each block and the head make up the sum.
 
     Returns:
-        A number in [0, inf).
+        A number in (0, inf).
 
     Raises:
         NothingObservedError: no weight could be observed.
         NonFiniteGradientError: a loss or a gradient is NaN or infinite.
+        ZeroSaliencyError: the score is made of zeros alone.
     """
     standard = measurements.of(StandardMeasurements)
-    return math.fsum(math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()) / standard.n_samples
+    norms = [math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()]
+    return math.fsum(_live(standard, "grad_norm", norms)) / standard.n_samples
 
 
 def plain(measurements: Measurements) -> float:
@@ -51,9 +55,10 @@ def plain(measurements: Measurements) -> float:
         Any real number, near 0 where the loss hardly changes with the scale of the weights.
 
     Raises:
-        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
+        NothingObservedError, NonFiniteGradientError, ZeroSaliencyError: as `grad_norm`.
     """
     standard = measurements.of(StandardMeasurements)
+    _live(standard, "plain", [layer["sum_abs_weight_gradient"] for layer in standard.layers()])
     return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_samples
 
 
@@ -64,13 +69,14 @@ def snip(measurements: Measurements) -> float:
     dominate.
 
     Returns:
-        A number in [0, inf).
+        A number in (0, inf).
 
     Raises:
-        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
+        NothingObservedError, NonFiniteGradientError, ZeroSaliencyError: as `grad_norm`.
     """
     standard = measurements.of(StandardMeasurements)
-    return math.fsum(layer["sum_abs_weight_gradient"] for layer in standard.layers()) / standard.n_samples
+    saliencies = _live(standard, "snip", [layer["sum_abs_weight_gradient"] for layer in standard.layers()])
+    return math.fsum(saliencies) / standard.n_samples
 
 
 def fisher(measurements: Measurements) -> float:
@@ -83,14 +89,23 @@ def fisher(measurements: Measurements) -> float:
     forces train mode.
 
     Returns:
-        A number in [0, inf).
+        A number in (0, inf).
 
     Raises:
-        NothingObservedError, NonFiniteGradientError: as `grad_norm`.
+        NothingObservedError, NonFiniteGradientError, ZeroSaliencyError: as `grad_norm`.
     """
     standard = measurements.of(StandardMeasurements)
-    total = math.fsum(layer.fisher for layer in standard.layers())
+    total = math.fsum(_live(standard, "fisher", [layer.fisher for layer in standard.layers()]))
     return total / (2 * standard.n_samples**3)
+
+
+def _live(standard: StandardMeasurements, proxy: str, saliencies: list[float]) -> list[float]:
+    """The saliencies of the layers; raises ZeroSaliencyError when all are 0, as of a dead network."""
+    if any(saliencies):
+        return saliencies
+    cut = [layer.name for layer in standard.layers() if not layer.n_finite_variance]
+    cause = f"no gradient varies in {listed(cut)}" if cut else "the weights or outputs that gradients reach are zero"
+    raise ZeroSaliencyError(f"{proxy} of all {len(saliencies)} weights is zero; {cause}. {RESCUE}")
 
 
 register_proxy(

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 
+from lswag_fast.errors import ZeroSaliencyError
 from lswag_fast.passes.double_backward import DoubleBackwardMeasurements
+from lswag_fast.passes.shared.checks import RESCUE
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
@@ -29,9 +31,18 @@ def grasp(measurements: Measurements) -> float:
     here, where the code unfreezes them.
 
     Returns:
-        Any real number, proportional to the square of the loss's scale.
+        Any real number but 0, proportional to the square of the loss's scale.
+
+    Raises:
+        ZeroSaliencyError: the term of every weight is 0.
     """
-    return -math.fsum(measurements.of(DoubleBackwardMeasurements).weight_hessian_gradient.values())
+    products = measurements.of(DoubleBackwardMeasurements).weight_hessian_gradient.values()
+    if not any(products):
+        raise ZeroSaliencyError(
+            f"grasp of all {len(products)} weights is zero: the loss is linear in the weights, or nothing passes "
+            f"through the network. {RESCUE}"
+        )
+    return -math.fsum(products)
 
 
 register_proxy(

@@ -30,7 +30,7 @@ class ProxyInfo:
         needs: the statistics that it reads, by the pass that gives them, e.g. {"standard": {"gradients", "patterns"}}.
         reference: the paper, or where the formula comes from.
         summary: one line for people.
-        log_scale: whether the score is given as sign(s) ln|s| of the raw value s, which may exceed any float.
+        log_scale: whether the score is given as ln s of the raw value s > 0, which may be huge; 0 and less are errors.
         parts: of a ranked proxy, the proxies whose ranks it combines; it has no value for one network, `rank_networks`
             gives those of many.
         aggregate: how a ranked proxy combines the ranks.
@@ -99,7 +99,7 @@ def register_proxy(
         higher_is_better: the direction.
         reference: the paper.
         summary: one line for people.
-        log_scale: give sign(s) ln|s| as the value and s as `Score.raw`, for scores that explode.
+        log_scale: give ln s as the value and s as `Score.raw`, for scores that explode; s <= 0 is no score.
 
     Returns:
         The registered proxy.

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 
+from lswag_fast.errors import ZeroSaliencyError
 from lswag_fast.passes.model import ModelMeasurements
+from lswag_fast.passes.shared.checks import RESCUE
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
@@ -35,8 +37,16 @@ def flops(measurements: Measurements) -> float:
 
 
 def l2_norm(measurements: Measurements) -> float:
-    """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part."""
-    return math.fsum(measurements.of(ModelMeasurements).weight_norms.values())
+    """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part.
+
+    Raises:
+        NothingObservedError: there is no such weight.
+        ZeroSaliencyError: every weight is zero.
+    """
+    norms = measurements.of(ModelMeasurements).weight_norms.values()
+    if not any(norms):
+        raise ZeroSaliencyError(f"l2_norm: all {len(norms)} weights are zero. {RESCUE}")
+    return math.fsum(norms)
 
 
 register_proxy("params", params, needs={"model": ("params",)}, reference="", summary="number of parameters")

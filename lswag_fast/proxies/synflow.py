@@ -31,9 +31,12 @@ def synflow(measurements: Measurements) -> float:
     the published code: in eval mode, so that no dropout takes part; there in the mode that the network is in.
 
     Returns:
-        s in [0, inf), 1e32 to 1e61 for deep CNNs; `Score.value` is therefore ln s, and `Score.raw` s.
+        s in (0, inf), 1e32 to 1e61 for deep CNNs; `Score.value` is therefore ln s, and `Score.raw` s.
+
+    Raises:
+        ZeroSaliencyError: s is 0, the network lets nothing through.
     """
-    return math.fsum(layer.saliency for layer in measurements.of(SynflowMeasurements).layers.values())
+    return math.fsum(layer.saliency for layer in measurements.of(SynflowMeasurements).live_layers())
 
 
 def logsynflow(measurements: Measurements) -> float:
@@ -43,9 +46,12 @@ def logsynflow(measurements: Measurements) -> float:
     made for; through a LayerNorm dR/dw may be below -1, and its logarithm would not exist.
 
     Returns:
-        A number in [0, inf).
+        A number in (0, inf).
+
+    Raises:
+        ZeroSaliencyError: as `synflow`.
     """
-    return math.fsum(layer.log_saliency for layer in measurements.of(SynflowMeasurements).layers.values())
+    return math.fsum(layer.log_saliency for layer in measurements.of(SynflowMeasurements).live_layers())
 
 
 def dss(measurements: Measurements) -> float:
@@ -61,12 +67,13 @@ def dss(measurements: Measurements) -> float:
     on today only its head counts, twice; here every weight counts, once. In float64, there in float32.
 
     Returns:
-        A number in [0, inf).
+        A number in (0, inf).
 
     Raises:
         InputError: the network has no attention weights.
+        ZeroSaliencyError: as `synflow`.
     """
-    linear = [layer for layer in measurements.of(SynflowMeasurements).layers.values() if layer.is_linear]
+    linear = [layer for layer in measurements.of(SynflowMeasurements).live_layers() if layer.is_linear]
     nuclear = [layer.nuclear for layer in linear if layer.nuclear is not None]
     if not nuclear:
         raise InputError(
@@ -91,6 +98,7 @@ def t_cet(measurements: Measurements) -> float:
     Raises:
         InputError: the two passes see different numbers of activation calls, or the batch went through in chunks.
         NoActivationsError: no activation was seen.
+        ZeroSaliencyError: as `synflow`.
     """
     logdets = [kernel.slogdet().logabsdet.item() for kernel in activation_kernels(measurements, "t_cet")]
     found = measurements.of(SynflowMeasurements)
@@ -99,7 +107,7 @@ def t_cet(measurements: Measurements) -> float:
             f"t_cet pairs weights with activations, of which the data met {len(logdets)} and the synflow pass "
             f"{found.n_activations}; the network takes another path in eval mode, call model.eval() first"
         )
-    return math.fsum(logdets[layer.activation] * _signal_to_noise(layer) for layer in found.layers.values())
+    return math.fsum(logdets[layer.activation] * _signal_to_noise(layer) for layer in found.live_layers())
 
 
 def _signal_to_noise(layer: LayerSaliency) -> float:

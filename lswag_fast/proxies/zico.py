@@ -18,7 +18,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, ZeroVarianceError
+from lswag_fast.passes.shared.checks import RESCUE
 from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
@@ -64,10 +65,12 @@ def xi_gsnr(measurements: Measurements) -> float:
 
     Raises:
         NothingObservedError, NonFiniteGradientError: no weight could be observed, or one has a NaN.
+        ZeroVarianceError: nothing varies.
     """
-    return math.fsum(
-        layer["sum_gsnr"] for layer in measurements.of(StandardMeasurements).layers() if layer.n_finite_variance
-    )
+    layers = measurements.of(StandardMeasurements).layers()
+    if not any(layer.n_finite_variance for layer in layers):
+        raise ZeroVarianceError(f"xi_gsnr: no gradient of the {len(layers)} observed weight(s) varies. {RESCUE}")
+    return math.fsum(layer["sum_gsnr"] for layer in layers if layer.n_finite_variance)
 
 
 register_proxy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lswag_fast import reference, score, score_many
+from lswag_fast.errors import ZeroSaliencyError
 from networks import NETWORKS, Network, select
 from proxies.conftest import mean_loss, plain_float32
 from support.oracle import SHOWN
@@ -103,6 +105,27 @@ def test_chunks_do_not_change_them(net: Network, chunk_size: int) -> None:
     expected = values(net, torch.float64)
     for name, value in values(net, torch.float64, chunk_size=chunk_size).items():
         assert value == pytest.approx(expected[name], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["plain", "snip", "fisher"])
+def test_a_head_that_is_zero_has_no_saliency(name: str) -> None:
+    """`plain` has values of both signs: a 0 would rank above live networks."""
+    model, batch = NETWORKS["mlp"].build()
+    for parameter in model[-1].parameters():
+        nn.init.zeros_(parameter)
+    with pytest.raises(
+        ZeroSaliencyError, match=f"{name} of all 3 weights is zero; no gradient varies in 0.weight, 2.w"
+    ):
+        score(model, batch, proxy=name)
+    found = score_many(model, batch, proxies=[name, "grad_norm"])
+    assert math.isnan(found[name].value)
+    assert found["grad_norm"].value > 0  # the head's own gradient
+
+
+def test_a_loss_without_gradient_gives_no_grad_norm() -> None:
+    model, batch = NETWORKS["mlp"].build()
+    with pytest.raises(ZeroSaliencyError, match="grad_norm of all 3 weights is zero"):
+        score(model, batch, proxy="grad_norm", loss_fn=lambda outputs, targets: 0 * outputs.sum(1))
 
 
 def test_rows_of_a_wide_layer_estimate_the_sums() -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
+from lswag_fast.errors import ZeroSaliencyError
 from lswag_fast.passes.double_backward import DoubleBackwardMeasurements
 from lswag_fast.proxies import get_proxy
 from lswag_fast.proxies.registry import Measurements
@@ -22,6 +23,12 @@ from support.snapshot import assert_unchanged, snapshot
 def test_it_adds_up_what_the_layers_lose() -> None:
     numbers = Measurements({"double_backward": DoubleBackwardMeasurements({"a": 2.5, "b": -1.0})})
     assert get_proxy("grasp").compute(numbers) == -1.5
+
+
+def test_a_network_without_second_derivatives_has_no_value() -> None:
+    numbers = Measurements({"double_backward": DoubleBackwardMeasurements({"a": 0.0, "b": -0.0})})
+    with pytest.raises(ZeroSaliencyError, match="grasp of all 2 weights is zero"):
+        get_proxy("grasp").compute(numbers)
 
 
 def found(net: Network, dtype: torch.dtype = torch.float64) -> float:

@@ -94,3 +94,13 @@ def test_each_says_what_it_needs_and_where_it_comes_from() -> None:
         assert info.compute.__doc__, info.name
         for name, statistics in info.needs.items():
             assert statistics <= set(get_pass(name).statistics)
+
+
+@pytest.mark.parametrize("raw", [0.0, -0.5, -3.0])
+def test_a_logarithm_of_zero_or_less_is_no_score(raw: float) -> None:
+    """sign(s) ln|s| would rank 0 above 0.5, and -0.5 above both."""
+    info = register_proxy(f"logarithm_of_{raw}", lambda measurements: raw, needs={"model": ["params"]}, log_scale=True)
+    found = score(*NETWORKS["mlp"].build(), proxy=info.name)
+    assert math.isnan(found.value)
+    assert found.raw == raw
+    assert "the logarithm, needs more than 0" in (found.error or "")

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lswag_fast import score, score_many
+from lswag_fast.errors import ZeroSaliencyError
 from lswag_fast.spaces import AutoFormer
 from networks import NETWORKS
 from support.snapshot import assert_unchanged, snapshot
@@ -42,3 +43,10 @@ def test_batch_statistics_and_modes_are_left_alone() -> None:
     before = snapshot(model)
     score_many(model, batch, proxies=["flops", "l2_norm"])
     assert_unchanged(model, before)
+
+
+def test_weights_that_are_all_zero_have_no_norm() -> None:
+    model = nn.Linear(3, 2)
+    nn.init.zeros_(model.weight)
+    with pytest.raises(ZeroSaliencyError, match="all 1 weights are zero"):
+        score(model, (torch.randn(4, 3), torch.arange(4) % 2), proxy="l2_norm")

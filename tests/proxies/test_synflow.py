@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lswag_fast import reference, score, score_many
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, ZeroSaliencyError
 from lswag_fast.passes.synflow import LayerSaliency, SynflowMeasurements
 from lswag_fast.proxies import get_proxy
 from lswag_fast.proxies.registry import Measurements
@@ -65,6 +65,35 @@ def test_dss_knows_torchs_own_attention() -> None:
     attention = [n for n in net.observed if "in_proj" in n or pairs[n][0].shape[0] == pairs[n][0].shape[1]]
     expected = reference.dss(pairs, attention, set(net.observed) - set(attention))
     assert raw(model, batch, ["dss"])["dss"] == pytest.approx(expected, rel=1e-9)  # float64
+
+
+def test_a_head_that_is_zero_has_no_saliency_and_is_named() -> None:
+    """ln 0 = -inf, and 0 as the value would rank it above every live network of |s| < 1."""
+    model, batch = NETWORKS["vit"].build()
+    nn.init.zeros_(model.head.weight)
+    scores = score_many(model, batch, proxies=[*FLOWS, "dss", "t_cet"])
+    for name, found in scores.items():
+        assert math.isnan(found.value), name
+        assert "head.weight: all elements are zero" in (found.error or ""), name
+        assert "init='rescue'" in (found.error or ""), name
+    with pytest.raises(ZeroSaliencyError, match="the synflow saliency of all 10 weights is zero"):
+        score(model, batch, proxy="synflow")
+
+
+def test_a_scale_that_is_zero_has_no_saliency() -> None:
+    model = nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3, bias=False))
+    nn.init.zeros_(model[1].weight)
+    with pytest.raises(ZeroSaliencyError, match="a scale or an activation gives zero everywhere"):
+        score(model, (torch.randn(4, 5), torch.arange(4) % 3), proxy="synflow")
+
+
+def test_a_smaller_saliency_has_the_smaller_value() -> None:
+    model, batch = nn.Linear(3, 2, bias=False), (torch.randn(4, 3), torch.arange(4) % 2)
+    values = []
+    for factor in (1.0, 1e-3, 1e-6):
+        nn.init.constant_(model.weight, factor)
+        values.append(score(model, batch, proxy="synflow").value)
+    assert values == pytest.approx([math.log(6), math.log(6e-3), math.log(6e-6)], rel=1e-6)  # float32 weights
 
 
 def test_dss_is_for_transformers() -> None:

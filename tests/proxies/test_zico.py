@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast import LswagWarning, reference, score
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, ZeroVarianceError
 from networks import NETWORKS, Network
 from proxies.conftest import mean_loss
 from support.oracle import exact_gradients, plain_gradients
@@ -125,3 +125,9 @@ def test_a_list_of_batches_is_its_own_chunks(option: dict[str, Any]) -> None:
     model, batches = batches_of(NETWORKS["mlp"], 2)
     with pytest.raises(InputError, match="leave variance and chunk_size out"):
         score(model, batches, proxy="zico", **option)
+
+
+def test_xi_gsnr_of_gradients_that_do_not_vary_is_an_error() -> None:
+    model, batch = NETWORKS["mlp"].build()
+    with pytest.raises(ZeroVarianceError, match="xi_gsnr: no gradient of the 3 observed"):
+        score(model, batch, proxy="xi_gsnr", loss_fn=lambda outputs, targets: 0 * outputs.sum(1))

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lswag_fast.errors import InputError, LswagError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.memory import is_out_of_memory
+
+RESCUE = "A network that starts with zero scales or a zero head can be scored with init='rescue'"
+"""What to do about a network whose own initialisation keeps gradients from its weights."""
+
+_MOST_NAMES = 3  # in a message; a result lists all of them
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c", "d", "e"])
+        'a, b, c and 2 more'
+    """
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def refuse_chunks(options: ScoreOptions, name: str) -> None:

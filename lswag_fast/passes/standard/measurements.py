@@ -18,14 +18,12 @@ from lswag_fast.errors import (
 from lswag_fast.kernels import GradientStats
 from lswag_fast.observe import Skipped
 from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.shared.checks import listed
 from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
 from lswag_fast.passes.standard.observed_pass import ObservedPass, standard_pass
 from lswag_fast.passes.standard.patterns import Patterns, feeding_activation
-
-# Names in a warning; the result lists all of them.
-_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ class StandardMeasurements:
                 "samples identical, or is the network constant?"
             )
         if len(varying) < len(self.all_layers):
-            constant = _listed([layer.name for layer in self.all_layers if not layer.n_finite_variance])
+            constant = listed([layer.name for layer in self.all_layers if not layer.n_finite_variance])
             warnings.warn(
                 f"no gradient varies over the samples in {constant}; left out of the score", LswagWarning, stacklevel=2
             )
@@ -246,10 +244,3 @@ def _layer(
         stats=GradientStats.combined(stats),
         fisher=sum(piece.fisher for piece in pieces),
     )
-
-
-def _listed(names: list[str]) -> str:
-    """`a, b`; of more than a few names the first ones and how many others there are."""
-    if len(names) <= _MOST_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} other weights"
