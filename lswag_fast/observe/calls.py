@@ -28,7 +28,8 @@ class WeightCall:
         shape: of its input.
         candidates: the axes that may hold the samples in its input (and, equally, in its output and its gradient).
         anchor: the scalar whose gradient autograd is asked for, so that backward reaches the call.
-        conv: the geometry of a convolution-like weight gradient; None for a linear-like one.
+        geometry: of a convolution, else None.
+        transposed: whether it received the transpose of the weight's view; linear calls only.
         sample_axis: the candidate that does hold the samples, once that is known.
         operands: (x, grad_out) between its backward and that of the weight's last call.
         output: gives the call's output again until its backward, when outputs were asked for.
@@ -39,7 +40,8 @@ class WeightCall:
     shape: torch.Size
     candidates: AxisCandidates
     anchor: Tensor
-    conv: ConvGeometry | None = None
+    geometry: ConvGeometry | None = None
+    transposed: bool = False
     sample_axis: SampleAxis | None = None
     operands: Operands | None = None
     output: Callable[[], Tensor] | None = None
@@ -48,6 +50,11 @@ class WeightCall:
         """Sizes that leave no doubt tell the sample axis."""
         if self.candidates.certain:
             self.sample_axis = self.candidates.options[0]
+
+    @property
+    def conv(self) -> ConvGeometry | None:
+        """The geometry of a convolution-like weight gradient; None for a linear-like one."""
+        return self.operation.kernel_geometry(self.geometry, self.shape)
 
     def gradient_operands(self, n_samples: int, group: int = 1) -> Iterator[Operands]:
         """View the operands of the weight gradient as the kernels take them, (B, ...); nothing where there are none.
@@ -58,22 +65,24 @@ class WeightCall:
         if self.operands is None or self.sample_axis is None:
             return
         x, grad_out = (_grouped(self.sample_axis.sample_first(t, n_samples), group) for t in self.operands)
-        x, grad_out = self.operation.weight_operands(x, grad_out)
-        if self.conv is None:
-            yield x, grad_out
+        x, grad_out = self.operation.weight_operands(x, grad_out, self.geometry)
+        conv = self.conv
+        if conv is None:
+            yield (grad_out, x) if self.transposed else (x, grad_out)
             return
-        extra = x.dim() - len(self.conv.kernel_size) - 2
+        extra = x.dim() - len(conv.kernel_size) - 2
         yield from zip(_planes(x, extra), _planes(grad_out, extra), strict=True)
 
     def output_and_gradient(self, n_samples: int) -> Operands | None:
-        """The output and its gradient, both (B, ..., O); None unless both are there."""
+        """The output and its gradient, both (B, ..., O), groups' features together; None unless both are there."""
         if self.output is None or self.operands is None or self.sample_axis is None:
             return None
         pair = (self.output(), self.operands[1])
         out, grad_out = (self.sample_axis.sample_first(tensor, n_samples) for tensor in pair)
-        if self.conv is None:
-            return out, grad_out
-        channels = -1 - len(self.conv.kernel_size)
+        if self.geometry is None:
+            groups = 1 if self.conv is None else self.conv.groups
+            return (out, grad_out) if groups == 1 else (out.flatten(-2), grad_out.flatten(-2))
+        channels = -1 - len(self.geometry.kernel_size)
         return out.movedim(channels, -1), grad_out.movedim(channels, -1)
 
 
@@ -81,7 +90,7 @@ class WeightCall:
 class ObservedWeight:
     """A weight and every call on it: a parameter, one piece of it, or a computed ("derived") tensor.
 
-    `view` (O, ...) is the tensor that the calls received.
+    `view` (O, ...) has its elements as the calls received them, the first one where others received the transpose.
     """
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation, is_activation
@@ -40,6 +40,10 @@ class CallMode(TorchFunctionMode, ABC):
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Look at an activation's output."""
 
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a parameter, or a view of one."""
+        return any(isinstance(owner, nn.Parameter) for owner in (tensor, tensor._base))
+
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call."""
         return func(*args, **kwargs)
@@ -56,7 +60,9 @@ class CallMode(TorchFunctionMode, ABC):
                 candidates = operation.sample_axes(call.x, self.n_samples)
                 return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args, **kwargs))
         if func in COMPOSITES:
-            return COMPOSITES[func](self._inner, self.n_samples, args, kwargs)
+            result = COMPOSITES[func](self, args, kwargs)
+            if result is not NotImplemented:
+                return result
         out = self.on_other(func, args, kwargs)
         if is_activation(func, args, kwargs) and isinstance(out, Tensor):
             self.on_activation(self._next(), func, out)
@@ -66,10 +72,19 @@ class CallMode(TorchFunctionMode, ABC):
         self.n_calls += 1
         return self.n_calls - 1
 
-    def _inner(self, func: Callable[..., Any], args: tuple[Any, ...], candidates: AxisCandidates) -> Tensor:
-        """Run a call on a weight from inside a composite."""
-        operation = OPERATIONS[func]
+    def inner_call(
+        self,
+        function: Callable[..., Tensor],
+        args: tuple[Any, ...],
+        candidates: AxisCandidates | None = None,
+        source: Tensor | None = None,
+    ) -> Tensor:
+        """Run a call on a weight from inside a composite; see `CallObserver`."""
+        operation = OPERATIONS[function]
         call = operation.bind(*args)
         if call is None:
-            raise TypeError(f"{func.__name__} inside a composite is not a call on a weight")
-        return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args))
+            raise TypeError(f"{function.__name__} inside a composite is not a call on a weight")
+        if candidates is None:
+            candidates = operation.sample_axes(call.x, self.n_samples)
+        run = partial(function, *args)
+        return self.on_weight_call(self._next(), operation, call._replace(source=source), candidates, run)

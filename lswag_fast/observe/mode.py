@@ -101,7 +101,7 @@ class ObservingMode(CallMode):
         """The weight of a call; None, with a reason on record, when it is not observed."""
         if not self.capture.operands:
             return None
-        weight = call.weight
+        weight = call.origin
         name = self.table.name_of(weight)
         reason = _unobservable_reason(weight, call.x)
         if reason is not None:
@@ -110,10 +110,12 @@ class ObservingMode(CallMode):
         if name in self.table.frozen:
             return None
         piece = Piece.of(weight)
-        key = id(weight) if name is None else (name, piece)
+        is_linear = operation.kernel_geometry(call.geometry, call.x.shape) is None
+        place = piece.upright() if is_linear and call.source is None else piece
+        key = id(call.weight) if name is None else (name, place)
         if key not in self.weights:
             known_as, kind = (self._derived_name(), "derived") if name is None else (name, operation.kind)
-            self.weights[key] = ObservedWeight(known_as, kind, piece, weight)
+            self.weights[key] = ObservedWeight(known_as, kind, piece, call.weight)
         return self.weights[key]
 
     def _rerouted(
@@ -126,10 +128,11 @@ class ObservingMode(CallMode):
     ) -> Tensor:
         anchor = torch.zeros((), device=bound.x.device, requires_grad=True)
         call = WeightCall(index, operation, bound.x.shape, candidates, anchor, bound.geometry)
+        call.transposed = Piece.of(bound.origin) != observed.piece
         observed.calls.append(call)
         bound = as_autocast(bound)
         out: Tensor = ObservedCall.apply(  # type: ignore[no-untyped-call]
-            *bound, anchor, operation, self._receiver(observed, call)
+            bound.x, bound.weight, bound.bias, bound.geometry, anchor, operation, self._receiver(observed, call)
         )
         if self.capture.outputs:
             call.output = output_again(out, operation, bound)

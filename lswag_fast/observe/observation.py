@@ -179,12 +179,12 @@ def _reason_without_statistic(pieces: Sequence[ObservedWeight]) -> str | None:
     """Why the pieces of one parameter have no exact statistic; None if they have."""
     if overlapping(weight.piece for weight in pieces):
         return "used through views whose elements overlap"
-    if any(len({call.conv for call in weight.calls}) > 1 for weight in pieces):
+    if any(len({call.geometry for call in weight.calls}) > 1 for weight in pieces):
         return "called as a convolution of different stride, padding, dilation or groups"
     for call in (call for weight in pieces for call in weight.calls):
         if call.sample_axis is None:
             return f"{_unclear(call)} input"
-        if call.conv is not None and call.sample_axis.axis != 0:
+        if call.geometry is not None and call.sample_axis.axis != 0:
             return f"the samples lie along a spatial axis of its {tuple(call.shape)} input"
     return None
 

@@ -52,11 +52,15 @@ class WeightRecorder(CallMode):
         run: Callable[[], Tensor],
     ) -> Tensor:
         """Record the weight of a call."""
-        name = self._name_of(call.weight)
+        name = self._name_of(call.origin)
         if name is not None:
             self.weights.setdefault(name, self.n_activations)
             self.kinds.setdefault(name, operation.kind)
         return run()
+
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether it is one of the named tensors, or a view of one."""
+        return self._name_of(tensor) is not None
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Count the activation calls."""

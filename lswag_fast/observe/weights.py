@@ -25,6 +25,12 @@ class Piece:
         """The place of `view`."""
         return cls(int(view.storage_offset()), tuple(view.shape), view.stride())
 
+    def upright(self) -> Piece:
+        """The place of a matrix or of its transpose, whichever steps further along axis 0: one for both."""
+        if self.stride[0] >= self.stride[1]:
+            return self
+        return Piece(self.offset, self.size[::-1], self.stride[::-1])
+
 
 class WeightTable:
     """The parameters of a model by identity: the ones that carry gradients, and the frozen ones."""

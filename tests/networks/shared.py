@@ -116,9 +116,9 @@ def transposed_weight() -> Made:
     return TransposedWeight(autoencoder=False), torch.randn(6, 5), labels(6)
 
 
-@network("tied_autoencoder", "views", "shared", observed=("head.weight",), skipped=("weight",))
+@network("tied_autoencoder", "views", "shared", observed=("weight", "head.weight"))
 def tied_autoencoder() -> Made:
-    """A weight and its transpose overlap but are not the same view."""
+    """A weight and its transpose are two views of the same elements."""
     return TransposedWeight(autoencoder=True), torch.randn(6, 5), labels(6)
 
 
@@ -150,44 +150,3 @@ def tied_embedding() -> Made:
 @network("embedding", "ids", observed=("inner.weight", "head.weight"))
 def embedding() -> Made:
     return LanguageModel(tied=False), token_ids(6, 7), labels(6)
-
-
-class Product(nn.Module):
-    """A parameter used by a plain matrix product; optionally by `F.linear` as well."""
-
-    def __init__(self, also_linear: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(WIDTH, WIDTH) / 3)
-        self.head = nn.Linear(WIDTH, N_CLASSES)
-        self.also_linear = also_linear
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(F.linear(x, self.weight)) if self.also_linear else x
-        return self.head(F.relu(torch.matmul(x, self.weight)))
-
-
-@network("matmul", "products", observed=("head.weight",), skipped=("weight",))
-def matmul() -> Made:
-    return Product(also_linear=False), torch.randn(6, WIDTH), labels(6)
-
-
-@network("linear_and_matmul", "products", "shared", observed=("head.weight",), skipped=("weight",))
-def linear_and_matmul() -> Made:
-    return Product(also_linear=True), torch.randn(6, WIDTH), labels(6)
-
-
-class Einsum(nn.Module):
-    """A parameter used by einsum, beside an observed layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(5, WIDTH)
-        self.mix = nn.Parameter(torch.randn(WIDTH, N_CLASSES))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.einsum("bi,io->bo", F.relu(self.inner(x)), self.mix)
-
-
-@network("einsum", "products", observed=("inner.weight",), skipped=("mix",))
-def einsum() -> Made:
-    return Einsum(), torch.randn(5, 5), labels(5)

@@ -17,8 +17,10 @@ from lswag_fast.observe.operations.activations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.attention import ATTENTION, observe_attention
 from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
 from lswag_fast.observe.operations.convolution import CONV1D, CONV2D
+from lswag_fast.observe.operations.grouped_linear import GROUPED_LINEAR
 from lswag_fast.observe.operations.linear import LINEAR
-from lswag_fast.observe.operations.operation import BoundCall, ObservedOperation
+from lswag_fast.observe.operations.matrix_products import MATRIX_PRODUCTS
+from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
 
 __all__ = [
     "ACTIVATIONS",
@@ -33,19 +35,15 @@ __all__ = [
     "unobserved_reason",
 ]
 
-_OBSERVED = (LINEAR, CONV1D, CONV2D)
+_OBSERVED = (LINEAR, GROUPED_LINEAR, CONV1D, CONV2D)
 
 OPERATIONS: dict[Callable[..., Any], ObservedOperation] = {
     function: operation for operation in _OBSERVED for function in operation.functions
 }
 """The observed functions of torch, each with what the observer needs to know of it."""
 
-COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {ATTENTION: observe_attention}
-"""Functions of torch that are observed by observing the calls inside them, each with what runs it.
-
-A runner is called with `observe_inner(function, args, candidates)`, the number of samples, and the call's arguments and
-keywords; it hands the inner calls on weights to `observe_inner`, which runs them.
-"""
+COMPOSITES: dict[Callable[..., Any], Composite] = {ATTENTION: observe_attention, **MATRIX_PRODUCTS}
+"""Functions of torch that are observed by observing the calls inside them, each with what runs it; see `Composite`."""
 
 UNOBSERVED: dict[Callable[..., Any], str] = {
     F.embedding: "a look-up of rows",

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor
 
+from lswag_fast.observe.operations.operation import CallObserver
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 
 Linear = Callable[..., Tensor]
@@ -37,14 +38,12 @@ def attention_with(linear: Linear) -> Callable[..., Any]:
     return _rebound(cast(FunctionType, ATTENTION), namespace)
 
 
-def observe_attention(
-    observe_inner: Callable[..., Tensor], n_samples: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+def observe_attention(observer: CallObserver, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Run an attention call with its linear calls observed; an entry of `COMPOSITES`."""
     query = args[0] if args else kwargs["query"]
 
     def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return observe_inner(F.linear, (x, weight, bias), attention_candidates(x, query, n_samples))
+        return observer.inner_call(F.linear, (x, weight, bias), attention_candidates(x, query, observer.n_samples))
 
     return attention_with(linear)(*args, **kwargs)
 

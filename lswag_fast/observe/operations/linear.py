@@ -9,15 +9,16 @@ from torch import Tensor
 from lswag_fast.observe.operations import products
 from lswag_fast.observe.operations.operation import BoundCall, Gradients, ObservedOperation, Wants
 from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.weights import MATRIX_DIMS
 
 
 def bind(
     input: Tensor,  # noqa: A002 - torch's name of the argument
     weight: Tensor,
     bias: Tensor | None = None,
-) -> BoundCall:
-    """Take the arguments as `F.linear` does."""
-    return BoundCall(input, weight, bias)
+) -> BoundCall | None:
+    """Take the arguments as `F.linear` does; a product with a vector is none on a weight."""
+    return BoundCall(input, weight, bias) if weight.dim() == MATRIX_DIMS else None
 
 
 def sample_axes(x: Tensor, n_samples: int) -> AxisCandidates:

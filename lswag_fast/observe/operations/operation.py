@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -27,17 +27,60 @@ class BoundCall(NamedTuple):
         weight: (O, ...), the output features or channels first.
         bias: (O,), or None.
         geometry: of a convolution; None for a call that is linear in its last axis.
+        source: the parameter, or the view of one, whose elements `weight` holds in another order and shape; None where
+            `weight` itself is that.
     """
 
     x: Tensor
     weight: Tensor
     bias: Tensor | None
     geometry: ConvGeometry | None = None
+    source: Tensor | None = None
+
+    @property
+    def origin(self) -> Tensor:
+        """The tensor by which the weight is known: `source`, or `weight` itself."""
+        return self.weight if self.source is None else self.source
 
 
-def as_they_are(x: Tensor, grad_out: Tensor) -> tuple[Tensor, Tensor]:
+class CallObserver(Protocol):
+    """What a composite hands its inner calls on weights to: the mode that observes the forward pass."""
+
+    n_samples: int
+
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a parameter, or a view of one."""
+
+    def inner_call(
+        self,
+        function: Callable[..., Tensor],
+        args: tuple[Any, ...],
+        candidates: AxisCandidates | None = None,
+        source: Tensor | None = None,
+    ) -> Tensor:
+        """Run a call of an observed function from inside a composite.
+
+        Args:
+            function: of the table of observed operations.
+            args: its arguments.
+            candidates: the axes of its input that may hold the samples; by default those that the sizes allow.
+            source: see `BoundCall.source`.
+        """
+
+
+Composite = Callable[[CallObserver, tuple[Any, ...], Mapping[str, Any]], Any]
+"""Runs a function of torch as other calls, those on weights through the observer; `NotImplemented` where this call of
+it is none on a weight."""
+
+
+def as_they_are(x: Tensor, grad_out: Tensor, geometry: ConvGeometry | None) -> tuple[Tensor, Tensor]:
     """Return the operands of a weight gradient in this order."""
     return x, grad_out
+
+
+def its_own(geometry: ConvGeometry | None, shape: torch.Size) -> ConvGeometry | None:
+    """Return the geometry of the call."""
+    return geometry
 
 
 @dataclass(frozen=True)
@@ -54,10 +97,11 @@ class ObservedOperation:
         gradients: (call, grad_out, wants) -> the gradients asked for. That of the weight is asked for only where the
             model computes the weight itself.
         macs: (call, shape of the output) -> multiply-accumulates of the forward, without the bias.
-        weight_operands: (x, grad_out), viewed with the samples first, -> the two tensors whose product is the weight
-            gradient of a sample, as the kernels take them: without a geometry "linear-like", (B, ..., I) and
-            (B, ..., O) with G_b = sum_t grad_out[b, t] x[b, t]^T; with one "convolution-like", (B, C, ...) and
-            (B, O, ...). A transposed convolution would swap them.
+        weight_operands: (x, grad_out, geometry of the call), the first two viewed with the samples first, -> the two
+            tensors whose product is the weight gradient of a sample, as the kernels take them: without a geometry
+            "linear-like", (B, ..., I) and (B, ..., O) with G_b = sum_t grad_out[b, t] x[b, t]^T; with one
+            "convolution-like", (B, C, ...) and (B, O, ...). A transposed convolution swaps them.
+        kernel_geometry: (geometry of the call, shape of its x) -> the geometry of these two tensors.
     """
 
     kind: str
@@ -67,4 +111,5 @@ class ObservedOperation:
     forward: Callable[[BoundCall], Tensor]
     gradients: Callable[[BoundCall, Tensor, Wants], Gradients]
     macs: Callable[[BoundCall, torch.Size], int]
-    weight_operands: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = as_they_are
+    weight_operands: Callable[[Tensor, Tensor, ConvGeometry | None], tuple[Tensor, Tensor]] = as_they_are
+    kernel_geometry: Callable[[ConvGeometry | None, torch.Size], ConvGeometry | None] = its_own

@@ -75,7 +75,7 @@ class GradientReducer(Reducer):
         products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
         squares = products.sum(1, dtype=torch.float64).square().sum()
         piece = self._piece(weight, grad_out.dtype)
-        squares *= piece.n_weights // weight.view.shape[0]
+        squares *= piece.n_weights // out.shape[-1]
         piece.squares = squares if piece.squares is None else piece.squares + squares
 
     def _piece(self, weight: ObservedWeight, dtype: torch.dtype) -> PieceStatistics:

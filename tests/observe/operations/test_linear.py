@@ -11,12 +11,16 @@ from lswag_fast.observe.sample_axis import SampleAxis
 
 def test_each_argument_form_is_bound() -> None:
     x, weight, bias = torch.randn(2, 3), torch.randn(4, 3), torch.randn(4)
-    assert LINEAR.bind(x, weight) == (x, weight, None, None)
+    assert LINEAR.bind(x, weight) == (x, weight, None, None, None)
     for call in (LINEAR.bind(x, weight, bias), LINEAR.bind(input=x, weight=weight, bias=bias)):
         assert call is not None
         assert call.x is x
         assert call.weight is weight
         assert call.bias is bias
+
+
+def test_a_product_with_a_vector_is_none_on_a_weight() -> None:
+    assert LINEAR.bind(torch.randn(2, 3), torch.randn(3)) is None
 
 
 def test_an_unknown_argument_is_a_type_error_as_in_torch() -> None:

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lswag_fast import reference
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, UNOBSERVED, BoundCall, unobserved_reason
+from lswag_fast.observe.operations.grouped_linear import grouped_linear
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 
 B = 3
@@ -27,7 +28,7 @@ ROUNDING = {"rtol": 1e-12, "atol": 1e-12}  # float64 in another order
 class Case:
     """One way to call a function: shapes of input, weight and bias, further keywords, and its MACs in closed form.
 
-    `order` says which of the three comes first, second and third among the arguments.
+    `order` says which of the three is the first argument, which the second, and so on.
     """
 
     function: Callable[..., Any]
@@ -36,7 +37,7 @@ class Case:
     macs: int
     bias: tuple[int, ...] | None = None
     keywords: dict[str, Any] = field(default_factory=dict)
-    order: tuple[int, int, int] = (0, 1, 2)
+    order: tuple[int, ...] = (0, 1, 2)
 
     def operands(self) -> tuple[Tensor, Tensor, Tensor | None]:
         torch.manual_seed(0)
@@ -59,6 +60,8 @@ class Case:
 CASES = {
     "linear": Case(F.linear, (B, 5), (6, 5), B * 6 * 5, (6,)),
     "linear on tokens": Case(F.linear, (B, 4, 5), (6, 5), B * 4 * 6 * 5),
+    "grouped_linear": Case(grouped_linear, (B, 2, 5), (12, 5), B * 2 * 6 * 5, order=(0, 1)),
+    "grouped_linear on tokens": Case(grouped_linear, (B, 4, 2, 5), (12, 5), B * 4 * 2 * 6 * 5, order=(0, 1)),
     "conv1d": Case(torch.conv1d, (B, 4, 9), (6, 4, 3), B * 7 * 6 * 4 * 3, (6,)),
     "conv1d, same, even kernel": Case(
         torch.conv1d, (B, 4, 9), (6, 2, 4), B * 9 * 6 * 2 * 4, None, {"padding": "same", "groups": 2}
@@ -112,12 +115,15 @@ def test_the_operands_of_the_weight_gradient_give_that_of_each_sample(case: Case
     out = case.plain(x, weight, bias)
     grad_out = torch.randn_like(out)
     expected = [torch.autograd.grad(out[b], weight, grad_out[b], retain_graph=True)[0] for b in range(B)]
-    operands = OPERATIONS[case.function].weight_operands(call.x, grad_out)
-    g = call.geometry
+    operation = OPERATIONS[case.function]
+    operands = operation.weight_operands(call.x, grad_out, call.geometry)
+    g = operation.kernel_geometry(call.geometry, call.x.shape)
     if g is None:
         found = reference.linear_gradients(*operands)
     else:
-        found = reference.conv_gradients(*operands, call.weight.shape, g.stride, g.padding, g.dilation, g.groups)
+        shape = (len(call.weight), operands[0].shape[1] // g.groups, *g.kernel_size)
+        found = reference.conv_gradients(*operands, shape, g.stride, g.padding, g.dilation, g.groups)
+    found = found.reshape(B, *call.weight.shape)
     of_argument = [torch.autograd.grad(call.weight, weight, g_b, retain_graph=True)[0] for g_b in found]
     torch.testing.assert_close(torch.stack(of_argument), torch.stack(expected), **ROUNDING)
 
