@@ -48,6 +48,13 @@ class ZeroSaliencyError(LswagError, ArithmeticError):
     """Every weight's saliency is zero: nothing passes through the network, so a sum of saliencies says nothing."""
 
 
+class ProxyFailedError(LswagError, RuntimeError):
+    """A pass or the formula of a proxy ended in an error of the model, of torch or of a proxy's own code.
+
+    `__cause__` is that error.
+    """
+
+
 class DeviceMismatchError(LswagError, RuntimeError):
     """The model and the batch lie on different devices."""
 

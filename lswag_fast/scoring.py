@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError
+from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
 from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.model_checks import check_model
@@ -55,7 +56,7 @@ def score(
         InputError: a bad batch or option. UnsupportedModelError: scripted, compiled, quantised, checkpointed, ...
         NothingObservedError, NoActivationsError: nothing to score. NonFiniteGradientError: NaN or infinite loss or
         gradient. ZeroVarianceError: no gradient varies. DeviceMismatchError, BackendUnavailableError: devices.
-        TypeError: a keyword is no option.
+        TypeError: a keyword is no option. What the model or `loss_fn` raise comes as it is.
 
     Example:
         >>> import torch
@@ -74,7 +75,7 @@ def score(
     computed = compute_scores(model, batch, [proxy], chosen, start)
     failure = computed.failures.get(proxy)
     if failure is not None and not (isinstance(failure, NonFiniteGradientError) and chosen.nonfinite == "propagate"):
-        raise failure
+        raise (failure.__cause__ if isinstance(failure, ProxyFailedError) else None) or failure
     return computed.scores[proxy]
 
 
@@ -96,8 +97,9 @@ def score_many(
 
     Returns:
         `Scores`, a dict {proxy: Score} in the order asked for, with the parts of az_nas and te_nas in their place (see
-        `rank_networks`); `.passes` names the passes that ran. A proxy that failed (unknown, or not to be had from this
-        model or batch) holds value NaN and the reason in `.error`; the others are not touched by it.
+        `rank_networks`); `.passes` names the passes that ran. A proxy that failed (unknown, not to be had from this
+        model or batch, or ended by an error of any kind) holds value NaN and the reason in `.error`; the others are not
+        touched by it.
 
     Raises:
         InputError, UnsupportedModelError, DeviceMismatchError, BackendUnavailableError: what no proxy can be had
@@ -180,10 +182,22 @@ def _run_passes(
     for pass_ in list_passes():
         if pass_.name in wanted:
             try:
-                results[pass_.name] = pass_.run(model, batch, options, frozenset(wanted[pass_.name]))
+                with _foreign_errors(f"the {pass_.name} pass"):
+                    results[pass_.name] = pass_.run(model, batch, options, frozenset(wanted[pass_.name]))
             except LswagError as error:
                 broken[pass_.name] = error
     return results, broken
+
+
+@contextmanager
+def _foreign_errors(failed: str) -> Iterator[None]:
+    """Turn what is no error of this library into a ProxyFailedError; a warning that the user made an error stays."""
+    try:
+        yield
+    except (LswagError, Warning):
+        raise
+    except Exception as error:  # whatever a model, a loss or a proxy of the user's raises
+        raise ProxyFailedError(f"{failed} failed with {type(error).__name__}: {error}") from error
 
 
 Wanted = dict[str, tuple[ProxyInfo, dict[str, Any]]]
@@ -212,7 +226,9 @@ def _values(
         try:
             if failed is not None:
                 raise failed
-            values[name] = _number(name, info.compute(Measurements(results), **options))
+            with _foreign_errors(f"proxy {name!r}"):
+                found = info.compute(Measurements(results), **options)
+            values[name] = _number(name, found)
         except LswagError as error:
             failures[name] = error
     return values

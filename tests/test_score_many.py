@@ -79,6 +79,31 @@ def test_the_failures_stay_with_their_proxies() -> None:
     assert "did you mean" in (scores["no_such_proxy"].error or "")
 
 
+class RejectedError(KeyError):
+    """An error of the user's."""
+
+
+def test_errors_of_others_stay_with_their_proxies_too() -> None:
+    def rejecting(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise RejectedError("no such label")
+
+    scores = many(mlp(), proxies=["snip", "swap", "jacov", "flops"], loss_fn=rejecting)
+    assert "the standard pass failed with RejectedError: 'no such label'" in (scores["snip"].error or "")
+    assert math.isnan(scores["swap"].value)  # of the same pass
+    assert math.isfinite(scores["jacov"].value)
+    assert scores["flops"].value == 5 * 8 + 8 * 3
+    with pytest.raises(RejectedError, match="no such label"):  # alone there is nothing to protect from it
+        score(mlp(), (X, Y), proxy="snip", loss_fn=rejecting)
+
+
+def test_a_formula_that_fails_is_that_proxys_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    lswag_fast.register_proxy("divided", lambda measurements: 1 / 0, needs={"model": ["params"]})
+    scores = many(mlp(), proxies=["divided", "params"])
+    assert scores["divided"].error == "proxy 'divided' failed with ZeroDivisionError: division by zero"
+    assert scores["params"].error is None
+
+
 def test_a_wrong_option_stays_with_its_proxy() -> None:
     scores = many(mlp(), proxies=["zico", "snip"], proxy_options={"zico": {"tau": 1}})
     assert "has no option 'tau'" in (scores["zico"].error or "")

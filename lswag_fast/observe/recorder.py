@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation
+from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode
 from lswag_fast.observe.sample_axis import AxisCandidates
 
 
@@ -29,12 +29,16 @@ class WeightRecorder(CallMode):
         {'0.weight': 0, '2.weight': 1}
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], *, skip_batch_norm: bool = False) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Tensor], *, skip_batch_norm: bool = False, lone_sample: bool = False
+    ) -> None:
         """Make a recorder, a context manager around the forward pass.
 
         Args:
             tensors: a model's parameters, or what stands in for them, by name; a slice of one counts as it.
             skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it.
+            lone_sample: the batch is a single sample, of which a BatchNorm in train mode may have no statistics: one of
+                one value per channel gives back its input, where torch raises an error.
         """
         super().__init__(n_samples=1)
         self.weights: dict[str, int] = {}
@@ -42,6 +46,7 @@ class WeightRecorder(CallMode):
         self.n_activations = 0
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
+        self._lone_sample = lone_sample
 
     def on_weight_call(
         self,
@@ -67,9 +72,11 @@ class WeightRecorder(CallMode):
         self.n_activations += 1
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Run any other call, or skip it if it is a BatchNorm and that is asked for."""
-        if self._skip_batch_norm and func in BATCH_NORMS:
-            return args[0] if args else kwargs["input"]
+        """Run any other call; a BatchNorm may be asked to do nothing."""
+        if func in BATCH_NORMS:
+            x = args[0] if args else kwargs["input"]
+            if self._skip_batch_norm or (self._lone_sample and in_train_mode(args, kwargs) and x.numel() == x.shape[1]):
+                return x.clone()  # as a norm's output it is a tensor of its own: what follows may work in place
         return func(*args, **kwargs)
 
     def _name_of(self, weight: Tensor) -> str | None:

@@ -13,7 +13,7 @@ from lswag_fast.errors import NothingObservedError
 from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 FLOPS_PER_MAC = 2
 
@@ -43,7 +43,7 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     if statistics.isdisjoint(("norms", "macs")):
         return ModelMeasurements(n_params, {}, 0)
     parameters = dict(model.named_parameters())
-    recorder = WeightRecorder(parameters)
+    recorder = WeightRecorder(parameters, lone_sample=True)
     with (
         preserve_model_state(model, options.seed),
         torch.no_grad(),
@@ -51,6 +51,7 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
         recorder,
     ):
         model.eval()
+        freeze(model)  # torch's counter cannot name a view of a parameter that asks for a gradient
         call_model(model, batch.take([0]).inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.errors import InputError, NothingObservedError, ZeroSaliencyError
+from lswag_fast.errors import InputError, NonFiniteGradientError, NothingObservedError, ZeroSaliencyError
 from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
@@ -65,10 +65,18 @@ class SynflowMeasurements:
         """Return the weights.
 
         Raises:
+            NonFiniteGradientError: a saliency is NaN or infinite: without BatchNorm the positive network of a deep
+                model exceeds float64.
             ZeroSaliencyError: the saliency of every weight is zero; names the weights that are zero themselves.
         """
+        broken = [name for name, layer in self.layers.items() if not math.isfinite(layer.saliency)]
+        if broken:
+            raise NonFiniteGradientError(
+                f"the synflow saliencies of {len(broken)} weight(s) are NaN or infinite, first {broken[0]}: with "
+                "positive weights and no BatchNorm the numbers of this network exceed float64"
+            )
         layers = tuple(self.layers.values())
-        if any(layer.saliency for layer in layers):  # a NaN is for the formulas
+        if any(layer.saliency for layer in layers):
             return layers
         zero = [name for name, layer in self.layers.items() if layer.is_zero]
         cause = f"{listed(zero)}: all elements are zero" if zero else "a scale or an activation gives zero everywhere"
@@ -150,7 +158,8 @@ def _is_attention(name: str, weight: Tensor) -> bool:
 
 
 def _nuclear_norm(matrix: Tensor) -> float:
-    return float(torch.linalg.matrix_norm(matrix, "nuc"))
+    """||M||_*; NaN for a matrix that is not finite, on which the singular values do not converge."""
+    return float(torch.linalg.matrix_norm(matrix, "nuc")) if bool(torch.isfinite(matrix).all()) else math.nan
 
 
 PASS = Pass(

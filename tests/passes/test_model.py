@@ -52,3 +52,27 @@ def test_norms_need_a_weight() -> None:
     with pytest.raises(NothingObservedError, match="no linear or convolution function on a parameter"):
         run(nn.ReLU(), "norms")
     assert run(nn.ReLU(), "macs").macs == 0
+
+
+def test_one_sample_goes_through_a_norm_of_the_batch() -> None:
+    """Its BatchNorm has no running statistics, and one value per channel has no variance."""
+    kinds = {tracked: nn.BatchNorm1d(3, track_running_stats=tracked) for tracked in (False, True)}
+    models = [nn.Sequential(nn.Linear(3, 3), norm, nn.ReLU(), nn.Linear(3, 3)).eval() for norm in kinds.values()]
+    assert [run(model, "norms", "macs").macs for model in models] == [18, 18]
+    assert set(run(models[0], "norms").weight_norms) == {"0.weight", "3.weight"}
+
+
+class Queries(nn.Module):
+    """Hands an expanded view of a parameter to a submodule, as CaiT and Perceiver do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.ones(1, 2, 3))
+        self.project = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.project(self.query.expand(len(x), -1, -1)).mean(1) + x
+
+
+def test_a_view_of_a_parameter_may_be_handed_to_a_submodule() -> None:
+    assert run(Queries(), "macs").macs == 2 * 9

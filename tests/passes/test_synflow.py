@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError, NothingObservedError, UnsupportedModelError
+from lswag_fast.errors import InputError, NonFiniteGradientError, NothingObservedError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.synflow import SynflowMeasurements, run_synflow
 from networks import NETWORKS
@@ -148,3 +148,36 @@ def test_a_model_that_insists_on_float32_is_refused_by_name() -> None:
 
     with pytest.raises(UnsupportedModelError, match=r"fails in float64 with positive weights \(synflow pass\)"):
         run(Insists(), torch.randn(4, 3))
+
+
+class PreActivation(nn.Module):
+    """A block whose shortcut takes the input of the norm, as pre-activation networks have it."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.stem, self.norm, self.conv = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1)
+        self.head, self.activation = nn.Linear(4, 2), nn.SiLU(inplace=inplace)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = x + self.conv(self.activation(self.norm(x)))
+        return self.head(x.mean((2, 3)))
+
+
+def test_an_activation_in_place_gives_the_same() -> None:
+    """A BatchNorm that hands back its input would let the activation behind it write into the shortcut."""
+    torch.manual_seed(0)
+    models = [PreActivation(inplace) for inplace in (False, True)]
+    models[1].load_state_dict(models[0].state_dict())
+    assert run(models[1]) == run(models[0])
+
+
+def test_numbers_beyond_float64_are_an_error_of_their_own() -> None:
+    class Squared(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (1e30 * x).square()
+
+    model = nn.Sequential(nn.Linear(5, 5), *(Squared() for _ in range(5)), nn.Linear(5, 5))
+    numbers = run(model, torch.randn(4, 5), ("saliencies", "nuclear"))
+    with pytest.raises(NonFiniteGradientError, match=r"of 2 weight\(s\) are NaN or infinite, first 0.weight"):
+        numbers.live_layers()
