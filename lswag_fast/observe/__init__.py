@@ -7,11 +7,13 @@ pass uses as weights. The calls that are seen are the entries of `lswag_fast.obs
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Operands, Skipped, WeightCall
 from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.observation import Observation, observe
+from lswag_fast.observe.operations import MacCounter
 from lswag_fast.observe.recorder import WeightRecorder
 
 __all__ = [
     "ActivationCall",
     "CaptureOptions",
+    "MacCounter",
     "Observation",
     "ObservedWeight",
     "Operands",

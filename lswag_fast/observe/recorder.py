@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.observe.dispatch import CallMode
-from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode
+from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, MacCounter, ObservedOperation, in_train_mode
 from lswag_fast.observe.sample_axis import AxisCandidates
 
 
@@ -30,7 +30,12 @@ class WeightRecorder(CallMode):
     """
 
     def __init__(
-        self, tensors: Mapping[str, Tensor], *, skip_batch_norm: bool = False, lone_sample: bool = False
+        self,
+        tensors: Mapping[str, Tensor],
+        *,
+        skip_batch_norm: bool = False,
+        lone_sample: bool = False,
+        counter: MacCounter | None = None,
     ) -> None:
         """Make a recorder, a context manager around the forward pass.
 
@@ -39,6 +44,7 @@ class WeightRecorder(CallMode):
             skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it.
             lone_sample: the batch is a single sample, of which a BatchNorm in train mode may have no statistics: one of
                 one value per channel gives back its input, where torch raises an error.
+            counter: counts the multiply-accumulates of the pass, of the calls on weights by their formula.
         """
         super().__init__(n_samples=1)
         self.weights: dict[str, int] = {}
@@ -47,6 +53,7 @@ class WeightRecorder(CallMode):
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
         self._lone_sample = lone_sample
+        self._counter = counter
 
     def on_weight_call(
         self,
@@ -61,7 +68,9 @@ class WeightRecorder(CallMode):
         if name is not None:
             self.weights.setdefault(name, self.n_activations)
             self.kinds.setdefault(name, operation.kind)
-        return run()
+        if self._counter is None:
+            return run()
+        return self._counter.run(run, lambda out: operation.macs(call, out.shape))
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether it is one of the named tensors, or a view of one."""

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import NothingObservedError
-from lswag_fast.observe import WeightRecorder
+from lswag_fast.observe import MacCounter, WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
-
-FLOPS_PER_MAC = 2
+from lswag_fast.passes.shared.preserve import preserve_model_state
 
 
 @dataclass(frozen=True)
@@ -43,20 +40,15 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     if statistics.isdisjoint(("norms", "macs")):
         return ModelMeasurements(n_params, {}, 0)
     parameters = dict(model.named_parameters())
-    recorder = WeightRecorder(parameters, lone_sample=True)
-    with (
-        preserve_model_state(model, options.seed),
-        torch.no_grad(),
-        FlopCounterMode(display=False) as counter,
-        recorder,
-    ):
+    counter = MacCounter()
+    recorder = WeightRecorder(parameters, lone_sample=True, counter=counter)
+    with preserve_model_state(model, options.seed), torch.no_grad(), counter, recorder:
         model.eval()
-        freeze(model)  # torch's counter cannot name a view of a parameter that asks for a gradient
         call_model(model, batch.take([0]).inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     norms = {name: torch.linalg.vector_norm(parameters[name].detach().double()).item() for name in recorder.weights}
-    return ModelMeasurements(n_params, norms, counter.get_total_flops() // FLOPS_PER_MAC)
+    return ModelMeasurements(n_params, norms, counter.macs)
 
 
 PASS = Pass(

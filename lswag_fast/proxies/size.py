@@ -30,8 +30,8 @@ def params(measurements: Measurements) -> float:
 def flops(measurements: Measurements) -> float:
     """Multiply-accumulates of one sample's forward pass; the field calls them flops.
 
-    Counted as torch's FlopCounterMode sees them, the matrix products of attention included. Element-wise operations and
-    norms are not counted.
+    Linear, convolution and recurrent layers, and every other product of matrices: those of attention, masked or not, in
+    whichever kernel they end. Biases, element-wise operations, norms, pooling, softmax and look-ups are not counted.
     """
     return float(measurements.of(ModelMeasurements).macs)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lswag_fast import score, score_many
 from lswag_fast.errors import ZeroSaliencyError
@@ -31,6 +32,48 @@ def test_macs_of_a_vision_transformer_include_attention() -> None:
     scores = score_many(space.build(arch), (torch.randn(2, 3, 32, 32), torch.arange(2)), proxies=["params", "flops"])
     assert scores["flops"].value == space.macs(arch)
     assert scores["params"].value == space.n_params(arch)
+
+
+class Block(nn.Module):
+    """Self-attention by torch's fused function, whose kernel on a CPU torch's own counter does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+        self.project = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).unflatten(-1, (3, 2, 8)).movedim(-3, 0).transpose(2, 3)  # two heads of 8
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.project(mixed.transpose(1, 2).flatten(2).mean(1))
+
+
+def test_macs_of_fused_attention() -> None:
+    found = score(Block(), (torch.randn(4, 5, 16), torch.arange(4) % 3), proxy="flops").value
+    assert found == 5 * 16 * 48 + 2 * 5 * 5 * 16 + 16 * 3
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_macs_of_attention_modules_count_one_sample_whether_or_not_they_have_a_fast_path(train: bool) -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(40, 3)).train(train)
+    found = score(model, (torch.randn(4, 5, 8), torch.arange(4) % 3), proxy="flops").value
+    assert found == 5 * (4 * 8 * 8 + 2 * 8 * 12) + 2 * 5 * 5 * 8 + 40 * 3
+
+
+@pytest.mark.parametrize(("module", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+def test_macs_of_recurrent_layers(module: type[nn.Module], gates: int) -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = module(5, 6, batch_first=True)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.layers(x)[0][:, -1])
+
+    found = score(Last(), (torch.randn(4, 7, 5), torch.arange(4) % 3), proxy="flops").value
+    assert found == 7 * gates * 6 * (5 + 6) + 6 * 3
 
 
 def test_tied_parameters_count_once() -> None:

@@ -19,6 +19,7 @@ from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
 from lswag_fast.observe.operations.convolution import CONV1D, CONV2D
 from lswag_fast.observe.operations.grouped_linear import GROUPED_LINEAR
 from lswag_fast.observe.operations.linear import LINEAR
+from lswag_fast.observe.operations.macs import MacCounter
 from lswag_fast.observe.operations.matrix_products import MATRIX_PRODUCTS
 from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
 
@@ -29,6 +30,7 @@ __all__ = [
     "OPERATIONS",
     "UNOBSERVED",
     "BoundCall",
+    "MacCounter",
     "ObservedOperation",
     "in_train_mode",
     "is_activation",
