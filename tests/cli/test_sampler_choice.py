@@ -72,4 +72,4 @@ def test_the_help_lists_every_sampler_with_its_options() -> None:
     text = sampler_help()
     for name in list_samplers():
         assert f"\n  {name} " in text
-    assert "population=50, parents=10, mutations=25, crossovers=25" in text
+    assert "population=50, parents=10, mutations=25, crossovers=25, crossover_failures=2" in text

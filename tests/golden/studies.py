@@ -24,7 +24,7 @@ VARYING = ("elapsed_ms", "start_time")
 # What is called otherwise than in the version that recorded the studies.
 RECORDED_NAMES = {"proposal_batch": "generation"}
 
-_EVOLUTION = EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3)
+_EVOLUTION = EvolutionSampler(population=8, parents=3, mutations=4, crossovers=3, crossover_failures=0)
 # Parameters and operations are counted: the same everywhere. The bits of lswag belong to a kind of machine.
 STUDIES: dict[str, tuple[Any, str | Sampler]] = {
     "evolution": (("params", "flops"), _EVOLUTION),

@@ -26,6 +26,24 @@ def children(pool: CandidatePool, wanted: int, make: Callable[[], Any]) -> Itera
             yield candidate
 
 
+def crosses(pool: CandidatePool, wanted: int, parents: Sequence[Any], most_failures: int) -> Iterator[Candidate]:
+    """Yield up to `wanted` new crossovers inside the budget, like `children`.
+
+    After `most_failures` in a row (0: never) the crossovers are mutated as well, until one is new: parents that became
+    alike have few different crossovers.
+    """
+    n_seen, failures = -1, -1
+
+    def make() -> Any:
+        nonlocal n_seen, failures
+        failures = failures + 1 if n_seen == len(pool.seen) else 0
+        n_seen = len(pool.seen)
+        child = cross(pool, parents)
+        return pool.space.mutate(child, pool.rng) if 0 < most_failures <= failures else child
+
+    return children(pool, wanted, make)
+
+
 def mutant(pool: CandidatePool, parents: Sequence[Any]) -> Any:
     """Return a mutation of a random parent."""
     return pool.space.mutate(pool.rng.choice(parents), pool.rng)

@@ -86,7 +86,7 @@ def get_sampler(sampler: str | Sampler, **options: Any) -> Sampler:
 
     Example:
         >>> get_sampler("evolution", population=20, mutations=10, crossovers=5)
-        EvolutionSampler(population=20, parents=10, mutations=10, crossovers=5)
+        EvolutionSampler(population=20, parents=10, mutations=10, crossovers=5, crossover_failures=2)
     """
     if not isinstance(sampler, str):
         if options:

@@ -19,10 +19,19 @@ from typing import Any
 
 from lswag_fast.options import ScoreOptions
 from lswag_fast.study.storage.protocol import Record
-from lswag_fast.study.storage.records import attr_records, latency_records, state_records
+from lswag_fast.study.storage.records import (
+    PROPOSAL_FIELDS,
+    attr_records,
+    latency_records,
+    milliseconds_of,
+    state_records,
+)
+from lswag_fast.study.trial import COMPLETE
 
 _SAMPLERS = {"steady": "steady_state"}
 _SAMPLER_OPTIONS = {"wave": "proposals_per_batch"}
+# Options that later versions added, at the values that make what version 1 made.
+_ADDED_OPTIONS = {"evolution": {"crossover_failures": 0}}
 _OPTIONS = {"--proxy": "--proxies", "--wave": "--sampler-set"}
 _SCORING = ("function", "n_threads", "isa", "batch_fingerprint", "weights_fingerprint")
 _OWN = {"space", "space_choices", "space_size", "input_shape", "num_classes", "budget", "sampler", "seed"}
@@ -39,19 +48,32 @@ def read_records(connection: sqlite3.Connection) -> list[Record]:
     attrs = {key: json.loads(value) for key, value in _rows(connection, "fact")}
     attrs["settings"] = _settings(attrs["settings"])
     _renew_command(attrs.get("metadata") or {})
+    proxies = attrs["settings"]["objective"]["proxies"]
     records = attr_records(attrs)
     n_batches = n_trials = 0
     for batch, rows in itertools.groupby(_rows(connection, "proposal"), key=itemgetter(3)):
-        trials = [[arch, origin, n_params, macs, latency] for _, arch, origin, _, n_params, macs, latency in rows]
-        records.append(Record("batch", batch, trials))
-        n_batches, n_trials = batch + 1, n_trials + len(trials)
+        _, archs, origins, _, n_params, macs, latencies = map(list, zip(*rows, strict=True))
+        fields = dict(zip(PROPOSAL_FIELDS, (archs, origins, n_params, macs, latencies), strict=True))
+        records.append(Record("batch", batch, fields))
+        n_batches, n_trials = batch + 1, n_trials + len(archs)
     for number, state, values, error, traceback, *times in _rows(connection, "result"):
-        records.append(Record("result", number, [state, json.loads(values), error, *times, traceback]))
+        records.append(_finished(number, state, json.loads(values), error, traceback, times, proxies))
     for _, number, n_proposals, packed, gauss, memory in _rows(connection, "wave"):
         if (number + 1, n_proposals) != (n_batches, n_trials):
             raise ValueError("its trials do not fit together")
         records += state_records(n_batches, n_trials, _random_state(packed, gauss), json.loads(memory))
     return records + latency_records(dict(_rows(connection, "latency")))
+
+
+def _finished(
+    number: int, state: str, values: dict[str, float], error: str, traceback: str, times: list[Any], proxies: list[str]
+) -> Record:
+    """The record of a finished trial, whose values stand in the order of the proxies."""
+    start_time, elapsed_ms, clock_ms = times
+    row = [milliseconds_of(start_time), elapsed_ms, clock_ms]
+    if state == COMPLETE:
+        return Record("result", number, [*row, *(values[name] for name in proxies)])
+    return Record("failure", number, [*row, error, traceback, values])
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
@@ -83,6 +105,9 @@ def _renew_command(metadata: dict[str, Any]) -> None:
             words[place] = _SAMPLERS.get(words[place], words[place])
         elif words[place - 1] == "--wave":
             words[place] = f"{_SAMPLER_OPTIONS['wave']}={words[place]}"
+    sampler = words[words.index("--sampler") + 1] if "--sampler" in words else "evolution"
+    for option, usual in _ADDED_OPTIONS.get(sampler, {}).items():
+        words += ["--sampler-set", f"{option}={usual}"]
     metadata["command"] = shlex.join(_OPTIONS.get(word, word) for word in words)
 
 
@@ -104,7 +129,10 @@ def _settings(flat: dict[str, Any]) -> dict[str, Any]:
         },
         "sampler": {
             "name": _SAMPLERS.get(name, name),
-            "options": {_SAMPLER_OPTIONS.get(option, option): value for option, value in sampler.items()},
+            "options": {
+                **{_SAMPLER_OPTIONS.get(option, option): value for option, value in sampler.items()},
+                **_ADDED_OPTIONS.get(name, {}),
+            },
         },
         "budget": flat["budget"],
         "seed": flat["seed"],

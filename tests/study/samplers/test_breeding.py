@@ -7,7 +7,7 @@ from typing import Any
 
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool
-from lswag_fast.study.samplers.breeding import ATTEMPTS_PER_CHILD, children, cross, filled, mutant
+from lswag_fast.study.samplers.breeding import ATTEMPTS_PER_CHILD, children, cross, crosses, filled, mutant
 from lswag_fast.study.samplers.protocol import Proposal
 from study.toy_space import ToySpace
 
@@ -31,6 +31,32 @@ def test_no_more_children_are_made_than_wanted() -> None:
     source = pool()
     made = list(children(source, 3, lambda: source.space.sample(source.rng)))
     assert len({candidate.arch_json for candidate in made}) == 3
+
+
+def test_crossovers_of_parents_that_are_alike_are_mutated_after_some_failures() -> None:
+    class Counting(ToySpace):
+        crossed = mutated = 0
+
+        def crossover(self, a: Any, b: Any, rng: random.Random) -> Any:
+            self.crossed += 1
+            return super().crossover(a, b, rng)
+
+        def mutate(self, arch: Any, rng: random.Random) -> Any:
+            self.mutated += 1
+            return super().mutate(arch, rng)
+
+    def made(most_failures: int) -> tuple[int, Counting]:
+        space = Counting(6, 8)
+        source, parents = pool(space), [{"widths": [1] * 6}]
+        source.claim(parents[0])  # their only crossover is known
+        return len(list(crosses(source, 4, parents, most_failures))), space
+
+    n_found, space = made(0)
+    assert (n_found, space.crossed, space.mutated) == (0, 4 * ATTEMPTS_PER_CHILD, 0)
+    n_found, space = made(2)
+    assert n_found == 4
+    assert space.mutated >= 4
+    assert space.crossed >= space.mutated + 4 * 2  # the first two after each success are left as they are
 
 
 def test_parents_stay_as_they_were() -> None:

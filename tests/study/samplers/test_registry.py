@@ -45,7 +45,8 @@ def test_samplers_by_name() -> None:
 
 
 def test_options_are_the_fields() -> None:
-    assert sampler_options("evolution") == {"population": 50, "parents": 10, "mutations": 25, "crossovers": 25}
+    wanted = {"population": 50, "parents": 10, "mutations": 25, "crossovers": 25, "crossover_failures": 2}
+    assert sampler_options("evolution") == wanted
     assert get_sampler("evolution", parents=3) == EvolutionSampler(parents=3)
     with pytest.raises(InputError, match="sampler evolution has no option 'size'; it has population, parents"):
         get_sampler("evolution", size=3)

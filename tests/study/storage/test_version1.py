@@ -88,9 +88,12 @@ def test_damage_is_one_line_and_nothing_is_migrated(tmp_path: Path, damage: str)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("search toy --proxy params --wave 2", "search toy --proxies params --sampler-set proposals_per_batch=2"),
+        (
+            "search toy --proxy params --wave 2",
+            "search toy --proxies params --sampler-set proposals_per_batch=2 --sampler-set crossover_failures=0",
+        ),
         ("lswag-fast search toy --sampler=steady", "lswag-fast search toy --sampler steady_state"),
-        ("lswag-fast search steady --out 'a b'", "lswag-fast search steady --out 'a b'"),
+        ("lswag-fast search s --sampler=random --out 'a b'", "lswag-fast search s --sampler random --out 'a b'"),
     ],
 )
 def test_the_command_of_a_search_is_said_in_present_words(old: str, new: str) -> None:
