@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lswag_fast.libra.ranks import Matrix
 from lswag_fast.study.objective import Objective
@@ -42,7 +43,7 @@ class History:
         """The number of trials that are not told yet."""
         return len(self.trials) - self.n_finished
 
-    def restore(self, trials: TrialList, n_finished: int, complete: Sequence[int], vectors: Matrix) -> None:
+    def restore(self, trials: TrialList, n_finished: int, complete: NDArray[np.int64], vectors: Matrix) -> None:
         """Take the trials of a study that was read, in place of none.
 
         Args:
@@ -54,11 +55,10 @@ class History:
         self.trials, self.n_finished = trials, n_finished
         if not len(complete):
             return
-        numbers = np.array(complete, dtype=np.int64)
         self._vectors = np.empty((len(trials), vectors.shape[1]))
-        self._vectors[numbers] = vectors
+        self._vectors[complete] = vectors
         self._ranks.add_all(vectors)
-        self._leaders.add_all(numbers, vectors)
+        self._leaders.add_all(complete, vectors)
 
     def propose(self, trials: Iterable[Trial]) -> None:
         """Append new trials, which continue the numbers."""

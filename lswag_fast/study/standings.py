@@ -129,7 +129,9 @@ class Leaders:
 
     def _without_clear_losers(self, numbers: NDArray[np.int64], vectors: Matrix) -> tuple[NDArray[np.int64], Matrix]:
         """Leave out the trials that enough of the few with the best ranks dominate: nearly all, at little cost."""
-        ranks = vectors.argsort(axis=0).argsort(axis=0).sum(axis=1)
+        ranks = np.zeros(len(vectors), dtype=np.int64)
+        for column in vectors.T:
+            ranks[column.argsort()] += np.arange(len(vectors))
         few = np.argsort(-ranks, kind="stable")[: 4 * self.count]
         kept = _n_dominating(numbers[few], vectors[few], numbers, vectors) < self.count
         return numbers[kept], vectors[kept]

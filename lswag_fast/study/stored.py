@@ -14,7 +14,7 @@ from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.protocol import collector_paused, damage_named
-from lswag_fast.study.storage.records import StudyRecord
+from lswag_fast.study.storage.study_record import StudyRecord
 from lswag_fast.study.trial import (
     COMPLETE,
     FAILED,

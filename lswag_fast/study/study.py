@@ -14,6 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
+import numpy as np
+
 from lswag_fast.errors import InputError, PendingTrialsError
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
@@ -35,13 +37,13 @@ from lswag_fast.study.storage.folder import write_result_files
 from lswag_fast.study.storage.protocol import Record, collector_paused, damage_named
 from lswag_fast.study.storage.records import (
     ChangedRecords,
-    StudyRecord,
     attr_records,
     batch_record,
     latency_records,
     result_record,
     state_records,
 )
+from lswag_fast.study.storage.study_record import StudyRecord
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import (
     COMPLETE,
@@ -158,7 +160,7 @@ class Study:
                 with damage_named(self.storage.path or "memory"):
                     stored = StudyRecord.from_records(records)
             # A study without a result has nothing to lose: other settings begin it anew.
-            if stored is None or (not stored.results and stored.settings != self.settings):
+            if stored is None or (not stored.n_finished and stored.settings != self.settings):
                 self._begin()
             else:
                 refuse_difference(self.storage.path or "this storage", stored.settings, self.settings)
@@ -178,8 +180,8 @@ class Study:
         self._clock_ms = stored.clock_ms
         self._latencies.known.update(stored.latencies)
         stored.restore(self._history, self.space.decode)
-        self._pool.seen.update(proposal[0] for proposal in stored.proposals)
-        self._waiting.extend(number for number in range(len(stored.proposals)) if number not in stored.results)
+        self._pool.seen.update(stored.proposals.arch_json)
+        self._waiting.extend(np.flatnonzero(~stored.finished).tolist())
         self._n_batches, self._memory = stored.n_batches, stored.memory
         if stored.rng is not None:
             self._pool.rng = stored.rng
@@ -314,7 +316,8 @@ class Study:
             error=" ".join(error.split()),
             elapsed_ms=round((time.perf_counter() - self._started[trial.number]) * 1e3, 3),
         )
-        self.storage.write([result_record(finished, traceback, round(self.elapsed_ms, 3))])
+        clock_ms = round(self.elapsed_ms, 3)
+        self.storage.write([result_record(finished, self.objective.proxies, traceback, clock_ms)])
         del self._started[trial.number]
         self._history.put(finished)
         return finished if error else self._history.scored([finished])[0]

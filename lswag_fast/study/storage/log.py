@@ -11,6 +11,7 @@ import os
 import warnings
 import weakref
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -193,13 +194,6 @@ def _line(records: Iterable[Record]) -> bytes:
     return _HEAD % (len(body), zlib.crc32(body)) + body + b"}\n"
 
 
-def _body(line: bytes) -> bytes | None:
-    """The records of a line without its end, as text; None when it is not whole."""
-    body = line[_HEAD_BYTES:-1]
-    is_whole = line[:_HEAD_BYTES] == _HEAD % (len(body), zlib.crc32(body)) and line.endswith(b"}")
-    return body if is_whole else None
-
-
 def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:
     """Return the records of each whole line as text, and where the last of them ends.
 
@@ -207,41 +201,36 @@ def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:
         StorageError: a line is not what was written, and whole ones follow it: that is damage, not a torn end; or the
             file was never a log.
     """
-    bodies: list[bytes] = []
-    end = 0
     lines = content.split(b"\n")
-    for number, line in enumerate(lines[:-1]):
-        body = _body(line)
-        if body is None:
-            if any(_body(later) is not None for later in lines[number + 1 : -1]):
-                raise StorageError(f"{path} is damaged: line {number + 1} is not what was written")
-            break
-        bodies.append(body)
-        end += len(line) + 1
-    if not bodies and content[: len(_BEGINNING)] != _BEGINNING[: len(content)]:
+    torn = lines.pop()
+    bodies = [line[_HEAD_BYTES:-1] for line in lines]
+    # Comprehensions all through: there may be 100,000 lines.
+    heads = [_HEAD % (len(body), zlib.crc32(body)) for body in bodies]
+    is_whole = [line.startswith(head) and line.endswith(b"}") for line, head in zip(lines, heads, strict=True)]
+    n_whole = is_whole.index(False) if False in is_whole else len(lines)
+    if any(is_whole[n_whole:]):
+        raise StorageError(f"{path} is damaged: line {n_whole + 1} is not what was written")
+    if not n_whole and content[: len(_BEGINNING)] != _BEGINNING[: len(content)]:
         raise StorageError(f"{path} is not a study of lswag-fast")
-    if not bodies and len(lines) > 1:  # the first line is written whole, with the file
+    if not n_whole and lines:  # the first line is written whole, with the file
         raise StorageError(f"{path} is damaged: line 1 is not what was written")
-    return bodies, end
+    return bodies[:n_whole], len(content) - len(torn) - sum(len(line) + 1 for line in lines[n_whole:])
 
 
 def _records(bodies: Sequence[bytes], path: Path) -> Records:
-    found: dict[str, dict[Key, object]] = {}
+    found: defaultdict[str, dict[Key, object]] = defaultdict(dict)
     with damage_named(path.parent):
-        records = list(itertools.chain.from_iterable(decode_all(bodies)))
-        kinds, keys, _ = zip(*records, strict=True)
-        if set(map(type, kinds)) != {str} or not set(map(type, keys)) <= {int, str}:
-            raise TypeError("a record has a name that is neither text nor number")
-        found = {kind: {} for kind in kinds}
-        for kind, key, value in records:
+        for kind, key, value in itertools.chain.from_iterable(decode_all(bodies)):
             found[kind][key] = value
+        if set(map(type, found)) != {str} or not set(map(type, itertools.chain(*found.values()))) <= {int, str}:
+            raise TypeError("a record has a name that is neither text nor number")
         version = found.pop(_VERSION_KIND)["version"]
         if type(version) is not int or version > schema.SCHEMA_VERSION:
             raise StorageVersionError(
                 f"{path} has schema version {version}, this lswag-fast reads up to {schema.SCHEMA_VERSION}; "
                 "use a newer one"
             )
-    return found
+    return dict(found)
 
 
 def _drop(file: _Appender, lease: Lease) -> None:

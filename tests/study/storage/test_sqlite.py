@@ -96,7 +96,7 @@ def test_failures_and_their_tracebacks_are_kept(tmp_path):
     study.close()
     (trial,) = read_study(tmp_path).trials
     assert (trial.state, trial.error, trial.score) == ("failed", "KeyError: 'x'", None)
-    assert SQLiteStorage(tmp_path).read()["result"][0][-1].endswith("KeyError: 'x'")
+    assert SQLiteStorage(tmp_path).read()["failure"][0][4].endswith("KeyError: 'x'")
 
 
 CHANGES = {

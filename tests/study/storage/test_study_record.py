@@ -1,0 +1,106 @@
+"""The study that records together are, and that damaged ones are refused in one line, whatever storage kept them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lswag_fast.errors import StorageError
+from lswag_fast.study.objective import Objective
+from lswag_fast.study.storage import MemoryStorage, Record
+from lswag_fast.study.storage.records import PROPOSAL_FIELDS
+from lswag_fast.study.storage.study_record import StudyRecord
+from lswag_fast.study.stored import read_study
+from lswag_fast.study.study import Study
+from study.toy_space import ToySpace
+
+
+def stored() -> MemoryStorage:
+    storage = MemoryStorage()
+    with Study(ToySpace(), "evolution", storage, seed=1) as study:
+        for score in (1.0, 2.0):
+            study.tell(study.ask(), score)
+        study.tell(study.ask(), error="broken")
+    return storage
+
+
+def test_trials_come_back_as_they_were_told() -> None:
+    storage = MemoryStorage()
+    with Study(ToySpace(), "random", storage, objective=Objective(("zico", "lswag"))) as study:
+        told = [study.tell(study.ask(), {"lswag": 0.1 + n, "zico": -1.5 * n}) for n in range(3)]
+        told.append(study.tell(study.ask(), {"lswag": 2.5, "zico": math.nan}))
+        running = study.ask()
+    found = StudyRecord.from_records(storage.read())
+    decode = ToySpace().decode
+    assert [replace(found.trial(trial.number, decode), score=trial.score) for trial in told] == told
+    assert found.trial(running.number, decode).state == "waiting"
+    assert found.finished.tolist() == [True] * 4 + [False] * 46
+    assert (found.n_finished, list(found.failures), found.results.numbers.tolist()) == (4, [3], [0, 1, 2])
+
+
+RESULT = [0, 1.0, 1.0, 1.0]
+FAILURE = [0, 1.0, 1.0, "broken", "", {}]
+
+
+def batch(**fields: Any) -> dict[str, Any]:
+    return dict(zip(PROPOSAL_FIELDS, (["{}"], ["random"], [1], [2], [None]), strict=True)) | fields
+
+
+DAMAGE = {
+    "no settings": Record("attr", "settings", None),
+    "settings as text": Record("attr", "settings", "space"),
+    "settings without a field": Record("attr", "settings", {"space": {}}),
+    "versions as a list": Record("attr", "versions", []),
+    "status as a number": Record("attr", "status", 1),
+    "a batch too many": Record("batch", 7, []),
+    "a batch as a number": Record("batch", 0, 3),
+    "a field too few": Record("batch", 0, {"arch_json": ["{}"]}),
+    "fields of different lengths": Record("batch", 0, batch(macs=[1, 2])),
+    "a field as text": Record("batch", 0, batch(arch_json="{")),
+    "a proposal of texts": Record("batch", 0, batch(n_params=["1"])),
+    "a result of nobody": Record("result", 5000, RESULT),
+    "a result before the first": Record("result", -1, RESULT),
+    "a result named by text": Record("result", "x", RESULT),
+    "a result that failed too": Record("result", 2, RESULT),
+    "a value as text": Record("result", 3, [*RESULT[:3], "1"]),
+    "a value too few": Record("result", 3, RESULT[:3]),
+    "values as text": Record("result", 3, "abcd"),
+    "a huge number": Record("result", 3, [*RESULT[:3], 10**400]),
+    "a failure of nobody": Record("failure", 5000, FAILURE),
+    "a failure named by text": Record("failure", "x", FAILURE),
+    "a failure without values": Record("failure", 3, FAILURE[:5]),
+    "a failure of another proxy": Record("failure", 3, [*FAILURE[:5], {"zico": 1.0}]),
+    "an error as a number": Record("failure", 3, [0, 1.0, 1.0, 1, "", {}]),
+    "a clock as text": Record("failure", 3, [0, 1.0, "1", "broken", "", {}]),
+    "words of chance": Record("state", "words", "AAAA"),
+    "words that are not base64": Record("state", "words", "\u00e9"),
+    "a place far away": Record("state", "place", [10**30, None]),
+    "other numbers": Record("state", "batches", [1, 3, None]),
+    "a memory that is not there": Record("state", "batches", [1, 50, ["members"]]),
+    "a latency as text": Record("latency", "{}", "fast"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_said_in_one_line_by_readers_and_writers(name: str) -> None:
+    storage = stored()
+    storage.open()
+    storage.write([DAMAGE[name]])
+    storage.close()
+    for use in (lambda: read_study(storage), lambda: Study(ToySpace(), "evolution", storage, seed=1)):
+        with pytest.raises(StorageError, match="the study in memory is damaged") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert not storage.is_being_written()
+
+
+def test_a_value_that_is_not_finite_cannot_even_be_stored() -> None:
+    values: list[Any] = [math.nan, math.inf]
+    storage = stored()
+    storage.open()
+    for value in values:
+        with pytest.raises(StorageError):
+            storage.write([Record("result", 3, value)])
