@@ -145,10 +145,11 @@ class ActivationCall:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A parameter or call that takes no part in the score, and why."""
+    """A parameter or call that takes no part in the score, and why; `is_activation` for the call of an activation."""
 
     name: str
     reason: str
+    is_activation: bool = False
 
 
 def _grouped(tensor: Tensor, group: int) -> Tensor:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation, is_activation
+from lswag_fast.observe.lineage import Lineage
+from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation
 from lswag_fast.observe.sample_axis import AxisCandidates
 
 
@@ -18,12 +19,17 @@ class CallMode(TorchFunctionMode, ABC):
     """Numbers the weight and activation calls of a forward pass in order and hands each to a method.
 
     While a handler runs, the mode is off (torch's rule), so what a handler calls is not seen again.
+
+    Attributes:
+        lineage: which activations the tensors of the pass are made of.
     """
 
-    def __init__(self, n_samples: int) -> None:
+    def __init__(self, n_samples: int, constants: Iterable[Tensor] = ()) -> None:
+        """`constants` are the model's parameters and buffers, which come from no sample."""
         super().__init__()
         self.n_samples = n_samples
         self.n_calls = 0
+        self.lineage = Lineage(constants)
 
     @abstractmethod
     def on_weight_call(
@@ -58,14 +64,18 @@ class CallMode(TorchFunctionMode, ABC):
             call = operation.bind(*args, **kwargs)
             if call is not None:
                 candidates = operation.sample_axes(call.x, self.n_samples)
-                return self.on_weight_call(self._next(), operation, call, candidates, partial(func, *args, **kwargs))
+                return self._on_weight(operation, call, candidates, func, args, kwargs)
         if func in COMPOSITES:
+            self.lineage.enter(func, args, kwargs)
             result = COMPOSITES[func](self, args, kwargs)
+            self.lineage.leave(result)
             if result is not NotImplemented:
                 return result
         out = self.on_other(func, args, kwargs)
-        if is_activation(func, args, kwargs) and isinstance(out, Tensor):
-            self.on_activation(self._next(), func, out)
+        if self.lineage.follow(func, args, kwargs, out):
+            index = self._next()
+            self.lineage.add_activation(index, out)
+            self.on_activation(index, func, out)
         return out
 
     def _next(self) -> int:
@@ -86,5 +96,18 @@ class CallMode(TorchFunctionMode, ABC):
             raise TypeError(f"{function.__name__} inside a composite is not a call on a weight")
         if candidates is None:
             candidates = operation.sample_axes(call.x, self.n_samples)
-        run = partial(function, *args)
-        return self.on_weight_call(self._next(), operation, call._replace(source=source), candidates, run)
+        return self._on_weight(operation, call._replace(source=source), candidates, function, args, {})
+
+    def _on_weight(
+        self,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Tensor:
+        index = self._next()
+        out = self.on_weight_call(index, operation, call, candidates, partial(func, *args, **kwargs))
+        self.lineage.add_weight(index, args, kwargs, out)
+        return out

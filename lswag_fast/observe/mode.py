@@ -19,6 +19,7 @@ from lswag_fast.observe.capture import (
 )
 from lswag_fast.observe.derived import derived_name
 from lswag_fast.observe.dispatch import CallMode
+from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
 from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
@@ -36,7 +37,8 @@ class ObservingMode(CallMode):
         table: the model's parameters; it knows which of them were frozen before the pass froze them all.
         weights: the observed weights, by their place in a parameter or, computed ones, by identity.
         activations: the activation calls, in order.
-        reasons: by the name of a parameter or an activation, why it has no statistic.
+        reasons: by the name of a parameter, why it has no statistic.
+        unpackable: by the number of an activation call, its name and why its signs cannot be packed.
         couples_samples: whether a BatchNorm ran in train mode.
         receive: called in backward with a weight and one of its calls whose operands are there; answers whether any
             wanted call lies further upstream.
@@ -53,18 +55,25 @@ class ObservingMode(CallMode):
         independent_samples: bool,
     ) -> None:
         """`protect` is called with a parameter's name before a call of the model writes into it."""
-        super().__init__(n_samples)
+        super().__init__(n_samples, constants_of(model))
         self.table = table
         self.capture = capture
         self.weights: dict[tuple[str, Piece] | int, ObservedWeight] = {}
         self.activations: list[ActivationCall] = []
         self.reasons: dict[str, str] = {}
+        self.unpackable: dict[int, tuple[str, str]] = {}
         self.flow = SampleFlow()
         self.couples_samples = False
         self.receive: Callable[[ObservedWeight, WeightCall], bool] | None = None
         self._model = model
         self._protect = protect
         self._independent_samples = independent_samples
+
+    def finish(self, outputs: Any) -> None:
+        """End the forward pass, which gave `outputs`: keep only the activations whose features count."""
+        self.lineage.add_outputs(outputs)
+        self.activations = [call for call in self.activations if self.lineage.counts(call.index)]
+        self.unpackable = {index: why for index, why in self.unpackable.items() if self.lineage.counts(index)}
 
     def release(self) -> None:
         """Forget the calls, once nothing more is asked of them: call after the pass, also when it failed.
@@ -160,7 +169,7 @@ class ObservingMode(CallMode):
         candidates = self.flow.candidates(out, candidates_by_size(out.shape, self.n_samples, range(out.dim())))
         reason = unpackable_reason(out, candidates)
         if reason is not None:
-            self.reasons[name] = reason
+            self.unpackable[index] = (name, reason)
             return
         self.activations.append(capture_activation(index, name, out, candidates, self.n_samples, self.capture))
 

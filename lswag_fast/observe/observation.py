@@ -25,7 +25,10 @@ class Observation:
 
     Attributes, once `run` has returned:
         weights: the weights that have a statistic, in order of execution, the pieces of one parameter separately.
-        activations: the activation calls in whose outputs the sample axis is known.
+        activations: the activation calls in whose outputs the sample axis is known, without gates, masks and scores of
+            attention (see `lswag_fast.observe.lineage`).
+        pairs: of each call on a weight, by its number, the number of the activation call that feeds it; empty without
+            activations.
         skipped: the parameters and activations that take no part, with the reasons.
         couples_samples: whether a BatchNorm in train mode made the samples depend on each other.
     """
@@ -33,6 +36,7 @@ class Observation:
     def __init__(self, model: nn.Module, batch: Batch, mode: ObservingMode, probed: Batch) -> None:
         self.weights: tuple[ObservedWeight, ...] = ()
         self.activations: tuple[ActivationCall, ...] = ()
+        self.pairs: dict[int, int] = {}
         self.skipped: tuple[Skipped, ...] = ()
         self._model = model
         self._batch = batch
@@ -52,6 +56,7 @@ class Observation:
         """
         with self._mode, torch.set_grad_enabled(self._mode.capture.operands):
             outputs = call_model(self._model, self._batch.inputs)
+        self._mode.finish(outputs)
         probe = partial(run_in_eval_mode, self._model, self._probed)
         calls = [call for weight in self._mode.weights.values() for call in weight.calls]
         resolve_sample_axes(
@@ -62,6 +67,7 @@ class Observation:
             probe,
         )
         self.activations = tuple(call for call in self._mode.activations if call.sample_axis is not None)
+        self.pairs = self._mode.lineage.pairs([call.index for call in self.activations]) if self.activations else {}
         self.weights, self.skipped = _sorted_out(self._mode)
         return outputs
 
@@ -129,6 +135,7 @@ def observe(
     table = WeightTable(model)  # before the parameters are frozen, since it tells which were
     mode = ObservingMode(model, table, batch.n_samples, capture, protect, independent_samples=independent_samples)
     mode.flow.mark_batch(batch.inputs, batch.n_samples)
+    mode.lineage.add_batch(batch.inputs)
     with _frozen(table):
         try:
             yield Observation(model, batch, mode, batch if probed is None else probed)
@@ -151,9 +158,9 @@ def _frozen(table: WeightTable) -> Iterator[None]:
 
 def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[Skipped, ...]]:
     """The weights that have a statistic, in order of execution, and what has none."""
-    unclear = {a.name: f"{_unclear(a)} output" for a in mode.activations if a.sample_axis is None}
+    unplaced = tuple(Skipped(name, reason, is_activation=True) for name, reason in _unplaced(mode))
     if not mode.capture.operands:
-        return (), _skipped(mode.reasons | unclear)
+        return (), _skipped(mode.reasons) + unplaced
     reasons = {name: "frozen (requires_grad=False)" for name, p in mode.table.matrices() if name in mode.table.frozen}
     reasons |= mode.reasons
     by_name: defaultdict[str, list[ObservedWeight]] = defaultdict(list)
@@ -166,9 +173,16 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
     for name, _ in mode.table.matrices():
         if name not in by_name:
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
-    reasons |= unclear
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)
-    return tuple(weights), _skipped(reasons)
+    return tuple(weights), _skipped(reasons) + unplaced
+
+
+def _unplaced(mode: ObservingMode) -> Iterator[tuple[str, str]]:
+    """The activations in whose outputs the samples could not be placed, with the reasons."""
+    for call in mode.activations:
+        if call.sample_axis is None:
+            yield call.name, f"{_unclear(call)} output"
+    yield from mode.unpackable.values()
 
 
 def _skipped(reasons: dict[str, str]) -> tuple[Skipped, ...]:

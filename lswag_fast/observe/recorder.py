@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -16,23 +16,26 @@ class WeightRecorder(CallMode):
     """Runs every call as it is and records the named tensors that observed operations take as their weight.
 
     Attributes:
-        weights: the names in order of first use, each with the number of activation calls before it.
+        weights: the names in order of first use, each with the number of that call.
         kinds: by name, the kind of layer: "linear", "conv1d", "conv2d" (see `ObservedOperation`).
-        n_activations: how many activation calls the pass made.
 
     Example:
         >>> import torch
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+        >>> inputs = torch.ones(5, 3)
         >>> with WeightRecorder(dict(model.named_parameters())) as recorder:
-        ...     outputs = model(torch.ones(5, 3))
+        ...     outputs = model(inputs)
         >>> recorder.weights
-        {'0.weight': 0, '2.weight': 1}
+        {'0.weight': 0, '2.weight': 2}
+        >>> recorder.activations(outputs), recorder.pairs([1])
+        ([1], {'0.weight': 1, '2.weight': 1})
     """
 
     def __init__(
         self,
         tensors: Mapping[str, Tensor],
         *,
+        constants: Iterable[Tensor] = (),
         skip_batch_norm: bool = False,
         lone_sample: bool = False,
         counter: MacCounter | None = None,
@@ -41,15 +44,16 @@ class WeightRecorder(CallMode):
 
         Args:
             tensors: a model's parameters, or what stands in for them, by name; a slice of one counts as it.
+            constants: further tensors that come from no sample, as buffers do.
             skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it.
             lone_sample: the batch is a single sample, of which a BatchNorm in train mode may have no statistics: one of
                 one value per channel gives back its input, where torch raises an error.
             counter: counts the multiply-accumulates of the pass, of the calls on weights by their formula.
         """
-        super().__init__(n_samples=1)
+        super().__init__(1, (*tensors.values(), *constants))
         self.weights: dict[str, int] = {}
         self.kinds: dict[str, str] = {}
-        self.n_activations = 0
+        self._activations: list[int] = []
         self._names = {id(tensor): name for name, tensor in tensors.items()}
         self._skip_batch_norm = skip_batch_norm
         self._lone_sample = lone_sample
@@ -66,7 +70,7 @@ class WeightRecorder(CallMode):
         """Record the weight of a call."""
         name = self._name_of(call.origin)
         if name is not None:
-            self.weights.setdefault(name, self.n_activations)
+            self.weights.setdefault(name, index)
             self.kinds.setdefault(name, operation.kind)
         if self._counter is None:
             return run()
@@ -77,8 +81,8 @@ class WeightRecorder(CallMode):
         return self._name_of(tensor) is not None
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
-        """Count the activation calls."""
-        self.n_activations += 1
+        """Record the number of an activation call."""
+        self._activations.append(index)
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call; a BatchNorm may be asked to do nothing."""
@@ -87,6 +91,16 @@ class WeightRecorder(CallMode):
             if self._skip_batch_norm or (self._lone_sample and in_train_mode(args, kwargs) and x.numel() == x.shape[1]):
                 return x.clone()  # as a norm's output it is a tensor of its own: what follows may work in place
         return func(*args, **kwargs)
+
+    def activations(self, outputs: Any) -> list[int]:
+        """The numbers of the activation calls whose features count, once the pass gave `outputs`."""
+        self.lineage.add_outputs(outputs)
+        return [index for index in self._activations if self.lineage.counts(index)]
+
+    def pairs(self, activations: Sequence[int]) -> dict[str, int]:
+        """Of each weight the activation call, one of these, that feeds its first call."""
+        pairs = self.lineage.pairs(activations)
+        return {name: pairs[index] for name, index in self.weights.items()}
 
     def _name_of(self, weight: Tensor) -> str | None:
         name = self._names.get(id(weight))

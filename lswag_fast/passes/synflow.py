@@ -34,8 +34,8 @@ class LayerSaliency:
         is_attention: whether it is a linear one whose name says query-key-value ("qkv", "in_proj"), or that has as many
             inputs as outputs.
         nuclear: ||dR/dW||_* ||W||_* of attention weights (statistic "nuclear", else None).
-        activation: the position, among the activation calls of the pass, of the one executed last before the weight's
-            first call, 0 where none was.
+        activation: the position, among the activation calls of the pass, of the one that feeds the weight's first call;
+            0 where there is none.
         is_zero: whether every element of the weight is zero.
     """
 
@@ -104,15 +104,17 @@ def run_synflow(
         model.eval()
         tensors = {name: _positive(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
         weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
-        recorder = WeightRecorder(weights, skip_batch_norm=True)
+        recorder = WeightRecorder(weights, constants=tensors.values(), skip_batch_norm=True)
         with model_errors("synflow", "in float64 with positive weights"), recorder:
             outputs = call_with(model, tensors, call_model, ones.inputs)
         gradients = _gradients(outputs, [weights[name] for name in recorder.weights])
+    activations = recorder.activations(outputs)
+    places = {name: activations.index(fed) for name, fed in recorder.pairs(activations).items()} if activations else {}
     layers = {
-        name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics)
+        name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics, places.get(name, 0))
         for name, gradient in zip(recorder.weights, gradients, strict=True)
     }
-    return SynflowMeasurements(layers, recorder.n_activations)
+    return SynflowMeasurements(layers, len(activations))
 
 
 def _positive(tensor: Tensor) -> Tensor:
@@ -136,7 +138,9 @@ def _gradients(outputs: Any, weights: list[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
 
 
-def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecorder, nuclear: bool) -> LayerSaliency:
+def _saliency(
+    name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecorder, nuclear: bool, activation: int
+) -> LayerSaliency:
     s = (weight * gradient).abs()
     is_linear = recorder.kinds[name] == "linear"
     is_attention = is_linear and _is_attention(name, weight)
@@ -147,7 +151,7 @@ def _saliency(name: str, weight: Tensor, gradient: Tensor, recorder: WeightRecor
         is_linear=is_linear,
         is_attention=is_attention,
         nuclear=_nuclear_norm(gradient) * _nuclear_norm(weight) if nuclear and is_attention else None,
-        activation=max(recorder.weights[name] - 1, 0),
+        activation=activation,
         is_zero=not weight.any(),
     )
 

@@ -3,7 +3,8 @@
     L-SWAG = Lambda x Psi,   Lambda = sum_l ln( sum_{w in theta_l} 1 / sigma_w ),   Psi = number of distinct patterns
 
 with sigma_w the standard deviation of |dL/dw| over the samples. Higher is better. On a vision transformer every linear
-weight and the patch projection count, and each takes the patterns of the block's activation that runs before it.
+weight and the patch projection count. Each takes the patterns of the activation that feeds it: the one from which its
+input comes with the fewest weights in between, of several such ones the last; see `lswag_fast.observe.lineage`.
 
 Example:
     >>> import torch, lswag_fast

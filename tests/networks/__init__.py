@@ -8,7 +8,7 @@ Tags with a meaning beyond their family:
 `autocast` (bfloat16 inside when built in float32), `loss` (comes with its own `loss_fn`).
 """
 
-from networks import attention, convolutional, dense, derived, interfaces, products, shared, token_order
+from networks import attention, convolutional, dense, derived, gates, interfaces, products, shared, token_order
 from networks.registry import N_CLASSES, NETWORKS, Network, select
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "convolutional",
     "dense",
     "derived",
+    "gates",
     "interfaces",
     "products",
     "select",

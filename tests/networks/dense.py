@@ -79,9 +79,15 @@ def functional_inplace() -> Made:
     )
 
 
-@network("hand_written_gelu", "dense", "no_activation", observed=("layers.0.weight", "head.weight"))
+@network("hand_written_gelu", "dense", observed=("layers.0.weight", "head.weight"))
 def hand_written_gelu() -> Made:
     return Functional([lambda x: x * torch.sigmoid(1.702 * x)]), torch.randn(5, 10), labels(5)
+
+
+@network("soft_capped", "dense", "no_activation", observed=("0.weight", "1.weight"))
+def soft_capped() -> Made:
+    """Nothing but a soft cap of the logits, which is no activation of features."""
+    return nn.Sequential(nn.Linear(6, 8), nn.Linear(8, N_CLASSES), nn.Tanh()), torch.randn(5, 6), labels(5)
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recording weights: names, kinds, activations before them, slices, and BatchNorm left out."""
+"""Recording weights: names, kinds, activations that feed them, slices, and BatchNorm left out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ def recorded(model: nn.Module, x: Tensor, skip_batch_norm: bool = False) -> tupl
     return recorder, out
 
 
-def test_weights_are_recorded_with_their_kinds_and_the_activations_before_them() -> None:
+def test_weights_are_recorded_with_their_kinds_and_the_activations_that_feed_them() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3), nn.GELU(), nn.Linear(3, 2))
     recorder, out = recorded(model, torch.randn(5, 1, 4, 4))
-    assert recorder.weights == {"0.weight": 0, "3.weight": 1, "5.weight": 2}
+    assert recorder.weights == {"0.weight": 0, "3.weight": 2, "5.weight": 4}
     assert recorder.kinds == {"0.weight": "conv2d", "3.weight": "linear", "5.weight": "linear"}
-    assert recorder.n_activations == 2
+    assert recorder.activations(out) == [1, 3]
+    assert recorder.pairs([1, 3]) == {"0.weight": 1, "3.weight": 1, "5.weight": 3}
     assert out.shape == (5, 2)
 
 

@@ -36,7 +36,7 @@ ACTIVATIONS: dict[Callable[..., Any], Condition] = {
             torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu, F.relu_,
             F.relu6, F.leaky_relu, F.leaky_relu_, F.elu, F.elu_, F.selu, F.selu_, torch.selu, torch.selu_,
             F.celu, F.celu_, torch.celu, torch.celu_, torch.prelu, F.prelu, Tensor.prelu,
-            F.gelu, F.silu, F.mish, F.hardswish,
+            F.gelu, F.silu, F.mish, F.hardswish, F.glu,
             torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_, F.tanh,
         ),
         _always,

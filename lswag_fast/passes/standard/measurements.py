@@ -23,7 +23,7 @@ from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
 from lswag_fast.passes.standard.observed_pass import ObservedPass, standard_pass
-from lswag_fast.passes.standard.patterns import Patterns, feeding_activation
+from lswag_fast.passes.standard.patterns import Patterns
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,19 @@ class StandardMeasurements:
         Raises:
             NoActivationsError: there is none.
         """
-        if not self.all_activations:
+        if self.all_activations:
+            return self.all_activations
+        unplaced = [f"{skip.name}: {skip.reason}" for skip in self.skipped if skip.is_activation]
+        if unplaced:
             raise NoActivationsError(
-                "no activation function was seen (relu, gelu, silu, ... called through torch), so there are no "
-                "patterns to count; a hand-written activation cannot be seen"
+                f"{len(unplaced)} activation(s) were seen, but the samples could be placed in the output of none, so "
+                f"there are no patterns to count ({unplaced[0]}; Score.skipped has all)"
             )
-        return self.all_activations
+        raise NoActivationsError(
+            "no activation function was seen (relu, gelu, silu, ... called through torch, or written out as a product "
+            "with a gate), so there are no patterns to count; make one of your own known with "
+            "lswag_fast.register_activation"
+        )
 
     def nonfinite(self) -> str:
         """Describe NaN and infinite losses and gradients; empty when there are none."""
@@ -218,13 +225,12 @@ def run_standard(
 def _layers(reducer: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurements, ...]:
     """The measurements of every observed weight of the chosen layers; the pieces of one parameter are combined."""
     names = reducer.names
-    indices = [activation.index for activation in patterns.activations]
     rows = []
     for position, name in enumerate(names, 1):
         pieces = list(reducer.pieces.get(name, {}).values())
         if not pieces:
             continue
-        activation = feeding_activation(min(p.index for p in pieces), indices) if indices else None
+        activation = patterns.feeding(min(p.index for p in pieces))
         kind = reducer.kinds[name]
         rows.append(_layer(name, kind, position / len(names), percentile(position, len(names)), activation, pieces))
     return tuple(rows)

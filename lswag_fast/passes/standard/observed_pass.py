@@ -35,6 +35,7 @@ class _Progress:
     statistics: frozenset[str]
     to_pack: int
     activations: list[Activation] = field(default_factory=list)
+    pairs: dict[int, int] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
     n_nonfinite_losses: int = 0
 
@@ -84,7 +85,8 @@ def observed_pass(
     with preserve_model_state(model, options.seed) as snapshot:
         for chunk in batch.chunks(options.chunk_size):
             _run_chunk(model, batch, chunk, options, snapshot, reducer, progress)
-    patterns = Patterns(progress.activations, options.pattern_samples if patterned else None, batch.n_samples)
+    to_count = options.pattern_samples if patterned else None
+    patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
     return ObservedPass(patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
 
 
@@ -117,6 +119,7 @@ def _run_chunk(
             progress.n_nonfinite_losses += loss.checked()
     progress.to_pack -= n_packed
     progress.add(observation.activations)
+    progress.pairs = observation.pairs | progress.pairs
     progress.skipped |= {skip.name: skip for skip in skipped}
     _warn_coupling(observation)
 

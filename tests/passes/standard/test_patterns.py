@@ -12,7 +12,7 @@ from lswag_fast import kernels, reference
 from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.observe import ActivationCall
 from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
-from lswag_fast.passes.standard.patterns import Activation, Patterns, feeding_activation, samples_for, samples_to_pack
+from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_for, samples_to_pack
 
 
 def packed(y: Tensor, n_packed: int, index: int = 0) -> ActivationCall:
@@ -91,12 +91,11 @@ def test_the_union_counts_a_shared_pattern_once() -> None:
     assert patterns.union_cardinality([]) == 0
 
 
-@pytest.mark.parametrize(
-    ("weight", "activations", "expected"),
-    [(0, [1, 3], 0), (2, [1, 3], 0), (4, [1, 3], 1), (9, [1, 3], 1), (0, [5], 0), (3, [1, 2, 4], 1)],
-)
-def test_a_weight_takes_the_last_activation_before_it_or_the_first_after(weight, activations, expected) -> None:
-    assert feeding_activation(weight, activations) == expected
+def test_a_weight_is_paired_by_the_numbers_of_the_calls() -> None:
+    calls = [activation(torch.randn(4, 9), index) for index in (1, 3)]
+    patterns = Patterns(calls, 4, 4, {0: 1, 2: 1, 4: 3})
+    assert [patterns.feeding(weight) for weight in (0, 2, 4)] == [0, 0, 1]
+    assert Patterns([], None, 4).feeding(0) is None
 
 
 def test_an_activation_too_large_for_auto_asks_for_a_number() -> None:
