@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lswag_fast.errors import InputError
 
 SEEDS = 2**64  # the generator of torch takes 64 bits
+MAX_THREADS = 1024  # more than torch can start end the process without a word
 PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
 
 LossFunction = Callable[[Any, Any], Tensor]

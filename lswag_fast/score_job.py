@@ -14,9 +14,10 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch import nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
-from lswag_fast.options import ScoreOptions
+from lswag_fast.options import MAX_THREADS, ScoreOptions
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
@@ -76,7 +77,8 @@ class ScoreJob:
         weights: see `network_builder`; shared weights are drawn once per process.
 
     Raises:
-        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, mode or initialisation.
+        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, mode or initialisation; a seed
+            or a number of threads outside of its range.
 
     Example:
         >>> import random
@@ -110,6 +112,20 @@ class ScoreJob:
         if self.mode not in (None, "train", "eval"):
             raise InputError(f"mode must be 'train', 'eval' or None, got {self.mode!r}")
         check_initialisation(self.initialisation)
+        if not 1 <= self.n_threads <= MAX_THREADS:
+            raise InputError(f"n_threads must be from 1 to {MAX_THREADS:,}, got {self.n_threads}")
+        replace(self.options, seed=self.seed)  # refuses a seed outside of its range
+
+    def check_batch(self) -> None:
+        """Refuse a batch that no network could be scored with, before anything is begun for it.
+
+        Raises:
+            InputError, ZeroVarianceError: the batch is none, or an option does not fit it. What a function of one's own
+                makes of its batch is not known.
+        """
+        if self.function is None:
+            batch = Batch.checked(self.batch)
+            self.options.for_batch(batch.n_samples, batch.n_batches)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the weights drawn here: drawing them again is quicker than sending them."""

@@ -17,7 +17,8 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
 from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
-from lswag_fast.passes.shared.model_checks import check_model
+from lswag_fast.passes.shared.eager import uncompiled
+from lswag_fast.passes.shared.model_checks import batch_named, check_model
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
 from lswag_fast.proxies.lswag import trainability
@@ -141,7 +142,8 @@ def compute_scores(
     device = check_model(model, checked)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
-    results, broken = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
+    with uncompiled():
+        results, broken = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
     values = _values(proxies, results, broken, failures)
     common: dict[str, Any] = {
         "n_samples": checked.n_samples,
@@ -182,7 +184,7 @@ def _run_passes(
     for pass_ in list_passes():
         if pass_.name in wanted:
             try:
-                with _foreign_errors(f"the {pass_.name} pass"):
+                with batch_named(model, batch), _foreign_errors(f"the {pass_.name} pass"):
                     results[pass_.name] = pass_.run(model, batch, options, frozenset(wanted[pass_.name]))
             except LswagError as error:
                 broken[pass_.name] = error

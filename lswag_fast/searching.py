@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lswag_fast.errors import InputError
-from lswag_fast.execution import Interrupts
+from lswag_fast.execution import Interrupts, WorkerProcesses
 from lswag_fast.libra.ranks import Aggregate
 from lswag_fast.options import ScoreOptions
 from lswag_fast.proxies import get_proxy
@@ -118,6 +118,9 @@ def search(
         options=options or ScoreOptions(),
         weights=weights,
     )
+    job.check_batch()
+    if isinstance(executor, WorkerProcesses):
+        executor.send(job)  # refuses what cannot be sent before a study is begun
     study = Study(
         space,
         sampler,

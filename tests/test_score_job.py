@@ -145,6 +145,9 @@ def test_random_state_and_threads_are_left_as_they_were() -> None:
         ({"proxies": ("te_nas",)}, "name the parts of ranked proxies"),
         ({"proxies": ("snip",), "mode": "test"}, "mode must be 'train', 'eval' or None, got 'test'"),
         ({"proxies": ("snip",), "initialisation": "lecun"}, "init must be one of own, kaiming"),
+        ({"proxies": ("snip",), "seed": -1}, "seed must be an integer >= 0, got -1"),
+        ({"proxies": ("snip",), "seed": 2**64}, r"seed must be below 2\*\*64"),
+        ({"proxies": ("snip",), "n_threads": 100_000_000}, "n_threads must be from 1 to 1,024, got 100000000"),
     ],
 )
 def test_what_could_score_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:

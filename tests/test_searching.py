@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lswag_fast.errors import InputError, StorageError
+from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
 from lswag_fast.study.budget import Budget
@@ -144,3 +145,21 @@ def test_a_budget_on_latency_is_measured():
 def test_bad_arguments(bad):
     with pytest.raises(InputError):
         run(**bad)
+
+
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"n_threads": 10**8}, {"options": ScoreOptions(pattern_samples=99)}])
+def test_what_no_candidate_can_be_scored_with_is_refused_before_a_study_is_begun(tmp_path, bad):
+    batch = torch.eye(4), torch.arange(4)
+    with pytest.raises(InputError):
+        search(ToySpace(), batch, n_trials=3, storage=tmp_path / "run", **bad)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_job_that_cannot_be_sent_is_refused_before_a_study_is_begun(tmp_path):
+    with (
+        WorkerProcesses(2) as workers,
+        pytest.raises(InputError, match="the job cannot be sent to a worker") as refused,
+    ):
+        run(proxy=lambda model, batch: 1.0, storage=tmp_path / "run", executor=workers)
+    assert len(str(refused.value)) < 500  # no repr of the batch
+    assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lswag_fast.cli.values import positive
+from lswag_fast.cli.values import positive, seed, threads, workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
 def add_threads(parser: argparse._ActionsContainer, default: int | None = None) -> None:
     """Add the threads of torch; they decide the last bits of a score, because they order its sums."""
     text = f"threads of torch per network (default: {default or 'those that torch takes'})"
-    parser.add_argument("--threads", type=positive, default=default, metavar="N", help=text)
+    parser.add_argument("--threads", type=threads, default=default, metavar="N", help=text)
 
 
 def add_executor_options(parser: argparse.ArgumentParser, *, n_threads: int | None = None) -> None:
@@ -76,7 +76,7 @@ def add_executor_options(parser: argparse.ArgumentParser, *, n_threads: int | No
     group = parser.add_argument_group("processes")
     places = group.add_mutually_exclusive_group()
     text = "worker processes on this machine (default: 1, this process)"
-    places.add_argument("--workers", type=positive, default=1, metavar="N", help=text)
+    places.add_argument("--workers", type=workers, default=1, metavar="N", help=text)
     text = "the workers of a Dask cluster instead, by its scheduler: tcp://HOST:8786"
     places.add_argument("--dask", metavar="ADDRESS", help=text)
     add_threads(group, n_threads)
@@ -108,7 +108,7 @@ def read_tables(args: argparse.Namespace) -> pd.DataFrame:
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the seed of something, said in words."""
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{what} (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help=f"{what} (default: 0)")
 
 
 def figure(value: float) -> str:

@@ -17,6 +17,7 @@ from lswag_fast.cli.values import (
     positive,
     positive_or_auto,
     proxy_assignment,
+    seed,
 )
 from lswag_fast.errors import InputError
 
@@ -110,7 +111,7 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "seed": (
         "--seed",
-        {"type": int, "default": 0, "metavar": "S", "help": "of everything that is drawn (default: 0)"},
+        {"type": seed, "default": 0, "metavar": "S", "help": "of everything that is drawn (default: 0)"},
     ),
 }
 """The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,21 +39,48 @@ def _say_what_happens(number: signal.Signals) -> None:
 
 @contextmanager
 def leaving_nothing_refused(folder: Path) -> Iterator[None]:
-    """Inside, a search that is refused before its first trial leaves no folder, if there was none before."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    """Inside, a search that is refused before its first trial leaves its folder, and those above it, as they were.
+
+    Raises:
+        StorageError: the folder cannot even be looked for.
+    """
+    try:
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
+        before = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise StorageError(f"cannot read {folder}: {error.strerror or error}") from error
     try:
         yield
-    except StorageError:  # another process may have made it
+    except StorageError:  # what lies in the folder may be another process's
+        _remove_empty(made)
         raise
     except LswagError:
-        if folder in made and folder.exists() and not _has_trials(folder):
-            shutil.rmtree(folder)
-            for path in made[1:]:
-                path.rmdir()
+        own = _names_of_a_study()
+        if before.isdisjoint(own) and folder.is_dir() and not _has_trials(folder):
+            for file in folder.iterdir():
+                if file.name in own:
+                    file.unlink()
+        _remove_empty(made)
         raise
+
+
+def _names_of_a_study() -> set[str]:
+    from lswag_fast.study.storage import log, sqlite
+
+    return log.OWN_FILES | sqlite.OWN_FILES
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove the folders, the inner ones first, up to one that holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _has_trials(folder: Path) -> bool:
     from lswag_fast.study.stored import read_study
 
-    return bool(read_study(folder).trials)
+    try:
+        return bool(read_study(folder).trials)
+    except StorageError:  # of a study that was refused before it was begun
+        return False

@@ -25,6 +25,36 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """Read a seed, which the generator of torch takes in 64 bits."""
+    from lswag_fast.options import SEEDS  # late: the help is not to wait for torch
+
+    if not text.isascii() or not text.isdigit() or int(text) >= SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**64 - 1")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Read a number of threads."""
+    from lswag_fast.options import MAX_THREADS
+
+    return _at_most(MAX_THREADS, text)
+
+
+def workers(text: str) -> int:
+    """Read a number of worker processes."""
+    from lswag_fast.execution.workers import MAX_WORKERS
+
+    return _at_most(MAX_WORKERS, text)
+
+
+def _at_most(largest: int, text: str) -> int:
+    count = positive(text)
+    if count > largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {largest:,}, which no machine runs at once")
+    return count
+
+
 def positive_or_auto(text: str) -> int | str:
     """Read "auto" or a whole number of at least 1."""
     return text if text == AUTO else positive(text)

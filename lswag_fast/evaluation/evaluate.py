@@ -116,6 +116,7 @@ def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:
             raise TableError(f"the table has a column {name!r}, which is the name of a proxy; rename it")
     if n is not None and not 1 <= n <= len(table):
         raise TableError(f"n is {n}, the table has {len(table)} architectures")
+    job.check_batch()
     for row, arch in enumerate(table.index, 1):
         try:
             job.space.decode(str(arch))

@@ -13,6 +13,8 @@ from typing import Any
 import cloudpickle
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, get_worker
 from distributed.cfexecutor import ClientExecutor
+from distributed.comm.addressing import parse_address
+from distributed.comm.registry import backends
 
 from lswag_fast.errors import ExecutorError, WorkerLostError
 from lswag_fast.execution.runner import Job, run_alone
@@ -21,6 +23,8 @@ from lswag_fast.execution.runner import Job, run_alone
 CONNECT_S = 10
 # Seconds that its first worker has to come.
 FIRST_WORKER_S = 30
+_LAST_PORT = 65535
+_IN_PROCESS = "inproc"  # its addresses have no port
 # Seconds between two counts of the workers.
 _COUNT_S = 1.0
 
@@ -30,8 +34,9 @@ def connected(address: str) -> Iterator[Executor]:
     """Connect to the scheduler at `address`, such as `tcp://10.0.0.1:8786`, and leave it when the block is left.
 
     Raises:
-        ExecutorError: no scheduler answers, or it has no worker.
+        ExecutorError: the address is none, no scheduler answers, or it has no worker.
     """
+    _check_address(address)
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -43,6 +48,17 @@ def connected(address: str) -> Iterator[Executor]:
         yield client.get_executor()
     finally:
         client.close(timeout=CONNECT_S)
+
+
+def _check_address(address: str) -> None:
+    """Refuse what no scheduler can be reached at, which dask would try to reach all the same."""
+    scheme, host_and_port = parse_address(address) if "://" in address else ("tcp", address)
+    host, _, port = host_and_port.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT
+    if scheme not in backends or not (scheme == _IN_PROCESS or (host and is_port)):
+        raise ExecutorError(
+            f"{address!r} is no address of a Dask scheduler; write tcp://HOST:PORT, as `dask scheduler` shows it"
+        )
 
 
 def _wait_for_a_worker(client: Client, address: str) -> None:

@@ -15,6 +15,11 @@ from lswag_fast.errors import InputError
 from lswag_fast.execution.runner import Job, OpenFutures
 from lswag_fast.execution.worker_slot import GRACE_S, Call, SentJob, Slot
 
+# Characters of what an object says of itself, which may be all of a batch.
+_SHOWN = 200
+MAX_WORKERS = 1024
+"""More processes than one machine can be asked for: each holds torch."""
+
 
 class WorkerProcesses(Executor):
     """Runs calls in `n_workers` spawned processes, each one call at a time.
@@ -33,7 +38,7 @@ class WorkerProcesses(Executor):
         n_workers: how many.
 
     Raises:
-        InputError: n_workers is below 1.
+        InputError: n_workers is not from 1 to 1,024.
 
     Example:
         >>> with WorkerProcesses(2) as workers:
@@ -42,8 +47,8 @@ class WorkerProcesses(Executor):
     """
 
     def __init__(self, n_workers: int) -> None:
-        if n_workers < 1:
-            raise InputError(f"n_workers must be at least 1; found {n_workers}")
+        if not 1 <= n_workers <= MAX_WORKERS:
+            raise InputError(f"n_workers must be from 1 to {MAX_WORKERS:,}; found {n_workers}")
         self.n_workers = n_workers
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._slots = [Slot(self._calls) for _ in range(n_workers)]
@@ -58,11 +63,11 @@ class WorkerProcesses(Executor):
             InputError: the function or an argument cannot be pickled.
             RuntimeError: after `shutdown`.
         """
-        return self._add(_pickled((fn, args, kwargs), fn), None)
+        return self._add(_pickled((fn, args, kwargs), repr(fn)), None)
 
     def submit_to(self, job: SentJob, argument: Any) -> Future[Any]:
         """Schedule `job(argument)`, for a job of `send`; a process is sent the job when it has another one or none."""
-        return self._add(_pickled((None, (argument,), {}), argument), job)
+        return self._add(_pickled((None, (argument,), {}), f"an argument of type {type(argument).__name__}"), job)
 
     @staticmethod
     def send(job: Callable[[Any], Any]) -> SentJob:
@@ -71,7 +76,7 @@ class WorkerProcesses(Executor):
         Raises:
             InputError: it cannot be pickled.
         """
-        return SentJob(_pickled(job, job))
+        return SentJob(_pickled(job, "the job"))
 
     def _add(self, content: bytes, job: SentJob | None) -> Future[Any]:
         future: Future[Any] = Future()
@@ -136,12 +141,13 @@ class WorkersRunner(OpenFutures):
         return self.add(self._workers.submit_to(self._job, argument))
 
 
-def _pickled(what: Any, named: Any) -> bytes:
+def _pickled(what: Any, named: str) -> bytes:
     try:
         return pickle.dumps(what)
     except Exception as error:  # what an object's own pickling raises is of any kind
         raise InputError(
-            f"{named!r} cannot be sent to a worker process: {error}; a function has to be at the top level of a module"
+            f"{named[:_SHOWN]} cannot be sent to a worker process: {str(error)[:_SHOWN]}; "
+            "a function has to be at the top level of a module"
         ) from error
 
 

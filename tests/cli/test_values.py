@@ -14,6 +14,10 @@ from lswag_fast.errors import BudgetError, InputError, MissingExtraError
     ("read", "text"),
     [
         (values.positive, "12"),
+        (values.seed, "0"),
+        (values.seed, str(2**64 - 1)),
+        (values.threads, "1024"),
+        (values.workers, "64"),
         (values.positive_or_auto, "auto"),
         (values.positive_or_auto, "3"),
         (values.window, "5M..7M"),
@@ -34,6 +38,12 @@ def test_what_is_read_is_written_as_it_was(read, text: str) -> None:
     ("read", "text"),
     [
         (values.positive, "0"),
+        (values.seed, "-1"),
+        (values.seed, str(2**64)),
+        (values.seed, "1.5"),
+        (values.threads, "0"),
+        (values.threads, "100000000"),
+        (values.workers, "100000000"),
         (values.positive, "1.5"),
         (values.positive_or_auto, "all"),
         (values.window, "6M"),

@@ -113,3 +113,11 @@ def test_no_scheduler_and_no_workers_are_said(tmp_path: Path, monkeypatch: pytes
     no_workers = pytest.raises(ExecutorError, match="has no workers; start some with `dask worker")
     with dask_cluster(tmp_path / "empty", n_workers=0) as empty, no_workers:
         run_all(refuse, empty)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "host", "tcp://", "tcp://:8786", "tcp://host:abc", "tcp://host:99999", "a://b:1"]
+)
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ExecutorError, match="is no address of a Dask scheduler"), open_executor(1, address):
+        pass

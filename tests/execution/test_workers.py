@@ -101,7 +101,7 @@ def test_errors_keep_where_they_came_from() -> None:
 
 
 def test_what_cannot_work_is_refused() -> None:
-    with pytest.raises(InputError, match="n_workers must be at least 1; found 0"):
+    with pytest.raises(InputError, match="n_workers must be from 1 to 1,024; found 0"):
         WorkerProcesses(0)
     with WorkerProcesses(1) as workers, pytest.raises(InputError, match="cannot be sent"):
         workers.submit(lambda: 1)

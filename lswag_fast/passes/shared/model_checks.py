@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import DeviceMismatchError, InputError, UnsupportedModelError
+from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError
 
+# How torch says that it cannot compute with these dtypes, or with these shapes.
+_OF_DTYPES = re.compile(r"\b(d?types?|scalar types?)\b|not implemented for")
+_OF_SHAPES = re.compile(
+    r"shapes cannot be multiplied|Given groups=|primitive descriptor|must match the size|is invalid for input of size"
+    r"|Given normalized_shape|running_mean should contain|size mismatch|must be equal to input_size"
+    r"|Kernel size can't be greater"
+)
 _WRAPPERS = {
     "OptimizedModule": "torch.compile'd: score the original module (model._orig_mod)",
     "DistributedDataParallel": "wrapped in DistributedDataParallel: score model.module",
@@ -33,6 +44,42 @@ def check_model(model: nn.Module, batch: Batch) -> torch.device:
             "gradients are switched off around the call (no_grad or inference_mode); call score outside of it"
         )
     return _common_device(model, batch)
+
+
+@contextmanager
+def batch_named(model: nn.Module, batch: Batch) -> Iterator[None]:
+    """Say where torch could not compute with a batch what the batch was, in the place of torch's words alone.
+
+    A model may convert or cut its inputs itself, so that their dtype and shape are refused only when it cannot take
+    them.
+
+    Raises:
+        InputError: torch failed on the dtypes of inputs and weights.
+        UnsupportedModelError: torch failed on the shapes.
+    """
+    try:
+        yield
+    except ProxyFailedError as error:
+        cause = error.__cause__
+        inputs = {name: t for name, t in batch.tensors.items() if name.startswith("inputs")}
+        if not isinstance(cause, RuntimeError) or not inputs:
+            raise
+        of_batch, of_model = {t.dtype for t in inputs.values()}, {p.dtype for p in model.parameters()}
+        if _OF_DTYPES.search(str(cause)) and of_batch.isdisjoint(of_model):
+            raise InputError(
+                f"the inputs are {_listed(of_batch)}, the model's weights {_listed(of_model)}, and the model converts "
+                f"neither; convert the inputs: x.to({_listed(of_model)}) ({_one_line(cause)})"
+            ) from cause
+        if _OF_DTYPES.search(str(cause)) or _OF_SHAPES.search(str(cause)):
+            shown = ", ".join(f"{name} {tuple(t.shape)} of {t.dtype}" for name, t in inputs.items())
+            raise UnsupportedModelError(
+                f"the model cannot compute with this batch, {shown}: {_one_line(cause)}"
+            ) from cause
+        raise
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _check_module(name: str, module: nn.Module) -> None:
@@ -75,5 +122,5 @@ def _common_device(model: nn.Module, batch: Batch) -> torch.device:
     return device
 
 
-def _listed(devices: set[torch.device]) -> str:
-    return ", ".join(sorted(str(device) for device in devices))
+def _listed(found: set[torch.device] | set[torch.dtype]) -> str:
+    return ", ".join(sorted(map(str, found)))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import math
 import pickle
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ Shapes = dict[str, tuple[int, ...]]
 INIT_STD = 0.02
 """Standard deviation of the truncated normals of the published code."""
 PATCH = "patch_embed_super.proj"
+# How torch names the class or function that it does not load.
+_FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def state_shapes(
@@ -149,12 +153,13 @@ def load_state(path: str | Path, shapes: Shapes) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        with _allow_namespace():
+        with _allow_namespace(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's, of the format of a file that is refused or fine
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"checkpoint {path}: no such file") from None
     except pickle.UnpicklingError as error:
-        raise InputError(f"checkpoint {path}: holds more than tensors, refused ({_first_line(error)})") from error
+        raise InputError(f"checkpoint {path}: {_refusal(str(error))}") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"checkpoint {path}: not a file of torch.save ({_first_line(error)})") from error
     state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
@@ -174,6 +179,17 @@ def _allow_namespace() -> Iterator[None]:
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
+
+
+def _refusal(text: str) -> str:
+    """Why torch loads no checkpoint, without its advice on how to run the code in it."""
+    named = _FOREIGN.search(text)
+    if named is None:
+        return "not a file of torch.save, or one of something else than tensors"
+    return (
+        f"holds more than tensors, refused: {named.group(1)}, and no code of a file is run; "
+        "save the state dict alone: torch.save(model.state_dict(), path)"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from lswag_fast.study.storage.lease import LEASE_FILE
 from lswag_fast.study.storage.log import LOG_FILE, LogStorage
 from lswag_fast.study.storage.memory import MemoryStorage
 from lswag_fast.study.storage.protocol import Record, Records, Storage
-from lswag_fast.study.storage.schema import DATABASE_FILE
+from lswag_fast.study.storage.schema import DATABASE_FILE, reported
 from lswag_fast.study.storage.sqlite import SQLiteStorage
 
 __all__ = ["LogStorage", "MemoryStorage", "Record", "Records", "SQLiteStorage", "Storage", "get_storage"]
@@ -21,6 +21,7 @@ def get_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
 
     Raises:
         InputError: it is none of these.
+        StorageError: the folder cannot be looked into.
 
     Example:
         >>> type(get_storage(None)).__name__, type(get_storage("runs/new")).__name__
@@ -30,8 +31,9 @@ def get_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
         return MemoryStorage()
     if isinstance(storage, (str, os.PathLike)):
         folder = Path(storage)
-        is_begun = (folder / LEASE_FILE).exists() and not (folder / DATABASE_FILE).exists()
-        is_log = is_begun or (folder / LOG_FILE).exists()
+        with reported(folder, "read"):  # a name that is too long, a folder that nobody may look into
+            is_begun = (folder / LEASE_FILE).exists() and not (folder / DATABASE_FILE).exists()
+            is_log = is_begun or (folder / LOG_FILE).exists()
         return LogStorage(storage) if is_log else SQLiteStorage(storage)
     if not isinstance(storage, Storage):
         raise InputError(f"storage must be None, a folder or a Storage; found {type(storage).__name__}")

@@ -23,6 +23,8 @@ from lswag_fast.study.storage.lease import LEASE_FILE, Lease, is_held
 from lswag_fast.study.storage.protocol import Key, Record, Records, damage_named, decode_all, encode
 
 LOG_FILE = "study.jsonl"
+# What may lie in a folder in which a run was killed before it had anything to keep.
+OWN_FILES = {LOG_FILE, f"{LOG_FILE}.part", LEASE_FILE}
 _HEAD = b'{"length":"%08x","crc32":"%08x","records":'
 _HEAD_BYTES = len(_HEAD % (0, 0))
 _BEGINNING = _HEAD[: _HEAD.index(b"%")]
@@ -64,7 +66,8 @@ class LogStorage:
 
     def has_study(self) -> bool:
         """Return whether the folder holds a study, or the beginning of one."""
-        return self._log.exists()
+        with schema.reported(self._path, "read"):
+            return self._log.exists()
 
     def open(self) -> Records | None:
         """Make the folder if need be, become its only writer and return what it holds.
@@ -75,7 +78,7 @@ class LogStorage:
                 written.
         """
         with schema.reported(self._path, "write to"):
-            prepare(self._path, LOG_FILE, {LOG_FILE, f"{LOG_FILE}.part", LEASE_FILE})
+            prepare(self._path, LOG_FILE, OWN_FILES)
         lease = Lease(self._path)
         try:
             with schema.reported(self._log, "open"):

@@ -25,7 +25,7 @@ from lswag_fast.study.storage.protocol import Record, Records, damage_named
 # Seconds to wait for a viewer that holds the database for a moment.
 _BUSY_S = 10.0
 # What may lie in a folder in which a run was killed before it had anything to keep.
-_OWN_FILES = {schema.LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-wal", "-shm", "-journal"))}
+OWN_FILES = {schema.LOCK_FILE, *(schema.DATABASE_FILE + end for end in ("", "-wal", "-shm", "-journal"))}
 
 
 class SQLiteStorage:
@@ -62,7 +62,8 @@ class SQLiteStorage:
 
     def has_study(self) -> bool:
         """Return whether the folder holds a study, or the beginning of one."""
-        return self._database.exists()
+        with schema.reported(self._path, "read"):
+            return self._database.exists()
 
     def open(self) -> Records | None:
         """Make the folder if need be, become its only writer and return what it holds.
@@ -73,7 +74,7 @@ class SQLiteStorage:
                 written.
         """
         with schema.reported(self._path, "write to"):
-            prepare(self._path, schema.DATABASE_FILE, _OWN_FILES)
+            prepare(self._path, schema.DATABASE_FILE, OWN_FILES)
         lock = FileLock(self._path / schema.LOCK_FILE, self._path)
         try:
             with schema.reported(self._database, "open"):

@@ -153,11 +153,47 @@ def test_the_command_that_continues_a_search_is_complete(user_folder, capsys):
     assert len(rows(user_folder / "with space/a b")) == 5
 
 
-def test_a_search_that_is_refused_leaves_nothing(user_folder, capsys):
-    before = sorted(user_folder.iterdir())
-    assert main(["search", "user_networks:Mlps", "--batch-size", "1", "--out", "new/runs/one"]) == 2
-    assert "variance" in capsys.readouterr().err
-    assert sorted(user_folder.iterdir()) == before
+REFUSED = {
+    "a batch of one": (["--batch-size", "1"], "variance"),
+    "a part of rows": (["--row-fraction", "2"], "row_fraction"),
+    "layers": (["--layers", "5,2"], "layers"),
+    "a negative seed": (["--seed", "-1"], "--seed"),
+    "a large seed": (["--seed", "9" * 23], "--seed"),
+    "patterns of more than the batch": (["--pattern-samples", "99"], "pattern_samples is 99, the batch has 32"),
+    "micro-batches": (["--variance", "microbatch:3"], "does not divide the batch"),
+    "what only the first network shows": (["--features", "nosuch", "--proxies", "zen"], "no module"),
+    "threads": (["--threads", "100000000"], "more than 1,024"),
+    "workers": (["--workers", "100000000"], "more than 1,024"),
+    "no address": (["--dask", "tcp://host:abc"], "no address of a Dask scheduler"),
+}
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "log"])
+@pytest.mark.parametrize("is_there", [False, True], ids=["new folder", "empty folder"])
+@pytest.mark.parametrize(("given", "words"), REFUSED.values(), ids=REFUSED)
+def test_a_search_that_is_refused_leaves_nothing(user_folder, capsys, given, words, is_there, storage):
+    if given[0] == "--dask":
+        pytest.importorskip("distributed")
+    if is_there:
+        (user_folder / "new" / "runs" / "one").mkdir(parents=True)
+    before = all_below(user_folder)
+    assert main(["search", "user_networks:Mlps", "--out", "new/runs/one", "--storage", storage, *given]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+    assert all_below(user_folder) == before
+
+
+def test_a_name_that_no_folder_can_have_is_refused(user_folder, capsys):
+    before = all_below(user_folder)
+    for command in (["search", "user_networks:Mlps", "--out"], ["show"], ["report"], ["export"]):
+        assert main([*command, "a" * 300]) == 2
+        assert "File name too long" in capsys.readouterr().err
+    assert all_below(user_folder) == before
+
+
+def all_below(folder):
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
 def test_search_in_a_process_is_quiet_where_nobody_looks(user_folder):

@@ -15,9 +15,11 @@ from lswag_fast.errors import (
     BackendUnavailableError,
     DeviceMismatchError,
     InputError,
+    LswagError,
     UnsupportedModelError,
 )
 from lswag_fast.passes.shared.model_checks import check_model
+from lswag_fast.scoring import score
 
 BATCH = Batch.checked((torch.randn(4, 3), torch.tensor([0, 1, 0, 1])))
 
@@ -129,3 +131,45 @@ def test_a_device_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_plain_model_is_taken_with_its_device() -> None:
     assert check_model(mlp(), BATCH) == torch.device("cpu")
+
+
+def cnn() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+
+
+IMAGES, LABELS = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 5
+WRONG: dict[str, tuple[nn.Module, torch.Tensor, str]] = {
+    "half model": (cnn().half(), IMAGES, r"inputs are torch\.float32, .*torch\.float16.* x\.to\(torch\.float16\)"),
+    "double batch": (cnn(), IMAGES.double(), r"inputs are torch\.float64, .*torch\.float32.* x\.to\(torch\.float32\)"),
+    "bytes": (cnn(), (IMAGES * 9).to(torch.uint8), r"inputs are torch\.uint8, .* x\.to\(torch\.float32\)"),
+    "channels": (cnn(), IMAGES[:, :1], r"with this batch, inputs \(8, 1, 8, 8\) of torch\.float32: Given groups=1"),
+    "features": (mlp(), IMAGES[:, 0, 0, :4], r"with this batch, inputs \(8, 4\) .*shapes cannot be multiplied"),
+    "recurrent": (nn.LSTM(4, 5), IMAGES[:, 0], r"inputs \(8, 8, 8\) of torch\.float32: input\.size\(-1\) must"),
+    "no tokens": (nn.Sequential(nn.Embedding(6, 6), nn.Flatten()), IMAGES[:, 0, 0], r"of torch\.float32: .*indices"),
+}
+
+
+@pytest.mark.parametrize(("model", "inputs", "message"), WRONG.values(), ids=WRONG)
+def test_a_batch_that_torch_cannot_compute_with_is_named_in_one_line(
+    model: nn.Module, inputs: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(LswagError, match=message) as refused:
+        score(model, (inputs, LABELS))
+    assert "\n" not in str(refused.value)
+    assert isinstance(refused.value.__cause__, RuntimeError)
+
+
+def test_a_model_that_converts_its_inputs_is_scored() -> None:
+    class Converting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.inner = cnn()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x.float() / 255)
+
+    bytes_ = (IMAGES.abs() * 50).to(torch.uint8)
+    model = Converting()
+    given, converted = (bytes_, LABELS), (bytes_.float() / 255, LABELS)
+    assert score(model, given, proxy="zico").value == score(model.inner, converted, proxy="zico").value

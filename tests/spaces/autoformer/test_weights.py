@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import pickle
 import random
 
 import pytest
@@ -144,7 +145,14 @@ def test_load_checkpoint_refuses_bad_files(small_space, tmp_path):
     with pytest.raises(InputError, match=r"bad\.pth: no such file"):
         small_space.load_checkpoint(path)
     torch.save({"model": small_space.init_weights(0), "hook": Malicious()}, path)
-    with pytest.raises(InputError, match="holds more than tensors, refused"):
+    with pytest.raises(InputError, match=r"holds more than tensors, refused: \w+\.\w+, and no code") as refused:
+        small_space.load_checkpoint(path)
+    assert "\x1b" not in str(refused.value)
+    torch.save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(InputError, match=r"torch\.nn\.modules\.linear\.Linear.*save the state dict alone"):
+        small_space.load_checkpoint(path)
+    path.write_bytes(pickle.dumps(Malicious))  # a pickle of another program
+    with pytest.raises(InputError, match=r"not a file of torch\.save"):
         small_space.load_checkpoint(path)
     torch.save({"model": [1, 2]}, path)
     with pytest.raises(InputError, match="found no state dict"):
