@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lswag_fast.errors import LswagError, LswagWarning
     from lswag_fast.libra.ranking import rank_aggregate, rank_networks
     from lswag_fast.libra.selection import Libra
+    from lswag_fast.observe import register_activation
     from lswag_fast.options import ScoreOptions
     from lswag_fast.passes import Pass, register_pass
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
@@ -44,6 +45,7 @@ _HOME = {
     "list_proxies": "proxies",
     "rank_aggregate": "libra.ranking",
     "rank_networks": "libra.ranking",
+    "register_activation": "observe",
     "register_pass": "passes",
     "register_proxy": "proxies",
     "score": "scoring",
@@ -71,6 +73,7 @@ __all__ = [
     "rank_aggregate",
     "rank_networks",
     "reference",
+    "register_activation",
     "register_pass",
     "register_proxy",
     "score",

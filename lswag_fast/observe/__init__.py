@@ -8,6 +8,7 @@ from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Operands, S
 from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.observation import Observation, observe
 from lswag_fast.observe.operations import MacCounter
+from lswag_fast.observe.operations.registered import register_activation
 from lswag_fast.observe.recorder import WeightRecorder
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "WeightCall",
     "WeightRecorder",
     "observe",
+    "register_activation",
 ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lswag_fast.observe.lineage import Lineage
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation
+from lswag_fast.observe.operations.registered import ReturnWatch
 from lswag_fast.observe.sample_axis import AxisCandidates
+
+M = TypeVar("M", bound="CallMode")
 
 
 class CallMode(TorchFunctionMode, ABC):
@@ -30,6 +33,18 @@ class CallMode(TorchFunctionMode, ABC):
         self.n_samples = n_samples
         self.n_calls = 0
         self.lineage = Lineage(constants)
+        self._watch = ReturnWatch()
+
+    def __enter__(self: M) -> M:
+        """Begin to see calls."""
+        self._watch.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """See no more calls."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._watch.__exit__(*error)
 
     @abstractmethod
     def on_weight_call(

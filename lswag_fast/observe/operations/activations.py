@@ -54,6 +54,11 @@ ACTIVATIONS: dict[Callable[..., Any], Condition] = {
 """The functions that may be activations, each with the condition under which a call is one."""
 
 
+def add_activation(func: Callable[..., Any]) -> None:
+    """Make a function that function modes see an activation, under every condition."""
+    ACTIVATIONS.setdefault(func, _always)
+
+
 def is_activation(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Whether this call is a rectifier-like activation: a known function, or a clamp whose lower bound is 0."""
     return func in ACTIVATIONS and ACTIVATIONS[func](args, kwargs)
