@@ -23,6 +23,10 @@ LossFunction = Callable[[Any, Any], Tensor]
 Reduction = Literal["sum", "mean"]
 Features = str | Callable[[nn.Module, Any], Tensor | Sequence[Tensor]]
 """Where a pass takes the features from: a module's name, a pattern of names, or `f(model, inputs)`."""
+Output = int | str | Callable[[Any], Any]
+"""Which part of what the model returned counts: its place, its name, or `f(outputs)`."""
+ClassAxis = Literal[1, -1]
+"""Where the classes of logits lie: (B, C, ...) or (B, ..., C)."""
 Combine = Literal["layerwise", "product", "log"]
 NonFinite = Literal["raise", "propagate"]
 ProxyOptions = Mapping[str, Mapping[str, Any]]
@@ -39,9 +43,16 @@ class ScoreOptions:
             (lo, hi), both inclusive; None for all. Backward then stops at the deepest of them. "product" counts the
             patterns of the activations paired with the chosen weights.
         loss_fn: `loss_fn(outputs, targets)` -> (B,), one loss per sample. Default: cross-entropy on the output or its
-            `logits`.
+            `logits`, with targets of class indices, (B,) or one per position, or of class probabilities (one-hot and
+            soft labels) of the logits' shape. The losses of a sample's positions are summed.
         loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
             scale every gradient by 1/B.
+        output: the part of what the model returns that holds the logits, for every pass, and that `loss_fn` gets: its
+            place in a tuple (-1 of `(features, logits)`), its name (a key or an attribute), or `f(outputs)`.
+        ignore_index: the class index of samples, pixels or tokens that the default loss leaves out, such as 255 or
+            -100.
+        class_axis: of the default loss, 1 for logits (B, C, ...) and -1 for (B, ..., C). Default: what the targets'
+            shape says; where it allows both it must be given.
         combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
             (sum_l Lambda_l) * |union of the layers' patterns|; "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
         variance: "sample", over the samples of the batch; "microbatch:N", over N micro-batches of consecutive samples
@@ -77,6 +88,9 @@ class ScoreOptions:
     layers: tuple[int, int] | None = None
     loss_fn: LossFunction | None = None
     loss_reduction: Reduction | None = None
+    output: Output | None = None
+    ignore_index: int | None = None
+    class_axis: ClassAxis | None = None
     combine: Combine = "layerwise"
     variance: str = "sample"
     gradient: Literal["abs", "signed"] = "abs"
@@ -90,9 +104,19 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         """Take numpy's numbers as Python's; refuse a value outside of its range (InputError)."""
-        for name in ("layers", "pattern_samples", "row_fraction", "chunk_size", "seed"):
+        for name in (
+            "layers",
+            "pattern_samples",
+            "row_fraction",
+            "chunk_size",
+            "seed",
+            "output",
+            "ignore_index",
+            "class_axis",
+        ):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         _check_functions(self.loss_fn, self.features)
+        _check_outputs(self)
         object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
         for name, kind in (("combine", Combine), ("nonfinite", NonFinite)):
             _check_choice(name, getattr(self, name), get_args(kind))
@@ -249,6 +273,24 @@ def _check_functions(loss_fn: object, features: object) -> None:
         raise InputError(f"features must be a name, a pattern of names or a function, got {features!r}")
 
 
+def _check_outputs(options: ScoreOptions) -> None:
+    """Refuse what cannot name an output, and settings of the default loss beside another."""
+    output = options.output
+    if not (output is None or isinstance(output, str) or _is_integer(output) or callable(output)):
+        raise InputError(f"output must be a place, a name or a function of the outputs, got {options.output!r}")
+    if options.ignore_index is not None and not _is_integer(options.ignore_index):
+        raise InputError(f"ignore_index must be an integer, got {options.ignore_index!r}")
+    if options.class_axis is not None and (not _is_integer(options.class_axis) or options.class_axis not in (1, -1)):
+        raise InputError(f"class_axis must be 1 or -1, got {options.class_axis!r}")
+    for name in ("ignore_index", "class_axis"):
+        if options.loss_fn is not None and getattr(options, name) is not None:
+            raise InputError(f"{name} is of the default loss; leave it out with loss_fn, got {getattr(options, name)}")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
     """The options of single proxies, which the caller's own dictionary does not change any more."""
     if not isinstance(proxy_options, Mapping) or not all(isinstance(own, Mapping) for own in proxy_options.values()):
@@ -260,7 +302,7 @@ def _check_interval(layers: tuple[int, int]) -> None:
     if (
         not isinstance(layers, (tuple, list))
         or len(layers) != 2  # (lo, hi)
-        or not all(isinstance(b, int) and not isinstance(b, bool) for b in layers)
+        or not all(map(_is_integer, layers))
         or not 0 <= layers[0] <= layers[1] <= PERCENTILE_BINS
     ):
         raise InputError(f"layers must be None or (lo, hi) with 0 <= lo <= hi <= {PERCENTILE_BINS}, got {layers!r}")

@@ -83,6 +83,22 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "--loss-reduction",
         {"choices": ("sum", "mean"), "help": "how --loss-fn reduces, where it returns one number"},
     ),
+    "output": (
+        "--output",
+        {
+            "metavar": "WHICH",
+            "help": "the part of the network's outputs that holds the logits: its place (-1 is the last) or its name "
+            "(default: logits)",
+        },
+    ),
+    "ignore_index": (
+        "--ignore-index",
+        {"type": int, "metavar": "LABEL", "help": "the label that marks what is not to count in the loss"},
+    ),
+    "class_axis": (
+        "--class-axis",
+        {"type": int, "choices": (1, -1), "help": "the axis of the classes, where the labels leave it open"},
+    ),
     "chunk_size": (
         "--chunk-size",
         {"type": positive, "metavar": "N", "help": "samples at a time, to save memory (default: all)"},
@@ -151,6 +167,8 @@ def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) 
         return _layers(value, space)
     if field == "proxy_options":
         return _proxy_options(value, proxies)
+    if field == "output" and value is not None:
+        return int(value) if value.removeprefix("-").isdecimal() else value
     if field == "loss_fn" and value is not None:
         from lswag_fast.cli.targets import find
 

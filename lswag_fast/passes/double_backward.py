@@ -56,7 +56,7 @@ def run_double_backward(
     with preserve_model_state(model, options.seed), sdpa_kernel(SDPBackend.MATH):
         with recorder:
             outputs = call_model(model, batch.inputs)
-        loss = total_loss(outputs, batch.targets, batch.n_samples, options.loss_fn, options.loss_reduction)
+        loss = total_loss(outputs, batch.targets, batch.n_samples, options)
         weights = [parameters[name] for name in recorder.weights]
         products = _hessian_gradient(loss.total / batch.n_samples, weights, parameters.values())
         loss.checked()

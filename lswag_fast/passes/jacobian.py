@@ -13,7 +13,7 @@ from lswag_fast.errors import InputError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
-from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.outputs import chosen_output, find_logits
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 
@@ -60,7 +60,7 @@ def run_jacobian(
     ):
         freeze(model)
         inputs = batch.map_samples(leaf, "the jacobian pass differentiates the logits in the inputs").inputs
-        logits = _differentiable(call_model(model, inputs))
+        logits = _differentiable(chosen_output(call_model(model, inputs), options.output))
         gradients = torch.autograd.grad(logits, leaves, torch.ones_like(logits), allow_unused=True)
     rows = [
         (torch.zeros_like(x) if g is None else g).double().flatten(1) for x, g in zip(leaves, gradients, strict=True)

@@ -18,7 +18,7 @@ from lswag_fast.observe import ObservedWeight, Operands
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
-from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.outputs import find_logits
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.observed_pass import observed_pass
 
@@ -53,7 +53,9 @@ def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: f
     """
     refuse_chunks(options, "ntk")
     whole = replace(batch, n_batches=1)
-    resolved = replace(options, loss_fn=_sum_of_logits, loss_reduction=None, variance="sample")
+    resolved = replace(
+        options, loss_fn=_sum_of_logits, loss_reduction=None, class_axis=None, ignore_index=None, variance="sample"
+    )
     reducer = GramReducer(resolved, batch.n_samples)
     seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)
     if not reducer.gram:

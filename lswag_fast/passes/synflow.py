@@ -15,7 +15,7 @@ from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import RESCUE, listed, model_errors
-from lswag_fast.passes.shared.loss import find_logits
+from lswag_fast.passes.shared.outputs import chosen_output, find_logits
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 
@@ -107,7 +107,7 @@ def run_synflow(
         recorder = WeightRecorder(weights, constants=tensors.values(), skip_batch_norm=True)
         with model_errors("synflow", "in float64 with positive weights"), recorder:
             outputs = call_with(model, tensors, call_model, ones.inputs)
-        gradients = _gradients(outputs, [weights[name] for name in recorder.weights])
+        gradients = _gradients(chosen_output(outputs, options.output), [weights[name] for name in recorder.weights])
     activations = recorder.activations(outputs)
     places = {name: activations.index(fed) for name, fed in recorder.pairs(activations).items()} if activations else {}
     layers = {

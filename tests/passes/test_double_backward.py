@@ -145,7 +145,7 @@ class Plain(nn.Module):
 @pytest.mark.parametrize("model", [Plain(), linear(1.0).requires_grad_(False)], ids=["none", "frozen"])
 def test_a_model_without_trainable_weights_is_refused(model: nn.Module) -> None:
     with pytest.raises(NothingObservedError, match="the model calls no linear or convolution function"):
-        run(model, (X, Y))
+        run(model, (X, Y), cubes)
 
 
 def test_a_loss_without_gradient_is_refused() -> None:

@@ -112,8 +112,7 @@ def _run_chunk(
         outputs = observation.run()
         skipped = observation.skipped
         if progress.with_backward:
-            how = (options.loss_fn, options.loss_reduction)
-            loss = total_loss(outputs, chunk.targets, chunk.n_samples, *how)
+            loss = total_loss(outputs, chunk.targets, chunk.n_samples, options)
             chosen = reducer.choose(observation.weights, chunk.n_samples)
             skipped += observation.backward(loss.total, chosen, reducer)
             progress.n_nonfinite_losses += loss.checked()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.errors import InputError
+from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.loss import cross_entropy, total_loss
 
 B, K = 5, 3
@@ -27,7 +28,7 @@ class Output:
 
 @pytest.mark.parametrize("outputs", [LOGITS, Output(LOGITS), SimpleNamespace(logits=LOGITS), {"logits": LOGITS}])
 def test_default_is_cross_entropy_of_the_output_or_its_logits(outputs: Any) -> None:
-    torch.testing.assert_close(total_loss(outputs, LABELS, B, None, None).total, SUM)
+    torch.testing.assert_close(total_loss(outputs, LABELS, B, ScoreOptions()).total, SUM)
 
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
@@ -36,11 +37,16 @@ def test_every_reduction_gives_the_sum(reduction: str) -> None:
         return F.cross_entropy(outputs, targets, reduction=reduction)
 
     said = None if reduction == "none" else reduction
-    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, loss_fn, said).total, SUM)
+    torch.testing.assert_close(
+        total_loss(LOGITS, LABELS, B, ScoreOptions(loss_fn=loss_fn, loss_reduction=said)).total, SUM
+    )
 
 
 def test_a_loss_module_works() -> None:
-    torch.testing.assert_close(total_loss(LOGITS, LABELS, B, torch.nn.CrossEntropyLoss(), "mean").total, SUM)
+    torch.testing.assert_close(
+        total_loss(LOGITS, LABELS, B, ScoreOptions(loss_fn=torch.nn.CrossEntropyLoss(), loss_reduction="mean")).total,
+        SUM,
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,33 +61,33 @@ def test_a_loss_module_works() -> None:
 )
 def test_another_result_of_the_loss_function_is_refused(loss: Any, reduction: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        total_loss(LOGITS, LABELS, B, loss, reduction)
+        total_loss(LOGITS, LABELS, B, ScoreOptions(loss_fn=loss, loss_reduction=reduction))
 
 
 def test_losses_that_are_not_finite_are_counted() -> None:
     logits = LOGITS.clone()
     logits[1] = torch.nan
     logits[3, 1] = -torch.inf
-    assert total_loss(logits, LABELS, B, None, None).checked() == 2
-    assert total_loss(logits, LABELS, B, F.cross_entropy, "mean").checked() == 1
-    assert total_loss(LOGITS, LABELS, B, None, None).checked() == 0
+    assert total_loss(logits, LABELS, B, ScoreOptions()).checked() == 2
+    assert total_loss(logits, LABELS, B, ScoreOptions(loss_fn=F.cross_entropy, loss_reduction="mean")).checked() == 1
+    assert total_loss(LOGITS, LABELS, B, ScoreOptions()).checked() == 0
 
 
 def test_dense_targets_are_summed_over_their_positions() -> None:
     logits, labels = torch.randn(B, K, 4, 2), torch.randint(0, K, (B, 4, 2))
-    losses, _ = cross_entropy(logits, labels)
+    losses, _ = cross_entropy(logits, labels, ScoreOptions())
     assert losses.shape == (B,)
     torch.testing.assert_close(losses.sum(), F.cross_entropy(logits, labels, reduction="sum"))
 
 
 def test_probabilities_are_targets_too() -> None:
     one_hot = F.one_hot(LABELS, K).double()
-    torch.testing.assert_close(cross_entropy(LOGITS, one_hot)[0].sum(), SUM)
+    torch.testing.assert_close(cross_entropy(LOGITS, one_hot, ScoreOptions())[0].sum(), SUM)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64])
 def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
-    torch.testing.assert_close(cross_entropy(LOGITS, LABELS.to(dtype))[0].sum(), SUM)
+    torch.testing.assert_close(cross_entropy(LOGITS, LABELS.to(dtype), ScoreOptions())[0].sum(), SUM)
 
 
 @pytest.mark.parametrize(
@@ -89,25 +95,44 @@ def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
     [
         (LOGITS, LABELS + 1, r"labels run from 1 to 3, but the model has 3 classes \(0..2\)"),
         (LOGITS, LABELS - 1, "labels run from -1 to 1"),
-        ((LOGITS, LOGITS), LABELS, "returned tuple without `logits`; pass loss_fn"),
-        ({"scores": LOGITS}, LABELS, "returned dict without `logits`"),
+        (LOGITS, LABELS.masked_fill(LABELS == 1, 255), "where 255 marks what is not to count, pass ignore_index=255"),
+        (LOGITS, LABELS.masked_fill(LABELS == 1, -100), "pass ignore_index=-100"),
+        ((LOGITS, LOGITS), LABELS, "returned tuple of 2 without `logits`; say output="),
+        ({"scores": LOGITS}, LABELS, "returned dict with scores without `logits`"),
         (None, LABELS, "returned NoneType"),
-        (LOGITS[:, 0], LABELS, r"needs logits \(B, C\).*\(5,\)"),
-        (LOGITS, LABELS.double(), r"targets of shape \(5,\), torch.float64 do not fit"),
+        (LOGITS[:, 0], LABELS, r"returned \(5,\), one output per sample .*binary_cross_entropy_with_logits"),
+        (LOGITS, LABELS.double(), r"\(5,\), torch.float64 are not class labels: use integers"),
         (LOGITS, [0, 1, 2, 1, 0], "tensor of targets, got list"),
         (LOGITS, {"label": LABELS}, "tensor of targets, got dict"),
     ],
 )
 def test_what_the_default_loss_cannot_use_is_refused(outputs: Any, targets: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        total_loss(outputs, targets, B, None, None).checked()
+        total_loss(outputs, targets, B, ScoreOptions()).checked()
 
 
 def test_labels_without_elements_are_refused() -> None:
     with pytest.raises(InputError, match="no elements"):
-        cross_entropy(torch.zeros(B, K, 0), torch.zeros(B, 0, dtype=torch.long))
+        cross_entropy(torch.zeros(B, K, 0), torch.zeros(B, 0, dtype=torch.long), ScoreOptions())
 
 
 def test_labels_that_do_not_fit_the_logits_are_refused() -> None:
     with pytest.raises(InputError, match=r"targets of shape \(5, 2\), torch.int64 do not fit logits of shape \(5, 3\)"):
-        cross_entropy(LOGITS, LABELS[:, None].expand(B, 2))
+        cross_entropy(LOGITS, LABELS[:, None].expand(B, 2), ScoreOptions())
+
+
+def test_what_is_ignored_has_no_loss() -> None:
+    labels = torch.tensor([0, 255, 2, 1, 255])
+    loss = total_loss(LOGITS, labels, B, ScoreOptions(ignore_index=255))
+    kept = labels != 255
+    torch.testing.assert_close(loss.total, F.cross_entropy(LOGITS[kept], labels[kept], reduction="sum"))
+    assert loss.checked() == 0
+    with pytest.raises(InputError, match="labels run from 0 to 7"):
+        total_loss(LOGITS, labels.masked_fill(labels == 2, 7), B, ScoreOptions(ignore_index=255)).checked()
+
+
+def test_the_chosen_output_is_what_every_loss_gets() -> None:
+    outputs = (torch.zeros(B, 9), LOGITS)
+    torch.testing.assert_close(total_loss(outputs, LABELS, B, ScoreOptions(output=1)).total, SUM)
+    own = ScoreOptions(output=lambda found: found[1], loss_fn=F.cross_entropy, loss_reduction="mean")
+    torch.testing.assert_close(total_loss(outputs, LABELS, B, own).total, SUM)

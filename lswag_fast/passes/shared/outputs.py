@@ -1,0 +1,63 @@
+"""What a model returned: the part that the user chose, and the logits in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lswag_fast.errors import InputError
+from lswag_fast.options import Output
+
+HOW = "say output=, the place, the name or a function of the part that holds the logits"
+
+
+def chosen_output(outputs: Any, output: Output | None) -> Any:
+    """The part of what a model returned that `output` names.
+
+    Args:
+        outputs: what the model returned.
+        output: the place of a part in a tuple, its name (a key or an attribute), or `f(outputs)`; None for all.
+
+    Raises:
+        InputError: there is no such part.
+
+    Example:
+        >>> features, logits = object(), object()
+        >>> chosen_output((features, logits), -1) is chosen_output({"logits": logits}, "logits") is logits
+        True
+    """
+    if output is None:
+        return outputs
+    if callable(output):
+        return output(outputs)
+    if isinstance(outputs, Tensor):
+        raise InputError(f"output={output!r}: the model returned a tensor, of which nothing is to be chosen")
+    try:
+        if isinstance(output, int) or isinstance(outputs, Mapping):
+            return outputs[output]
+        return getattr(outputs, output)
+    except (LookupError, AttributeError, TypeError) as error:
+        raise InputError(f"output={output!r}: the model returned {described(outputs)}") from error
+
+
+def find_logits(outputs: Any) -> Tensor | None:
+    """The logits among what a model returned: the tensor itself, or its item or attribute `logits`."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    return found if isinstance(found, Tensor) else None
+
+
+def described(outputs: Any) -> str:
+    """What a model returned, for a message.
+
+    Example:
+        >>> described((1, 2)), described({"a": 1}), described(None)
+        ('tuple of 2', 'dict with a', 'NoneType')
+    """
+    kind = type(outputs).__name__
+    if isinstance(outputs, Mapping):
+        return f"{kind} with {', '.join(map(str, outputs))}"
+    return f"{kind} of {len(outputs)}" if isinstance(outputs, (tuple, list)) else kind
