@@ -86,11 +86,11 @@ def candidates_by_size(
     leads = bool(exact) and exact[0].axis == 0
     if leads and (n_samples == 1 or not folded):
         return AxisCandidates(exact, certain=len(exact) == 1)
-    found = tuple(sample_axis for axis in axes for sample_axis in _axes_of_size(axis, shape[axis], n_samples))
+    found = tuple(sample_axis for axis in axes for sample_axis in axes_of_size(axis, shape[axis], n_samples))
     return AxisCandidates(found, certain=leads and len(found) == 1)
 
 
-def _axes_of_size(axis: int, size: int, n_samples: int) -> tuple[SampleAxis, ...]:
+def axes_of_size(axis: int, size: int, n_samples: int) -> tuple[SampleAxis, ...]:
     """The sample axes that an axis of this size allows."""
     k, rest = divmod(size, n_samples)
     if rest or k == 0:

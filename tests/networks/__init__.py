@@ -8,7 +8,18 @@ Tags with a meaning beyond their family:
 `autocast` (bfloat16 inside when built in float32), `loss` (comes with its own `loss_fn`).
 """
 
-from networks import attention, convolutional, dense, derived, gates, interfaces, products, shared, token_order
+from networks import (
+    attention,
+    convolutional,
+    dense,
+    derived,
+    gates,
+    interfaces,
+    products,
+    recurrent,
+    shared,
+    token_order,
+)
 from networks.registry import N_CLASSES, NETWORKS, Network, select
 
 __all__ = [
@@ -22,6 +33,7 @@ __all__ = [
     "gates",
     "interfaces",
     "products",
+    "recurrent",
     "select",
     "shared",
     "token_order",

@@ -93,24 +93,6 @@ def dataclass_output() -> Made:
     return DataclassOutput(), image_and_mask(6), labels(6)
 
 
-class Recurrent(nn.Module):
-    """An LSTM, whose weights cannot be observed, and two linear layers after it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(5, WIDTH, batch_first=True)
-        self.inner = nn.Linear(WIDTH, WIDTH)
-        self.head = nn.Linear(WIDTH, N_CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(F.relu(self.inner(self.lstm(x)[0][:, -1])))
-
-
-@network("lstm", "skips", observed=INNER_AND_HEAD, skipped=("lstm.weight_ih_l0", "lstm.weight_hh_l0"))
-def lstm() -> Made:
-    return Recurrent(), torch.randn(6, 4, 5), labels(6)
-
-
 @network("frozen_layer", "skips", observed=("2.weight", "4.weight"), skipped=("0.weight",))
 def frozen_layer() -> Made:
     layers = nn.Sequential(

@@ -22,6 +22,7 @@ from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.operations.macs import MacCounter
 from lswag_fast.observe.operations.matrix_products import MATRIX_PRODUCTS
 from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
+from lswag_fast.observe.operations.recurrent import RECURRENT
 
 __all__ = [
     "ACTIVATIONS",
@@ -44,7 +45,7 @@ OPERATIONS: dict[Callable[..., Any], ObservedOperation] = {
 }
 """The observed functions of torch, each with what the observer needs to know of it."""
 
-COMPOSITES: dict[Callable[..., Any], Composite] = {ATTENTION: observe_attention, **MATRIX_PRODUCTS}
+COMPOSITES: dict[Callable[..., Any], Composite] = {ATTENTION: observe_attention, **MATRIX_PRODUCTS, **RECURRENT}
 """Functions of torch that are observed by observing the calls inside them, each with what runs it; see `Composite`."""
 
 UNOBSERVED: dict[Callable[..., Any], str] = {
@@ -56,9 +57,7 @@ UNOBSERVED: dict[Callable[..., Any], str] = {
         (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), "a transposed convolution"
     ),
     **dict.fromkeys(
-        (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu, torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell,
-         torch.rnn_relu_cell),
-        "a recurrent layer that torch runs as one call",
+        (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu), "a recurrent layer on sequences packed into one"
     ),
 }  # fmt: skip
 """Functions that take a weight and give no statistic, with what they are."""
