@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
 from lswag_fast.errors import InputError, NoActivationsError
@@ -97,6 +98,28 @@ def test_without_activations(proxy: str) -> None:
     model, batch = NETWORKS["no_activation"].build()
     with pytest.raises(NoActivationsError, match="no activation function was seen"):
         score(model, batch, proxy=proxy, pattern_samples=SHOWN)
+
+
+class Routed(nn.Module):
+    """An expert that takes the tokens that a router sends it, any number of each sample: a mixture of experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.expert, self.last = nn.Linear(5, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.first(x).flatten(0, 1)
+        sent = (tokens[:, 0] > 0).nonzero()[:, 0]
+        out = tokens.clone().index_copy(0, sent, F.silu(self.expert(tokens[sent])))
+        return self.last(out.unflatten(0, x.shape[:2]).mean(1))
+
+
+@pytest.mark.parametrize("proxy", ["swap", "lswag"])
+def test_an_activation_whose_samples_cannot_be_placed_is_named(proxy: str) -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(6, 5, 5), torch.arange(6) % 4
+    with pytest.raises(NoActivationsError, match=r"1 activation\(s\) were seen, but the samples .* \(silu@2: "):
+        score(Routed(), batch, proxy=proxy, pattern_samples=SHOWN)
 
 
 def test_nwot_refuses_chunks_and_swap_does_not() -> None:

@@ -1,91 +1,19 @@
-"""Which activations a tensor of the forward pass is made of: the data followed from call to call.
-
-A weight is paired with the activation that *feeds* it: the one from which its input comes with the fewest weights in
-between, and of several such ones the one that was executed last.
-
-- A norm, pooling, dropout, a reshape or any other call hands on what its inputs are made of. So do sums of branches and
-  concatenations: of their inputs the activations with the fewest weights in between count, and of equal ones all.
-- A call on a weight puts one weight in between.
-- A product of two tensors of features, one of them the output of an activation or of a sigmoid, is a gate at work.
-  Where both have one shape the product is an activation written out (hard-swish, mish, SiLU, GELU, every GLU): its own
-  sign is the pattern, and what it was made of counts no more. Where the gate is the smaller tensor, or is bounded and
-  made from the other factor by weights (squeeze and excitation), it only scales: the product is made of what the other
-  factor is made of.
-- Softmax, comparisons and indices decide how features mix and hand on none: neither the soft cap of attention scores
-  nor the clamp of a mask. Attention is made of its values.
-- What comes from parameters, buffers and fresh tensors alone is made of no features.
-
-A tensor that no call was seen to make (an autograd function of the user's, for instance) has an unknown origin. A
-weight that receives one is paired by the order of execution.
-"""
+"""The origins of the tensors of one forward pass, followed from call to call."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
+from lswag_fast.observe.lineage.origin import CONSTANT, FAR, FEATURES, Gate, Origin
 from lswag_fast.observe.operations import is_activation
 from lswag_fast.observe.operations.elementwise import EFFECTS, Effect, is_bounded
 from lswag_fast.observe.weights import tensors_in
 
-_FAR = 1 << 30  # more weights than lie between any two calls
 _PLAIN = frozenset((int, float, bool, str, type(None)))
-
-
-class Gate(IntEnum):
-    """Whether a tensor is the output of an activation or gate, up to scale and shift, and whether that is bounded."""
-
-    NONE = 0
-    BOUNDED = 1
-    UNBOUNDED = 2
-
-
-class Origin(NamedTuple):
-    """What a tensor is made of. A set of calls is an integer, one bit for each number of a call.
-
-    Attributes:
-        distance: how many weights lie between the tensor and its nearest activations.
-        activations: the nearest activations.
-        weights: all calls on weights that it comes from.
-        gate: see `Gate`.
-    """
-
-    distance: int
-    activations: int
-    weights: int
-    gate: Gate = Gate.NONE
-
-    def behind(self, weight: int) -> Origin:
-        """The origin of the output of a call on a weight whose input this is."""
-        return Origin(min(self.distance + 1, _FAR), self.activations, self.weights | 1 << weight)
-
-    def joined(self, other: Origin) -> Origin:
-        """The origin of what is made of both.
-
-        Example:
-            >>> near, far = Origin(0, 0b10, 0b1), Origin(1, 0b1000, 0b100)
-            >>> near.joined(far) == far.joined(near) == Origin(0, 0b10, 0b101)
-            True
-        """
-        if self.distance == other.distance:
-            return Origin(self.distance, self.activations | other.activations, self.weights | other.weights)
-        near = self if self.distance < other.distance else other
-        return Origin(near.distance, near.activations, self.weights | other.weights)
-
-    def scales(self, other: Origin) -> bool:
-        """Whether this is a bounded gate that weights made from the other tensor."""
-        return self.gate is Gate.BOUNDED and self.weights != other.weights == self.weights & other.weights
-
-
-FEATURES = Origin(_FAR, 0, 0)
-"""The origin of the batch: no activation and no weight yet."""
-
-CONSTANT = Origin(_FAR, 0, 0)
-"""The origin of what does not come from the batch; told from others by identity."""
 
 
 def constants_of(model: nn.Module) -> Iterator[Tensor]:
@@ -224,7 +152,7 @@ class Lineage:
         if origin is None:
             return None, False
         if effect is Effect.SHARE or not (out.is_floating_point() or out.is_complex()):
-            return Origin(_FAR, 0, origin.weights), False
+            return Origin(FAR, 0, origin.weights), False
         if origin.gate and effect is not Effect.SHIFT and effect is not Effect.PRODUCT:
             origin = Origin(origin.distance, origin.activations, origin.weights)
         return origin, False
