@@ -101,7 +101,7 @@ def conv1d() -> Made:
     return model, torch.randn(6, 3, 21), labels(6)
 
 
-@network("conv_transpose", "conv", observed=("0.weight", "4.weight", "8.weight"), skipped=("2.weight",))
+@network("conv_transpose", "conv", observed=("0.weight", "2.weight", "4.weight", "8.weight"))
 def conv_transpose() -> Made:
     model = nn.Sequential(
         nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(),
@@ -110,6 +110,33 @@ def conv_transpose() -> Made:
         *conv_head(4),
     )  # fmt: skip
     return model, torch.randn(5, 3, 9, 9), labels(5)
+
+
+@network("conv3d", "conv", observed=("0.weight", "2.weight", "4.weight", "8.weight"))
+def conv3d() -> Made:
+    """Volumes, down and up again."""
+    model = nn.Sequential(
+        nn.Conv3d(2, 6, 3, stride=(1, 2, 2), padding=1), nn.ReLU(),
+        nn.Conv3d(6, 4, (2, 1, 3), groups=2, dilation=(2, 1, 1)), nn.GELU(),
+        nn.ConvTranspose3d(4, 5, 2, stride=2), nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(5, N_CLASSES),
+    )  # fmt: skip
+    return model, torch.randn(6, 2, 5, 7, 8), labels(6)
+
+
+@network("autoencoder", "conv", observed=("0.weight", "2.weight", "4.weight", "6.weight", "9.weight"))
+def autoencoder() -> Made:
+    """Signals through transposed convolutions in groups, dilated and padded at the end."""
+    model = nn.Sequential(
+        nn.Conv1d(3, 8, 4, stride=2), nn.ReLU(),
+        nn.ConvTranspose1d(8, 6, 4, stride=3, padding=1, output_padding=2, groups=2), nn.SiLU(),
+        nn.ConvTranspose1d(6, 8, 3, dilation=2, bias=False), nn.ReLU(),
+        nn.Conv1d(8, 5, 3), nn.ReLU(),
+        nn.Flatten(), nn.LazyLinear(N_CLASSES),
+    )  # fmt: skip
+    inputs = torch.randn(6, 3, 15)
+    model(inputs)  # the lazy layer learns its size
+    return model, inputs, labels(6)
 
 
 class Residual(nn.Module):

@@ -16,13 +16,14 @@ import torch.nn.functional as F
 from lswag_fast.observe.operations.activations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.attention import ATTENTION, observe_attention
 from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
-from lswag_fast.observe.operations.convolution import CONV1D, CONV2D
+from lswag_fast.observe.operations.convolution import CONV1D, CONV2D, CONV3D
 from lswag_fast.observe.operations.grouped_linear import GROUPED_LINEAR
 from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.operations.macs import MacCounter
 from lswag_fast.observe.operations.matrix_products import MATRIX_PRODUCTS
 from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
 from lswag_fast.observe.operations.recurrent import RECURRENT
+from lswag_fast.observe.operations.transposed import CONV_TRANSPOSE1D, CONV_TRANSPOSE2D, CONV_TRANSPOSE3D
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,7 +39,16 @@ __all__ = [
     "unobserved_reason",
 ]
 
-_OBSERVED = (LINEAR, GROUPED_LINEAR, CONV1D, CONV2D)
+_OBSERVED = (
+    LINEAR,
+    GROUPED_LINEAR,
+    CONV1D,
+    CONV2D,
+    CONV3D,
+    CONV_TRANSPOSE1D,
+    CONV_TRANSPOSE2D,
+    CONV_TRANSPOSE3D,
+)
 
 OPERATIONS: dict[Callable[..., Any], ObservedOperation] = {
     function: operation for operation in _OBSERVED for function in operation.functions
@@ -52,10 +62,6 @@ UNOBSERVED: dict[Callable[..., Any], str] = {
     F.embedding: "a look-up of rows",
     F.embedding_bag: "a look-up of rows",
     torch.bilinear: "a product of two inputs",
-    torch.conv3d: "a convolution along three axes",
-    **dict.fromkeys(
-        (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d), "a transposed convolution"
-    ),
     **dict.fromkeys(
         (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu), "a recurrent layer on sequences packed into one"
     ),

@@ -1,4 +1,8 @@
-"""`conv1d` and `conv2d`, bound to explicit symmetric padding and one number per spatial axis."""
+"""`conv1d`, `conv2d` and `conv3d`, bound to explicit symmetric padding and one number per spatial axis.
+
+The kernels know one and two axes. To them a convolution along three axes is one along the last two, on planes: its
+channels are those of the planes of depth under the window, so that they and the depth of the weight are one axis.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from torch import Tensor
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations.operation import BoundCall, Gradients, ObservedOperation, Wants
 from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+
+_N_AXES_3D, _DEPTH = 3, -3  # how many axes, and which of a tensor is the depth
 
 
 def bind(
@@ -29,9 +35,9 @@ def bind(
     The input then carries any asymmetric part of a "same" padding.
     """
     kernel = tuple(weight.shape[2:])
-    dilations = _each_axis(dilation, n_axes)
+    dilations = each_axis(dilation, n_axes)
     paddings, x = _symmetric(padding, kernel, dilations, input)
-    geometry = ConvGeometry(kernel, _each_axis(stride, n_axes), paddings, dilations, int(groups))
+    geometry = ConvGeometry(kernel, each_axis(stride, n_axes), paddings, dilations, int(groups))
     return BoundCall(x, weight, bias, geometry)
 
 
@@ -71,7 +77,31 @@ def geometry_of(call: BoundCall) -> ConvGeometry:
     return call.geometry
 
 
-def _each_axis(value: int | Sequence[int], n_axes: int) -> tuple[int, ...]:
+def weight_operands(x: Tensor, grad_out: Tensor, geometry: ConvGeometry | None) -> tuple[Tensor, Tensor]:
+    """Along three axes, each plane of the output and those of the input under it: (B, ..., D', C * kD, H, W) and
+    (B, ..., D', O, H', W'). Along fewer, the two as they are.
+    """
+    if geometry is None or len(geometry.kernel_size) < _N_AXES_3D:
+        return x, grad_out
+    depth, stride, padding, dilation = (
+        values[0] for values in (geometry.kernel_size, geometry.stride, geometry.padding, geometry.dilation)
+    )
+    x = F.pad(x, (0, 0, 0, 0, padding, padding))
+    windows = x.unfold(_DEPTH, dilation * (depth - 1) + 1, stride)[..., ::dilation]  # (B, ..., C, D', H, W, kD)
+    windows = windows.movedim(_DEPTH - 1, _DEPTH - 2).movedim(-1, _DEPTH)
+    return windows.flatten(_DEPTH - 1, _DEPTH), grad_out.movedim(_DEPTH, _DEPTH - 1)
+
+
+def kernel_geometry(geometry: ConvGeometry | None, shape: torch.Size) -> ConvGeometry | None:
+    """The last two of three axes; one or two as they are."""
+    if geometry is None or len(geometry.kernel_size) < _N_AXES_3D:
+        return geometry
+    g = geometry
+    return ConvGeometry(g.kernel_size[1:], g.stride[1:], g.padding[1:], g.dilation[1:], g.groups)
+
+
+def each_axis(value: int | Sequence[int], n_axes: int) -> tuple[int, ...]:
+    """One number for each axis."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * n_axes if len(values) == 1 else values
 
@@ -83,7 +113,7 @@ def _symmetric(
     if padding == "valid":
         return (0,) * len(kernel), x
     if padding != "same":
-        return _each_axis(padding, len(kernel)), x  # type: ignore[arg-type]
+        return each_axis(padding, len(kernel)), x  # type: ignore[arg-type]
     totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
     if any(total % 2 for total in totals):
         x = F.pad(x, [side for total in reversed(totals) for side in (0, total % 2)])
@@ -99,8 +129,11 @@ def _convolution(function: Callable[..., Tensor], n_axes: int) -> ObservedOperat
         forward=partial(forward, function),
         gradients=gradients,
         macs=macs,
+        weight_operands=weight_operands,
+        kernel_geometry=kernel_geometry,
     )
 
 
 CONV1D = _convolution(torch.conv1d, 1)
 CONV2D = _convolution(torch.conv2d, 2)
+CONV3D = _convolution(torch.conv3d, 3)

@@ -26,16 +26,16 @@ FORMS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
-@pytest.mark.parametrize("n_axes", [1, 2])
+@pytest.mark.parametrize("n_axes", [1, 2, 3])
 @pytest.mark.parametrize("form", FORMS)
 def test_each_argument_form_computes_what_torch_computes(form: str, n_axes: int, kernel: int) -> None:
     args, kwargs = FORMS[form]
     groups = kwargs.get("groups", 2 if form == "all positional" else 1)
     torch.manual_seed(0)
-    x = torch.randn(2, 4, *(11, 9)[:n_axes], dtype=torch.float64)
-    weight = torch.randn(6, 4 // groups, *(kernel, 2)[:n_axes], dtype=torch.float64)
+    x = torch.randn(2, 4, *(11, 9, 10)[:n_axes], dtype=torch.float64)
+    weight = torch.randn(6, 4 // groups, *(kernel, 2, 3)[:n_axes], dtype=torch.float64)
     args = tuple(a.double() if isinstance(a, torch.Tensor) else a for a in args)
-    function = (F.conv1d, F.conv2d)[n_axes - 1]
+    function = (F.conv1d, F.conv2d, F.conv3d)[n_axes - 1]
     operation = OPERATIONS[function]
     call = operation.bind(x, weight, *args, **kwargs)
     assert all(len(field) == n_axes for field in (call.geometry.stride, call.geometry.padding, call.geometry.dilation))

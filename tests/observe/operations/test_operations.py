@@ -74,6 +74,27 @@ CASES = {
     "conv2d, depthwise": Case(
         torch.conv2d, (B, 4, 7, 7), (4, 1, 3, 3), B * 49 * 4 * 9, None, {"padding": 1, "groups": 4}
     ),
+    "conv3d": Case(torch.conv3d, (B, 4, 5, 6, 7), (6, 4, 2, 3, 3), B * 4 * 4 * 5 * 6 * 4 * 18, (6,)),
+    "conv3d, strided, padded, dilated, in groups": Case(
+        torch.conv3d, (B, 4, 7, 6, 7), (6, 2, 3, 3, 2), B * 3 * 3 * 8 * 6 * 2 * 18, None,
+        {"stride": (2, 2, 1), "padding": (1, 1, 1), "dilation": (2, 1, 1), "groups": 2},
+    ),
+    "conv3d, same, even kernel": Case(
+        torch.conv3d, (B, 4, 5, 4, 4), (6, 4, 2, 3, 2), B * 80 * 6 * 4 * 12, None, {"padding": "same"}
+    ),
+    "conv_transpose1d": Case(torch.conv_transpose1d, (B, 4, 7), (4, 6, 3), B * 4 * 7 * 6 * 3, (6,)),
+    "conv_transpose2d": Case(
+        torch.conv_transpose2d, (B, 4, 5, 6), (4, 3, 3, 2), B * 4 * 30 * 3 * 6, (6,),
+        {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "groups": 2, "dilation": (2, 1)},
+    ),
+    "conv_transpose2d, an output padding beyond the stride": Case(
+        torch.conv_transpose2d, (B, 4, 5, 6), (4, 6, 3, 2), B * 4 * 30 * 6 * 6, None,
+        {"stride": 1, "padding": (3, 0), "output_padding": (2, 0), "dilation": (3, 1)},
+    ),
+    "conv_transpose3d": Case(
+        torch.conv_transpose3d, (B, 4, 2, 4, 5), (4, 6, 2, 3, 2), B * 4 * 40 * 6 * 12, (6,),
+        {"stride": (2, 2, 1), "padding": (0, 1, 0), "output_padding": (1, 0, 0)},
+    ),
 }  # fmt: skip
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -121,8 +142,12 @@ def test_the_operands_of_the_weight_gradient_give_that_of_each_sample(case: Case
     if g is None:
         found = reference.linear_gradients(*operands)
     else:
-        shape = (len(call.weight), operands[0].shape[1] // g.groups, *g.kernel_size)
-        found = reference.conv_gradients(*operands, shape, g.stride, g.padding, g.dilation, g.groups)
+        channels = -1 - len(g.kernel_size)
+        shape = (len(call.weight), operands[0].shape[channels] // g.groups, *g.kernel_size)
+        is_flat = operands[0].dim() == 1 - channels  # no planes
+        planes = [operands] if is_flat else zip(*(t.flatten(1, channels - 1).unbind(1) for t in operands), strict=True)
+        geometry = (g.stride, g.padding, g.dilation, g.groups)
+        found = sum(reference.conv_gradients(*plane, shape, *geometry) for plane in planes)
     found = found.reshape(B, *call.weight.shape)
     of_argument = [torch.autograd.grad(call.weight, weight, g_b, retain_graph=True)[0] for g_b in found]
     torch.testing.assert_close(torch.stack(of_argument), torch.stack(expected), **ROUNDING)
@@ -158,7 +183,6 @@ def test_kinds_are_distinct_names() -> None:
     ("function", "words"),
     [
         (F.embedding, "used by embedding, which is a look-up of rows"),
-        (torch.conv_transpose2d, "used by conv_transpose2d, which is a transposed convolution"),
         (torch.lstm, "used by lstm, which is a recurrent layer"),
         (torch.matmul, "used by matmul, which is not a linear or convolution call"),
     ],
