@@ -1,11 +1,95 @@
-"""Names for weights that a model computes: they are called after the module whose forward is running."""
+"""Weights that a model computes from its parameters: which they are, and their names.
+
+They are called after the module whose forward is running.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+import weakref
+from collections.abc import Collection, Iterable, Mapping
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from lswag_fast.observe.lineage import Lineage
+from lswag_fast.observe.weights import tensors_in
+
+
+class DerivedWeights:
+    """The weights that a model computes from its parameters alone during one forward pass.
+
+    A module that runs twice may compute its weight twice: equal tensors of one module are one weight. A kernel that no
+    parameter takes part in (a fixed filter) and a weight made from the batch are none.
+
+    Attributes:
+        tensors: by name, in order of first use, the tensors that the calls received.
+
+    Example:
+        >>> class Scaled(nn.Linear):
+        ...     def forward(self, x):
+        ...         weight = 2 * self.weight
+        ...         derived.follow([self.weight], weight)
+        ...         return derived.name_of(weight)
+        >>> model = Scaled(3, 2)
+        >>> derived = DerivedWeights(model, Lineage(model.parameters()), dict(model.named_parameters()))
+        >>> model(None), list(derived.tensors)
+        ('weight#2', ['weight#2'])
+    """
+
+    def __init__(self, model: nn.Module, lineage: Lineage, parameters: Mapping[str, Tensor]) -> None:
+        """`parameters` are those that count, or what stands in for them, by name."""
+        self.tensors: dict[str, list[Tensor]] = {}
+        self._names: dict[int, str] = {}
+        self._taken = {name for name, _ in model.named_parameters()}
+        self._model = model
+        self._lineage = lineage
+        self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
+        for parameter in parameters.values():
+            self._made[id(parameter)] = parameter
+
+    def follow(self, received: Iterable[Tensor], out: object) -> None:
+        """Follow a call: what parameters went into is made from parameters."""
+        if any(self._is_made(tensor) for tensor in received):
+            for tensor in tensors_in(out):
+                self._made[id(tensor)] = tensor
+
+    def name_of(self, weight: Tensor) -> str | None:
+        """The name of the weight that a call received; None where it is none of these.
+
+        To be called from inside the model's forward.
+        """
+        if id(weight) in self._names:
+            return self._names[id(weight)]
+        if self._lineage.comes_from_batch(weight) or self.is_fixed(weight):
+            return None
+        name = self._equal(weight) or derived_name(self._model, self.tensors.keys() | self._taken)
+        self.tensors.setdefault(name, []).append(weight)
+        self._names[id(weight)] = name
+        return name
+
+    def known_name(self, tensor: Tensor) -> str | None:
+        """The name under which a call received this tensor as its weight; None where none did."""
+        return self._names.get(id(tensor))
+
+    def is_computed(self, tensor: Tensor) -> bool:
+        """Whether it is made from parameters, and not from the batch."""
+        return self._lineage.comes_from_batch(tensor) is False and self._is_made(tensor)
+
+    def is_fixed(self, weight: Tensor) -> bool:
+        """Whether neither the batch nor a parameter takes part in it."""
+        return self._lineage.comes_from_batch(weight) is False and not self._is_made(weight)
+
+    def _equal(self, weight: Tensor) -> str | None:
+        """The name of the weight that the running module computed before with the same values."""
+        base = derived_name(self._model, ())
+        for name, (first, *_) in self.tensors.items():
+            if name.partition("#")[0] == base and first.shape == weight.shape and torch.equal(first, weight):
+                return name
+        return None
+
+    def _is_made(self, tensor: Tensor) -> bool:
+        return any(t is not None and self._made.get(id(t)) is t for t in (tensor, tensor._base))
 
 
 def derived_name(model: nn.Module, taken: Collection[str]) -> str:

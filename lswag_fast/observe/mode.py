@@ -17,7 +17,7 @@ from lswag_fast.observe.capture import (
     capture_activation,
     unpackable_reason,
 )
-from lswag_fast.observe.derived import derived_name
+from lswag_fast.observe.derived import DerivedWeights, derived_name
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
@@ -63,6 +63,8 @@ class ObservingMode(CallMode):
         self.reasons: dict[str, str] = {}
         self.unpackable: dict[int, tuple[str, str]] = {}
         self.flow = SampleFlow()
+        counting = {name: p for name, p in table.parameters.items() if name not in table.frozen}
+        self.derived = DerivedWeights(model, self.lineage, counting)
         self.couples_samples = False
         self.receive: Callable[[ObservedWeight, WeightCall], bool] | None = None
         self._model = model
@@ -102,6 +104,7 @@ class ObservingMode(CallMode):
         candidates = self.flow.candidates(call.x, candidates)
         observed = self._observed(operation, call)
         out = run() if observed is None else self._rerouted(observed, index, operation, call, candidates)
+        self.derived.follow((call.x, call.weight), out)
         if candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None):
             self.flow.mark(out, candidates.options[0])
         return out
@@ -116,15 +119,16 @@ class ObservingMode(CallMode):
         if reason is not None:
             self.reasons.setdefault(name or self._derived_name(), reason)
             return None
-        if name in self.table.frozen:
+        if name in self.table.frozen or (name is None and self.derived.is_fixed(call.weight)):
             return None
         piece = Piece.of(weight)
         is_linear = operation.kernel_geometry(call.geometry, call.x.shape) is None
         place = piece.upright() if is_linear and call.source is None else piece
+        kind = operation.kind if name is not None else "derived"
+        name = name or self.derived.name_of(call.weight)
         key = id(call.weight) if name is None else (name, place)
         if key not in self.weights:
-            known_as, kind = (self._derived_name(), "derived") if name is None else (name, operation.kind)
-            self.weights[key] = ObservedWeight(known_as, kind, piece, call.weight)
+            self.weights[key] = ObservedWeight(name or self._derived_name(), kind, piece, call.weight)
         return self.weights[key]
 
     def _rerouted(
@@ -178,7 +182,7 @@ class ObservingMode(CallMode):
         if func.__name__ == "__get__":  # a property: neither a use nor a write
             return func(*args, **kwargs)
         if func in BATCH_NORMS and in_train_mode(args, kwargs):
-            self._couple_samples()
+            self._couple_samples(args[0] if args else kwargs["input"])
         for tensor in written_tensors(func, args, kwargs):
             name = self.table.name_by_storage(tensor)
             if name is not None:
@@ -186,11 +190,14 @@ class ObservingMode(CallMode):
         out = func(*args, **kwargs)
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
+        self.derived.follow(received, out)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, received, out)
         return out
 
-    def _couple_samples(self) -> None:
+    def _couple_samples(self, normalised: Tensor) -> None:
+        if self.derived.is_computed(normalised):  # a weight, by weight standardisation
+            return
         if self._independent_samples:
             raise InputError(
                 "chunk_size needs samples that do not depend on each other, but a BatchNorm runs in train mode; "
@@ -202,8 +209,8 @@ class ObservingMode(CallMode):
         for tensor in received:
             name = self.table.name_of(tensor)
             if name is None:
-                derived = self.weights.get(id(tensor))
-                name = None if derived is None else derived.name
+                made = self.weights.get(id(tensor))
+                name = self.derived.known_name(tensor) if made is None else made.name
             elif self.table.parameters[name].dim() < MATRIX_DIMS:
                 continue
             if name is not None and any(self.table.name_of(result) != name for result in tensors_in(out)):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from lswag_fast.observe.derived import DerivedWeights
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, MacCounter, ObservedOperation, in_train_mode
 from lswag_fast.observe.sample_axis import AxisCandidates
+from lswag_fast.observe.weights import tensors_in
 
 
 class WeightRecorder(CallMode):
@@ -35,7 +37,9 @@ class WeightRecorder(CallMode):
         self,
         tensors: Mapping[str, Tensor],
         *,
+        model: nn.Module | None = None,
         constants: Iterable[Tensor] = (),
+        substitutes: Mapping[str, Tensor] | None = None,
         skip_batch_norm: bool = False,
         lone_sample: bool = False,
         counter: MacCounter | None = None,
@@ -44,8 +48,11 @@ class WeightRecorder(CallMode):
 
         Args:
             tensors: a model's parameters, or what stands in for them, by name; a slice of one counts as it.
+            model: records the weights that this model computes from its parameters, too, named after its modules.
             constants: further tensors that come from no sample, as buffers do.
-            skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it.
+            substitutes: by name, what takes the place of computed weights in the calls on them.
+            skip_batch_norm: a BatchNorm gives back its input, as the published synflow has it. One that normalises a
+                computed weight is no norm of the network and runs.
             lone_sample: the batch is a single sample, of which a BatchNorm in train mode may have no statistics: one of
                 one value per channel gives back its input, where torch raises an error.
             counter: counts the multiply-accumulates of the pass, of the calls on weights by their formula.
@@ -55,6 +62,8 @@ class WeightRecorder(CallMode):
         self.kinds: dict[str, str] = {}
         self._activations: list[int] = []
         self._names = {id(tensor): name for name, tensor in tensors.items()}
+        self._derived = None if model is None else DerivedWeights(model, self.lineage, tensors)
+        self._substitutes = substitutes or {}
         self._skip_batch_norm = skip_batch_norm
         self._lone_sample = lone_sample
         self._counter = counter
@@ -69,9 +78,21 @@ class WeightRecorder(CallMode):
     ) -> Tensor:
         """Record the weight of a call."""
         name = self._name_of(call.origin)
+        if name is None and self._derived is not None:
+            name = self._derived.name_of(call.weight)
         if name is not None:
             self.weights.setdefault(name, index)
             self.kinds.setdefault(name, operation.kind)
+        out = self._run(name, operation, call, run)
+        if self._derived is not None:
+            self._derived.follow((call.x, call.weight), out)
+        return out
+
+    def _run(
+        self, name: str | None, operation: ObservedOperation, call: BoundCall, run: Callable[[], Tensor]
+    ) -> Tensor:
+        if name is not None and name in self._substitutes:
+            return operation.forward(call._replace(weight=self._substitutes[name]))
         if self._counter is None:
             return run()
         return self._counter.run(run, lambda out: operation.macs(call, out.shape))
@@ -88,9 +109,19 @@ class WeightRecorder(CallMode):
         """Run any other call; a BatchNorm may be asked to do nothing."""
         if func in BATCH_NORMS:
             x = args[0] if args else kwargs["input"]
-            if self._skip_batch_norm or (self._lone_sample and in_train_mode(args, kwargs) and x.numel() == x.shape[1]):
+            lone = self._lone_sample and in_train_mode(args, kwargs) and x.numel() == x.shape[1]
+            of_weight = self._derived is not None and self._derived.is_computed(x)
+            if (self._skip_batch_norm or lone) and not of_weight:
                 return x.clone()  # as a norm's output it is a tensor of its own: what follows may work in place
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if self._derived is not None:
+            self._derived.follow(tensors_in(args, kwargs), out)
+        return out
+
+    @property
+    def computed(self) -> Mapping[str, Sequence[Tensor]]:
+        """The weights among `weights` that the model computed, each with the tensors that the calls received."""
+        return {} if self._derived is None else self._derived.tensors
 
     def activations(self, outputs: Any) -> list[int]:
         """The numbers of the activation calls whose features count, once the pass gave `outputs`."""

@@ -41,9 +41,10 @@ def run_double_backward(
 ) -> DoubleBackwardMeasurements:
     """Differentiate twice, in the model's own mode; g and Hg come from one forward, so dropout draws once for both.
 
-    Attention runs with the math backend, since the fused ones have no second derivative. Weights that the forward
-    computes (weight norm) do not count, nor do frozen ones. A list of batches goes through as one. A custom backward
-    that computes outside of autograd (with NumPy) cannot be told from a constant.
+    Attention runs with the math backend, since the fused ones have no second derivative. A weight that the model
+    computes from its parameters (weight norm, say) is a variable as the call receives it. Frozen weights do not count.
+    A list of batches goes through as one. A custom backward that computes outside of autograd (with NumPy) cannot be
+    told from a constant.
 
     Raises:
         NothingObservedError: the model calls no function on a trainable weight.
@@ -52,20 +53,26 @@ def run_double_backward(
     """
     refuse_chunks(options, "double_backward")
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    recorder = WeightRecorder(parameters)
+    recorder = WeightRecorder(parameters, model=model, constants=(*model.parameters(), *model.buffers()))
+    recorder.lineage.add_batch(batch.inputs)
     with preserve_model_state(model, options.seed), sdpa_kernel(SDPBackend.MATH):
         with recorder:
             outputs = call_model(model, batch.inputs)
         loss = total_loss(outputs, batch.targets, batch.n_samples, options)
-        weights = [parameters[name] for name in recorder.weights]
-        products = _hessian_gradient(loss.total / batch.n_samples, weights, parameters.values())
+        uses = {name: recorder.computed.get(name) or [parameters[name]] for name in recorder.weights}
+        weights = {name: tensors for name, tensors in uses.items() if tensors[0].requires_grad}
+        products = _hessian_gradient(loss.total / batch.n_samples, list(weights.values()), parameters.values())
         loss.checked()
-    sums = [(w.detach().double() * p.double()).sum().item() for w, p in zip(weights, products, strict=True)]
-    return DoubleBackwardMeasurements(dict(zip(recorder.weights, sums, strict=True)))
+    pairs = zip(weights.items(), products, strict=True)
+    sums = {name: (w.detach().double() * p.double()).sum().item() for (name, (w, *_)), p in pairs}
+    return DoubleBackwardMeasurements(sums)
 
 
-def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Hg for each weight; 0 where the gradient does not depend on it."""
+def _hessian_gradient(loss: Tensor, weights: Sequence[Sequence[Tensor]], parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Hg for each weight, 0 where the gradient does not depend on it.
+
+    A weight is the equal tensors that its calls received: one, but of a weight that the model computes several times.
+    """
     if not weights:
         raise NothingObservedError(
             "double_backward pass: the model calls no linear or convolution function on a parameter that asks for a "
@@ -74,20 +81,30 @@ def _hessian_gradient(loss: Tensor, weights: Sequence[Tensor], parameters: Itera
     if not loss.requires_grad:
         raise UnsupportedModelError("double_backward pass: the loss has no gradient in the model's weights")
     try:
-        found = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-        product = sum(((g.detach() * g).sum() for g in found if g is not None), start=loss.new_zeros(()))
+        tensors = [tensor for weight in weights for tensor in weight]
+        found = _joined(weights, torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True))
+        product = sum(((g.detach() * g).sum() for g in found), start=loss.new_zeros(()))
         if not product.requires_grad:  # a loss linear in every weight
-            return [torch.zeros_like(w) for w in weights]
+            return [torch.zeros_like(own) for own in found]
         # Autograd skips what leads to no tensor asked for: the stand-in leaf of a function that can be differentiated
         # once only, and with it the function's error.
-        products = torch.autograd.grad(product, [*weights, *_foreign_leaves(product, parameters)], allow_unused=True)
+        asked = [*tensors, *_foreign_leaves(product, parameters)]
+        products = torch.autograd.grad(product, asked, allow_unused=True)[: len(tensors)]
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
         raise UnsupportedModelError(
             f"the double_backward pass differentiates twice, which a function of the model does not allow: {error}"
         ) from error
-    return [torch.zeros_like(w) if p is None else p for w, p in zip(weights, products, strict=False)]
+    return _joined(weights, products)
+
+
+def _joined(weights: Sequence[Sequence[Tensor]], gradients: Sequence[Tensor | None]) -> list[Tensor]:
+    """The gradient of each weight, from those of all the tensors that it is, in order; None counts as 0."""
+    each = iter(gradients)
+    uses = [[next(each) for _ in weight] for weight in weights]
+    known = ([g for g in own if g is not None] for own in uses)
+    return [sum(own, start=torch.zeros_like(weight[0])) for weight, own in zip(weights, known, strict=True)]
 
 
 def _foreign_leaves(root: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:

@@ -21,7 +21,8 @@ class ModelMeasurements:
 
     Attributes:
         n_params: elements of all parameters, tied ones counted once (statistic "params").
-        weight_norms: by name, ||W||_2 of each weight of a linear or convolution call (statistic "norms", else empty).
+        weight_norms: by name, ||W||_2 of each weight of a linear or convolution call, of one that the model computes
+            (weight norm, say) as the call receives it (statistic "norms", else empty).
         macs: multiply-accumulates of the forward (statistic "macs", else 0).
     """
 
@@ -41,13 +42,14 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
         return ModelMeasurements(n_params, {}, 0)
     parameters = dict(model.named_parameters())
     counter = MacCounter()
-    recorder = WeightRecorder(parameters, lone_sample=True, counter=counter)
+    recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
     with preserve_model_state(model, options.seed), torch.no_grad(), counter, recorder:
         model.eval()
         call_model(model, batch.take([0]).inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
-    norms = {name: torch.linalg.vector_norm(parameters[name].detach().double()).item() for name in recorder.weights}
+    weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
+    norms = {name: torch.linalg.vector_norm(weights[name].detach().double()).item() for name in recorder.weights}
     return ModelMeasurements(n_params, norms, counter.macs)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,8 @@ def run_synflow(
 ) -> SynflowMeasurements:
     """Run |model| on one sample of ones and differentiate the sum of its outputs.
 
-    Every parameter and buffer is replaced by its absolute value in float64; nothing is written into the model, and the
+    Every parameter and buffer is replaced by its absolute value in float64, and so is every weight that the model
+    computes from its parameters (weight norm, say), as the call receives it; nothing is written into the model, and the
     data play no part but for the shape of the inputs. BatchNorm returns its input; other norms stay, in a vision
     transformer LayerNorm, so that saliencies are not conserved from layer to layer there. In eval mode: dropout has no
     place in it. Frozen weights do not count.
@@ -100,21 +102,59 @@ def run_synflow(
     """
     needed = "the synflow pass puts ones in the place of the inputs"
     ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
-    with preserve_model_state(model, options.seed):
+    with preserve_model_state(model, options.seed), model_errors("synflow", "in float64 with positive weights"):
         model.eval()
-        tensors = {name: _positive(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-        weights = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
-        recorder = WeightRecorder(weights, constants=tensors.values(), skip_batch_norm=True)
-        with model_errors("synflow", "in float64 with positive weights"), recorder:
-            outputs = call_with(model, tensors, call_model, ones.inputs)
-        gradients = _gradients(chosen_output(outputs, options.output), [weights[name] for name in recorder.weights])
-    activations = recorder.activations(outputs)
+        run = _run(model, ones, _tensors(model, _positive))
+        if run.recorder.computed:  # from positive parameters, which is not what positive effective weights are
+            run = _run(model, ones, _tensors(model, _positive), _positive_computed(model, ones))
+        weights = {name: weight for name in run.recorder.weights if (weight := run.weights.get(name)) is not None}
+        gradients = _gradients(chosen_output(run.outputs, options.output), list(weights.values()))
+    recorder, activations = run.recorder, run.recorder.activations(run.outputs)
     places = {name: activations.index(fed) for name, fed in recorder.pairs(activations).items()} if activations else {}
     layers = {
-        name: _saliency(name, weights[name].detach(), gradient, recorder, "nuclear" in statistics, places.get(name, 0))
-        for name, gradient in zip(recorder.weights, gradients, strict=True)
+        name: _saliency(name, weight.detach(), gradient, recorder, "nuclear" in statistics, places.get(name, 0))
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
     }
     return SynflowMeasurements(layers, len(activations))
+
+
+class _Run(NamedTuple):
+    """One forward: what was recorded, the trainable weights by name, and the outputs."""
+
+    recorder: WeightRecorder
+    weights: dict[str, Tensor]
+    outputs: Any
+
+
+def _run(
+    model: nn.Module, ones: Batch, tensors: dict[str, Tensor], computed: Mapping[str, Tensor] | None = None
+) -> _Run:
+    """Run the model on ones with `tensors` in the place of its own, and `computed` in that of computed weights."""
+    trainable = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
+    recorder = WeightRecorder(
+        trainable, model=model, constants=tensors.values(), substitutes=computed, skip_batch_norm=True
+    )
+    recorder.lineage.add_batch(ones.inputs)
+    with recorder:
+        outputs = call_with(model, tensors, call_model, ones.inputs)
+    return _Run(recorder, trainable | dict(computed or {}), outputs)
+
+
+def _positive_computed(model: nn.Module, ones: Batch) -> dict[str, Tensor]:
+    """|W| of each weight that the model computes from its own parameters, to be differentiated in."""
+    recorder = _run(model, ones, _tensors(model, _exact)).recorder
+    return {name: tensors[0].detach().abs().requires_grad_() for name, tensors in recorder.computed.items()}
+
+
+def _tensors(model: nn.Module, replace: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """What stands in for the parameters and buffers of the model."""
+    return {name: replace(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """The tensor, in float64 if it is a floating-point one."""
+    tensor = tensor.detach()
+    return tensor.double() if tensor.is_floating_point() else tensor.clone()
 
 
 def _positive(tensor: Tensor) -> Tensor:

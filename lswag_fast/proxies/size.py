@@ -39,6 +39,8 @@ def flops(measurements: Measurements) -> float:
 def l2_norm(measurements: Measurements) -> float:
     """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part.
 
+    A weight that the model computes (weight norm, a mask) counts as the call receives it.
+
     Raises:
         NothingObservedError: there is no such weight.
         ZeroSaliencyError: every weight is zero.

@@ -60,6 +60,11 @@ class Lineage:
         for tensor in tensors_in(inputs):
             self._set(tensor, FEATURES)
 
+    def comes_from_batch(self, tensor: Tensor) -> bool | None:
+        """Whether a tensor is made from the batch; False of what parameters and constants alone make; None: unknown."""
+        origin = self._get(tensor)
+        return None if origin is None else origin is not CONSTANT
+
     def follow(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> bool:
         """Follow a call that is not made on a weight; answers whether its output is that of an activation."""
         if not isinstance(out, Tensor):

@@ -1,0 +1,145 @@
+"""A weight that the model computes counts as the call receives it: in every proxy as the same weight stored plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+from lswag_fast import score, score_many
+from support.oracle import SHOWN
+
+PROXIES = [
+    "l2_norm", "synflow", "logsynflow", "dss", "grasp", "snip", "plain", "grad_norm", "fisher", "zico", "lswag",
+    "te_nas_ntk",
+]  # fmt: skip
+B = 6
+
+
+class StandardisedConv(nn.Conv2d):
+    """Weight standardisation by a BatchNorm of the weight, as networks without norms of features have it."""
+
+    def effective(self) -> Tensor:
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        return F.batch_norm(rows, None, None, training=True, momentum=0.0).reshape_as(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.effective(), self.bias, padding=self.padding)
+
+
+class Masked(nn.Linear):
+    """Multiplies its weight by a mask."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out)
+        self.register_buffer("mask", (torch.arange(n_out * n_in) % 3 > 0).view(n_out, n_in).double())
+
+    def effective(self) -> Tensor:
+        return self.weight * self.mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.effective(), self.bias)
+
+
+def perceptron(wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Its wrapped layers have other signs than their parameters make; one of them is square, as DSS wants it."""
+    return nn.Sequential(
+        wrap(nn.Linear(5, 8)), nn.GELU(), wrap(nn.Linear(8, 8)), nn.GELU(), wrap(nn.Linear(8, 8)), nn.Linear(8, 3)
+    )
+
+
+def pruned(layer: nn.Module) -> nn.Module:
+    return prune.l1_unstructured(layer, "weight", amount=0.4)
+
+
+def shared() -> nn.Module:
+    layer = parametrizations.weight_norm(nn.Linear(5, 5))
+    return nn.Sequential(layer, nn.GELU(), layer, nn.GELU(), nn.Linear(5, 3))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "weight_norm": lambda: perceptron(parametrizations.weight_norm),
+    "weight_norm of a hook": lambda: perceptron(nn.utils.weight_norm),
+    "spectral_norm": lambda: perceptron(parametrizations.spectral_norm),
+    "orthogonal": lambda: perceptron(parametrizations.orthogonal),
+    "pruned": lambda: perceptron(pruned),
+    "masked": lambda: nn.Sequential(Masked(5, 8), nn.GELU(), Masked(8, 8), nn.GELU(), nn.Linear(8, 3)),
+    "called twice": shared,
+    "standardised": lambda: nn.Sequential(
+        StandardisedConv(1, 4, 3, padding=1), nn.GELU(), StandardisedConv(4, 4, 3, padding=1), nn.GELU(),
+        nn.Flatten(), nn.Linear(20 * 4, 3), nn.Linear(3, 3),
+    ),
+}  # fmt: skip
+
+
+def made(name: str) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    torch.manual_seed(0)
+    model = NETWORKS[name]().double().eval()
+    shape = (B, 1, 4, 5) if name == "standardised" else (B, 5)
+    return model, (torch.randn(shape).double(), torch.arange(B) % 3)
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """Make the effective weights of a network its parameters."""
+    for name, module in list(model.named_modules()):
+        if is_parametrized(module):
+            remove_parametrizations(module, "weight")
+        elif hasattr(module, "weight_g"):
+            nn.utils.remove_weight_norm(module)
+        elif hasattr(module, "weight_mask"):
+            prune.remove(module, "weight")
+        elif isinstance(module, StandardisedConv):
+            conv = nn.Conv2d(module.in_channels, module.out_channels, 3, padding=1).double()
+            conv.weight, conv.bias = nn.Parameter(module.effective().detach()), module.bias
+            setattr(model, name, conv)
+        elif isinstance(module, Masked):
+            linear = nn.Linear(module.in_features, module.out_features).double()
+            linear.weight, linear.bias = nn.Parameter(module.effective().detach()), module.bias
+            setattr(model, name, linear)
+    return model
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_proxy_sees_the_effective_weight(name: str) -> None:
+    model, batch = made(name)
+    options: dict[str, Any] = {"proxies": PROXIES, "pattern_samples": SHOWN}
+    expected = {proxy: found.value for proxy, found in score_many(plain(made(name)[0]), batch, **options).items()}
+    found = score_many(model, batch, **options)
+    assert all(one.error is None for one in found.values()), {p: one.error for p, one in found.items()}
+    # Both sides compute in float64 from weights that differ by the rounding of their own computation.
+    assert {proxy: one.value for proxy, one in found.items()} == pytest.approx(expected, rel=1e-8)
+
+
+def test_chunks_are_no_obstacle_to_a_norm_of_a_weight() -> None:
+    """A BatchNorm in train mode that normalises a weight makes no sample depend on another."""
+    model, batch = made("standardised")
+    whole = score(model, batch, pattern_samples=SHOWN).value  # and warns of no coupled samples
+    assert score(model, batch, pattern_samples=SHOWN, chunk_size=2).value == pytest.approx(whole, rel=1e-9)
+
+
+def test_a_fixed_filter_is_no_weight() -> None:
+    class Blur(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kernel", torch.full((4, 1, 3, 3), 1 / 9))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, self.kernel, groups=4)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Blur(), nn.Flatten(), nn.Linear(64, 3))
+    batch = torch.randn(B, 3, 8, 8), torch.arange(B) % 3
+    assert [layer.name for layer in score(model, batch, pattern_samples=SHOWN).layers] == ["0.weight", "4.weight"]
+
+
+def test_what_is_computed_from_frozen_parameters_is_frozen() -> None:
+    model, batch = made("weight_norm")
+    model[0].requires_grad_(False)
+    found = score(model, batch, pattern_samples=SHOWN)
+    assert [layer.name for layer in found.layers] == ["2.weight", "4.weight", "5.weight"]
