@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lswag_fast.cli import main
+from lswag_fast.cli.command import Parser
 from lswag_fast.cli.commands import COMMANDS
 from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
 from lswag_fast.errors import InputError
@@ -18,7 +19,7 @@ SCORING = ("score", "search", "evaluate")
 
 
 def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_score_options(parser)
     return parser.parse_args(words)
 
@@ -55,7 +56,7 @@ def test_what_is_given_is_as_it_would_be_in_python() -> None:
         (("--row-fraction", "2"), "--row-fraction: row_fraction must lie in"),
         (("--variance", "batch"), "--variance: variance must be"),
         (("--layers", "7,3"), "--layers: layers must be None or"),
-        (("--seed", "-1"), "--seed: seed must be"),
+        (("--seed", "-1"), "--seed: '-1' is not a whole number from 0"),
         (("--loss-fn", "json:nothing"), "--loss-fn: json:nothing: "),
     ],
 )

@@ -16,7 +16,7 @@ import torch
 
 from evaluation.deadly_space import Deadly
 from lswag_fast import score
-from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError
+from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError, ZeroVarianceError
 from lswag_fast.evaluation import evaluate
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
@@ -142,11 +142,18 @@ def test_a_network_that_cannot_be_scored_has_a_reason_and_warnings_are_kept(tmp_
     evaluate(replace(job(mode="train"), proxies=("snip", "lswag")), TABLE, tmp_path / "a.csv")
     for row in rows_of(tmp_path / "a.csv"):
         assert "BatchNorm in train mode" in row["warnings"]
-    small = BATCH[0][:1].expand(12, -1, -1, -1), BATCH[1] * 0
-    evaluate(replace(job(), batch=small, proxies=("snip",)), TABLE, tmp_path / "b.csv")
+    elsewhere = BATCH[0], BATCH[1] + 1000  # labels that no network has
+    evaluate(replace(job(), batch=elsewhere, proxies=("snip",)), TABLE, tmp_path / "b.csv")
     for row in rows_of(tmp_path / "b.csv"):
         assert math.isnan(float(row["snip"]))
-        assert row["errors"].startswith("all: ZeroVarianceError: all 12 samples")
+        assert row["errors"].startswith("snip: ")
+
+
+def test_a_batch_that_no_network_can_be_scored_with_is_refused_before_a_file_is_made(tmp_path: Path) -> None:
+    same = BATCH[0][:1].expand(12, -1, -1, -1), BATCH[1] * 0
+    with pytest.raises(ZeroVarianceError, match="all 12 samples"):
+        evaluate(replace(job(), batch=same, proxies=("snip",)), TABLE, tmp_path / "new" / "b.csv")
+    assert not (tmp_path / "new").exists()
 
 
 def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
