@@ -136,5 +136,13 @@ class WorkerLostError(LswagError, RuntimeError):
     """A worker process ended in the middle of a call, and ended again each time the call was run anew."""
 
 
+class JobTimeoutError(LswagError, TimeoutError):
+    """A job in a worker process took longer than it may; its process was ended and replaced."""
+
+
+class JobAbortedError(LswagError, RuntimeError):
+    """A job raised what is meant to end a program, such as SystemExit or KeyboardInterrupt."""
+
+
 class LswagWarning(UserWarning):
     """The one category of all warnings of lswag_fast."""

@@ -39,6 +39,7 @@ def search(
     storage: Storage | str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
+    started: Callback | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
     options: ScoreOptions | None = None,
     mode: Mode | None = None,
@@ -77,6 +78,7 @@ def search(
         executor: where candidates are scored: None for this process, or as of `lswag_fast.execution`. The study
             does not depend on it, nor on the number of workers.
         callbacks: called as `callback(study, trial)` after each trial.
+        started: called as `started(study, trial)` when a candidate is handed out to be scored.
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
         options: of the score, only with proxies given by name; its seed is `seed`, whatever it says.
         mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
@@ -140,6 +142,7 @@ def search(
             n_trials,
             executor=executor,
             callbacks=callbacks,
+            started=started,
             profile=profile,
             interrupts=interrupts,
         )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lswag_fast.cli.values import positive, seed, threads, workers
+from lswag_fast.cli.values import positive, seconds, seed, threads, workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,8 @@ def add_executor_options(parser: argparse.ArgumentParser, *, n_threads: int | No
     places.add_argument("--workers", type=workers, default=1, metavar="N", help=text)
     text = "the workers of a Dask cluster instead, by its scheduler: tcp://HOST:8786"
     places.add_argument("--dask", metavar="ADDRESS", help=text)
+    text = "seconds that a network may take, in a worker process; one that takes longer fails (default: any number)"
+    group.add_argument("--timeout-s", type=seconds, metavar="S", help=text)
     add_threads(group, n_threads)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from types import TracebackType
@@ -15,19 +16,23 @@ from lswag_fast.study.trial import FAILED
 
 # Seconds between two plain lines: a night's log stays readable.
 PLAIN_LINE_S = 30.0
+# Seconds after which a single candidate is named; again each time that it has taken twice as long.
+LONG_S = 60.0
 # Trials that the speed is taken from.
 RATE_WINDOW = 64
 
 
 class SearchProgress:
-    """A context manager and, inside it, a callback of `search()`.
+    """A context manager and, inside it, a callback of `search()`; `started` is another, for a search in this process.
 
     Args:
         n_trials: trials in total.
         plain_line_s: seconds between two lines where stderr is no terminal.
+        long_s: seconds after which a candidate is named that runs in this process, where nothing can end it.
     """
 
-    def __init__(self, n_trials: int, plain_line_s: float = PLAIN_LINE_S) -> None:
+    def __init__(self, n_trials: int, plain_line_s: float = PLAIN_LINE_S, long_s: float = LONG_S) -> None:
+        self.watch = LongCandidates(long_s)
         self.n_trials = n_trials
         self.n_failed = 0
         self.plain_line_s = plain_line_s
@@ -54,10 +59,16 @@ class SearchProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the bar as it stands."""
+        self.watch.close()
         self.bar.stop()
+
+    def started(self, study: Any, trial: Any) -> None:
+        """Take note of the trial that runs now, in this process."""
+        self.watch.began(trial)
 
     def __call__(self, study: Any, trial: Any) -> None:
         """Count one finished trial."""
+        self.watch.ended()
         if not self.marks:
             self._count_earlier(study, trial)
         done, now = study.n_told, time.monotonic()
@@ -85,6 +96,54 @@ class SearchProgress:
             if done < self.n_trials:
                 parts.append(f"{duration((self.n_trials - done) / per_second * 1e3)} left")
         return ", ".join(parts)
+
+
+class LongCandidates:
+    """Says which candidate runs since when, from a thread, once it has run for long.
+
+    Args:
+        long_s: seconds; the next line follows when twice as many have passed.
+    """
+
+    def __init__(self, long_s: float) -> None:
+        self._long_s = long_s
+        self._running: tuple[Any, float] | None = None  # the trial, and when it began
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def began(self, trial: Any) -> None:
+        """A trial runs now."""
+        self._running = trial, time.monotonic()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="lswag-fast watch", daemon=True)
+            self._thread.start()
+
+    def ended(self) -> None:
+        """No trial runs now."""
+        self._running = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        watched, long_s = None, self._long_s
+        while not self._closed.wait(min(1.0, self._long_s / 2)):
+            running, now = self._running, time.monotonic()
+            if running is not watched:
+                watched, long_s = running, self._long_s
+            if running is None or now - running[1] < long_s:
+                continue
+            trial, began = running
+            since = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - began)))
+            say(
+                f"trial {trial.number} has been running since {since}, for {duration((now - began) * 1e3)}: "
+                f"{trial.arch_json}; with --timeout-s it would be ended and fail",
+                ERR,
+            )
+            long_s = 2 * (now - began)
 
 
 class CountProgress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,14 @@ def seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= SEEDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**64 - 1")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a time above 0 in seconds; ValueError for what is no number, which argparse says."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time above 0 seconds")
+    return value
 
 
 def threads(text: str) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from lswag_fast.errors import InputError, LswagError, TableError, WorkerLostError
+from lswag_fast.errors import InputError, JobAbortedError, JobTimeoutError, LswagError, TableError, WorkerLostError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import open_runner, run_in_order
 from lswag_fast.score_job import ScoreJob, ScoreReport
 from lswag_fast.study.settings import SpaceSettings
+from lswag_fast.study.trial import shortened
 
 Callback = Callable[[int, int], None]
 """`callback(done, total)`."""
@@ -40,7 +41,7 @@ def evaluate(
     A row has the architecture, the columns of the table, the value of each proxy (NaN where it has none, and why in the
     column errors), the beginning of each warning and the seconds it took. Architectures that the file has already are
     left out: called again after a cut it continues, and a larger `n` adds to it. An architecture whose process ends
-    each time it is scored has a row without values.
+    each time it is scored, or has to be ended, has a row without values.
 
     Args:
         job: how to score. With `weights="fresh"` each network has weights of its own, as published tables have it.
@@ -95,14 +96,14 @@ def evaluate(
 def _report(job: ScoreJob, future: Future[ScoreReport]) -> ScoreReport:
     try:
         return future.result()
-    except WorkerLostError as error:
+    except (WorkerLostError, JobTimeoutError, JobAbortedError) as error:
         return ScoreReport.failed(job.proxies, error)
 
 
 def _columns(report: ScoreReport) -> dict[str, Any]:
     return {
         **report.values,
-        ERRORS: "; ".join(f"{name}: {error}" for name, error in report.errors.items()),
+        ERRORS: shortened("; ".join(f"{name}: {error}" for name, error in report.errors.items())),
         WARNINGS: "; ".join(dict.fromkeys(text[:SHOWN_OF_A_WARNING] for text in report.warnings)),
         ELAPSED: round(report.elapsed_s, 3),
     }

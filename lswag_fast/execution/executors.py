@@ -18,18 +18,22 @@ from lswag_fast.execution.workers import WorkerProcesses, WorkersRunner
 
 
 @contextmanager
-def open_executor(n_workers: int = 1, dask_address: str | None = None) -> Iterator[Executor | None]:
+def open_executor(
+    n_workers: int = 1, dask_address: str | None = None, timeout_s: float | None = None
+) -> Iterator[Executor | None]:
     """Make an executor, and end it when the block is left.
 
     Args:
         n_workers: worker processes on this machine; 1 is this process (None).
         dask_address: of a scheduler of dask.distributed; then `n_workers` has to be 1.
+        timeout_s: seconds that a job may run in a worker on this machine, which there is then always, since no other
+            job can be ended; None for any number.
 
     Yields:
         The executor for `open_runner`; None for this process.
 
     Raises:
-        InputError: both are given.
+        InputError: two of the places are given, or a time limit for those of a cluster.
         ExecutorError: dask.distributed is not installed, no scheduler answers, or it has no worker.
 
     Example:
@@ -38,9 +42,12 @@ def open_executor(n_workers: int = 1, dask_address: str | None = None) -> Iterat
         None
     """
     if dask_address is None:
-        with WorkerProcesses(n_workers) if n_workers > 1 else nullcontext() as executor:
+        needs_workers = n_workers > 1 or timeout_s is not None
+        with WorkerProcesses(n_workers, timeout_s) if needs_workers else nullcontext() as executor:
             yield executor
         return
+    if timeout_s is not None:
+        raise InputError("a time limit is for workers of this machine; a Dask cluster does not end what it runs")
     if n_workers > 1:
         raise InputError("jobs run either in workers of this machine or on a Dask cluster; choose one")
     try:

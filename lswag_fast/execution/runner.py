@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, Protocol
 
+from lswag_fast.errors import JobAbortedError
+
 Job = Callable[[str], Any]
 """A text -> what became of it. For other processes it is pickled; what it raises is the future's error."""
 
@@ -37,13 +39,31 @@ class JobRunner(Protocol):
 
 
 def run_alone(job: Job, argument: str) -> Any:
-    """Run a job when no other one runs in this process."""
-    with _ONE_PER_PROCESS:
-        return job(argument)
+    """Run a job when no other one runs in this process.
+
+    Raises:
+        JobAbortedError: in place of what is meant to end a program; else what the job raises.
+    """
+    try:
+        with _ONE_PER_PROCESS:
+            return job(argument)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise aborted(error) from error
+
+
+def aborted(error: BaseException) -> JobAbortedError:
+    """Return the error of a job that raised what is meant to end a program; it ends the job alone."""
+    text = f": {error}" if str(error) else ""
+    return JobAbortedError(f"it raised {type(error).__name__}{text}")
 
 
 class LocalRunner:
-    """Runs the job in this process when an argument is submitted; Ctrl-C comes out of `submit`."""
+    """Runs the job in this process when an argument is submitted.
+
+    Ctrl-C and the end of the program come out of `submit`: nobody can tell whether the job or a signal raised them.
+    """
 
     n_slots = 1
 
@@ -55,8 +75,12 @@ class LocalRunner:
         future: Future[Any] = Future()
         try:
             future.set_result(self._job(argument))
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except Exception as error:  # travels in the future, as from any executor
             future.set_exception(error)
+        except BaseException as error:
+            future.set_exception(aborted(error))
         return future
 
     def close(self) -> None:

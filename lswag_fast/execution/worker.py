@@ -16,7 +16,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-JOB, CALL, READY, RESULT, FAILURE = b"job", b"call", b"ready", b"result", b"failure"
+from lswag_fast.execution.runner import aborted
+
+JOB, CALL, READY, STARTED, RESULT, FAILURE = b"job", b"call", b"ready", b"started", b"result", b"failure"
 
 
 def answer_calls(connection: Connection) -> None:
@@ -36,7 +38,7 @@ def answer_calls(connection: Connection) -> None:
             if kind == JOB:
                 job = _Job(content)
             else:
-                for part in _answer(job, content):
+                for part in _answer(job, content, connection):
                     connection.send_bytes(part)
     except (EOFError, OSError):
         return
@@ -49,20 +51,24 @@ class _Job:
         self._content = content
         self._call: Callable[[Any], Any] | None = None
 
-    def __call__(self, argument: Any) -> Any:
+    def read(self) -> Callable[[Any], Any]:
         if self._call is None:
             self._call = pickle.loads(self._content)
             self._content = b""
-        return self._call(argument)
+        return self._call
 
 
-def _answer(job: _Job, content: bytes) -> tuple[bytes, bytes]:
+def _answer(job: _Job, content: bytes, connection: Connection) -> tuple[bytes, bytes]:
+    """Run a call and return what became of it. That it starts is said first: its time is its own, without imports."""
     try:
         function, arguments, keywords = pickle.loads(content)
-        result = job(*arguments) if function is None else function(*arguments, **keywords)
-        return RESULT, pickle.dumps(result)
+        function = function or job.read()
+        connection.send_bytes(STARTED)
+        return RESULT, pickle.dumps(function(*arguments, **keywords))
     except Exception as error:
         return FAILURE, _packed(error, traceback.format_exc())
+    except BaseException as error:  # Ctrl-C is ignored here, so that it is the call's own
+        return FAILURE, _packed(aborted(error), traceback.format_exc())
 
 
 def _packed(error: Exception, trace: str) -> bytes:

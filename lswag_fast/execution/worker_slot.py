@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import pickle
 import signal
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -14,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 from typing import Any
 
-from lswag_fast.errors import ExecutorError, WorkerLostError
-from lswag_fast.execution.worker import CALL, JOB, READY, RESULT, answer_calls
+from lswag_fast.errors import ExecutorError, JobTimeoutError, WorkerLostError
+from lswag_fast.execution.worker import CALL, JOB, READY, RESULT, STARTED, answer_calls
 
 ATTEMPTS = 3
 """Runs of a call whose process ends each time, before it fails."""
@@ -53,10 +55,15 @@ class Slot:
     """A thread that takes calls, and the process that it hands them to: at most one at a time.
 
     One process per slot, not one pool for all: when a process ends, the call that it was running is known.
+
+    Args:
+        calls: where they come from; None ends the slot.
+        timeout_s: seconds that a call may run, without the start of its process and its imports; None for any number.
     """
 
-    def __init__(self, calls: SimpleQueue[Call | None]) -> None:
+    def __init__(self, calls: SimpleQueue[Call | None], timeout_s: float | None = None) -> None:
         self.ending = False
+        self._timeout_s = timeout_s
         self._calls = calls
         self._thread = threading.Thread(target=self._run, name="lswag-fast slot", daemon=True)
         self._process: SpawnProcess | None = None
@@ -91,6 +98,9 @@ class Slot:
                 connection = self._ready_connection()
                 was_ready = True
                 return self._answer(connection, call)
+            except JobTimeoutError:  # it would take as long again
+                self._let_go(0)
+                raise
             except (EOFError, OSError) as error:
                 self._let_go(0 if self.ending else GRACE_S, error)
             if self.ending:
@@ -124,11 +134,17 @@ class Slot:
             self._holds = call.job
         connection.send_bytes(CALL)
         connection.send_bytes(call.content)
-        return self._received(connection), self._received(connection)
+        kind = self._received(connection)
+        if kind == STARTED:
+            kind = self._received(connection, self._timeout_s)
+        return kind, self._received(connection)
 
-    def _received(self, connection: Connection) -> bytes:
-        """The next message; EOFError when the process is gone or has to go."""
-        while not connection.poll(_LOOK_S):
+    def _received(self, connection: Connection, timeout_s: float | None = None) -> bytes:
+        """The next message; EOFError when the process is gone or has to go, JobTimeoutError when it does not come."""
+        end = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not connection.poll(min(_LOOK_S, max(0.0, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                raise JobTimeoutError(f"it took longer than {timeout_s:g} s, and its worker process was ended")
             # What a process started itself may keep the pipe open after its end.
             gone = self._process is None or not self._process.is_alive()
             if self.ending or (gone and not connection.poll(0)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import pickle
 import threading
 from collections.abc import Callable
@@ -36,9 +37,11 @@ class WorkerProcesses(Executor):
 
     Args:
         n_workers: how many.
+        timeout_s: seconds that a call may run; one that takes longer has a `JobTimeoutError`, is not run again, and its
+            process is replaced. None for any number.
 
     Raises:
-        InputError: n_workers is not from 1 to 1,024.
+        InputError: n_workers is not from 1 to 1,024, or timeout_s is not above 0.
 
     Example:
         >>> with WorkerProcesses(2) as workers:
@@ -46,12 +49,14 @@ class WorkerProcesses(Executor):
         1024
     """
 
-    def __init__(self, n_workers: int) -> None:
+    def __init__(self, n_workers: int, timeout_s: float | None = None) -> None:
         if not 1 <= n_workers <= MAX_WORKERS:
             raise InputError(f"n_workers must be from 1 to {MAX_WORKERS:,}; found {n_workers}")
+        if timeout_s is not None and not 0 < timeout_s < math.inf:
+            raise InputError(f"timeout_s must be above 0 seconds; found {timeout_s}")
         self.n_workers = n_workers
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
-        self._slots = [Slot(self._calls) for _ in range(n_workers)]
+        self._slots = [Slot(self._calls, timeout_s) for _ in range(n_workers)]
         self._lock = threading.Lock()
         self._closed = False
         atexit.register(self.terminate)

@@ -35,6 +35,7 @@ def run_study(
     *,
     executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
+    started: Callback | None = None,
     profile: Profile | None = None,
     interrupts: Interrupts | None = None,
 ) -> None:
@@ -50,6 +51,7 @@ def run_study(
         n_trials: trials in total, those of earlier runs too.
         executor: where the job runs; None for this process.
         callbacks: called as `callback(study, trial)` after each trial.
+        started: called as `started(study, trial)` when a trial is handed out to be scored.
         profile: an architecture -> what is stored of the layers of the best one's network; None stores nothing. It may
             raise a LswagError or RuntimeError for a network that gives no such picture.
         interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
@@ -74,7 +76,7 @@ def run_study(
         open_runner(job, executor) as runner,
     ):
         study.set_attr("n_trials", n_trials)
-        stopped = _run_and_mark(study, runner, n_trials, callbacks, interrupts)
+        stopped = _run_and_mark(study, runner, n_trials, callbacks, started, interrupts)
         _finish(study, stopped, profile)
 
 
@@ -85,11 +87,16 @@ def _is_done(study: Study, n_trials: int) -> bool:
 
 
 def _run_and_mark(
-    study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts
+    study: Study,
+    runner: JobRunner,
+    n_trials: int,
+    callbacks: Sequence[Callback],
+    started: Callback | None,
+    interrupts: Interrupts,
 ) -> str:
     """Run the loop and store why it ended early; return why it ended."""
     try:
-        stopped = _run(study, runner, n_trials, callbacks, interrupts)
+        stopped = _run(study, runner, n_trials, callbacks, started, interrupts)
         if stopped == INTERRUPTED:
             study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
     except BaseException as error:
@@ -110,7 +117,14 @@ def _finish(study: Study, stopped: str, profile: Profile | None) -> None:
     study.set_attr("n_written", study.n_told)
 
 
-def _run(study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Callback], interrupts: Interrupts) -> str:
+def _run(
+    study: Study,
+    runner: JobRunner,
+    n_trials: int,
+    callbacks: Sequence[Callback],
+    started: Callback | None,
+    interrupts: Interrupts,
+) -> str:
     """Ask, evaluate and tell until done; return why it ended.
 
     Trials are told in the order of their numbers however many run at once, so that all that follows from a result (the
@@ -119,7 +133,7 @@ def _run(study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Cal
     failures = _Failures(study, n_trials)
     try:
         while study.n_told < n_trials and interrupts.received is None:
-            for trial, future in run_in_order(runner, _independent_trials(study, n_trials, interrupts)):
+            for trial, future in run_in_order(runner, _independent_trials(study, n_trials, started, interrupts)):
                 finished = _tell(study, trial, future)
                 failures.add(finished)
                 for callback in callbacks:
@@ -134,7 +148,9 @@ def _run(study: Study, runner: JobRunner, n_trials: int, callbacks: Sequence[Cal
     return ALL_TOLD if study.n_told >= n_trials else INTERRUPTED
 
 
-def _independent_trials(study: Study, n_trials: int, interrupts: Interrupts) -> Iterator[tuple[Trial, str]]:
+def _independent_trials(
+    study: Study, n_trials: int, started: Callback | None, interrupts: Interrupts
+) -> Iterator[tuple[Trial, str]]:
     """Ask for trials that need not wait for each other, until a signal comes; no trial may be running when it begins.
 
     Raises:
@@ -149,6 +165,8 @@ def _independent_trials(study: Study, n_trials: int, interrupts: Interrupts) -> 
             if place == 0:
                 raise
             return  # those before are told first
+        if started is not None:
+            started(study, trial)
         yield trial, trial.arch_json
 
 
@@ -160,7 +178,14 @@ def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
     if isinstance(error, ExecutorError) or (isinstance(error, InputError) and study.best is None):
         raise error
     text = "".join(traceback.format_exception(error))
-    return study.tell(trial, error=f"{type(error).__name__}: {error}", traceback=text)
+    return study.tell(trial, error=f"{type(error).__name__}: {_text_of(error)}", traceback=text)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of a class of the user's
+        return "an error without a text"
 
 
 class _Failures:

@@ -54,6 +54,7 @@ from lswag_fast.study.trial import (
     Trial,
     csv_text,
     dataframe,
+    shortened,
     table_columns,
 )
 
@@ -293,8 +294,8 @@ class Study:
             trial: one that is running.
             score: the score, or {proxy: value} with all proxies of the objective, as they give them. A value that is
                 NaN or infinite makes the trial failed: it is never ranked.
-            error: why there is no score.
-            traceback: where that happened; only stored.
+            error: why there is no score; kept as one line of at most 4 kB.
+            traceback: where that happened; only stored, at most 4 kB of it.
 
         Raises:
             InputError: the trial is not one that runs in this study, or what is told is not what it wants to know.
@@ -313,11 +314,11 @@ class Study:
             state=FAILED if error else COMPLETE,
             values=finite,
             score=self.objective.vector(finite)[0] if not error and self.objective.is_single else None,
-            error=" ".join(error.split()),
+            error=shortened(" ".join(error.split())),
             elapsed_ms=round((time.perf_counter() - self._started[trial.number]) * 1e3, 3),
         )
         clock_ms = round(self.elapsed_ms, 3)
-        self.storage.write([result_record(finished, self.objective.proxies, traceback, clock_ms)])
+        self.storage.write([result_record(finished, self.objective.proxies, shortened(traceback), clock_ms)])
         del self._started[trial.number]
         self._history.put(finished)
         return finished if error else self._history.scored([finished])[0]

@@ -14,6 +14,26 @@ if TYPE_CHECKING:
 WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
 FINISHED = (COMPLETE, FAILED)
 
+TEXT_BYTES = 4096
+"""Of an error or a traceback, what is kept: readers of CSV refuse longer fields, and an error may hold a tensor."""
+_LEFT_OUT = " [...] "
+
+
+def shortened(text: str) -> str:
+    """Return a text of a candidate's as it can be stored and shown: its begin and end, without control characters.
+
+    Example:
+        >>> shortened("\x1b[1mred"), len(shortened("x" * 1_000_000))
+        ('\\x1b[1mred', 4095)
+    """
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    content = text.encode()
+    if len(content) <= TEXT_BYTES:
+        return text
+    half = (TEXT_BYTES - len(_LEFT_OUT)) // 2
+    return content[:half].decode(errors="ignore") + _LEFT_OUT + content[-half:].decode(errors="ignore")
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -33,7 +53,7 @@ class Trial:
         values: {proxy: its value as the proxy gives it}, the finite ones.
         score: the objective, higher is better; None unless complete. With one proxy its value, negated where lower is
             better; with several the aggregate of their ranks among the trials complete when it was read.
-        error: why it failed, one line; empty unless failed.
+        error: why it failed, one line of at most 4 kB; empty unless failed.
         elapsed_ms: wall time from asking to telling, in milliseconds.
 
     Example:

@@ -1,6 +1,8 @@
 """Progress where there is no terminal: a plain line now and then."""
 
 import re
+import threading
+import time
 
 from lswag_fast.cli.progress import CountProgress, SearchProgress
 from lswag_fast.study.trial import COMPLETE
@@ -14,6 +16,7 @@ class Study:
 
 class Trial:
     number = 4
+    arch_json = '{"width":3}'
     state = COMPLETE
 
 
@@ -27,6 +30,28 @@ def test_a_plain_progress_line_where_there_is_no_terminal(capsys):
 
 def test_no_progress_line_before_its_time(capsys):
     with SearchProgress(10, plain_line_s=1e6) as progress:
+        progress(Study(), Trial())
+    assert capsys.readouterr().err == ""
+
+
+def test_a_candidate_that_runs_for_long_is_named_until_it_ends(capsys):
+    said = []
+    with SearchProgress(10, plain_line_s=1e6, long_s=0.02) as progress:
+        progress.started(Study(), Trial())
+        while not (line := capsys.readouterr().err):
+            time.sleep(0.01)
+        said.append(line)
+        progress(Study(), Trial())
+        capsys.readouterr()
+    assert re.match(
+        r'trial 4 has been running since \d\d:\d\d:\d\d, for [^,]+ s: \{"width":3\}; with --timeout-s', said[0]
+    )
+    assert not [thread for thread in threading.enumerate() if thread.name == "lswag-fast watch"]
+
+
+def test_candidates_that_end_soon_are_not_named(capsys):
+    with SearchProgress(10, plain_line_s=1e6) as progress:
+        progress.started(Study(), Trial())
         progress(Study(), Trial())
     assert capsys.readouterr().err == ""
 

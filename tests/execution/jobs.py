@@ -26,6 +26,15 @@ def length_after_a_while(argument: str) -> int:
     return len(argument)
 
 
+class OwnEnding(BaseException):
+    """Of a user's."""
+
+
+ENDINGS: dict[str, type[BaseException]] = {
+    ending.__name__: ending for ending in (KeyboardInterrupt, SystemExit, GeneratorExit, OwnEnding)
+}
+
+
 class TwoArguments(Exception):  # noqa: N818
     """Pickles, but does not unpickle."""
 
@@ -69,6 +78,19 @@ class Job:
     def _note(self, name: str, text: str) -> None:
         with (self.folder / name).open("a") as file:
             file.write(f"{text}\n")
+
+
+def raise_what_ends_programs(argument: str) -> str:
+    """Leave a line, and raise what is named; `stay` never ends."""
+    folder, _, what = argument.rpartition("/")
+    with (Path(folder) / "calls").open("a") as file:
+        file.write(f"{what}\n")
+    if what == "stay":
+        while True:
+            time.sleep(0.01)
+    if what in ENDINGS:
+        raise ENDINGS[what]("now")
+    return what
 
 
 def sleeping(folder: str) -> None:

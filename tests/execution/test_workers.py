@@ -12,8 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from execution.jobs import Job, lines, process_of, refuse, shout, sleeping, unsendable_result
-from lswag_fast.errors import ExecutorError, InputError, WorkerLostError
+from execution.jobs import (
+    ENDINGS,
+    Job,
+    lines,
+    process_of,
+    raise_what_ends_programs,
+    refuse,
+    shout,
+    sleeping,
+    unsendable_result,
+)
+from lswag_fast.errors import ExecutorError, InputError, JobAbortedError, JobTimeoutError, WorkerLostError
 from lswag_fast.execution import WorkerProcesses, open_runner, run_in_order
 from lswag_fast.execution.worker_slot import ATTEMPTS
 
@@ -100,7 +110,38 @@ def test_errors_keep_where_they_came_from() -> None:
         assert workers.submit(shout, "a").result() == "A"
 
 
+def test_what_ends_programs_ends_its_call_alone_once_and_quietly(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with WorkerProcesses(1) as workers, open_runner(raise_what_ends_programs, workers) as runner:
+        futures = {name: runner.submit(f"{tmp_path}/{name}") for name in [*ENDINGS, "after"]}
+        for name in ENDINGS:
+            error = futures[name].exception()
+            assert isinstance(error, JobAbortedError)
+            assert str(error) == f"it raised {name}: now"
+        assert futures["after"].result() == "after"
+    assert lines(tmp_path / "calls") == [*ENDINGS, "after"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_call_that_takes_too_long_fails_once_and_its_worker_is_replaced(tmp_path: Path) -> None:
+    with WorkerProcesses(1, timeout_s=0.5) as workers:
+        with open_runner(process_of, workers) as runner:
+            before = runner.submit("a").result()  # the start of the process and its imports do not count
+        with open_runner(raise_what_ends_programs, workers) as runner:
+            endless, after = runner.submit(f"{tmp_path}/stay"), runner.submit(f"{tmp_path}/after")
+            assert isinstance(endless.exception(), JobTimeoutError)
+            assert str(endless.exception()) == "it took longer than 0.5 s, and its worker process was ended"
+            assert after.result() == "after"
+        assert workers.submit(os.getpid).result() != before
+        wait_until(lambda: not is_running(before))
+    assert lines(tmp_path / "calls") == ["stay", "after"]
+
+
 def test_what_cannot_work_is_refused() -> None:
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="timeout_s must be above 0 seconds"):
+            WorkerProcesses(1, timeout_s=wrong)
     with pytest.raises(InputError, match="n_workers must be from 1 to 1,024; found 0"):
         WorkerProcesses(0)
     with WorkerProcesses(1) as workers, pytest.raises(InputError, match="cannot be sent"):

@@ -78,6 +78,41 @@ def test_any_exception_is_a_failed_trial(error: Exception, tmp_path: Path) -> No
     assert all("in job" in row[-1] for row in results if row[0] == "failed")
 
 
+def test_a_long_error_is_kept_short_and_readable_everywhere(tmp_path: Path) -> None:
+    long = RuntimeError("begin\x1b[1m" + "\U0001f600\udc80" * 500_000 + " end")
+    result = run(fails_when(lambda width: width > 30, long), storage=tmp_path)
+    failed = [trial for trial in result.trials if trial.state == "failed"]
+    assert failed
+    for trial in failed:
+        assert trial.error.startswith("RuntimeError: begin\\x1b[1m")
+        assert trial.error.endswith(" end")
+        assert len(trial.error.encode()) <= 4096
+    records = SQLiteStorage(tmp_path).read()
+    assert all(
+        len(str(value)) < 10_000 for value in [*records["result"].values(), *records.get("failure", {}).values()]
+    )
+    assert n_rows(tmp_path) == 60  # csv refuses fields above 128 kB
+
+
+def test_an_error_whose_text_fails_is_a_failed_trial() -> None:
+    class EvilError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    result = run(fails_when(lambda width: width > 30, EvilError()))
+    assert {trial.error for trial in result.trials if trial.state == "failed"} == {"EvilError: an error without a text"}
+
+
+def test_each_trial_is_told_to_whoever_asked_when_it_starts() -> None:
+    seen: list[tuple[str, int]] = []
+    run(
+        n_trials=3,
+        started=lambda study, trial: seen.append(("started", trial.number)),
+        callbacks=[lambda study, trial: seen.append(("told", trial.number))],
+    )
+    assert seen == [(what, number) for number in range(3) for what in ("started", "told")]
+
+
 def test_stops_when_most_of_the_latest_trials_fail(tmp_path: Path) -> None:
     narrow = fails_when(lambda width: width < 29, RuntimeError("narrow"))
     for _ in range(2):  # continuing does not wait for another hundred

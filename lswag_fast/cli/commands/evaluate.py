@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
         weights="fresh",
     )
     settings = {"data": batch.description, "table": args.table.name}
-    with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask) as executor:
+    with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     say(f"{count} architectures scored now; rows: {args.out}")
     return 0

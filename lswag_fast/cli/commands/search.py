@@ -53,7 +53,8 @@ study.sqlite, in which every trial is stored as it ends, and afterwards trials.c
 begin the search with --storage log.
 
 Ctrl-C and SIGTERM end the search after the candidates that are running (exit code 130 or 143), and the same command
-continues it. The results do not depend on --workers or --dask; they do on --threads, which orders the sums of torch."""
+continues it. The results do not depend on --workers or --dask; they do on --threads, which orders the sums of torch.
+A candidate that does not end holds a search up: with --timeout-s it fails, and the search goes on."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +115,7 @@ def _search(
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
-    with interrupts, open_executor(args.workers, args.dask) as executor, progress:
+    with interrupts, open_executor(args.workers, args.dask, args.timeout_s) as executor, progress:
         return search(
             space,
             batch.batch,
@@ -127,6 +128,7 @@ def _search(
             storage=chosen_storage(args.storage, args.out),
             executor=executor,
             callbacks=(progress,),
+            started=progress.started if executor is None else None,
             weights=weights,
             options=given,
             mode=args.mode,

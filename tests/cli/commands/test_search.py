@@ -212,3 +212,35 @@ def test_search_of_autoformer(user_folder):
     result = json.loads((user_folder / "run" / "result.json").read_text())
     assert result["settings"]["space"]["input_shape"] == [3, 32, 32]
     assert result["metadata"]["data"].startswith("digits")
+
+
+ENDLESS = """
+import time
+from user_networks import Mlps
+
+
+class Endless(Mlps):
+    widths = (8, 16, 24)
+    size = 9
+
+    def build(self, arch, weights=None):
+        if arch["widths"][0] == 8:
+            while True:
+                time.sleep(0.01)
+        if arch["widths"][0] == 16:
+            raise KeyboardInterrupt
+        return super().build(arch, weights)
+"""
+
+
+def test_candidates_that_never_end_or_end_the_program_fail_once(user_folder, capfd):
+    (user_folder / "endless_space.py").write_text(ENDLESS)
+    options = ["--batch-size", "16", "--sampler", "random", "--timeout-s", "2", "--out", "run"]
+    assert main(["search", "endless_space:Endless", "--trials", "9", *options]) == 0
+    errors = {json.loads(row["arch"])["widths"][0]: row["error"] for row in rows(user_folder / "run")}
+    assert errors == {
+        8: "JobTimeoutError: it took longer than 2 s, and its worker process was ended",
+        16: "JobAbortedError: it raised KeyboardInterrupt",
+        24: "",
+    }
+    assert "Traceback" not in capfd.readouterr().err
