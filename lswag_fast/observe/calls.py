@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.operations import ObservedOperation
+from lswag_fast.observe.operations import LOOKUP, ObservedOperation, one_hot
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import Piece
 
@@ -109,9 +109,35 @@ class ObservedWeight:
         """The geometry that all its calls share; None for a linear-like weight."""
         return self.calls[0].conv
 
-    def gradient_operands(self, n_samples: int, group: int = 1) -> list[Operands]:
-        """The operands of all its calls whose gradient arrived; see `WeightCall.gradient_operands`."""
-        return [pair for call in self.calls for pair in call.gradient_operands(n_samples, group)]
+    @property
+    def looks_up(self) -> bool:
+        """Whether its calls do nothing but look up rows."""
+        return all(call.operation is LOOKUP for call in self.calls)
+
+    def occurring_rows(self) -> Tensor | None:
+        """The rows that its calls look up, in order; None where one of them uses the whole weight."""
+        if not self.looks_up:
+            return None
+        indices = torch.cat([call.operands[0].flatten() for call in self.calls if call.operands is not None])
+        rows: Tensor = torch.unique(indices)
+        return rows
+
+    def gradient_operands(self, n_samples: int, group: int = 1, rows: Tensor | None = None) -> list[Operands]:
+        """The operands of all its calls whose gradient arrived; see `WeightCall.gradient_operands`.
+
+        With `rows`, which are those of `occurring_rows`, the gradients are those of these rows of the weight.
+        """
+        pairs = (pair for call in self.calls for pair in call.gradient_operands(n_samples, group))
+        return [self._vectors(*pair, rows) for pair in pairs]
+
+    def _vectors(self, x: Tensor, grad_out: Tensor, rows: Tensor | None) -> Operands:
+        """Operands with the numbers of rows as vectors."""
+        exact = torch.float64 if torch.float64 in (x.dtype, grad_out.dtype) else torch.bfloat16  # zeros and ones
+        if not grad_out.is_floating_point():
+            grad_out = one_hot(grad_out, exact, self.view.shape[0], rows)
+        elif not x.is_floating_point():  # the calls before received the transpose
+            x = one_hot(x, exact, self.view.shape[1])
+        return x, grad_out
 
 
 @dataclass

@@ -14,6 +14,7 @@ from lswag_fast.observe.calls import ActivationCall
 from lswag_fast.observe.sample_axis import AxisCandidates
 
 KERNEL_DTYPES = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
+INDEX_DTYPES = frozenset((torch.int32, torch.int64))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lswag_fast.errors import InputError, UnsupportedModelError
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, WeightCall
 from lswag_fast.observe.capture import (
+    INDEX_DTYPES,
     KERNEL_DTYPES,
     CaptureOptions,
     activation_name,
@@ -228,7 +229,7 @@ def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
         return "called under torch.no_grad()"
     if weight.numel() == 0:
         return "has no elements"
-    for tensor in (weight, x):
+    for tensor in (weight,) if x.dtype in INDEX_DTYPES else (weight, x):
         if tensor.dtype not in KERNEL_DTYPES:
             return f"{tensor.dtype} is not supported (float32, float64, bfloat16, float16 are)"
     return None

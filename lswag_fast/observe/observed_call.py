@@ -60,9 +60,9 @@ class ObservedCall(torch.autograd.Function):
 
 
 def as_autocast(call: BoundCall) -> BoundCall:
-    """Cast the operands as autocast would, inside the graph, so that what is saved has one dtype."""
+    """Cast the operands as autocast would, inside the graph, so that what is saved has one dtype; no look-ups."""
     device = call.x.device.type
-    if not torch.is_autocast_enabled(device):
+    if not torch.is_autocast_enabled(device) or not call.x.is_floating_point():
         return call
     dtype = torch.get_autocast_dtype(device)
 

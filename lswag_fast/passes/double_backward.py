@@ -28,7 +28,7 @@ class DoubleBackwardMeasurements:
     """Products of the Hessian and the gradient.
 
     Attributes:
-        weight_hessian_gradient: for each trainable parameter that linear or convolution calls take as their weight, in
+        weight_hessian_gradient: for each trainable parameter that an observed call takes as its weight, in
             order of execution, the sum of W * (Hg), g and H the gradient and the Hessian of the mean loss in these
             weights.
     """

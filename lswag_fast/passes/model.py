@@ -21,7 +21,7 @@ class ModelMeasurements:
 
     Attributes:
         n_params: elements of all parameters, tied ones counted once (statistic "params").
-        weight_norms: by name, ||W||_2 of each weight of a linear or convolution call, of one that the model computes
+        weight_norms: by name, ||W||_2 of each weight of an observed call, of one that the model computes
             (weight norm, say) as the call receives it (statistic "norms", else empty).
         macs: multiply-accumulates of the forward (statistic "macs", else 0).
     """

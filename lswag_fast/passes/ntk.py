@@ -80,7 +80,7 @@ class GramReducer(Reducer):
 
     def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the products of the gradients of one weight, or of one piece of a parameter."""
-        found = gradient_products(weight.gradient_operands(self._n_samples), weight.conv)
+        found = gradient_products(weight.gradient_operands(self._n_samples, rows=weight.occurring_rows()), weight.conv)
         known = self.gram.get(weight.name)
         self.gram[weight.name] = found if known is None else known + found
 

@@ -25,7 +25,7 @@ _ATTENTION_NAMES = ("qkv", "in_proj")
 
 @dataclass(frozen=True)
 class LayerSaliency:
-    """One weight of a linear or convolution call, with R the sum of the outputs and s_w = |w dR/dw|.
+    """One weight of an observed call, with R the sum of the outputs and s_w = |w dR/dw|.
 
     Attributes:
         saliency: sum s_w.

@@ -1,7 +1,7 @@
 """Proxies of the batch gradient: grad_norm, plain, snip, fisher (zero-cost-nas: Abdelfattah et al., ICLR 2021).
 
 Their published form takes the mean loss over the batch, whose gradient is G/B with G the gradient of the summed loss
-that a pass measures. The weights of linear and convolution calls count, as published; here also those of functional
+that a pass measures. The weights of observed calls count, as published; here also those of functional
 calls. Higher is better. All are proportional to a power of the loss's scale, and grow with the number of weights.
 
 Example:

@@ -19,7 +19,7 @@ from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
 def grasp(measurements: Measurements) -> float:
-    """sum -(W * Hg) over the weights of linear and convolution calls.
+    """sum -(W * Hg) over the weights of observed calls.
 
     g and H are the gradient and the Hessian of the mean loss, temperature 1 (Wang, Zhang, Grosse, "Picking Winning
     Tickets Before Training by Preserving Gradient Flow", ICLR 2020, Eq. 8), with the sign of zero-cost-nas: higher is

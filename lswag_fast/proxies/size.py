@@ -37,7 +37,7 @@ def flops(measurements: Measurements) -> float:
 
 
 def l2_norm(measurements: Measurements) -> float:
-    """sum_l ||W_l||_2 over the weights of linear and convolution calls. The data play no part.
+    """sum_l ||W_l||_2 over the weights of observed calls. The data play no part.
 
     A weight that the model computes (weight norm, a mask) counts as the call receives it.
 

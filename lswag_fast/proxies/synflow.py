@@ -24,7 +24,7 @@ from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
 def synflow(measurements: Measurements) -> float:
-    """sum_w |w dR/dw| over the weights of linear and convolution calls, R the sum of the outputs.
+    """sum_w |w dR/dw| over the weights of observed calls, R the sum of the outputs.
 
     Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020; as a proxy Abdelfattah et al., ICLR 2021. On a vision transformer
     LayerNorm stays: the saliencies are not conserved from layer to layer, and GELU is not homogeneous. Departure from

@@ -29,7 +29,7 @@ def te_nas_ntk(measurements: Measurements) -> float:
     Theta[a, b] = sum_l <G_la, G_lb>, G_lb the gradient of the sum of sample b's logits in weight l. kappa depends on
     the batch size more than on the network: compare at one size. It is the same on a vision transformer as on a CNN.
 
-    Departures from the published code: the weights of linear and convolution calls count, there every parameter named
+    Departures from the published code: the weights of observed calls count, there every parameter named
     "weight", which adds the scales of norms; with a BatchNorm in train mode, the published one, a sample's gradient is
     here its share of the batch gradient (in eval mode the two agree); a kernel that is not finite is an error, there it
     scores 1e5.

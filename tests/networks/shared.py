@@ -142,11 +142,11 @@ def token_ids(n_samples: int, n_tokens: int) -> Tensor:
     return torch.randint(0, N_CLASSES, (n_samples, n_tokens))
 
 
-@network("tied_embedding", "shared", "ids", observed=("inner.weight",), skipped=("embedding.weight",))
+@network("tied_embedding", "shared", "ids", observed=("embedding.weight", "inner.weight"))
 def tied_embedding() -> Made:
     return LanguageModel(tied=True), token_ids(6, 5), labels(6)
 
 
-@network("embedding", "ids", observed=("inner.weight", "head.weight"))
+@network("embedding", "ids", observed=("embedding.weight", "inner.weight", "head.weight"))
 def embedding() -> Made:
     return LanguageModel(tied=False), token_ids(6, 7), labels(6)

@@ -17,10 +17,11 @@ from lswag_fast.observe.operations.activations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.attention import ATTENTION, observe_attention
 from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
 from lswag_fast.observe.operations.convolution import CONV1D, CONV2D, CONV3D
-from lswag_fast.observe.operations.grouped_linear import GROUPED_LINEAR
 from lswag_fast.observe.operations.linear import LINEAR
+from lswag_fast.observe.operations.lookup import EMBEDDINGS, LOOKUP, one_hot
 from lswag_fast.observe.operations.macs import MacCounter
-from lswag_fast.observe.operations.matrix_products import MATRIX_PRODUCTS
+from lswag_fast.observe.operations.matrices.grouped_linear import GROUPED_LINEAR
+from lswag_fast.observe.operations.matrices.matrix_products import MATRIX_PRODUCTS
 from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
 from lswag_fast.observe.operations.recurrent import RECURRENT
 from lswag_fast.observe.operations.transposed import CONV_TRANSPOSE1D, CONV_TRANSPOSE2D, CONV_TRANSPOSE3D
@@ -29,6 +30,7 @@ __all__ = [
     "ACTIVATIONS",
     "BATCH_NORMS",
     "COMPOSITES",
+    "LOOKUP",
     "OPERATIONS",
     "UNOBSERVED",
     "BoundCall",
@@ -36,12 +38,14 @@ __all__ = [
     "ObservedOperation",
     "in_train_mode",
     "is_activation",
+    "one_hot",
     "unobserved_reason",
 ]
 
 _OBSERVED = (
     LINEAR,
     GROUPED_LINEAR,
+    LOOKUP,
     CONV1D,
     CONV2D,
     CONV3D,
@@ -55,12 +59,17 @@ OPERATIONS: dict[Callable[..., Any], ObservedOperation] = {
 }
 """The observed functions of torch, each with what the observer needs to know of it."""
 
-COMPOSITES: dict[Callable[..., Any], Composite] = {ATTENTION: observe_attention, **MATRIX_PRODUCTS, **RECURRENT}
+COMPOSITES: dict[Callable[..., Any], Composite] = {
+    ATTENTION: observe_attention,
+    **EMBEDDINGS,
+    **MATRIX_PRODUCTS,
+    **RECURRENT,
+}
 """Functions of torch that are observed by observing the calls inside them, each with what runs it; see `Composite`."""
 
 UNOBSERVED: dict[Callable[..., Any], str] = {
-    F.embedding: "a look-up of rows",
-    F.embedding_bag: "a look-up of rows",
+    F.embedding: "a look-up that bounds the rows' norm or scales their gradients by frequency",
+    F.embedding_bag: "a look-up in bags of several sizes, or of their largest values",
     torch.bilinear: "a product of two inputs",
     **dict.fromkeys(
         (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu), "a recurrent layer on sequences packed into one"

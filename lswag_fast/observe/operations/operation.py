@@ -100,7 +100,8 @@ class ObservedOperation:
         weight_operands: (x, grad_out, geometry of the call), the first two viewed with the samples first, -> the two
             tensors whose product is the weight gradient of a sample, as the kernels take them: without a geometry
             "linear-like", (B, ..., I) and (B, ..., O) with G_b = sum_t grad_out[b, t] x[b, t]^T; with one
-            "convolution-like", (B, C, ...) and (B, O, ...). A transposed convolution swaps them.
+            "convolution-like", (B, C, ...) and (B, O, ...). A transposed convolution swaps them. Instead of vectors
+            (B, ..., O) with a single 1, the numbers of its place (B, ...).
         kernel_geometry: (geometry of the call, shape of its x) -> the geometry of these two tensors.
     """
 

@@ -53,7 +53,8 @@ class GradientReducer(Reducer):
 
     def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the weight's gradients to its statistics."""
-        operands = weight.gradient_operands(self._n_samples, self._group)
+        rows = None if self._chunked else weight.occurring_rows()
+        operands = weight.gradient_operands(self._n_samples, self._group, rows)
         piece = self._piece(weight, operands[0][1].dtype)
         piece.pending = kernels.start_gradient_stats(
             operands,
@@ -62,7 +63,7 @@ class GradientReducer(Reducer):
             row_blocks=piece.row_blocks,
             moments=piece.moments,
             batch_gradient=self._batch_gradient,
-            weight=weight.view.detach() if self._batch_gradient else None,
+            weight=weight.view.detach()[slice(None) if rows is None else rows] if self._batch_gradient else None,
             xi=self._xi,
         )
 
@@ -82,7 +83,9 @@ class GradientReducer(Reducer):
         pieces = self.pieces.setdefault(weight.name, {})
         if weight.piece not in pieces:
             n_rows, n_weights = weight.view.shape[0], weight.view.numel()
-            blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
+            blocks, scale = None, 1.0
+            if not weight.looks_up:  # of a look-up the rows that occur, all of them
+                blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
             moments = self._moments(n_rows, n_weights // n_rows, dtype, weight.view.device)
             pieces[weight.piece] = PieceStatistics(weight.first_index, n_weights, blocks, scale, moments)
         return pieces[weight.piece]

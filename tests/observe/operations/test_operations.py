@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lswag_fast import reference
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, UNOBSERVED, BoundCall, unobserved_reason
-from lswag_fast.observe.operations.grouped_linear import grouped_linear
+from lswag_fast.observe.operations.lookup import lookup
+from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
 from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
 
 B = 3
@@ -101,7 +102,9 @@ each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def test_every_entry_has_a_case() -> None:
-    assert {case.function for case in CASES.values()} == OPERATIONS.keys()
+    assert {case.function for case in CASES.values()} | {
+        lookup
+    } == OPERATIONS.keys()  # its input are numbers: test_lookup
 
 
 @each_case
@@ -182,7 +185,7 @@ def test_kinds_are_distinct_names() -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (F.embedding, "used by embedding, which is a look-up of rows"),
+        (F.embedding, "used by embedding, which is a look-up that bounds"),
         (torch.lstm, "used by lstm, which is a recurrent layer"),
         (torch.matmul, "used by matmul, which is not a linear or convolution call"),
     ],

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lswag_fast.observe.operations.contraction import Operand, contract
-from lswag_fast.observe.operations.grouped_linear import grouped_linear
+from lswag_fast.observe.operations.matrices.contraction import Operand, contract
+from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
 
 B, T, I, O = range(4)  # noqa: E741 - the letters of the axes
 

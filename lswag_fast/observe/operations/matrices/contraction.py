@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lswag_fast.observe.operations.grouped_linear import grouped_linear
+from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
 from lswag_fast.observe.operations.operation import CallObserver
 from lswag_fast.observe.weights import MATRIX_DIMS
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lswag_fast.observe.operations.matrix_products import labels_of
+from lswag_fast.observe.operations.matrices.matrix_products import labels_of
 from support.per_sample import Called, assert_per_sample
 
 B = 5

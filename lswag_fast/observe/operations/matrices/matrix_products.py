@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lswag_fast.observe.operations.contraction import Labels, Operand, contract
+from lswag_fast.observe.operations.matrices.contraction import Labels, Operand, contract
 from lswag_fast.observe.operations.operation import CallObserver, Composite
 
 _ROW, _INNER, _COLUMN = range(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from lswag_fast.observe.operations.grouped_linear import GROUPED_LINEAR, grouped_linear
+from lswag_fast.observe.operations.matrices.grouped_linear import GROUPED_LINEAR, grouped_linear
 from lswag_fast.observe.sample_axis import SampleAxis
 
 
