@@ -101,6 +101,24 @@ def low_rank_adapter() -> Made:
     return nn.Sequential(*layers), torch.randn(6, 5), labels(6)
 
 
+class Similarity(nn.Module):
+    """Two views of the tokens compared by a bilinear form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Linear(5, WIDTH)
+        self.right = nn.Linear(5, 6)
+        self.form = nn.Bilinear(WIDTH, 6, N_CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.form(F.gelu(self.left(x)), F.gelu(self.right(x))).mean(1)
+
+
+@network("bilinear", "products", observed=("left.weight", "right.weight", "form.weight"))
+def bilinear() -> Made:
+    return Similarity(), torch.randn(6, 7, 5), labels(6)
+
+
 class Heads(nn.Module):
     """Attention whose projections are 3-d: to heads, and from them."""
 

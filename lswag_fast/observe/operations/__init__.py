@@ -70,7 +70,6 @@ COMPOSITES: dict[Callable[..., Any], Composite] = {
 UNOBSERVED: dict[Callable[..., Any], str] = {
     F.embedding: "a look-up that bounds the rows' norm or scales their gradients by frequency",
     F.embedding_bag: "a look-up in bags of several sizes, or of their largest values",
-    torch.bilinear: "a product of two inputs",
     **dict.fromkeys(
         (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu), "a recurrent layer on sequences packed into one"
     ),

@@ -94,8 +94,8 @@ def _recurrent_network(out: Any, x: Tensor, weights: Sequence[Tensor], *_: Any) 
 
 
 def _bilinear(out: Tensor, a: Tensor, weight: Tensor, b: Tensor, *_: Any) -> int:
-    """Each pair of features of a and b for each element of the output."""
-    return out.numel() * a.shape[-1] * b.shape[-1]
+    """a times the weight (O, I, J), and then times b."""
+    return out.numel() * (a.shape[-1] + 1) * b.shape[-1]
 
 
 FORMULAS: dict[Any, Formula] = {

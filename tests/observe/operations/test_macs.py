@@ -39,7 +39,7 @@ PRODUCTS = {
     "einsum": (lambda: torch.einsum("bhtd,bhsd->bhts", randn(2, 3, 4, 5), randn(2, 3, 6, 5)), 2 * 3 * 4 * 6 * 5),
     "tensordot": (lambda: torch.tensordot(randn(2, 3, 4), randn(3, 4, 5)), 2 * 12 * 5),
     "linear": (lambda: F.linear(randn(2, 3, 4), randn(5, 4), randn(5)), 2 * 3 * 4 * 5),
-    "bilinear": (lambda: F.bilinear(randn(7, 3), randn(7, 4), randn(5, 3, 4)), 7 * 5 * 3 * 4),
+    "bilinear": (lambda: F.bilinear(randn(7, 3), randn(7, 4), randn(5, 3, 4)), 7 * 5 * (3 + 1) * 4),
     "conv2d": (lambda: F.conv2d(randn(2, 4, 7, 7), randn(6, 4, 3, 3)), 2 * 6 * 25 * 4 * 9),
     "grouped conv2d": (lambda: F.conv2d(randn(2, 4, 7, 7), randn(6, 2, 3, 3), groups=2), 2 * 6 * 25 * 2 * 9),
     "conv3d": (lambda: F.conv3d(randn(2, 4, 5, 5, 5), randn(6, 4, 3, 3, 3)), 2 * 6 * 27 * 4 * 27),

@@ -1,4 +1,4 @@
-"""`matmul`, `mm`, `bmm`, `addmm`, `baddbmm`, `tensordot` and `einsum` with a parameter on either side.
+"""`matmul`, `mm`, `bmm`, `addmm`, `baddbmm`, `tensordot`, `einsum` and `bilinear` with a parameter among the factors.
 
 Each names the axes of its operands and leaves the rest to `contract`. A product of two activations, as in attention,
 is none on a weight.
@@ -89,6 +89,18 @@ def observe_einsum(observer: CallObserver, args: tuple[Any, ...], kwargs: Mappin
     return contract(observer, [Operand(t, labels) for t, labels in zip(tensors, inputs, strict=True)], out)
 
 
+def observe_bilinear(observer: CallObserver, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """`torch.bilinear(input1, input2, weight, bias)`, with a weight (O, I, J); an entry of `COMPOSITES`."""
+    given = dict(zip(("input1", "input2", "weight", "bias"), args, strict=False)) | dict(kwargs)
+    a, b, weight = given["input1"], given["input2"], given["weight"]
+    if a.shape[:-1] != b.shape[:-1] or tuple(weight.shape[1:]) != (a.shape[-1], b.shape[-1]):
+        return NotImplemented  # torch says what does not fit
+    positions = tuple(range(_FIRST_BATCH, _FIRST_BATCH + a.dim() - 1))
+    left, right = (*positions, _ROW), (*positions, _INNER)
+    factors = (Operand(a, left), Operand(b, right), Operand(weight, (_COLUMN, _ROW, _INNER)))
+    return contract(observer, factors, (*positions, _COLUMN), given.get("bias"))
+
+
 def labels_of(equation: str, dims: Sequence[int]) -> tuple[list[Labels], Labels] | None:
     """Number the subscripts of an equation of `torch.einsum`; None where it does not fit the operands.
 
@@ -140,5 +152,6 @@ MATRIX_PRODUCTS: dict[Callable[..., Any], Composite] = {
     **dict.fromkeys((torch.addmm, Tensor.addmm, torch.baddbmm, Tensor.baddbmm), observe_addmm),
     torch.tensordot: observe_tensordot,
     torch.einsum: observe_einsum,
+    torch.bilinear: observe_bilinear,
 }  # fmt: skip
 """Products that may have a parameter among their factors."""

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from lswag_fast.observe.operations import MacCounter
 from lswag_fast.observe.operations.matrices.matrix_products import labels_of
+from lswag_fast.observe.recorder import WeightRecorder
 from support.per_sample import Called, assert_per_sample
 
 B = 5
@@ -69,6 +72,24 @@ def test_addmm_as_gpt_2_calls_it() -> None:
 
     observation = assert_per_sample(Called(conv1d, randn(4, 6), randn(6)), randn(*MANY), B, ["a"])
     assert [(w.name, w.kind) for w in observation.weights] == [("a", "linear")]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("positions", [(), (3,), (2, 3)])
+def test_bilinear_is_observed(bias: bool, positions: tuple[int, ...]) -> None:
+    inputs = (randn(B, *positions, 4), randn(B, *positions, 7))
+    parameters = (randn(6, 4, 7), *([randn(6)] if bias else []))
+    assert_per_sample(Called(F.bilinear, *parameters), inputs, B, ["a"])
+
+
+def test_the_macs_of_bilinear_are_the_same_by_its_own_kernel() -> None:
+    inputs, weight = (randn(B, 4), randn(B, 7)), torch.nn.Parameter(randn(6, 4, 7))
+    plain, counter = MacCounter(), MacCounter()
+    with torch.no_grad(), plain:
+        F.bilinear(*inputs, weight)
+    with torch.no_grad(), counter, WeightRecorder({"weight": weight}, counter=counter):
+        F.bilinear(*inputs, weight)
+    assert plain.macs == counter.macs == B * 6 * (4 + 1) * 7
 
 
 def test_two_products_on_one_weight_are_one_weight() -> None:
