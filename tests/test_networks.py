@@ -94,6 +94,8 @@ def test_building_leaves_the_random_state_alone() -> None:
 
 
 def test_select_filters_by_tag() -> None:
-    assert {net.name for net in select("refused")} == {"checkpoint", "checkpoint_reentrant"}
+    assert {net.name for net in select("refused")} == {
+        "checkpoint", "checkpoint_reentrant", "checkpoint_reentrant_body", "energy"
+    }  # fmt: skip
     assert not any("refused" in net.tags for net in select(without=("refused",)))
     assert len(NETWORKS["mlp"].build()[1][1].unique()) == N_CLASSES

@@ -11,6 +11,11 @@ from torch import Tensor
 from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.observe.calls import ObservedWeight, Skipped, WeightCall
 
+REENTRANT_CHECKPOINTING = (
+    "the model uses reentrant activation checkpointing, which recomputes outside of the observer; "
+    "score the model without checkpointing"
+)
+
 
 class WeightReducer(Protocol):
     """What a backward hands the weights to."""
@@ -76,8 +81,5 @@ def differentiate(total: Tensor, weights: Sequence[ObservedWeight]) -> None:
         torch.autograd.grad(total, anchors, allow_unused=True)
     except RuntimeError as error:
         if "checkpoint" in str(error).lower():  # torch gives it no class of its own
-            raise UnsupportedModelError(
-                "the model uses reentrant activation checkpointing, which recomputes outside of the observer; "
-                "score the model without checkpointing"
-            ) from error
+            raise UnsupportedModelError(REENTRANT_CHECKPOINTING) from error
         raise

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations import LOOKUP, ObservedOperation, one_hot
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, Place
 from lswag_fast.observe.weights import Piece
 
 Operands = tuple[Tensor, Tensor]
@@ -42,7 +42,7 @@ class WeightCall:
     anchor: Tensor
     geometry: ConvGeometry | None = None
     transposed: bool = False
-    sample_axis: SampleAxis | None = None
+    sample_axis: Place | None = None
     operands: Operands | None = None
     output: Callable[[], Tensor] | None = None
 
@@ -157,7 +157,7 @@ class ActivationCall:
     words: tuple[Tensor, ...]
     n_packed: int
     agreements: tuple[Tensor, ...] = ()
-    sample_axis: SampleAxis | None = None
+    sample_axis: Place | None = None
 
     def __post_init__(self) -> None:
         """Sizes that leave no doubt tell the sample axis."""
@@ -166,7 +166,7 @@ class ActivationCall:
 
     def resolved(self, kept: tuple[Tensor, ...]) -> Tensor | None:
         """What `words` or `agreements` hold for the resolved sample axis; None when it was not asked for."""
-        return kept[self.candidates.options.index(cast(SampleAxis, self.sample_axis))] if kept else None
+        return kept[self.candidates.options.index(cast(Place, self.sample_axis))] if kept else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lswag_fast import kernels
 from lswag_fast.observe.calls import ActivationCall
-from lswag_fast.observe.sample_axis import AxisCandidates
+from lswag_fast.observe.samples.axis import AxisCandidates
 
 KERNEL_DTYPES = frozenset((torch.float32, torch.float64, torch.bfloat16, torch.float16))
 INDEX_DTYPES = frozenset((torch.int32, torch.int64))
@@ -54,9 +54,10 @@ def capture_activation(
     index: int, name: str, out: Tensor, candidates: AxisCandidates, n_samples: int, options: CaptureOptions
 ) -> ActivationCall:
     """Pack the signs of an activation's output, once for each axis that may hold the samples."""
-    n_packed, n_neurons = options.n_packed, out.numel() // n_samples
+    n_packed = options.n_packed
     with torch.no_grad():
         views = [axis.sample_first(out.detach(), n_samples) for axis in candidates.options]
+        n_neurons = views[0].numel() // n_samples
         words = tuple(kernels.pack_signs(view, n_packed) for view in views if n_packed)
         agreements = tuple(_agreements(view, n_neurons) for view in views if options.agreements)
     return ActivationCall(index, name, out.shape, candidates, n_neurons, words, n_packed, agreements)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,10 +106,18 @@ def derived_name(model: nn.Module, taken: Collection[str]) -> str:
 
 def _running_module(model: nn.Module) -> str:
     modules: dict[int, str] = {id(module): name for name, module in model.named_modules()}
-    frame = sys._getframe()
-    while frame.f_back is not None:
+    owners = (id(frame.f_locals.get("self")) for frame in _frames())
+    return next((modules[owner] for owner in owners if owner in modules), "")
+
+
+def is_running(function: Callable[..., Any]) -> bool:
+    """Whether a Python function has called us, directly or not."""
+    return any(frame.f_code is function.__code__ for frame in _frames())
+
+
+def _frames() -> Iterator[FrameType]:
+    """The frames of the callers, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
         frame = frame.f_back
-        owner = id(frame.f_locals.get("self"))
-        if owner in modules:
-            return modules[owner]
-    return ""

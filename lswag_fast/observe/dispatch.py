@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,7 +14,10 @@ from torch.overrides import TorchFunctionMode
 from lswag_fast.observe.lineage import Lineage
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation
 from lswag_fast.observe.operations.registered import ReturnWatch
-from lswag_fast.observe.sample_axis import AxisCandidates
+from lswag_fast.observe.samples.axis import AxisCandidates, Place
+
+Key = tuple[Hashable, int]
+"""Names a call so that other passes through the model find it again: what it is a call of, and which one of those."""
 
 M = TypeVar("M", bound="CallMode")
 
@@ -31,7 +35,9 @@ class CallMode(TorchFunctionMode, ABC):
         """`constants` are the model's parameters and buffers, which come from no sample."""
         super().__init__()
         self.n_samples = n_samples
-        self.n_calls = 0
+        self.keys: list[Key] = []
+        self._times: Counter[Hashable] = Counter()
+        self._last_weight: Hashable = None
         self.lineage = Lineage(constants)
         self._watch = ReturnWatch()
 
@@ -65,6 +71,15 @@ class CallMode(TorchFunctionMode, ABC):
         """Whether a tensor is a parameter, or a view of one."""
         return any(isinstance(owner, nn.Parameter) for owner in (tensor, tensor._base))
 
+    def on_composite(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        """Look at the output of a composite, whose calls on weights were handed on one by one."""
+
+    def place_of(self, tensor: Tensor) -> Place | None:
+        """Where the samples lie in a tensor, where that is followed."""
+        return None
+
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call."""
         return func(*args, **kwargs)
@@ -85,17 +100,33 @@ class CallMode(TorchFunctionMode, ABC):
             result = COMPOSITES[func](self, args, kwargs)
             self.lineage.leave(result)
             if result is not NotImplemented:
+                self.on_composite(func, args, kwargs, result)
                 return result
         out = self.on_other(func, args, kwargs)
         if self.lineage.follow(func, args, kwargs, out):
-            index = self._next()
+            index = self._next(("activation", self._last_weight))
             self.lineage.add_activation(index, out)
             self.on_activation(index, func, out)
         return out
 
-    def _next(self) -> int:
-        self.n_calls += 1
-        return self.n_calls - 1
+    @property
+    def n_calls(self) -> int:
+        """The number of weight and activation calls."""
+        return len(self.keys)
+
+    def _next(self, what: Hashable) -> int:
+        """Number a call, which is one more of its kind."""
+        self._times[what] += 1
+        self.keys.append((what, self._times[what]))
+        return len(self.keys) - 1
+
+    def _next_on(self, weight: Tensor) -> int:
+        """Number a call on a weight: by the parameter, which is the same in every pass, or the shape of another."""
+        owner = weight if weight._base is None else weight._base
+        self._last_weight = id(owner) if isinstance(owner, nn.Parameter) else weight.shape
+        index = self._next(self._last_weight)
+        self._last_weight = self.keys[-1]
+        return index
 
     def inner_call(
         self,
@@ -122,7 +153,7 @@ class CallMode(TorchFunctionMode, ABC):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Tensor:
-        index = self._next()
+        index = self._next_on(call.origin)
         out = self.on_weight_call(index, operation, call, candidates, partial(func, *args, **kwargs))
         self.lineage.add_weight(index, args, kwargs, out)
         return out

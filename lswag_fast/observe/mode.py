@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointFunction
 
 from lswag_fast.errors import InputError, UnsupportedModelError
+from lswag_fast.observe.backward import REENTRANT_CHECKPOINTING
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, WeightCall
 from lswag_fast.observe.capture import (
     INDEX_DTYPES,
@@ -18,13 +20,13 @@ from lswag_fast.observe.capture import (
     capture_activation,
     unpackable_reason,
 )
-from lswag_fast.observe.derived import DerivedWeights, derived_name
+from lswag_fast.observe.derived import DerivedWeights, derived_name, is_running
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
-from lswag_fast.observe.sample_flow import SampleFlow
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, candidates_by_size
+from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
 
@@ -63,7 +65,7 @@ class ObservingMode(CallMode):
         self.activations: list[ActivationCall] = []
         self.reasons: dict[str, str] = {}
         self.unpackable: dict[int, tuple[str, str]] = {}
-        self.flow = SampleFlow()
+        self.flow = SampleFlow(n_samples)
         counting = {name: p for name, p in table.parameters.items() if name not in table.frozen}
         self.derived = DerivedWeights(model, self.lineage, counting)
         self.couples_samples = False
@@ -164,6 +166,16 @@ class ObservingMode(CallMode):
     def _derived_name(self) -> str:
         return derived_name(self._model, {w.name for w in self.weights.values()} | self.table.parameters.keys())
 
+    def place_of(self, tensor: Tensor) -> Place | None:
+        """Where the samples lie in a tensor, where that is known."""
+        return self.flow.place_of(tensor)
+
+    def on_composite(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        """Follow the samples through it."""
+        self.flow.follow(func, args, kwargs, tensors_in(args, kwargs), out, keep=True)
+
     # -- activations and the rest ----------------------------------------------------------------------------------
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
@@ -181,7 +193,9 @@ class ObservingMode(CallMode):
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a call that is not observed; record when it receives a weight, writes into one, or couples samples."""
         if func.__name__ == "__get__":  # a property: neither a use nor a write
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            self.flow.follow(func, args, kwargs, tensors_in(args), out)
+            return out
         if func in BATCH_NORMS and in_train_mode(args, kwargs):
             self._couple_samples(args[0] if args else kwargs["input"])
         for tensor in written_tensors(func, args, kwargs):
@@ -226,6 +240,8 @@ def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
             "observer and can give wrong gradients; score the model without checkpointing"
         )
     if not torch.is_grad_enabled():
+        if is_running(CheckpointFunction.forward):
+            raise UnsupportedModelError(REENTRANT_CHECKPOINTING)
         return "called under torch.no_grad()"
     if weight.numel() == 0:
         return "has no elements"

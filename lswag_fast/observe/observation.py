@@ -15,9 +15,11 @@ from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.observe.backward import OperandGathering, WeightReducer, differentiate
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
 from lswag_fast.observe.capture import CaptureOptions
+from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
-from lswag_fast.observe.probe import resolve_sample_axes, run_in_eval_mode
+from lswag_fast.observe.samples.probe import resolve_sample_axes, run_again
 from lswag_fast.observe.weights import WeightTable, overlapping
+from lswag_fast.random_state import RandomState
 
 
 class Observation:
@@ -51,25 +53,32 @@ class Observation:
     def run(self) -> Any:
         """Run the model on the batch and return its outputs, with a graph if operands are captured.
 
-        Where sizes leave open which axis of a tensor holds the samples, the model runs again on two or three of them,
-        in eval mode and without gradients.
+        Where it stays open which axis of a tensor holds the samples, the model runs again on two or three of them,
+        without gradients.
         """
+        before = RandomState()
         with self._mode, torch.set_grad_enabled(self._mode.capture.operands):
             outputs = call_model(self._model, self._batch.inputs)
         self._mode.finish(outputs)
-        probe = partial(run_in_eval_mode, self._model, self._probed)
-        calls = [call for weight in self._mode.weights.values() for call in weight.calls]
-        resolve_sample_axes(
-            [*calls, *self._mode.activations],
-            self._mode.n_calls,
-            self._batch.n_samples,
-            self._probed.n_samples,
-            probe,
-        )
+        self._resolve(before)
         self.activations = tuple(call for call in self._mode.activations if call.sample_axis is not None)
         self.pairs = self._mode.lineage.pairs([call.index for call in self.activations]) if self.activations else {}
         self.weights, self.skipped = _sorted_out(self._mode)
         return outputs
+
+    def _resolve(self, before: RandomState) -> None:
+        """Tell the sample axes that are open; `before` is the state in which the pass began."""
+        calls = [call for weight in self._mode.weights.values() for call in weight.calls]
+        after = RandomState()
+        resolve_sample_axes(
+            [*calls, *self._mode.activations],
+            self._mode.keys,
+            self._batch.n_samples,
+            self._probed.n_samples,
+            partial(run_again, self._model, self._probed, before),
+            partial(constants_of, self._model),
+        )
+        after.restore()
 
     def backward(self, total: Tensor, weights: Sequence[ObservedWeight], reducer: WeightReducer) -> tuple[Skipped, ...]:
         """Differentiate a scalar in the outputs, and hand the operands of these weights' gradients to `reducer`.
@@ -134,7 +143,7 @@ def observe(
     """
     table = WeightTable(model)  # before the parameters are frozen, since it tells which were
     mode = ObservingMode(model, table, batch.n_samples, capture, protect, independent_samples=independent_samples)
-    mode.flow.mark_batch(batch.inputs, batch.n_samples)
+    mode.flow.mark_batch(batch.inputs)
     mode.lineage.add_batch(batch.inputs)
     with _frozen(table):
         try:
@@ -167,7 +176,7 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
     for weight in mode.weights.values():
         by_name[weight.name].append(weight)
     for name, pieces in by_name.items():
-        reason = _reason_without_statistic(pieces)
+        reason = _reason_without_statistic(pieces, mode)
         if reason is not None:
             reasons.setdefault(name, reason)
     for name, _ in mode.table.matrices():
@@ -189,13 +198,15 @@ def _skipped(reasons: dict[str, str]) -> tuple[Skipped, ...]:
     return tuple(Skipped(name, reason) for name, reason in reasons.items())
 
 
-def _reason_without_statistic(pieces: Sequence[ObservedWeight]) -> str | None:
+def _reason_without_statistic(pieces: Sequence[ObservedWeight], mode: ObservingMode) -> str | None:
     """Why the pieces of one parameter have no exact statistic; None if they have."""
     if overlapping(weight.piece for weight in pieces):
         return "used through views whose elements overlap"
     if any(len({call.geometry for call in weight.calls}) > 1 for weight in pieces):
         return "called as a convolution of different stride, padding, dilation or groups"
     for call in (call for weight in pieces for call in weight.calls):
+        if call.sample_axis is None and mode.lineage.is_constant(call.index):
+            return f"its {tuple(call.shape)} input is made of parameters and buffers alone, not of samples"
         if call.sample_axis is None:
             return f"{_unclear(call)} input"
         if call.geometry is not None and call.sample_axis.axis != 0:

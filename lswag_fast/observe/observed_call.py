@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations import BoundCall, ObservedOperation
 
@@ -45,10 +45,14 @@ class ObservedCall(torch.autograd.Function):
         return _owned(operation.forward(BoundCall(x, weight, bias, geometry)))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_out: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
         if grad_out is None:
             return _NONE
+        if torch.is_grad_enabled():  # with create_graph: what follows would use the weight once more, unseen
+            raise UnsupportedModelError(
+                "the model differentiates a call on a weight inside of its own forward pass, with create_graph (an "
+                "energy, a gradient penalty); a sample's share of the second derivative cannot be observed"
+            )
         x, weight = ctx.saved_tensors
         upstream = ctx.receive(x, grad_out)
         wants_x, wants_weight, wants_bias = ctx.needs_input_grad[:3]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lswag_fast.observe.derived import DerivedWeights
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, MacCounter, ObservedOperation, in_train_mode
-from lswag_fast.observe.sample_axis import AxisCandidates
+from lswag_fast.observe.samples.axis import AxisCandidates
 from lswag_fast.observe.weights import tensors_in
 
 

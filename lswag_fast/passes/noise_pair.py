@@ -17,8 +17,9 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
-from lswag_fast.passes.shared.preserve import preserve_model_state, seed_all
+from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
+from lswag_fast.random_state import seed_all
 
 EPSILON = 0.01
 """How far x is moved, in units of the noise e."""

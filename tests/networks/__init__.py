@@ -17,6 +17,7 @@ from networks import (
     interfaces,
     products,
     recurrent,
+    routing,
     shared,
     token_order,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "interfaces",
     "products",
     "recurrent",
+    "routing",
     "select",
     "shared",
     "token_order",

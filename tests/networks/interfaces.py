@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,6 +159,25 @@ def checkpointed() -> Made:
 @network("checkpoint_reentrant", "refused", observed=(), refused=True)
 def checkpointed_reentrant() -> Made:
     return Checkpointed(use_reentrant=True), torch.randn(6, 5), labels(6)
+
+
+class CheckpointedBody(nn.Module):
+    """All but the head is checkpointed, so that autograd never comes to what would be recomputed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+        self.head = nn.Linear(8, N_CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch says that no input of the checkpoint requires a gradient
+            return self.head(checkpoint(self.body, x, use_reentrant=True))
+
+
+@network("checkpoint_reentrant_body", "refused", observed=(), refused=True)
+def checkpointed_body() -> Made:
+    return CheckpointedBody(), torch.randn(6, 5), labels(6)
 
 
 class AutocastInside(nn.Module):

@@ -10,7 +10,7 @@ from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, WeightCall
 from lswag_fast.observe.operations.convolution import CONV2D
 from lswag_fast.observe.operations.linear import LINEAR
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis
 from lswag_fast.observe.weights import Piece
 
 B = 4

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lswag_fast.observe.capture import CaptureOptions, activation_name, capture_activation, unpackable_reason
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis
 
 B = 3
 BOTH = AxisCandidates((SampleAxis(0), SampleAxis(1)), certain=False)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lswag_fast.observe import dispatch
 from lswag_fast.observe.operations import OPERATIONS
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import SampleAxis
 
 B = 3
 

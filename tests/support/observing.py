@@ -24,17 +24,17 @@ def observed(model: nn.Module, inputs: Any, n_samples: int) -> tuple[Observation
 
 
 def under_mode(
-    model: nn.Module, inputs: Any, n_samples: int, n_packed: int = 1, known: bool = False
+    model: nn.Module, inputs: Any, n_samples: int, n_packed: int = 1, known: bool = True
 ) -> tuple[ObservingMode, Any]:
     """Run the model forward under the observing mode alone; returns the mode, unreleased, and the outputs.
 
-    With `known` the mode is told that the inputs have their samples along axis 0, as `observe` does.
+    With `known` the mode is told that the inputs have their samples along axis 0, as `observe` tells it.
     """
     with preserve_model_state(model, 0) as snapshot:
         mode = mode_for(model, n_samples, CaptureOptions(n_packed), snapshot.protect)
         freeze(model)
         if known:
-            mode.flow.mark_batch(inputs, n_samples)
+            mode.flow.mark_batch(inputs)
         with mode:
             outputs = call_model(model, inputs)
     return mode, outputs

@@ -127,6 +127,10 @@ class Lineage:
         chosen = sum(1 << activation for activation in usable)
         return {weight: self._feeding(weight, origin, usable, chosen) for weight, origin in self._inputs.items()}
 
+    def is_constant(self, weight: int) -> bool:
+        """Whether the input of a call on a weight comes from no sample."""
+        return self._inputs.get(weight) is CONSTANT
+
     def _feeding(self, weight: int, origin: Origin | None, usable: Sequence[int], chosen: int) -> int:
         if origin is not None and origin.activations & chosen:
             return (origin.activations & chosen).bit_length() - 1

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.observe.operations.operation import CallObserver
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
 
 Linear = Callable[..., Tensor]
 
@@ -43,21 +43,25 @@ def observe_attention(observer: CallObserver, args: tuple[Any, ...], kwargs: Map
     query = args[0] if args else kwargs["query"]
 
     def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return observer.inner_call(F.linear, (x, weight, bias), attention_candidates(x, query, observer.n_samples))
+        candidates = attention_candidates(x, query, observer.n_samples, observer.place_of(query))
+        return observer.inner_call(F.linear, (x, weight, bias), candidates)
 
     return attention_with(linear)(*args, **kwargs)
 
 
-def attention_candidates(x: Tensor, query: Tensor, n_samples: int) -> AxisCandidates:
+def attention_candidates(x: Tensor, query: Tensor, n_samples: int, known: Place | None = None) -> AxisCandidates:
     """Where the samples lie in the input of a linear call inside attention on `query` (T, N, E).
 
     The in-projections see (T, N, E), the out-projection (T*N, E) with rows t-major. N is B, or a multiple of it
-    (windows), whose order is open; an unbatched (T, E) query has no sample axis.
+    (windows), whose order is open unless it is `known` of the query; an unbatched (T, E) query has no sample axis.
     """
-    if query.dim() != 3 or query.shape[1] % n_samples:  # (T, N, E)
+    is_batched = query.dim() == 3 and query.shape[1] % n_samples == 0  # (T, N, E)
+    if not is_batched or not (known is None or (isinstance(known, SampleAxis) and known.axis == 1)):
         return AxisCandidates((), certain=False)
     time, k = query.shape[0], query.shape[1] // n_samples
     orders = ((1, k), (k, 1)) if k > 1 else ((1, 1),)
+    if isinstance(known, SampleAxis):
+        orders = ((known.outer, known.inner),)
     in_projection = x.dim() == 3  # (T, N, E)
     options = tuple(SampleAxis(1, o, i) if in_projection else SampleAxis(0, time * o, i) for o, i in orders)
-    return AxisCandidates(options, certain=k == 1)
+    return AxisCandidates(options, certain=known is not None)

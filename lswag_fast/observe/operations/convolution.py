@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations.operation import BoundCall, Gradients, ObservedOperation, Wants
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, candidates_by_size
 
 _N_AXES_3D, _DEPTH = 3, -3  # how many axes, and which of a tensor is the depth
 

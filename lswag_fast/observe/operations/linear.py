@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lswag_fast.observe.operations import products
 from lswag_fast.observe.operations.operation import BoundCall, Gradients, ObservedOperation, Wants
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, candidates_by_size
 from lswag_fast.observe.weights import MATRIX_DIMS
 
 

@@ -23,7 +23,7 @@ from lswag_fast.observe.operations.operation import (
     ObservedOperation,
     Wants,
 )
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, candidates_by_size
 
 
 def lookup(indices: Tensor, weight: Tensor) -> Tensor:

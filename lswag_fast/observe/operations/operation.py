@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.sample_axis import AxisCandidates
+from lswag_fast.observe.samples.axis import AxisCandidates, Place
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """Of the input, the weight and the bias; None for what was not asked for."""
@@ -50,6 +50,9 @@ class CallObserver(Protocol):
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter, or a view of one."""
+
+    def place_of(self, tensor: Tensor) -> Place | None:
+        """Where the samples lie in a tensor, where that is known."""
 
     def inner_call(
         self,

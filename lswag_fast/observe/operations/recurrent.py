@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.observe.operations.operation import CallObserver, Composite
-from lswag_fast.observe.sample_axis import AxisCandidates, axes_of_size
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, axes_of_size
 
 State = tuple[Tensor, ...]
 """(N, H) hidden state, of an LSTM also the cell's."""
@@ -55,14 +55,25 @@ def _relu_step(from_input: Tensor, from_state: Tensor, state: State) -> State:
     return ((from_input + from_state).relu(),)
 
 
-def _run_direction(
-    observer: CallObserver, x: Tensor, state: State, weights: Weights, step: Step
-) -> tuple[Tensor, State]:
-    """Run one direction over the steps of x (T, N, I): the hidden states (T, N, H) and the last state."""
+Candidates = Callable[[int], AxisCandidates]
+"""Where the samples may lie if an axis, the argument, is that of the sequences."""
+
+
+def _candidates(n_sequences: int, n_samples: int, known: Place | None) -> Candidates:
+    """The samples among `n_sequences` sequences, whose place is `known` or else possible by size."""
 
     def candidates(axis: int) -> AxisCandidates:
-        return AxisCandidates(axes_of_size(axis, x.shape[1], observer.n_samples), certain=False)
+        if isinstance(known, SampleAxis):
+            return AxisCandidates((SampleAxis(axis, known.outer, known.inner),), certain=True)
+        return AxisCandidates(axes_of_size(axis, n_sequences, n_samples), certain=False)
 
+    return candidates
+
+
+def _run_direction(
+    observer: CallObserver, x: Tensor, state: State, weights: Weights, step: Step, candidates: Candidates
+) -> tuple[Tensor, State]:
+    """Run one direction over the steps of x (T, N, I): the hidden states (T, N, H) and the last state."""
     gates = observer.inner_call(F.linear, (x, weights.of_input, weights.input_bias), candidates(1))
     state = tuple(part.to(gates.dtype) for part in state)  # autocast may have chosen another
     hidden = []
@@ -76,12 +87,18 @@ def _run_direction(
 
 
 def _run_layer(
-    observer: CallObserver, x: Tensor, states: Sequence[State], weights: Sequence[Weights], step: Step
+    observer: CallObserver,
+    x: Tensor,
+    states: Sequence[State],
+    weights: Sequence[Weights],
+    step: Step,
+    candidates: Candidates,
 ) -> tuple[Tensor, list[State]]:
     """Run one layer, with a second direction from the end if there are weights for it."""
     outputs, last = [], []
     for backwards, (state, of_direction) in enumerate(zip(states, weights, strict=True)):
-        hidden, state = _run_direction(observer, x.flip(0) if backwards else x, state, of_direction, step)
+        steps = x.flip(0) if backwards else x
+        hidden, state = _run_direction(observer, steps, state, of_direction, step, candidates)
         outputs.append(hidden.flip(0) if backwards else hidden)
         last.append(state)
     return torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0], last
@@ -98,12 +115,16 @@ def _observe_layers(step: Step) -> Composite:
         weights = _grouped(flat, has_biases, n_layers * n_directions)
         given = (given,) if isinstance(given, Tensor) else tuple(given)
         states = list(zip(*given, strict=True))
+        place = observer.place_of(x)
+        if place is not None and place.axis != (0 if batch_first else 1):
+            return NotImplemented
         x = x.transpose(0, 1) if batch_first else x
+        candidates = _candidates(x.shape[1], observer.n_samples, place)
         last: list[State] = []
         for layer in range(n_layers):
             directions = slice(layer * n_directions, (layer + 1) * n_directions)
             x = F.dropout(x, dropout, train and layer > 0)
-            x, of_layer = _run_layer(observer, x, states[directions], weights[directions], step)
+            x, of_layer = _run_layer(observer, x, states[directions], weights[directions], step, candidates)
             last += of_layer
         finals = (torch.stack(parts) for parts in zip(*last, strict=True))
         return (x.transpose(0, 1) if batch_first else x, *finals)

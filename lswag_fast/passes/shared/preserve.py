@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from lswag_fast.random_state import RandomState, seed_all
 
 _ONE_PASS_AT_A_TIME = threading.RLock()
 """Random state and thread pools belong to the process, so concurrent passes take turns."""
@@ -135,26 +135,12 @@ def preserve_model_state(model: nn.Module, seed: int) -> Iterator[ModelSnapshot]
 
 @contextmanager
 def _random_state(seed: int) -> Iterator[None]:
-    python, numpy, torch_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    state = RandomState()
     try:
         seed_all(seed)
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # the user's global state
-        torch.set_rng_state(torch_cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
-
-
-def seed_all(seed: int) -> None:
-    """Seed the global generators of torch, numpy and Python."""
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed a CUDA that is yet to be initialised
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed_all(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # the user's model may draw from it
+        state.restore()
 
 
 def freeze(model: nn.Module) -> None:

@@ -112,7 +112,7 @@ CARRIED: dict[str, Callable[[Two, Tensor, Tensor], Tensor]] = {
     "pooling and reshape": lambda m, h, x: F.avg_pool1d(F.relu(h)[:, None], 3, 1, 1).flatten(1),
     "dropout": lambda m, h, x: F.dropout(F.relu(h), 0.5, True),
     "parts": lambda m, h, x: torch.cat(F.relu(h).chunk(2, 1), 1),
-    "transposed by a property": lambda m, h, x: (F.relu(h).T @ torch.eye(B)).T,
+    "transposed by a property": lambda m, h, x: (F.relu(h).T @ torch.eye(len(h))).T,
     "written into a fresh tensor": lambda m, h, x: _written(F.relu(h)),
     "in place through a view": lambda m, h, x: _relu_of_view(h.clone()),
     "a square": lambda m, h, x: (a := F.relu(h)) * a,

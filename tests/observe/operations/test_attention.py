@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.observe.operations.attention import ATTENTION, attention_candidates, attention_with
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis
 from support.observing import observed
 
 T, B, E = 5, 3, 4
@@ -48,23 +48,34 @@ def test_the_copy_computes_the_same_and_calls_the_given_linear(memory_length: in
 
 
 @pytest.mark.parametrize(
-    ("x", "query", "options", "certain"),
+    ("x", "query", "options"),
     [
-        ((T, B, E), (T, B, E), [SampleAxis(1)], True),
-        ((7, B, E), (T, B, E), [SampleAxis(1)], True),
-        ((T * B, E), (T, B, E), [SampleAxis(0, T, 1)], True),
-        ((B, B, E), (B, B, E), [SampleAxis(1)], True),
-        ((B * B, E), (B, B, E), [SampleAxis(0, B, 1)], True),
-        ((T, 2 * B, E), (T, 2 * B, E), [SampleAxis(1, 1, 2), SampleAxis(1, 2, 1)], False),
-        ((T * 2 * B, E), (T, 2 * B, E), [SampleAxis(0, T, 2), SampleAxis(0, 2 * T, 1)], False),
-        ((T, B + 1, E), (T, B + 1, E), [], False),
-        ((T, E), (T, E), [], False),
+        ((T, B, E), (T, B, E), [SampleAxis(1)]),
+        ((7, B, E), (T, B, E), [SampleAxis(1)]),
+        ((T * B, E), (T, B, E), [SampleAxis(0, T, 1)]),
+        ((B, B, E), (B, B, E), [SampleAxis(1)]),
+        ((B * B, E), (B, B, E), [SampleAxis(0, B, 1)]),
+        ((T, 2 * B, E), (T, 2 * B, E), [SampleAxis(1, 1, 2), SampleAxis(1, 2, 1)]),
+        ((T * 2 * B, E), (T, 2 * B, E), [SampleAxis(0, T, 2), SampleAxis(0, 2 * T, 1)]),
+        ((T, B + 1, E), (T, B + 1, E), []),
+        ((T, E), (T, E), []),
     ],
 )
-def test_places_inside_attention(x, query, options, certain) -> None:
-    candidates = attention_candidates(torch.zeros(x), torch.zeros(query), B)
-    assert list(candidates.options) == options
-    assert candidates.certain is certain
+def test_places_inside_attention_by_size(x, query, options) -> None:
+    assert attention_candidates(torch.zeros(x), torch.zeros(query), B) == AxisCandidates(tuple(options), certain=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "known", "expected"),
+    [
+        ((T, 2 * B, E), SampleAxis(1, 2, 1), SampleAxis(1, 2, 1)),
+        ((T * 2 * B, E), SampleAxis(1, 2, 1), SampleAxis(0, 2 * T, 1)),
+        ((T * 2 * B, E), SampleAxis(0), None),  # attention over the samples
+    ],
+)
+def test_places_inside_attention_by_what_is_known_of_the_query(x, known, expected) -> None:
+    found = attention_candidates(torch.zeros(x), torch.zeros(T, 2 * B, E), B, known)
+    assert found == AxisCandidates(() if expected is None else (expected,), certain=expected is not None)
 
 
 def test_rows_of_the_out_projection_are_time_major() -> None:

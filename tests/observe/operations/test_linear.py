@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lswag_fast.observe.operations.linear import LINEAR
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import SampleAxis
 
 
 def test_each_argument_form_is_bound() -> None:

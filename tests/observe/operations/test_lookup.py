@@ -14,7 +14,7 @@ from torch import Tensor
 import lswag_fast
 from lswag_fast import reference
 from lswag_fast.observe.operations.lookup import LOOKUP, one_hot
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import SampleAxis
 from support.observing import observed
 from support.per_sample import Called, assert_per_sample
 
@@ -75,7 +75,7 @@ def test_numbers_of_positions_are_no_samples_even_where_there_are_as_many() -> N
 
     model = Called(with_positions, table(B, E))
     observation = assert_per_sample(model, torch.randn(B, B, E), B, [])
-    assert "cannot tell where the samples lie" in observation.skipped[0].reason
+    assert "not of samples" in observation.skipped[0].reason
 
 
 def test_any_axis_may_hold_the_samples_but_never_for_certain() -> None:

@@ -19,7 +19,7 @@ from lswag_fast import reference
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, UNOBSERVED, BoundCall, unobserved_reason
 from lswag_fast.observe.operations.lookup import lookup
 from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis
 
 B = 3
 ROUNDING = {"rtol": 1e-12, "atol": 1e-12}  # float64 in another order
@@ -166,9 +166,9 @@ def test_macs_are_those_of_the_closed_form_and_of_torchs_counter(case: Case) -> 
 
 
 @each_case
-def test_samples_along_axis_0_are_told_by_size(case: Case) -> None:
+def test_samples_along_axis_0_are_possible_by_size(case: Case) -> None:
     candidates = OPERATIONS[case.function].sample_axes(case.bound().x, B)
-    assert candidates == AxisCandidates((SampleAxis(0),), certain=True)
+    assert candidates == AxisCandidates((SampleAxis(0),), certain=False)
 
 
 def test_a_function_stands_in_one_table_only() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lswag_fast.observe.operations import OPERATIONS
 from lswag_fast.observe.operations.transposed import CONV_TRANSPOSE1D, CONV_TRANSPOSE2D
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import SampleAxis
 from support.per_sample import Called, assert_per_sample
 
 B = 5

@@ -11,7 +11,7 @@ from torch import Tensor
 from lswag_fast import kernels, reference
 from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.observe import ActivationCall
-from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
+from lswag_fast.observe.samples.axis import SampleAxis, candidates_by_size
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_for, samples_to_pack
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations.operation import BoundCall, Gradients, ObservedOperation, Wants
-from lswag_fast.observe.sample_axis import AxisCandidates, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, candidates_by_size
 
 
 def grouped_linear(x: Tensor, weight: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lswag_fast.observe.operations.matrices.grouped_linear import GROUPED_LINEAR, grouped_linear
-from lswag_fast.observe.sample_axis import SampleAxis
+from lswag_fast.observe.samples.axis import SampleAxis
 
 
 def test_each_group_has_a_matrix_of_its_own() -> None:

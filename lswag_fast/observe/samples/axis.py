@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+from lswag_fast.observe.samples.rows import SampleRows
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,15 @@ class SampleAxis:
         return index.div(self.inner, rounding_mode="floor") % n_samples == sample
 
 
+Place: TypeAlias = "SampleAxis | SampleRows"
+"""Where the samples lie in a tensor."""
+
+
 @dataclass(frozen=True)
 class AxisCandidates:
-    """The sample axes that the sizes of a tensor allow, and whether they leave no doubt."""
+    """Where the samples may lie in a tensor, and whether that is known: `options` then has one entry."""
 
-    options: tuple[SampleAxis, ...]
+    options: tuple[Place, ...]
     certain: bool
 
 
@@ -62,10 +69,8 @@ def candidates_by_size(
 ) -> AxisCandidates:
     """Sample axes that the sizes alone allow.
 
-    Certain is only axis 0 of size B when no other axis has a multiple of that size: a time-major tensor with T = B has
-    two such axes, also when heads or windows are folded into its sample axis. Without an axis 0 of size B, every axis
-    whose size is a multiple of B is possible, in both orders, and even a single such axis is a guess. A batch of one
-    has all rows in one sample.
+    Every axis whose size is a multiple of B is possible, in both orders. Sizes are never proof: B class embeddings have
+    an axis 0 of size B, and an expert may be given B tokens. Only a batch of one leaves no doubt, where axis 0 is its.
 
     Args:
         shape: of the tensor.
@@ -79,15 +84,15 @@ def candidates_by_size(
 
     Example:
         >>> candidates_by_size(torch.Size((8, 5, 3)), 8, range(2))
-        AxisCandidates(options=(SampleAxis(axis=0, outer=1, inner=1),), certain=True)
+        AxisCandidates(options=(SampleAxis(axis=0, outer=1, inner=1),), certain=False)
     """
     axes = tuple(axes)
     exact = tuple(SampleAxis(axis) for axis in axes if shape[axis] == n_samples)
     leads = bool(exact) and exact[0].axis == 0
     if leads and (n_samples == 1 or not folded):
-        return AxisCandidates(exact, certain=len(exact) == 1)
+        return AxisCandidates(exact, certain=n_samples == 1 and len(exact) == 1)
     found = tuple(sample_axis for axis in axes for sample_axis in axes_of_size(axis, shape[axis], n_samples))
-    return AxisCandidates(found, certain=leads and len(found) == 1)
+    return AxisCandidates(found, certain=False)
 
 
 def axes_of_size(axis: int, size: int, n_samples: int) -> tuple[SampleAxis, ...]:

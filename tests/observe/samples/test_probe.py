@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import WeightCall
 from lswag_fast.observe.operations.linear import LINEAR
-from lswag_fast.observe.probe import ProbeMode, probe_samples, resolve_sample_axes
-from lswag_fast.observe.sample_axis import SampleAxis, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, candidates_by_size
+from lswag_fast.observe.samples.probe import ProbeMode, probe_samples, resolve_sample_axes
 
 B, C = 4, 3
-WEIGHT = torch.eye(C)
+WEIGHT = nn.Parameter(torch.eye(C), requires_grad=False)
 
 Arrange = Callable[[Tensor], Tensor]
 """Puts samples (b, T, C) the way the linear layer sees them."""
 
 
-def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, n_calls: int = 1) -> SampleAxis | None:
+def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, key: object = id(WEIGHT)) -> SampleAxis | None:
     """The sample axis that the probe finds for one linear call on arranged samples."""
     torch.manual_seed(0)
     samples = torch.randn(n_samples, n_tokens, C)
@@ -34,7 +34,7 @@ def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, n_calls: int =
     def run(chosen: Sequence[int]) -> None:
         F.linear(arrange(samples[torch.as_tensor(chosen)]), WEIGHT)
 
-    resolve_sample_axes([call], n_calls, n_samples, n_samples, run)
+    resolve_sample_axes([call], [(key, 1)], n_samples, n_samples, run)
     return call.sample_axis
 
 
@@ -68,8 +68,8 @@ def test_the_probe_tells_where_the_samples_are(arrange, n_tokens, expected, n_sa
     assert resolved(arrange, n_tokens, n_samples) == expected
 
 
-def test_another_number_of_calls_tells_nothing() -> None:
-    assert resolved(lambda x: x, B, n_calls=2) is None
+def test_a_call_that_the_probe_does_not_make_stays_open() -> None:
+    assert resolved(lambda x: x, B, key="another weight") is None
 
 
 def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
@@ -84,12 +84,12 @@ def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
 
 def test_resolved_calls_need_no_probe() -> None:
     x = torch.zeros(B, C)
-    call = WeightCall(0, LINEAR, x.shape, candidates_by_size(x.shape, B, range(1)), torch.zeros(()))
+    call = WeightCall(0, LINEAR, x.shape, AxisCandidates((SampleAxis(0),), certain=True), torch.zeros(()))
 
     def run(_: Sequence[int]) -> None:
         raise AssertionError("probed")
 
-    resolve_sample_axes([call], 1, B, B, run)
+    resolve_sample_axes([call], [("a weight", 1)], B, B, run)
     assert call.sample_axis == SampleAxis(0)
 
 
@@ -108,10 +108,15 @@ def test_a_chunk_of_one_sample_is_probed_with_samples_of_the_whole_batch() -> No
 
 
 def test_the_probing_mode_numbers_calls_as_the_observing_mode_does() -> None:
-    mode = ProbeMode(B, keep=frozenset((1,)))
-    with mode:
+    def run() -> None:
         x = F.relu(F.linear(torch.randn(B, C), WEIGHT))
         F.conv1d(x[:, :, None], WEIGHT[:, :, None])
-    assert mode.n_calls == 3
-    assert [tuple(shape) for shape in mode.shapes] == [(B, C), (B, C), (B, C, 1)]
-    assert mode.kept.keys() == {1}
+
+    with ProbeMode(B) as first:
+        run()
+    activation = first.keys[1]
+    with ProbeMode(B, keep=frozenset((activation,))) as second:
+        run()
+    assert second.keys == first.keys == list(second.shapes)
+    assert [tuple(shape) for shape in second.shapes.values()] == [(B, C), (B, C), (B, C, 1)]
+    assert second.kept.keys() == {activation}

