@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 import lswag_fast
 from lswag_fast import reference
 from networks import NETWORKS
+from networks.gates import hard_swish
 from support.observing import observed
+from support.oracle import SHOWN, call
 
 B = 4
 
@@ -238,3 +241,43 @@ def test_pairs_of_a_gated_transformer() -> None:
     )
     assert first.startswith("mul@") and second.startswith("mul@")
     assert [layer.activation for layer in found.layers] == [first] * 9 + [second] * 2
+
+
+def outputs_of(model: nn.Module, inputs: Any, names: Sequence[str]) -> list[Tensor]:
+    """What the named modules return in a plain forward pass."""
+    found: dict[str, Tensor] = {}
+    for name in names:
+        model.get_submodule(name).register_forward_hook(
+            lambda _m, _a, out, name=name: found.update({name: out.detach()})
+        )
+    call(model, inputs)
+    return [found[name] for name in names]
+
+
+def expected(name: str, activations: Sequence[Tensor], pairs: Sequence[int]) -> float:
+    """L-SWAG from gradients of one sample at a time and these activations."""
+    net = NETWORKS[name]
+    model, batch = net.build()
+    gradients = reference.per_sample_gradients(model, batch, net.observed)
+    return reference.lswag([gradients[name] for name in net.observed], activations, pairs, SHOWN)
+
+
+def test_the_whole_score_of_inverted_residuals() -> None:
+    model, batch = NETWORKS["inverted_residuals"].build()
+    parts = [f"{b}.{part}" for b in (1, 2) for part in ("norm", "depthwise", "reduce")]
+    found = outputs_of(model, batch[0], parts)
+    functions = [F.relu if part.endswith("reduce") else hard_swish for part in parts]
+    activations = [function(out) for function, out in zip(functions, found, strict=True)]
+    pairs = [0, *(0, 0, 1, 2, 1), *(1, 3, 4, 5, 4), 4]
+    score = lswag_fast.score(model, batch, pattern_samples=SHOWN).value
+    assert score == pytest.approx(expected("inverted_residuals", activations, pairs), rel=1e-9)  # order of float64 sums
+
+
+def test_the_whole_score_of_a_gated_transformer() -> None:
+    model, batch = NETWORKS["gated_transformer"].build()
+    gates = outputs_of(model, batch[0], [f"blocks.{b}.gate" for b in range(2)])
+    values = outputs_of(model, batch[0], [f"blocks.{b}.up" for b in range(2)])
+    activations = [F.silu(gate) * value for gate, value in zip(gates, values, strict=True)]
+    score = lswag_fast.score(model, batch, pattern_samples=SHOWN).value
+    pairs = [0] * 9 + [1] * 2
+    assert score == pytest.approx(expected("gated_transformer", activations, pairs), rel=1e-9)  # order of float64 sums
