@@ -5,7 +5,7 @@ DATA is a folder with nasbench201/nb201_accuracy.csv.gz and images/cifar10_subse
 scored once (batch 64, train mode, Kaiming, 16 samples in a pattern) and its L-SWAG formed with either pairing:
 
     by_data     the activation that feeds the weight, as `lswag` has it
-    by_order    the activation executed last before the weight, or the first one
+    by_order    of the activations that count, the one executed last before the weight, or the first one
 
 FILE.csv has a row per target: the Spearman correlation of both, of their difference in a bootstrap over networks the
 middle 95 %, how many weights are paired otherwise, and the correlation of both scores with each other.

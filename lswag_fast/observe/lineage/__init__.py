@@ -5,7 +5,9 @@ between, and of several such ones the one that was executed last.
 
 - A norm, pooling, dropout, a reshape or any other call hands on what its inputs are made of. So do sums of branches and
   concatenations: of their inputs the activations with the fewest weights in between count, and of equal ones all.
-- A call on a weight puts one weight in between.
+- A call on a weight puts one weight in between. So in a stream of residual branches onto an activated stem it is the
+  stem's activation that feeds every branch, and onto a linear one that of the branch before.
+- An activation takes the place of the activations that it receives, which still count.
 - A product of two tensors of features, one of them the output of an activation or of a sigmoid, is a gate at work.
   Where both have one shape the product is an activation written out (hard-swish, mish, SiLU, GELU, every GLU): its own
   sign is the pattern, and what it was made of counts no more. Where the gate is the smaller tensor, or is bounded and

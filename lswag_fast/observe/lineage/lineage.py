@@ -113,9 +113,12 @@ class Lineage:
             origin = self._get(tensor)
             if origin is None or origin.gate is not Gate.BOUNDED:
                 self._reach(origin)
+        for activation in sorted(self._sources, reverse=True):
+            if self.counts(activation):  # and so does one whose features it receives
+                self._reach(self._sources[activation])
 
     def counts(self, activation: int) -> bool:
-        """Whether the features of an activation reach a weight or the output."""
+        """Whether the features of an activation reach a weight or the output, be it through another activation."""
         return bool(self._reaching >> activation & 1)
 
     def pairs(self, usable: Sequence[int]) -> dict[int, int]:
@@ -153,6 +156,8 @@ class Lineage:
         origin = self._received(effect, args, kwargs)
         if origin is CONSTANT:
             return CONSTANT, False
+        if effect is Effect.WHOLE:
+            return Origin(FAR, 0, (origin or FEATURES).weights, Gate.UNBOUNDED), True
         is_active = is_activation(func, args, kwargs) and out.is_floating_point()
         bounded = is_bounded(effect, args, kwargs)
         if is_active or bounded:
@@ -183,7 +188,7 @@ class Lineage:
         if a.scales(b) or b.scales(a):
             scaled = b if a.scales(b) else a
             return scaled._replace(weights=whole.weights, gate=Gate.NONE), False
-        return whole._replace(gate=Gate.UNBOUNDED), True
+        return Origin(FAR, 0, whole.weights, Gate.UNBOUNDED), True
 
     def _received(self, effect: Effect | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Origin | None:
         """What the output of a call is made of, as far as its arguments tell."""

@@ -27,6 +27,8 @@ class Effect(Enum):
     """A bounded function, an activation or not: multiplied with features, it may be what scales them."""
     CLAMP = auto()
     """A gate where it has an upper bound."""
+    WHOLE = auto()
+    """An activation made of several calls: what activations it was made of counts no more."""
     SHARE = auto()
     """Scores become shares: they decide how features mix, and are none."""
     ATTENTION = auto()

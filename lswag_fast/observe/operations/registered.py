@@ -19,6 +19,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from lswag_fast.errors import InputError, UnsupportedModelError
 from lswag_fast.observe.operations.activations import add_activation
+from lswag_fast.observe.operations.elementwise import EFFECTS, Effect
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -95,6 +96,7 @@ def _marker(name: str) -> Callable[[Tensor], Tensor]:
 
     mark.__name__ = name
     add_activation(mark)
+    EFFECTS[mark] = Effect.WHOLE
     return mark
 
 

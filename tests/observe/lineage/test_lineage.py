@@ -176,6 +176,13 @@ def test_the_nearest_activation_feeds_and_of_equal_ones_the_last() -> None:
         assert pairs["last"] == "gelu@2"
 
 
+def test_an_activation_of_an_activation_counts_and_so_does_the_first() -> None:
+    """A rectified stem whose output is normalised and rectified again before any weight, as in DenseNet."""
+    activations, pairs = paired(lambda m, h, x: F.gelu(F.layer_norm(F.relu(h), (6,))))
+    assert activations == ["relu@1", "gelu@2"]
+    assert pairs == {"first": "relu@1", "last": "gelu@2"}
+
+
 def test_a_weight_before_any_activation_takes_the_first_that_it_feeds() -> None:
     _, pairs = paired(lambda m, h, x: F.relu(m.side(x)) + F.gelu(h))
     assert pairs == {"first": "gelu@3", "side": "relu@2", "last": "gelu@3"}
