@@ -63,8 +63,9 @@ class ScoreOptions:
             the largest activation; the paper does not name S, and it matters.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
-        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples. Keeps a
-            running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode BatchNorm.
+        chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
+            Keeps a running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode
+            BatchNorm.
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
             or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
             `block_features` (az_nas).
@@ -133,7 +134,7 @@ class ScoreOptions:
         if not (isinstance(self.pattern_samples, str) and self.pattern_samples == "auto"):
             _check_count("pattern_samples", self.pattern_samples, 1)
         if self.chunk_size is not None:
-            _check_count("chunk_size", self.chunk_size, 1)
+            _check_count("chunk_size", self.chunk_size, 2)  # see `Batch.chunks`
         _check_count("seed", self.seed, 0)
         if self.seed >= SEEDS:
             raise InputError(f"seed must be below 2**64, got {self.seed}")

@@ -26,8 +26,8 @@ class Batch:
 
     Example:
         >>> batch = Batch.checked((torch.eye(4), torch.arange(4)))
-        >>> batch.n_samples, [part.n_samples for part in batch.chunks(3)]
-        (4, [3, 1])
+        >>> batch.n_samples, [part.n_samples for part in batch.chunks(2)]
+        (4, [2, 2])
     """
 
     inputs: Any
@@ -107,17 +107,25 @@ class Batch:
         """Yield the batch in consecutive parts.
 
         Args:
-            chunk_size: the most samples of a part; None yields the batch itself.
+            chunk_size: the samples of a part; None yields the batch itself. A last one that would be left alone joins
+                the part before it: torch's backward of a BatchNorm in eval mode is wrong for a single sample whose
+                gradient comes from tokens.
 
         Example:
             >>> [part.n_samples for part in Batch.checked((torch.eye(4), torch.arange(4))).chunks(3)]
-            [3, 1]
+            [4]
+            >>> [part.n_samples for part in Batch.checked((torch.eye(7), torch.arange(7))).chunks(2)]
+            [2, 2, 3]
         """
         if chunk_size is None or chunk_size >= self.n_samples:
             yield self
             return
-        for start in range(0, self.n_samples, chunk_size):
-            yield self.take(slice(start, start + chunk_size))
+        start = 0
+        while start < self.n_samples:
+            left = self.n_samples - start
+            size = left if left <= chunk_size + 1 else chunk_size
+            yield self if size == self.n_samples else self.take(slice(start, start + size))
+            start += size
 
     def map_samples(self, function: Callable[[Tensor], Tensor], needed: str) -> Batch:
         """Return the batch with every floating-point tensor of samples among the inputs replaced.

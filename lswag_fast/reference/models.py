@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 def per_sample_gradients(
     model: nn.Module, batch: tuple[Any, Any], names: Iterable[str], loss: Callable[[Any, Any], Tensor] = F.cross_entropy
 ) -> dict[str, Tensor]:
-    """Gradients of each sample's own loss, by running the model on one sample at a time: {name: (B, ...)}.
+    """Gradients of each sample's own loss, one backward per sample: {name: (B, ...)}.
 
-    `batch` is (inputs, targets), tensors, or tuples or dicts of tensors with samples along axis 0. The model runs as a
-    float64 copy, in its own mode.
+    `batch` is (inputs, targets), tensors, or tuples or dicts of tensors with samples along axis 0, as the outputs have
+    them. The model runs as a float64 copy, in its own mode, and on the whole batch: torch's backward of a BatchNorm in
+    eval mode is wrong for a single sample whose gradient comes from tokens.
 
     Example:
         >>> batch = torch.randn(4, 3), torch.zeros(4, dtype=torch.long)
@@ -28,11 +30,12 @@ def per_sample_gradients(
     model = copy.deepcopy(model).double()
     parameters = dict(model.named_parameters())
     weights = [parameters[name] for name in names]
-    inputs, targets = batch
+    inputs, targets = map(as_float64, batch)
+    outputs = call_model(model, inputs)
     rows: list[tuple[Tensor, ...]] = []
     for b in range(_n_samples(inputs)):
-        outputs = call_model(model, _sample(inputs, b))
-        gradients = torch.autograd.grad(loss(outputs, _sample(targets, b)), weights, allow_unused=True)
+        own = loss(_sample(outputs, b), _sample(targets, b))
+        gradients = torch.autograd.grad(own, weights, allow_unused=True, retain_graph=True)
         zeros = [torch.zeros_like(w) for w in weights]
         rows.append(tuple(z if g is None else g for g, z in zip(gradients, zeros, strict=True)))
     return {name: torch.stack([row[k] for row in rows]) for k, name in enumerate(names)}
@@ -45,11 +48,14 @@ def _n_samples(value: Any) -> int:
 
 
 def _sample(value: Any, b: int) -> Any:
+    """Sample b of tensors, also inside of tuples and dicts, and of an object with `logits`."""
     if isinstance(value, Mapping):
         return {key: _sample(item, b) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return tuple(_sample(item, b) for item in value)
-    return as_float64(value[b : b + 1])
+    if isinstance(value, Tensor):
+        return value[b : b + 1]
+    return SimpleNamespace(logits=_sample(value.logits, b)) if hasattr(value, "logits") else value
 
 
 def as_float64(value: Any) -> Any:

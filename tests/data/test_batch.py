@@ -83,11 +83,19 @@ def test_take_a_slice() -> None:
 
 def test_chunks_cover_the_batch_in_order() -> None:
     batch = Batch.checked((X, Y))
-    assert [chunk.n_samples for chunk in batch.chunks(3)] == [3, 1]
-    assert torch.equal(torch.cat([chunk.inputs for chunk in batch.chunks(3)]), X)
-    assert [chunk.n_samples for chunk in batch.chunks(1)] == [1] * 4
-    for whole in (None, 4, 99):
+    assert [chunk.n_samples for chunk in batch.chunks(2)] == [2, 2]
+    assert torch.equal(torch.cat([chunk.inputs for chunk in batch.chunks(2)]), X)
+    for whole in (None, 3, 4, 99):
         assert list(batch.chunks(whole)) == [batch]
+
+
+@pytest.mark.parametrize("n_samples", range(2, 12))
+def test_no_chunk_is_a_single_sample(n_samples: int) -> None:
+    batch = Batch(torch.arange(n_samples), None, n_samples)
+    for chunk_size in range(2, n_samples + 1):
+        chunks = list(batch.chunks(chunk_size))
+        assert torch.equal(torch.cat([chunk.inputs for chunk in chunks]), batch.inputs)
+        assert all(2 <= chunk.n_samples <= chunk_size + 1 for chunk in chunks)
 
 
 def test_call_model_passes_tensors_tuples_and_dicts() -> None:

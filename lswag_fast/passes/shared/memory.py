@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from lswag_fast.data.batch import MIN_SAMPLES
 from lswag_fast.errors import LswagWarning
 from lswag_fast.options import ScoreOptions
 
@@ -26,21 +27,22 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def halving_chunks(run: Callable[[ScoreOptions], T], options: ScoreOptions, n_samples: int) -> T:
-    """Run a pass; when memory runs out, say so and try again with half the chunk, down to one micro-batch.
+    """Run a pass; when memory runs out, say so and try again with half the chunk.
 
-    The score does not depend on the chunk size, up to rounding.
+    That goes down to one micro-batch, or to two samples. The score does not depend on the chunk size, up to rounding.
     """
     group = 1 if options.n_groups is None else n_samples // options.n_groups
+    least = max(group, MIN_SAMPLES)
     while True:
         try:
             return run(options)
         except (MemoryError, RuntimeError) as error:
             chunk = min(options.chunk_size or n_samples, n_samples)
-            if not is_out_of_memory(error) or chunk <= group:
+            if not is_out_of_memory(error) or chunk <= least:
                 raise
-            smaller = math.ceil(chunk / 2 / group) * group
+            smaller = max(math.ceil(chunk / 2 / group) * group, least)
         if smaller >= chunk:
-            smaller = group
+            smaller = least
         warnings.warn(
             f"out of memory with chunks of {chunk} samples; going on with {smaller}", LswagWarning, stacklevel=3
         )
