@@ -80,6 +80,9 @@ class CallMode(TorchFunctionMode, ABC):
         """Where the samples lie in a tensor, where that is followed."""
         return None
 
+    def mark(self, tensor: Tensor, place: Place) -> None:
+        """Say where the samples lie in a tensor, where that is followed."""
+
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call."""
         return func(*args, **kwargs)

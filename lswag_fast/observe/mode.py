@@ -170,6 +170,10 @@ class ObservingMode(CallMode):
         """Where the samples lie in a tensor, where that is known."""
         return self.flow.place_of(tensor)
 
+    def mark(self, tensor: Tensor, place: Place) -> None:
+        """Remember where the samples lie in a tensor."""
+        self.flow.mark(tensor, place)
+
     def on_composite(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
     ) -> None:

@@ -22,6 +22,7 @@ from lswag_fast.observe.operations.lookup import EMBEDDINGS, LOOKUP, one_hot
 from lswag_fast.observe.operations.macs import MacCounter
 from lswag_fast.observe.operations.matrices.grouped_linear import GROUPED_LINEAR
 from lswag_fast.observe.operations.matrices.matrix_products import MATRIX_PRODUCTS
+from lswag_fast.observe.operations.matrices.routed import GROUPED_PRODUCTS
 from lswag_fast.observe.operations.operation import BoundCall, Composite, ObservedOperation
 from lswag_fast.observe.operations.recurrent import RECURRENT
 from lswag_fast.observe.operations.transposed import CONV_TRANSPOSE1D, CONV_TRANSPOSE2D, CONV_TRANSPOSE3D
@@ -63,6 +64,7 @@ COMPOSITES: dict[Callable[..., Any], Composite] = {
     ATTENTION: observe_attention,
     **EMBEDDINGS,
     **MATRIX_PRODUCTS,
+    **GROUPED_PRODUCTS,
     **RECURRENT,
 }
 """Functions of torch that are observed by observing the calls inside them, each with what runs it; see `Composite`."""

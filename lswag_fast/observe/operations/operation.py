@@ -54,6 +54,9 @@ class CallObserver(Protocol):
     def place_of(self, tensor: Tensor) -> Place | None:
         """Where the samples lie in a tensor, where that is known."""
 
+    def mark(self, tensor: Tensor, place: Place) -> None:
+        """Say where the samples lie in a tensor."""
+
     def inner_call(
         self,
         function: Callable[..., Tensor],

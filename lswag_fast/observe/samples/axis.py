@@ -46,6 +46,16 @@ class SampleAxis:
         """Length of the axis for a batch of `n_samples`."""
         return self.outer * n_samples * self.inner
 
+    def as_rows(self, n_samples: int, device: torch.device) -> SampleRows:
+        """The samples of the axis, entry by entry.
+
+        Example:
+            >>> SampleAxis(0, outer=2, inner=1).as_rows(3, torch.device("cpu")).samples.tolist()
+            [0, 1, 2, 0, 1, 2]
+        """
+        index = torch.arange(self.size(n_samples), device=device)
+        return SampleRows(index.div(self.inner, rounding_mode="floor") % n_samples)
+
     def rows_of(self, sample: int, n_samples: int) -> Tensor:
         """Boolean mask (axis length,) of the rows that belong to `sample`."""
         index = torch.arange(self.size(n_samples))

@@ -155,10 +155,8 @@ def _rows(tensor: Tensor, place: Place, index: Tensor, n_samples: int) -> Sample
         index = index.nonzero()[:, 0]  # a mask may have further axes, which only choose within a row
     elif index.dim() != 1 or index.is_floating_point():
         return None
-    if isinstance(place, SampleRows):
-        return place.chosen(index)
-    numbers = torch.arange(tensor.shape[0], device=index.device)
-    return SampleRows(numbers.div(place.inner, rounding_mode="floor").remainder(n_samples)[index])
+    rows = place.as_rows(n_samples, index.device) if isinstance(place, SampleAxis) else place
+    return rows.chosen(index)
 
 
 def reduced(call: Call) -> Place | None:
@@ -316,7 +314,7 @@ _register(
 _register(
     in_place,
     "to", "type", "type_as", "float", "double", "half", "bfloat16", "int", "long", "bool", "contiguous", "clone",
-    "detach", "repeat", "tile",
+    "detach", "repeat", "tile", "_grouped_mm",
 )  # fmt: skip
 _register(reshaped, "reshape", "view", "view_as", "reshape_as", "flatten", "unflatten", "ravel", "squeeze", "unsqueeze")
 _register(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
 from lswag_fast.observe.operations.operation import CallObserver
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
 from lswag_fast.observe.weights import MATRIX_DIMS
 
 Labels = tuple[int, ...]
@@ -70,10 +71,38 @@ def contract(observer: CallObserver, operands: Sequence[Operand], out: Labels, b
     product = _Product.of(x, weight, kept)
     if product is None:
         return NotImplemented
+    samples = Samples.of(observer, x)
     if bias is None or bias.dim() != 1 or rest or product.groups or (*product.positions, *product.outputs) != out:
-        result = _combined([product.run(observer), *rest], out)
-        return result if bias is None else result + bias.to(result.dtype)
-    return product.run(observer, bias).tensor
+        result = _combined([product.run(observer, samples), *rest], out)
+        result = result if bias is None else result + bias.to(result.dtype)
+    else:
+        result = product.run(observer, samples, bias).tensor
+    place = None if samples is None else samples.among(out)
+    if place is not None:
+        observer.mark(result, place)
+    return result
+
+
+class Samples(NamedTuple):
+    """The axis that holds the samples, and how."""
+
+    label: int
+    place: Place
+
+    @classmethod
+    def of(cls, observer: CallObserver, operand: Operand) -> Samples | None:
+        """Those of an operand, where their place is known."""
+        place = observer.place_of(operand.tensor)
+        return None if place is None else cls(operand.labels[place.axis], place)
+
+    def among(self, labels: Labels) -> Place | None:
+        """Their place in a tensor whose axes have these names; None where it cannot be said."""
+        if self.label not in labels:
+            return None
+        axis = labels.index(self.label)
+        if isinstance(self.place, SampleAxis):
+            return SampleAxis(axis, self.place.outer, self.place.inner)
+        return self.place if axis == self.place.axis else None
 
 
 def _combined(operands: Sequence[Operand], out: Labels) -> Tensor:
@@ -118,8 +147,12 @@ class _Product(NamedTuple):
         is_matrix = product.inputs and weight.tensor.numel() and set(kept).issuperset(product.outputs)
         return product if is_matrix else None
 
-    def run(self, observer: CallObserver, bias: Tensor | None = None) -> Operand:
+    def run(self, observer: CallObserver, samples: Samples | None, bias: Tensor | None = None) -> Operand:
         """Run it as one call on a matrix; `bias` (O,) only where there is one axis of output features and no groups."""
+        candidates = None
+        if samples is not None:
+            place = samples.among(self.positions)
+            candidates = AxisCandidates(() if place is None else (place,), certain=place is not None)
         x = self.x.ordered((*self.positions, *self.groups, *self.inputs))
         source = self.weight.ordered((*self.groups, *self.outputs, *self.inputs))
         n_inputs = math.prod(self.x.size_of(label) for label in self.inputs)
@@ -129,9 +162,9 @@ class _Product(NamedTuple):
         known_as = None if matrix is source else source
         if self.groups:
             x = x.flatten(len(self.positions), -2) if len(self.groups) > 1 else x
-            out = observer.inner_call(grouped_linear, (x, matrix), source=known_as)
+            out = observer.inner_call(grouped_linear, (x, matrix), candidates, known_as)
         else:
-            out = observer.inner_call(F.linear, (x, matrix, bias), source=known_as)
+            out = observer.inner_call(F.linear, (x, matrix, bias), candidates, known_as)
         labels = (*self.positions, *self.groups, *self.outputs)
         sizes = [(self.weight if label in self.weight.labels else self.x).size_of(label) for label in labels]
         return Operand(out if list(out.shape) == sizes else out.reshape(sizes), labels)

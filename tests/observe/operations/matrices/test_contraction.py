@@ -11,6 +11,8 @@ from torch import Tensor
 
 from lswag_fast.observe.operations.matrices.contraction import Operand, contract
 from lswag_fast.observe.operations.matrices.grouped_linear import grouped_linear
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
+from lswag_fast.observe.samples.rows import SampleRows
 
 B, T, I, O = range(4)  # noqa: E741 - the letters of the axes
 
@@ -22,13 +24,22 @@ class Log:
 
     def __init__(self, *weights: Tensor) -> None:
         self.weights = weights
+        self.places: dict[int, Place] = {}
+        self.candidates: list[Any] = []
         self.calls: list[tuple[Any, tuple[Any, ...], Tensor | None]] = []
+
+    def place_of(self, tensor: Tensor) -> Place | None:
+        return self.places.get(id(tensor))
+
+    def mark(self, tensor: Tensor, place: Place) -> None:
+        self.places[id(tensor)] = place
 
     def is_weight(self, tensor: Tensor) -> bool:
         return any(tensor is weight for weight in self.weights)
 
     def inner_call(self, function: Any, args: Any, candidates: Any = None, source: Tensor | None = None) -> Tensor:
         self.calls.append((function, args, source))
+        self.candidates.append(candidates)
         return function(*args)
 
 
@@ -94,3 +105,31 @@ def test_a_parameter_with_one_axis_is_no_weight() -> None:
     vector = torch.randn(5)
     operands = [Operand(torch.randn(3, 5), (B, I)), Operand(vector, (I,))]
     assert contract(Log(vector), operands, (B,)) is NotImplemented
+
+
+def test_the_samples_are_followed_through_the_axes() -> None:
+    x, weight = torch.randn(5, 6, 4), torch.randn(5, 2)  # features, two windows of each sample, positions
+    log = Log(weight)
+    log.mark(x, SampleAxis(1, 1, 2))
+    out = contract(log, [Operand(x, (I, B, T)), Operand(weight, (I, O))], (T, O, B))
+    assert log.candidates == [AxisCandidates((SampleAxis(0, 1, 2),), certain=True)]
+    assert log.place_of(out) == SampleAxis(2, 1, 2)
+
+
+def test_rows_that_the_data_chose_are_followed_along_axis_0() -> None:
+    rows, weight = SampleRows(torch.tensor([2, 0, 2])), torch.randn(5, 2)
+    log, x = Log(weight), torch.randn(3, 5)
+    log.mark(x, rows)
+    out = contract(log, [Operand(x, (B, I)), Operand(weight, (I, O))], (B, O))
+    assert log.candidates == [AxisCandidates((rows,), certain=True)]
+    assert log.place_of(out) == rows
+    turned = contract(log, [Operand(x, (B, I)), Operand(weight, (I, O))], (O, B))
+    assert log.place_of(turned) is None
+
+
+def test_a_sum_over_the_samples_has_none() -> None:
+    x, weight = torch.randn(3, 5), torch.randn(3, 2)
+    log = Log(weight)
+    log.mark(x, SampleAxis(0))
+    contract(log, [Operand(x, (B, I)), Operand(weight, (B, O))], (I, O))
+    assert log.candidates == [AxisCandidates((), certain=False)]
