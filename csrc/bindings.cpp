@@ -70,8 +70,13 @@ lswag::ConvGeometry make_geometry(const std::vector<int64_t>& kernel, const std:
   return geometry;
 }
 
-lswag::MomentsRef make_moments(int64_t count, int exponent, uintptr_t mean, uintptr_t m2, uintptr_t signed_mean) {
-  return {count, exponent, reinterpret_cast<void*>(mean), reinterpret_cast<void*>(m2),
+lswag::MomentsRef make_moments(int64_t count, int exponent, double squares, uintptr_t mean, uintptr_t m2,
+                               uintptr_t signed_mean) {
+  return {count,
+          exponent,
+          squares,
+          reinterpret_cast<void*>(mean),
+          reinterpret_cast<void*>(m2),
           reinterpret_cast<void*>(signed_mean)};
 }
 
@@ -165,10 +170,10 @@ int64_t gradient_stats_bytes(const GradientJob& job) {
   return lswag::cuda::gradient_stats_bytes(job.calls(), job.n_calls(), job.options(1));
 }
 
-int64_t gradient_stats(const GradientJob& job, bool tf32, uintptr_t workspace, uintptr_t exponent, uintptr_t statistics,
-                       const Stream& stream) {
+int64_t gradient_stats(const GradientJob& job, bool tf32, uintptr_t workspace, uintptr_t exponent, uintptr_t squares,
+                       uintptr_t statistics, const Stream& stream) {
   const lswag::cuda::GradientMemory memory{reinterpret_cast<void*>(workspace), reinterpret_cast<int32_t*>(exponent),
-                                           reinterpret_cast<double*>(statistics)};
+                                           reinterpret_cast<double*>(squares), reinterpret_cast<double*>(statistics)};
   const auto precision = tf32 ? lswag::cuda::Precision::tf32 : lswag::cuda::Precision::exact;
   return lswag::cuda::gradient_stats(job.calls(), job.n_calls(), job.options(1), precision, memory, stream);
 }
@@ -204,10 +209,11 @@ void bind_gradient(py::module_& m) {
       .def(py::init(&make_geometry), py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
            py::arg("groups"));
   py::class_<lswag::MomentsRef>(m, "Moments")
-      .def(py::init(&make_moments), py::arg("count"), py::arg("exponent"), py::arg("mean"), py::arg("m2"),
-           py::arg("signed_mean"))
+      .def(py::init(&make_moments), py::arg("count"), py::arg("exponent"), py::arg("squares"), py::arg("mean"),
+           py::arg("m2"), py::arg("signed_mean"))
       .def_readonly("count", &lswag::MomentsRef::count)
-      .def_readonly("exponent", &lswag::MomentsRef::exponent);
+      .def_readonly("exponent", &lswag::MomentsRef::exponent)
+      .def_readonly("squares", &lswag::MomentsRef::squares);
   // A job points to its moments.
   py::class_<GradientJob>(m, "GradientJob")
       .def(py::init<const std::vector<std::pair<View, View>>&, std::optional<lswag::ConvGeometry>, bool,
@@ -241,7 +247,7 @@ void bind_cuda(py::module_& m) {
         py::arg("words_per_sample"), py::arg("n_neurons"), py::arg("out"), py::arg("stream"), Unlocked());
   m.def("cuda_gradient_stats_bytes", &device::gradient_stats_bytes, py::arg("job"));
   m.def("cuda_gradient_stats", &device::gradient_stats, py::arg("job"), py::arg("tf32"), py::arg("workspace"),
-        py::arg("exponent"), py::arg("statistics"), py::arg("stream"), Unlocked());
+        py::arg("exponent"), py::arg("squares"), py::arg("statistics"), py::arg("stream"), Unlocked());
 }
 
 void bind_machine(py::module_& m) {

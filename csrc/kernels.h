@@ -35,10 +35,11 @@ struct ConvGeometry {
 };
 
 // Running state (O, K), K the columns of the weight as a matrix; contiguous, of the compute type. Read when count > 0,
-// written back always. Gradients in it are scaled by 2^exponent, which the first chunk fixes.
+// written back always. Gradients in it are scaled by 2^exponent, which falls where a later chunk has larger ones.
 struct MomentsRef {
   int64_t count = 0;
   int exponent = 0;
+  double squares = 0;           // what common/rounding.h needs of the samples so far
   void* mean = nullptr;         // of |G_b| or G_b
   void* m2 = nullptr;           // sum of squared deviations from that mean
   void* signed_mean = nullptr;  // of G_b; null without batch_gradient
@@ -128,11 +129,12 @@ void agreement_counts(const uint64_t* words, int64_t n_samples, int64_t words_pe
 // Float32 is multiplied exactly, or rounded to TF32 (10 bits of mantissa) for the tensor cores.
 enum class Precision : int { exact, tf32 };
 
-// All in device memory. The moments of `options` too, and their exponent is `exponent` (one number, read when their
-// count > 0 and written always), not the one in MomentsRef.
+// All in device memory. The moments of `options` too, and their exponent and squares are these (one number each, read
+// when their count > 0 and written always), not those in MomentsRef.
 struct GradientMemory {
   void* workspace = nullptr;
   int32_t* exponent = nullptr;   // null without moments
+  double* squares = nullptr;     // null without moments
   double* statistics = nullptr;  // statistic::kCount
 };
 

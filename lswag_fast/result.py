@@ -27,8 +27,8 @@ class LayerScore:
         trainability: Lambda_l = ln sum 1/sigma (gradients of the summed loss, natural log; -inf without variance).
         cardinality: Psi_l, distinct patterns of the activation it is paired with; None where no patterns were counted.
         activation: that activation as function@place; None where there is none.
-        n_zero_variance: elements left out of the sum because their gradient does not vary, counted in the rows looked
-            at.
+        n_zero_variance: elements left out of the sum because their gradient does not vary over the samples, or by no
+            more than its rounding error (`lswag_fast.reference.rounding_error`), counted in the rows looked at.
         n_nonfinite: elements left out because of a NaN or infinite gradient, counted in the rows looked at.
 
     Example:

@@ -9,19 +9,20 @@
 
 // mu, sigma: mean and population standard deviation over the samples of |g|, or of g. G: the batch gradient, the sum
 // over the samples of the signed g. w: the weight. Each runs over the elements looked at whose moments are finite.
+// A sigma that is a rounding error (common/rounding.h) counts as 0, and no sum divides by it.
 //
 // X(name, how parts combine, what it needs, power): gradients times 2^e make it 2^(power * e) times as large.
-#define LSWAG_STATISTICS(X)                                                                             \
-  X(n_zero_variance, count, nothing, 0)                           /* elements with sigma = 0 */         \
-  X(n_nonfinite, count, nothing, 0)                               /* elements left out of all others */ \
-  X(sum_inv_sigma, sum, nothing, -1)                              /* 1 / sigma where sigma > 0 */       \
-  X(sum_mu_over_sigma, sum, nothing, 0)                           /* mu / sigma where sigma > 0 */      \
-  X(sum_gsnr, sum, batch_gradient, 0)                             /* (E g)^2 / (Var g + xi) */          \
-  X(sum_mean_abs_over_sigma, sum, batch_gradient | magnitudes, 0) /* E |g| / sigma of the signed g */   \
-  X(sum_batch_gradient, sum, batch_gradient, 1)                   /* G */                               \
-  X(sum_squared_batch_gradient, sum, batch_gradient, 2)           /* G^2 */                             \
-  X(max_abs_batch_gradient, max, batch_gradient, 1)               /* |G| */                             \
-  X(sum_weight_gradient, sum, batch_gradient | weight, 1)         /* w G */                             \
+#define LSWAG_STATISTICS(X)                                                                                 \
+  X(n_zero_variance, count, nothing, 0)                           /* elements with sigma = 0 or rounding */ \
+  X(n_nonfinite, count, nothing, 0)                               /* elements left out of all others */     \
+  X(sum_inv_sigma, sum, nothing, -1)                              /* 1 / sigma of the others */             \
+  X(sum_mu_over_sigma, sum, nothing, 0)                           /* mu / sigma of the others */            \
+  X(sum_gsnr, sum, batch_gradient, 0)                             /* (E g)^2 / (Var g + xi) */              \
+  X(sum_mean_abs_over_sigma, sum, batch_gradient | magnitudes, 0) /* E |g| / sigma of the signed g */       \
+  X(sum_batch_gradient, sum, batch_gradient, 1)                   /* G */                                   \
+  X(sum_squared_batch_gradient, sum, batch_gradient, 2)           /* G^2 */                                 \
+  X(max_abs_batch_gradient, max, batch_gradient, 1)               /* |G| */                                 \
+  X(sum_weight_gradient, sum, batch_gradient | weight, 1)         /* w G */                                 \
   X(sum_abs_weight_gradient, sum, batch_gradient | weight, 1)     /* |w G| */
 
 namespace lswag {

@@ -43,8 +43,8 @@ class Moments:
     """Running state of `gradient_stats` over chunks of a batch; twice the weight's memory, three times with the batch
     gradient.
 
-    The tensors are (O, K), K the columns of the weight as a matrix. They hold gradients times 2**exponent, which the
-    first chunk fixes so that squares of tiny or huge gradients stay in range.
+    The tensors are (O, K), K the columns of the weight as a matrix. They hold gradients times 2**exponent, which falls
+    where a later chunk has larger ones, so that squares of tiny and huge gradients stay in range.
 
     Attributes:
         count: samples so far.
@@ -52,6 +52,7 @@ class Moments:
         m2: the sum of squared differences from that mean.
         signed_mean: of g; None unless the batch gradient is asked for.
         exponent: (1,), int32.
+        squares: (1,), float64: the sum over the samples of their gradients' squared size, which bounds rounding errors.
 
     Example:
         >>> x, grad_out = torch.ones(4, 3), torch.arange(8.0).reshape(4, 2)
@@ -67,6 +68,7 @@ class Moments:
     m2: Tensor
     signed_mean: Tensor | None
     exponent: Tensor
+    squares: Tensor
 
     @classmethod
     def empty(
@@ -81,7 +83,9 @@ class Moments:
         compute = torch.float64 if dtype == torch.float64 else torch.float32
         mean = torch.zeros((n_rows, n_columns), dtype=compute, device=device)
         exponent = torch.zeros(1, dtype=torch.int32, device=device)
-        return cls(0, mean, torch.zeros_like(mean), torch.zeros_like(mean) if batch_gradient else None, exponent)
+        squares = torch.zeros(1, dtype=torch.float64, device=device)
+        signed_mean = torch.zeros_like(mean) if batch_gradient else None
+        return cls(0, mean, torch.zeros_like(mean), signed_mean, exponent, squares)
 
     @property
     def batch_gradient(self) -> Tensor | None:
@@ -116,8 +120,10 @@ def _native_moments(
                 f"{dtype} of shape {shape}"
             )
     addresses = {name: tensor.data_ptr() for name, tensor in tensors.items()}
-    exponent = int(moments.exponent) if on_cpu else 0  # a device reads it where it lies
-    return core.Moments(moments.count, exponent, addresses["mean"], addresses["m2"], addresses.get("signed_mean", 0))
+    # A device reads these where they lie.
+    exponent, squares = (int(moments.exponent), float(moments.squares)) if on_cpu else (0, 0.0)
+    signed_mean = addresses.get("signed_mean", 0)
+    return core.Moments(moments.count, exponent, squares, addresses["mean"], addresses["m2"], signed_mean)
 
 
 def _weight_shape(x: Tensor, grad_out: Tensor, conv: ConvGeometry | None) -> tuple[int, int]:
@@ -177,9 +183,15 @@ def gradient_stats(
         xi: the constant of the gradient signal-to-noise ratio.
 
     Float32, bfloat16 and float16 are computed in float32, anything with a float64 operand in float64; sums over weights
-    are float64. Operands are scaled by powers of two, exactly, so that gradients as small as 1e-25 or as large as 1e25
-    have a variance. Gradients that differ from the first samples' magnitude by more than about 1e15 can still under- or
-    overflow; overflown ones count as non-finite.
+    are float64. Operands are scaled by powers of two, exactly, so that gradients of any magnitude have a variance, and
+    so do those that are up to about 1e26 times smaller than the largest of any sample; the squares of yet smaller ones
+    are lost in float32. The largest is estimated from some 500 elements of each operand and sample: one that is more
+    than about 1e10 times larger may overflow, and then counts as non-finite.
+
+    Standard deviations that are rounding errors of gradients that are constant in theory count as zero;
+    `lswag_fast.reference.rounding_error` is the bound. What cannot be told from the operands of one weight counts as
+    variance: a weight all of whose grad_out is a rounding error (queries and keys of attention over one token, each
+    with a weight of its own), and errors of bfloat16 and float16, which are of the size of good gradients.
 
     Returns:
         The statistics by name; `GradientStats` lists them.
@@ -255,6 +267,7 @@ def start_gradient_stats(
         moments.count = state.count
         if stream is None:
             moments.exponent.fill_(state.exponent)
+            moments.squares.fill_(state.squares)
     given = {"batch_gradient": batch_gradient, "weight": weight is not None, "magnitudes": gradient == "abs"}
     names = frozenset(name for name, is_given in given.items() if is_given)
     return PendingStats(lambda: GradientStats.of_kernel(*read(), names))
@@ -281,6 +294,6 @@ def _start_on_device(
     tf32 = torch.get_float32_matmul_precision() != "highest"
     workspace = torch.empty(core.cuda_gradient_stats_bytes(job), dtype=torch.uint8, device=where)
     found = torch.empty(len(statistics()), dtype=torch.float64, device=where)
-    exponent = 0 if moments is None else moments.exponent.data_ptr()
-    n_weights = core.cuda_gradient_stats(job, tf32, workspace.data_ptr(), exponent, found.data_ptr(), stream)
+    exponent, squares = (0, 0) if moments is None else (moments.exponent.data_ptr(), moments.squares.data_ptr())
+    n_weights = core.cuda_gradient_stats(job, tf32, workspace.data_ptr(), exponent, squares, found.data_ptr(), stream)
     return lambda: (n_weights, found.tolist())

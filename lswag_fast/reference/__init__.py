@@ -12,8 +12,10 @@ from lswag_fast.reference.kernels import (
     agreement,
     conv_gradients,
     gradient_statistics,
+    is_rounding,
     linear_gradients,
     neuron_patterns,
+    rounding_error,
 )
 from lswag_fast.reference.lswag import lswag, n_pattern_samples, trainability
 from lswag_fast.reference.models import micro_batches, per_sample_gradients
@@ -36,6 +38,7 @@ __all__ = [
     "grasp",
     "grasp_terms",
     "input_jacobian",
+    "is_rounding",
     "jacov",
     "l2_norm",
     "linear_gradients",
@@ -50,6 +53,7 @@ __all__ = [
     "plain",
     "positive_weights_and_gradients",
     "reg_swap",
+    "rounding_error",
     "snip",
     "swap",
     "synflow",

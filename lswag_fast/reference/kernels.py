@@ -5,6 +5,7 @@ Index letters: b sample, t position, i input feature, o output feature, v neuron
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -55,17 +56,66 @@ def conv_gradients(
     return torch.stack(gradients)
 
 
+def rounding_error(calls: Sequence[tuple[Tensor, Tensor]], feature_axis: int = -1) -> float:
+    """r, the largest standard deviation of a weight's gradients that may be the rounding error of a constant.
+
+    From every use (x, grad_out) of the weight: r = u (2 T + 8 sqrt(T)) rms_b(rms(x_b) rms(grad_out_b)), T the positions
+    of grad_out in all uses together, u = 2^-24 the unit roundoff of float32. Of an operand that has more than 512
+    elements in a sample, evenly spread ones are looked at. `feature_axis` is 1 for a convolution. The file
+    csrc/common/rounding.h derives it.
+
+    Example:
+        >>> rounding_error([(torch.ones(3, 5), 2 * torch.ones(3, 7))]) == 2**-24 * 10 * 2
+        True
+    """
+    n_positions = [grad_out[0].numel() // grad_out.shape[feature_axis] for _, grad_out in calls]
+    total = sum(n_positions)
+    uses = list(zip(calls, n_positions, strict=True))
+    if total == 0:
+        return 0.0
+    x_squares, grad_squares = (
+        torch.stack([_mean_squares(call[k], feature_axis) * n / total for call, n in uses]).sum(0) for k in (0, 1)
+    )
+    size = float((x_squares * grad_squares).mean().sqrt())
+    return 2.0**-24 * (2 * total + 8 * math.sqrt(total)) * size
+
+
+def _mean_squares(operand: Tensor, feature_axis: int) -> Tensor:
+    """Of every sample, over the finite elements looked at, the others counting as zero: (B,)."""
+    samples = operand.detach().double().movedim(feature_axis, -1).flatten(1)
+    samples = torch.where(samples.isfinite(), samples, 0.0)
+    if samples.shape[1] == 0:
+        return samples.new_zeros(len(samples))
+    some = samples[:, :: samples.shape[1] // 512 | 1]
+    return torch.where((some != 0).any(1), some.square().mean(1), samples.square().mean(1))
+
+
+def is_rounding(sigma: Tensor, rounding: float) -> Tensor:
+    """Whether standard deviations are rounding errors: in (r / 2^16, r], r of float32 or of float64 (2^29 times less).
+
+    Far below r a gradient was never made by subtraction, and is right relative to its size.
+
+    Example:
+        >>> is_rounding(torch.tensor([2.0, 1.0, 1e-3, 1e-6, 1e-9, 1e-16]), 1.0).tolist()
+        [False, True, True, False, True, False]
+    """
+    bands = (((sigma > r * 2.0**-16) & (sigma <= r)) for r in (rounding, rounding * 2.0**-29))
+    return next(bands) | next(bands)
+
+
 def gradient_statistics(
     gradients: Tensor,
     weight: Tensor | None = None,
     gradient: Literal["abs", "signed"] = "abs",
     xi: float = 1e-8,
+    rounding: float = 0.0,
 ) -> dict[str, float]:
     """Every statistic of `kernels.GradientStats` by name, and "n_weights", from per-sample gradients (B, ...).
 
     mu and sigma are mean and population standard deviation over b of |g| ("abs", L-SWAG, Eq. 1) or of g ("signed").
     Elements of the weight with a NaN or infinite gradient are counted and left out; those that never vary are left out
-    of the sums that divide by a standard deviation. `weight` (...) is 0 where it is left out.
+    of the sums that divide by a standard deviation, as are those whose standard deviation `is_rounding`: they count as
+    never varying. `rounding` is their `rounding_error`; 0 for exact gradients. `weight` (...) is 0 where left out.
 
     Example:
         >>> found = gradient_statistics(torch.tensor([[1.0, 2.0], [-3.0, 2.0]]))
@@ -79,6 +129,8 @@ def gradient_statistics(
     values = g.abs() if gradient == "abs" else g
     mu, sigma, varies = values.mean(0), _population_variance(values).sqrt(), (values != values[:1]).any(0)
     mean, variance, signed_varies = g.mean(0), _population_variance(g), (g != g[:1]).any(0)
+    varies &= ~is_rounding(sigma, rounding)
+    signed_varies &= ~is_rounding(variance.sqrt(), rounding)
     total = g.sum(0)
     return {
         "n_weights": finite.numel(),

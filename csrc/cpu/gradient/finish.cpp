@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/element.h"
+#include "common/rounding.h"
 
 namespace lswag {
 namespace {
@@ -28,8 +29,12 @@ std::vector<int64_t> column_offsets(const View& weight, const Problem& problem) 
 
 template <class T>
 Finisher<T>::Finisher(const Problem& problem, const Plan& plan, const GradientOptions& options,
-                      const GradientOps<T>& ops, int exponent)
-    : problem_(problem), plan_(plan), options_(options), ops_(ops), exponent_(exponent) {
+                      const GradientOps<T>& ops, const Scales& scales)
+    : problem_(problem), plan_(plan), options_(options), ops_(ops), exponent_(scales.chosen.exponents.sum()) {
+  const bool continued = options.moments && options.moments->count > 0;
+  const double squares = scales.squares + (continued ? options.moments->squares : 0);
+  const int64_t n_samples = problem.n_samples + (continued ? options.moments->count : 0);
+  squared_rounding_ = squared_rounding(squares, n_samples, problem.n_positions, exponent_);
   if (options.weight) weight_offset_ = column_offsets(*options.weight, problem);
   tiles_.resize(plan.slices.size() * plan.tiles.size());
 }
@@ -83,8 +88,10 @@ void Finisher<T>::exchange_moments(int64_t slice, int64_t tile, T* state) const 
   const int n_arrays = options_.batch_gradient ? 3 : 2;
   if (moments.count > 0) {
     T before[3 * kMaxArray] = {};
+    const T rescale = std::ldexp(T(1), exponent_ - moments.exponent);
     for_each_lane(slice, tile, [&](int64_t k, int64_t row, int64_t column) {
-      for (int a = 0; a < n_arrays; ++a) before[a * n + k] = arrays[a][row * problem_.n_columns + column];
+      for (int a = 0; a < n_arrays; ++a) before[a * n + k] = arrays[a][row * problem_.n_columns + column] * rescale;
+      before[n + k] *= rescale;  // once more: M2 is of squares, but the power's own square may leave the range
     });
     ops_.merge(before, state, n, options_.batch_gradient, moments.count, problem_.n_samples);
     for (int64_t k = 0; k < n_arrays * n; ++k) state[k] = before[k];
@@ -114,8 +121,9 @@ void Finisher<T>::finish_tile(int64_t slice, int64_t tile, T* state) {
   int valid[kMaxStateVectors];
   for (int v = 0; v < n_vectors(tile); ++v) valid[v] = n_valid(slice, tile, v);
   const double xi = std::ldexp(options_.xi, 2 * exponent_);
-  const FinishJob<T> job{
-      state, n_vectors(tile), valid, count, options_.batch_gradient, options_.weight ? weight : nullptr, xi};
+  const FinishJob<T> job{state, n_vectors(tile),         valid,
+                         count, options_.batch_gradient, options_.weight ? weight : nullptr,
+                         xi,    squared_rounding_};
   ops_.finish(job, tiles_[slice * plan_.tiles.size() + tile].values);
 }
 

@@ -5,15 +5,15 @@
 
 #include "cpu/gradient/ops.h"
 #include "cpu/gradient/plan.h"
+#include "cpu/gradient/scan.h"
 
 namespace lswag {
 
 template <class T>
 class Finisher {
  public:
-  // `exponent`: gradients in the states are times 2^exponent.
   Finisher(const Problem& problem, const Plan& plan, const GradientOptions& options, const GradientOps<T>& ops,
-           int exponent);
+           const Scales& scales);
 
   // Elements of each array (mean, M2, signed mean) of a tile's state.
   int64_t array_elements(int64_t tile) const;
@@ -45,7 +45,8 @@ class Finisher {
   const Plan& plan_;
   const GradientOptions& options_;
   const GradientOps<T>& ops_;
-  int exponent_;
+  int exponent_;                        // gradients in the states are times 2^exponent_
+  double squared_rounding_;             // of all samples so far, in units of the states
   std::vector<int64_t> weight_offset_;  // of each column of the weight's view
   std::vector<TileStatistics> tiles_;   // (slice, tile)
 };

@@ -43,12 +43,15 @@ struct LaneSums {
   Bits n_zero = {};
   Bits n_nonfinite = {};
 
-  inline __attribute__((always_inline)) void add(Vec<T> mean, Vec<T> m2, Bits used, Vec<T> inv_count) {
+  inline __attribute__((always_inline)) void add(Vec<T> mean, Vec<T> m2, Bits used, Vec<T> inv_count,
+                                                 const Vec<T> (&band)[4]) {
     const Vec<T> one = splat(T(1));
     const Vec<T> variance = m2 * inv_count;
     // x - x is zero for finite x only.
     const Bits finite = used & (m2 - m2 == Vec<T>{}) & (mean - mean == Vec<T>{});
-    const Bits varies = finite & (variance > Vec<T>{});
+    const Bits rounding =
+        ((variance > band[0]) & (variance <= band[1])) | ((variance > band[2]) & (variance <= band[3]));
+    const Bits varies = finite & (variance > Vec<T>{}) & ~rounding;
     const Vec<T> safe = (Vec<T>)((varies & (Bits)variance) | (~varies & (Bits)one));
     const Vec<T> inv_sigma_v = inverse_square_root<T>(safe);
     add_lanes<T>(inv_sigma, (Vec<T>)(varies & (Bits)inv_sigma_v));
@@ -93,7 +96,8 @@ static void add_batch_gradients(const FinishJob<T>& job, int vector, double* sta
     const double signed_mean = state[2 * n + k];
     if (!(m2 - m2 == 0) || !(mean - mean == 0) || !(signed_mean - signed_mean == 0)) continue;
     const double weight = job.weight ? job.weight[vector * kLanes<T> + k] : T(0);
-    add_batch_gradient(mean, m2, signed_mean, count, job.xi, job.weight ? &weight : nullptr, sums);
+    add_batch_gradient(mean, m2, signed_mean, count, job.xi, job.squared_rounding, job.weight ? &weight : nullptr,
+                       sums);
   }
 #pragma GCC unroll 32
   for (int k = 0; k < statistic::kCount; ++k) statistics[k] = sums[k];
@@ -103,10 +107,15 @@ template <class T>
 static void finish(const FinishJob<T>& job, double* statistics) {
   const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
   const Vec<T> inv_count = splat(T(1) / static_cast<T>(job.count));
+  const double squared = job.squared_rounding;
+  const double edges[] = {squared * kSquaredDoubleShare * kSquaredBand, squared * kSquaredDoubleShare,
+                          squared * kSquaredBand, squared};
+  Vec<T> band[4];
+  for (int k = 0; k < 4; ++k) band[k] = splat(static_cast<T>(edges[k]));
   LaneSums<T> lanes;
   for (int v = 0; v < job.n_vectors; ++v) {
     const T* mean = job.state + v * kLanes<T>;
-    lanes.add(load(mean), load(mean + n), first_lanes<T>(job.valid[v]), inv_count);
+    lanes.add(load(mean), load(mean + n), first_lanes<T>(job.valid[v]), inv_count, band);
     if (job.batch_gradient) add_batch_gradients(job, v, statistics);
   }
   lanes.into(statistics);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "common/rounding.h"
 #include "common/statistics.h"
 #include "view.h"
 
@@ -87,8 +88,9 @@ struct FinishJob {
   const int* valid;  // lanes in use of each vector
   int64_t count;     // samples
   bool batch_gradient;
-  const T* weight;  // (n_vectors, lanes), or null
-  double xi;        // in units of the scaled variance
+  const T* weight;          // (n_vectors, lanes), or null
+  double xi;                // in units of the scaled variance
+  double squared_rounding;  // of common/rounding.h, in the same units
 };
 
 template <class T>

@@ -3,41 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/element.h"
-
 namespace lswag {
 namespace {
 
 constexpr int64_t kLineBytes = 64;
-
-// The largest finite magnitude among some evenly spread elements of a sample.
-double scan_magnitude(const Operand& operand, int64_t b) {
-  int64_t n = operand.n_features;
-  for (int d = 0; d < operand.n_dims; ++d) n *= operand.size[d];
-  const int64_t step = scan_step(n);
-  double largest = 0;
-  for (int64_t k = 0; k < n; k += step) {
-    int64_t rest = k / operand.n_features;
-    int64_t offset = b * operand.sample_stride + k % operand.n_features * operand.feature_stride;
-    for (int d = operand.n_dims - 1; d >= 0; --d) {
-      offset += rest % operand.size[d] * operand.stride[d];
-      rest /= operand.size[d];
-    }
-    const double magnitude = std::abs(read_element(operand.view, offset));
-    if (std::isfinite(magnitude)) largest = std::max(largest, magnitude);
-  }
-  return largest;
-}
-
-template <class T>
-int operand_exponent(const Problem& problem, Operand CallOperands::* operand) {
-  for (int64_t b = 0; b < std::min(problem.n_samples, kScanSamples); ++b) {
-    double largest = 0;
-    for (const CallOperands& call : problem.calls) largest = std::max(largest, scan_magnitude(call.*operand, b));
-    if (largest > 0) return clamp_exponent(-std::ilogb(largest), kExponentLimit<T>);
-  }
-  return 0;
-}
 
 // Only where features or positions lie side by side and the others are evenly spaced, the usual cases.
 Lookahead::Source source_lines(const Operand& operand, int64_t b, int64_t feature, int64_t n_features) {
@@ -78,13 +47,6 @@ Lookahead::Lines Lookahead::next() {
     ++pass_;
   }
   return lines;
-}
-
-template <class T>
-Exponents choose_exponents(const Problem& problem, const int* fixed) {
-  const int x = operand_exponent<T>(problem, &CallOperands::x);
-  if (fixed) return split_exponent(*fixed, x, kExponentLimit<T>);
-  return {x, operand_exponent<T>(problem, &CallOperands::grad)};
 }
 
 template <class T>
@@ -253,8 +215,6 @@ void Packer<T>::plane_calls(const T* grad, const T* x, int64_t grad_step, std::v
   }
 }
 
-template Exponents choose_exponents<float>(const Problem&, const int*);
-template Exponents choose_exponents<double>(const Problem&, const int*);
 template class Packer<float>;
 template class Packer<double>;
 

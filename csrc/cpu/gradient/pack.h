@@ -9,10 +9,6 @@
 
 namespace lswag {
 
-// `fixed`: the sum that earlier chunks used, or null.
-template <class T>
-Exponents choose_exponents(const Problem& problem, const int* fixed);
-
 // Fetches the operands of the next sample into the cache while this one is computed, a few cache lines at each stretch
 // of positions: in bursts they would hold up the loads of the tiles.
 class Lookahead {

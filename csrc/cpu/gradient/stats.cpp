@@ -8,6 +8,7 @@
 #include "cpu/gradient/finish.h"
 #include "cpu/gradient/pack.h"
 #include "cpu/gradient/plan.h"
+#include "cpu/gradient/scan.h"
 #include "cpu/isa/kernel_table.h"
 #include "kernels.h"
 
@@ -61,7 +62,7 @@ template <class T>
 class Engine {
  public:
   Engine(const Problem& problem, const Plan& plan, const GradientOptions& options, const GradientOps<T>& ops,
-         Exponents exponents);
+         const Scales& scales);
   GradientStats run();
 
  private:
@@ -94,13 +95,13 @@ class Engine {
 
 template <class T>
 Engine<T>::Engine(const Problem& problem, const Plan& plan, const GradientOptions& options, const GradientOps<T>& ops,
-                  Exponents exponents)
+                  const Scales& scales)
     : problem_(problem),
       plan_(plan),
       options_(options),
       ops_(ops),
-      packer_(problem, plan, ops, exponents),
-      finisher_(problem, plan, options, ops, exponents.sum()),
+      packer_(problem, plan, ops, scales.chosen.exponents),
+      finisher_(problem, plan, options, ops, scales),
       n_threads_(std::max(1, options.n_threads)),
       state_pitch_(plan.tiles.empty() ? 0 : finisher_.array_elements(0) * (options.batch_gradient ? 3 : 2)) {
   const double work = static_cast<double>(problem.n_samples) * static_cast<double>(problem.n_positions) *
@@ -308,11 +309,12 @@ template <class T>
 GradientStats run_problem(const Problem& problem, const GradientOptions& options, const GradientOps<T>& ops) {
   const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors, ops.task_rows});
   const bool continued = options.moments && options.moments->count > 0;
-  const Exponents exponents = choose_exponents<T>(problem, continued ? &options.moments->exponent : nullptr);
-  const GradientStats stats = Engine<T>(problem, plan, options, ops, exponents).run();
+  const Scales scales = scan_operands(problem, kExponentLimit<T>, continued ? options.moments->exponent : kNoExponent);
+  const GradientStats stats = Engine<T>(problem, plan, options, ops, scales).run();
   if (options.moments) {
     options.moments->count += problem.n_samples;
-    options.moments->exponent = exponents.sum();
+    options.moments->exponent = scales.chosen.of_state;
+    options.moments->squares = (continued ? options.moments->squares : 0) + scales.squares;
   }
   return stats;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/rounding.h"
 #include "cuda/gradient/moments.h"
 #include "cuda/simt/combine_threads.h"
 
@@ -20,6 +21,12 @@ struct WeightMoments {
   T mean;
   T m2;
   T signed_mean;
+
+  SIMT_DEVICE void scale(T factor) {
+    mean *= factor;
+    m2 = m2 * factor * factor;  // the square of the factor may leave the range
+    signed_mean *= factor;
+  }
 
   // Chan, Golub, LeVeque (1979). Exact where both sides have the same mean and no spread.
   SIMT_DEVICE void merge(int64_t count, const WeightMoments& from, int64_t count_from) {
@@ -58,8 +65,9 @@ struct Finish {
     const int thread = simt::thread_index();
     const int64_t block = simt::block_index().x;
     const double xi = ldexp(job.xi, 2 * (job.exponents[0] + job.exponents[1]));
+    const double rounding = job.rounding[0];
     for (int64_t w = block * kThreads + thread; w < n_weights; w += n_blocks * kThreads) {
-      add_weight(w, merged(w), xi, statistics);
+      add_weight(w, merged(w), xi, rounding, statistics);
     }
     for (int k = 0; k < statistic::kCount; ++k) values[k * kThreads + thread] = statistics[k];
     combine_threads<statistic::kCount, kThreads>(values, Combine());
@@ -92,6 +100,7 @@ struct Finish {
     const simt::Global<T> signed_mean(static_cast<T*>(job.signed_mean), n_all);
     if (job.count_before > 0) {
       Moments before{mean[place], m2[place], job.batch_gradient ? T(signed_mean[place]) : T(0)};
+      before.scale(power_of_two<T>(job.exponents[2]));
       before.merge(job.count_before, moments, job.n_samples);
       moments = before;
     }
@@ -101,14 +110,14 @@ struct Finish {
     return moments;
   }
 
-  SIMT_DEVICE void add_weight(int64_t w, const Moments& moments, double xi,
+  SIMT_DEVICE void add_weight(int64_t w, const Moments& moments, double xi, double rounding,
                               double (&statistics)[statistic::kCount]) const {
     if (!is_finite(moments.mean) || !is_finite(moments.m2)) {
       statistics[statistic::n_nonfinite] += 1;
       return;
     }
     const T variance = moments.m2 / static_cast<T>(job.count_before + job.n_samples);
-    if (variance > 0) {
+    if (variance > 0 && !is_rounding(variance, rounding)) {
       const T inv_sigma = T(1) / sqrt(variance);
       statistics[statistic::sum_inv_sigma] += inv_sigma;
       statistics[statistic::sum_mu_over_sigma] += moments.mean * inv_sigma;
@@ -118,8 +127,8 @@ struct Finish {
     if (!job.batch_gradient || !is_finite(moments.signed_mean)) return;
     const double count = static_cast<double>(job.count_before + job.n_samples);
     const double weight = job.has_weight ? weight_at(w) : 0;
-    add_batch_gradient(moments.mean, moments.m2, moments.signed_mean, count, xi, job.has_weight ? &weight : nullptr,
-                       statistics);
+    add_batch_gradient(moments.mean, moments.m2, moments.signed_mean, count, xi, rounding,
+                       job.has_weight ? &weight : nullptr, statistics);
   }
 
   SIMT_DEVICE double weight_at(int64_t w) const {

@@ -30,7 +30,8 @@ struct FinishJob {
   bool has_weight;
   DeviceWeight weight;
   double xi;
-  simt::Global<const int32_t> exponents;
+  simt::Global<const int32_t> exponents;  // as ScanJob leaves them
+  simt::Global<const double> rounding;
   // Moments of earlier chunks, (all rows, columns); null without. They become those of all samples.
   void* mean;
   void* m2;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "common/exponents.h"
 #include "common/integers.h"
 #include "cuda/gradient/call.h"
 #include "cuda/gradient/load.h"
@@ -37,7 +38,8 @@ struct MomentsJob {
   bool is_conv;
 };
 
-// Beyond these powers of two the operands are scaled before they are multiplied, not only their products after.
+// Beyond these powers of two the operands are scaled before they are multiplied, not only their products after, which
+// would be subnormal where they are 2^87 times smaller than the largest.
 template <class T>
 constexpr int kPlainExponent = sizeof(T) == 8 ? 400 : 32;
 
@@ -108,7 +110,7 @@ struct GradientMoments {
     SIMT_SHARED(Storage, x, 2 * kXStage);
     const int x_exponent = job.exponents[0];
     const int grad_exponent = job.exponents[1];
-    const bool plain = is_plain(x_exponent) && is_plain(grad_exponent);
+    const bool plain = is_plain(x_exponent) && is_plain(x_exponent + grad_exponent - kHeadroom);
     Moments moments;
     if (plain || !Math::kMayScale) {
       run<false>(moments, grad, x, {1, 1}, power_of_two<T>(x_exponent + grad_exponent));

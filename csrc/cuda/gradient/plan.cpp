@@ -8,6 +8,7 @@
 #include "common/integers.h"
 #include "cuda/gradient/finish.h"
 #include "cuda/gradient/math.h"
+#include "cuda/gradient/scan.h"
 #include "cuda/simt/extent.h"
 
 namespace lswag {
@@ -163,7 +164,9 @@ WorkspaceLayout lay_out(const DevicePlan& plan, bool batch_gradient) {
   layout.row_tiles = reserve(static_cast<int64_t>(plan.row_tiles.size() * sizeof(RowTile)));
   layout.row_blocks = reserve(static_cast<int64_t>(plan.row_blocks.size() * sizeof(int64_t)));
   layout.n_uploaded = end;
-  layout.exponents = reserve(2 * sizeof(int32_t));
+  layout.exponents = reserve(kExponents * sizeof(int32_t));
+  layout.rounding = reserve(sizeof(double));
+  layout.samples = reserve(plan.n_samples * kSampleValues * static_cast<int64_t>(sizeof(double)));
   layout.partials = reserve(finish_blocks(plan.n_weights()) * statistic::kCount * static_cast<int64_t>(sizeof(double)));
   layout.states = reserve(plan.n_parts * (batch_gradient ? 3 : 2) * plan.n_weights() * plan.number_bytes());
   layout.n_bytes = end;
@@ -185,6 +188,7 @@ DevicePlan plan_gradient(const GradientCall* calls, int n_calls, const GradientO
   if (plan.is_conv) plan.conv = device_conv(problem);
   const TileSize tile = tile_of(plan.arithmetic);
   plan.n_samples = problem.n_samples;
+  plan.n_positions = problem.n_positions;
   plan.n_all_rows = problem.n_rows;
   plan.n_columns = problem.n_columns;
   narrow(plan.n_columns, "columns");

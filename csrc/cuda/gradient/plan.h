@@ -20,6 +20,8 @@ struct WorkspaceLayout {
   int64_t row_blocks = 0;
   int64_t n_uploaded = 0;
   int64_t exponents = 0;
+  int64_t rounding = 0;
+  int64_t samples = 0;
   int64_t partials = 0;
   int64_t states = 0;
   int64_t n_bytes = 0;
@@ -30,6 +32,7 @@ struct DevicePlan {
   bool is_conv = false;
   DeviceConv conv = {};
   int64_t n_samples = 0;
+  int64_t n_positions = 0;
   int64_t n_all_rows = 0;
   int64_t n_rows = 0;  // selected
   int64_t n_columns = 0;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
-#include "cuda/gradient/exponents.h"
 #include "cuda/gradient/finish.h"
 #include "cuda/gradient/moments.h"
 #include "cuda/gradient/plan.h"
+#include "cuda/gradient/scan.h"
 #include "cuda/simt/extent.h"
 #include "cuda/simt/simt.h"
 #include "cuda/simt/upload.h"
@@ -35,8 +35,13 @@ struct Workspace {
     const int64_t n = static_cast<int64_t>(plan.row_blocks.size());
     return {{at<const int64_t>(plan.layout.row_blocks), n}, n == 0};
   }
-  simt::Global<int32_t> exponents() const { return {at<int32_t>(plan.layout.exponents), 2}; }
-  simt::Global<const int32_t> chosen_exponents() const { return {at<const int32_t>(plan.layout.exponents), 2}; }
+  simt::Global<int32_t> exponents() const { return {at<int32_t>(plan.layout.exponents), kExponents}; }
+  simt::Global<const int32_t> chosen_exponents() const {
+    return {at<const int32_t>(plan.layout.exponents), kExponents};
+  }
+  simt::Global<double> rounding() const { return {at<double>(plan.layout.rounding), 1}; }
+  simt::Global<const double> found_rounding() const { return {at<const double>(plan.layout.rounding), 1}; }
+  simt::Global<double> samples() const { return {at<double>(plan.layout.samples), plan.n_samples * kSampleValues}; }
   simt::Global<double> partials() const {
     return {at<double>(plan.layout.partials), finish_blocks(plan.n_weights()) * statistic::kCount};
   }
@@ -59,18 +64,24 @@ DeviceWeight device_weight(const View& weight, const DevicePlan& plan) {
   return device;
 }
 
-void choose_exponents(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
-                      int32_t* exponent, simt::Stream stream) {
-  ExponentsJob job{};
+void scan_operands(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
+                   const GradientMemory& memory, simt::Stream stream) {
+  ScanJob job{};
   job.calls = workspace.calls();
   job.n_calls = static_cast<int>(plan.calls.size());
   job.n_samples = plan.n_samples;
+  job.n_positions = plan.n_positions;
   job.limit = plan.arithmetic == Arithmetic::f64 ? kExponentLimit<double> : kExponentLimit<float>;
+  job.samples = workspace.samples();
   job.exponents = workspace.exponents();
+  job.rounding = workspace.rounding();
   job.has_moments = options.moments != nullptr;
-  job.is_fixed = options.moments && options.moments->count > 0;
-  if (job.has_moments) job.moments = {exponent, 1};
-  launch_exponents(job, stream);
+  if (job.has_moments) {
+    job.of_state = {memory.exponent, 1};
+    job.squares = {memory.squares, 1};
+    job.count_before = options.moments->count;
+  }
+  launch_scan(job, stream);
 }
 
 void compute_moments(const DevicePlan& plan, const GradientOptions& options, const Workspace& workspace,
@@ -125,6 +136,7 @@ void add_up(const DevicePlan& plan, const GradientOptions& options, const Worksp
   if (weight) job.weight = *weight;
   job.xi = options.xi;
   job.exponents = workspace.chosen_exponents();
+  job.rounding = workspace.found_rounding();
   if (options.moments) {
     job.mean = options.moments->mean;
     job.m2 = options.moments->m2;
@@ -157,7 +169,7 @@ int64_t gradient_stats(const GradientCall* calls, int n_calls, const GradientOpt
   } else {
     const Workspace workspace{plan, static_cast<char*>(memory.workspace)};
     upload(uploaded_tables(plan).data(), plan.layout.n_uploaded, memory.workspace, queue);
-    choose_exponents(plan, options, workspace, memory.exponent, queue);
+    scan_operands(plan, options, workspace, memory, queue);
     compute_moments(plan, options, workspace, queue);
     add_up(plan, options, workspace, has_weight ? &weight : nullptr, memory.statistics, queue);
   }

@@ -66,7 +66,7 @@ class LayerMeasurements:
 
     @property
     def n_zero_variance(self) -> int:
-        """Elements looked at whose gradient is the same in every sample."""
+        """Elements looked at whose gradient is the same in every sample, up to rounding errors."""
         return self.stats.n_zero_variance
 
     @property

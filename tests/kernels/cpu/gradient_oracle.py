@@ -41,9 +41,11 @@ def select_rows(gradients: Tensor, row_blocks: Sequence[int] | None) -> Tensor:
     return gradients[:, [r for r in rows if r < gradients.shape[1]]]
 
 
-def stats_of(gradients: Tensor, *, absolute: bool, weight: Tensor, xi: float = 1e-8) -> GradientStats:
+def stats_of(
+    gradients: Tensor, *, absolute: bool, weight: Tensor, xi: float = 1e-8, rounding: float = 0.0
+) -> GradientStats:
     """The statistics of per-sample gradients (B, O, K), by their definitions; weight (O, K)."""
-    values = reference.gradient_statistics(gradients, weight, "abs" if absolute else "signed", xi)
+    values = reference.gradient_statistics(gradients, weight, "abs" if absolute else "signed", xi, rounding)
     n_weights = int(values.pop("n_weights"))
     if not absolute:
         del values["sum_mean_abs_over_sigma"]
@@ -60,6 +62,7 @@ def check(calls: Calls, *, conv: ConvGeometry | None = None, tolerance: float = 
         select_rows(gradients, blocks),
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
+        rounding=reference.rounding_error(calls, -1 if conv is None else 1),
     )
     found = gradient_stats(calls, conv=conv, batch_gradient=True, weight=weight, **options)
     torch.set_num_threads(2)

@@ -20,6 +20,7 @@ from kernels.cpu.gradient_oracle import (
     select_rows,
     stats_of,
 )
+from lswag_fast import reference
 from lswag_fast.kernels import ConvGeometry, Moments, gradient_stats, start_gradient_stats
 from support.device import Device
 
@@ -53,6 +54,7 @@ def check(
         select_rows(gradients, blocks),
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
+        rounding=reference.rounding_error(calls, -1 if conv is None else 1),
     )
     of_cpu = gradient_stats(calls, conv=conv, batch_gradient=True, weight=weight, **options)
     put = [(device.put(x), device.put(grad_out)) for x, grad_out in calls]

@@ -100,13 +100,59 @@ Spread spread_of(const std::vector<double>& values) {
   return spread;
 }
 
+double mean_square(const Tensor& operand, int64_t b) {
+  std::vector<double> squares;
+  operand.for_each([&](const std::vector<int64_t>& at) {
+    const double value = operand.get(at);
+    if (at[0] == b) squares.push_back(std::isfinite(value) ? value * value : 0);
+  });
+  const auto n = static_cast<int64_t>(squares.size());
+  for (const int64_t step : {n / 512 | 1, int64_t{1}}) {
+    double sum = 0;
+    for (int64_t k = 0; k < n; k += step) sum += squares[k] * static_cast<double>(step) / static_cast<double>(n);
+    if (sum > 0) return sum * static_cast<double>(n) / static_cast<double>((n + step - 1) / step * step);
+  }
+  return 0;
+}
+
+// r of common/rounding.h. Of convolutions only where all elements are looked at: their features do not come last.
+double rounding_error(const GradientProblem& problem) {
+  std::vector<double> n_positions;
+  double total = 0;
+  for (const Call& call : problem.calls) {
+    double n = 1;
+    for (int d = 1; d < call.grad_out.view().ndim; ++d) n *= static_cast<double>(call.grad_out.view().size[d]);
+    n_positions.push_back(n / static_cast<double>(problem.n_rows()));
+    total += n_positions.back();
+  }
+  double squares = 0;
+  for (int64_t b = 0; b < problem.n_samples() && total > 0; ++b) {
+    double x = 0;
+    double grad = 0;
+    for (size_t c = 0; c < problem.calls.size(); ++c) {
+      x += mean_square(problem.calls[c].x, b) * n_positions[c] / total;
+      grad += mean_square(problem.calls[c].grad_out, b) * n_positions[c] / total;
+    }
+    squares += x * grad / static_cast<double>(problem.n_samples());
+  }
+  return std::ldexp(2 * total + 8 * std::sqrt(total), -24) * std::sqrt(squares);
+}
+
+bool is_rounding(double sigma, double r) {
+  const double of_double = std::ldexp(r, -29);
+  return (sigma > std::ldexp(r, -16) && sigma <= r) || (sigma > std::ldexp(of_double, -16) && sigma <= of_double);
+}
+
 void add_weight(const GradientProblem& problem, const std::vector<double>& gradients, int64_t row, int64_t column,
-                Sums& sums) {
+                double rounding, Sums& sums) {
   using namespace lswag::statistic;
   std::vector<double> magnitudes;
   for (double g : gradients) magnitudes.push_back(std::abs(g));
-  const Spread of_gradient = spread_of(gradients);
-  const Spread of_statistic = problem.absolute ? spread_of(magnitudes) : of_gradient;
+  Spread of_gradient = spread_of(gradients);
+  Spread of_statistic = problem.absolute ? spread_of(magnitudes) : of_gradient;
+  for (Spread* spread : {&of_gradient, &of_statistic}) {
+    spread->varies = spread->varies && !is_rounding(std::sqrt(spread->variance), rounding);
+  }
   sums[n_nonfinite] += !of_gradient.finite;
   if (!of_gradient.finite) return;
   sums[n_zero_variance] += !of_statistic.varies;
@@ -171,6 +217,7 @@ std::vector<int64_t> GradientProblem::rows() const {
 
 Sums expected_sums(const GradientProblem& problem) {
   const std::vector<double> gradients = per_sample_gradients(problem);
+  const double rounding = rounding_error(problem);
   Sums sums(lswag::statistic::kCount, 0.0);
   std::vector<double> of_weight(problem.n_samples());
   for (int64_t row : problem.rows()) {
@@ -178,7 +225,7 @@ Sums expected_sums(const GradientProblem& problem) {
       for (int64_t b = 0; b < problem.n_samples(); ++b) {
         of_weight[b] = gradients[(b * problem.n_rows() + row) * problem.n_columns() + column];
       }
-      add_weight(problem, of_weight, row, column, sums);
+      add_weight(problem, of_weight, row, column, rounding, sums);
     }
   }
   return sums;
@@ -195,11 +242,13 @@ Sums emulated_sums(const GradientProblem& problem, MomentsMemory* memory) {
   std::vector<simt::Allocation> allocations;
   lswag::cuda::GradientMemory device;
   if (memory) {
-    moments = {memory->count, 0, memory->mean.data(), memory->m2.data(), memory->signed_mean.data()};
+    moments = {memory->count, 0, 0, memory->mean.data(), memory->m2.data(), memory->signed_mean.data()};
     for (const auto* values : {&memory->mean, &memory->m2, &memory->signed_mean}) allocations.emplace_back(*values);
     allocations.emplace_back(&memory->exponent, sizeof memory->exponent);
+    allocations.emplace_back(&memory->squares, sizeof memory->squares);
     options.moments = &moments;
     device.exponent = &memory->exponent;
+    device.squares = &memory->squares;
   }
   // Never written memory is NaN.
   std::vector<double> workspace(lswag::cuda::gradient_stats_bytes(calls.data(), n_calls, options) / 8, NAN);

@@ -46,6 +46,7 @@ struct MomentsMemory {
   explicit MomentsMemory(const GradientProblem& problem);
   int64_t count = 0;
   int32_t exponent = 0;
+  double squares = 0;
   std::vector<double> mean, m2, signed_mean;  // room for doubles or floats
 };
 

@@ -108,6 +108,65 @@ void test_scales() {
   testing::check_gradient(problem, "scaled bfloat16");
 }
 
+// Samples [begin, end) of a problem as a problem of their own, of the same memory layout.
+GradientProblem chunk_of(const GradientProblem& whole, int64_t begin, int64_t end, Dtypes dtypes) {
+  GradientProblem chunk = linear(end - begin, 9, whole.n_columns(), whole.n_rows(), dtypes);
+  const auto copy = [begin](const Tensor& from, Tensor& to) {
+    to.for_each([&](const std::vector<int64_t>& at) { to.set(at, from.get({begin + at[0], at[1], at[2]})); });
+  };
+  copy(whole.calls[0].x, chunk.calls[0].x);
+  copy(whole.calls[0].grad_out, chunk.calls[0].grad_out);
+  chunk.weight = std::nullopt;
+  return chunk;
+}
+
+// Every second row of grad_out is what remains where numbers of the others' size cancelled, in float or in double.
+void test_rounding_errors() {
+  for (const auto& [t, size] : {std::pair<int64_t, double>{1, 3e-9}, {1, 3e-18}, {12, 3e-9}, {12, 3e-18}}) {
+    for (bool absolute : {true, false}) {
+      GradientProblem problem = linear(8, t, 20, 10, {DType::f64, DType::f64});
+      problem.absolute = absolute;
+      Tensor& grad = problem.calls[0].grad_out;
+      grad.for_each([&, factor = size](const std::vector<int64_t>& at) {
+        if (at[2] % 2) grad.set(at, factor * grad.get(at));
+      });
+      testing::check(testing::emulated_sums(problem)[lswag::statistic::n_zero_variance] == 100, "rounding errors");
+      testing::check_gradient(problem, "rounding errors");
+    }
+  }
+}
+
+// The samples' gradients differ by as much as float32 can hold the squares of; in one chunk, and in chunks.
+void test_certain_samples() {
+  for (const std::vector<double>& sizes : {std::vector<double>{1e-22, 1, 0, 1}, {1, 1e-22, 1, 0}, {0, 1e-25, 1, 1}}) {
+    const Dtypes dtypes{DType::f32, DType::f32};
+    GradientProblem whole = linear(4, 9, 20, 10, dtypes);
+    whole.weight = std::nullopt;
+    Tensor& grad = whole.calls[0].grad_out;
+    grad.for_each([&](const std::vector<int64_t>& at) {
+      // A row that only the tiny sample sees.
+      const bool seen = at[2] || (sizes[at[0]] > 0 && sizes[at[0]] < 1);
+      grad.set(at, seen ? sizes[at[0]] * grad.get(at) : 0);
+    });
+    testing::check_gradient(whole, "a sample answered with certainty");
+    testing::MomentsMemory moments(whole);
+    testing::Sums merged;
+    for (int64_t b = 0; b < 4; ++b) merged = testing::emulated_sums(chunk_of(whole, b, b + 1, dtypes), &moments);
+    testing::check(testing::close(merged, testing::expected_sums(whole), 2 * testing::kFloat32Tolerance, 200),
+                   "a sample answered with certainty, in chunks");
+  }
+}
+
+// All elements looked at are zero in one sample, and its only other one is the largest of all.
+void test_sparse_samples() {
+  GradientProblem problem = linear(4, 70, 64, 8);
+  Tensor& x = problem.calls[0].x;
+  x.for_each([&](const std::vector<int64_t>& at) {
+    if (at[0] == 2) x.set(at, at[1] == 1 && at[2] == 0 ? 1e25 : 0);
+  });
+  testing::check_gradient(problem, "a sparse sample");
+}
+
 // More blocks add their weights up than the last kernel has threads.
 void test_many_weights() { testing::check_gradient(linear(8, 1, 600, 512, {DType::f64, DType::f64}), "many weights"); }
 
@@ -128,18 +187,6 @@ void test_degenerate() {
   const auto none = testing::emulated_sums(linear(3, 0, 7, 5));
   testing::check(none[n_zero_variance] == 35, "no positions");
   testing::check(testing::emulated_sums(linear(3, 4, 0, 5)) == testing::Sums(kCount, 0.0), "no weights");
-}
-
-// Samples [begin, end) of a problem as a problem of their own, of the same memory layout.
-GradientProblem chunk_of(const GradientProblem& whole, int64_t begin, int64_t end, Dtypes dtypes) {
-  GradientProblem chunk = linear(end - begin, 9, whole.n_columns(), whole.n_rows(), dtypes);
-  const auto copy = [begin](const Tensor& from, Tensor& to) {
-    to.for_each([&](const std::vector<int64_t>& at) { to.set(at, from.get({begin + at[0], at[1], at[2]})); });
-  };
-  copy(whole.calls[0].x, chunk.calls[0].x);
-  copy(whole.calls[0].grad_out, chunk.calls[0].grad_out);
-  chunk.weight = std::nullopt;
-  return chunk;
 }
 
 void test_chunks() {
@@ -169,6 +216,9 @@ int main() {
     test_scales();
     test_tf32();
     test_chunks();
+    test_rounding_errors();
+    test_certain_samples();
+    if (seed == 0) test_sparse_samples();
     if (seed == 0) test_dtypes_and_strides();
     if (seed == 0) test_degenerate();
     if (seed == 0) test_many_weights();

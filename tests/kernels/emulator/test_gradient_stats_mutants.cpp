@@ -65,12 +65,80 @@ bool is_right_when_sparse() {
   return is_right(problem);
 }
 
+// A quarter of the rows are rounding errors of float, another quarter those of double.
+bool is_right_with_rounding_errors() {
+  GradientProblem problem = linear(DType::f64, DType::f64);
+  for (testing::Call& call : problem.calls) {
+    call.grad_out.for_each([&](const std::vector<int64_t>& at) {
+      const double factor = at[2] % 4 == 0 ? 3e-9 : at[2] % 4 == 1 ? 3e-18 : 1;
+      call.grad_out.set(at, factor * call.grad_out.get(at));
+    });
+  }
+  return is_right(problem);
+}
+
+// Standard deviations on both sides of the bound, which is 2e-6 of the others' size here. More elements than are looked
+// at; every second one of those is zero.
+bool is_right_at_the_bound() {
+  testing::Random random(4);
+  GradientProblem problem;
+  problem.calls.push_back({Tensor(DType::f32, {4, 70, 64}), Tensor(DType::f32, {4, 70, 8})});
+  Tensor& x = problem.calls[0].x;
+  Tensor& grad = problem.calls[0].grad_out;
+  x.fill_normal(random);
+  grad.fill_normal(random);
+  x.for_each([&](const std::vector<int64_t>& at) {
+    const int64_t k = at[1] * 64 + at[2];
+    if (k % 9 == 0 && k / 9 % 2) x.set(at, 0);
+  });
+  grad.for_each([&](const std::vector<int64_t>& at) {
+    if (at[2] % 2) grad.set(at, 3e-7 * static_cast<double>(at[2]) * grad.get(at));
+  });
+  return is_right(problem);
+}
+
+// The first sample alone has large operands: without it the scale is wrong.
+bool is_right_with_one_large_sample() {
+  GradientProblem problem = linear(DType::f32, DType::f32);
+  for (testing::Call& call : problem.calls) {
+    for (Tensor* operand : {&call.x, &call.grad_out}) {
+      operand->for_each([&](const std::vector<int64_t>& at) {
+        if (at[0] == 0) operand->set(at, 0x1p50 * operand->get(at));
+      });
+    }
+  }
+  return is_right(problem);
+}
+
+// Chunks whose gradients differ by more than float32 holds the squares of. The moments are those of both.
+bool continues_at_another_scale() {
+  GradientProblem tiny = linear(DType::f32, DType::f32);
+  GradientProblem large = linear(DType::f32, DType::f32);
+  for (testing::Call& call : tiny.calls) {
+    call.grad_out.for_each(
+        [&](const std::vector<int64_t>& at) { call.grad_out.set(at, 0x1p-70 * call.grad_out.get(at)); });
+  }
+  const testing::Sums once = testing::expected_sums(large);
+  for (bool tiny_first : {true, false}) {
+    testing::MomentsMemory moments(large);
+    testing::emulated_sums(tiny_first ? tiny : large, &moments);
+    const testing::Sums both = testing::emulated_sums(tiny_first ? large : tiny, &moments);
+    using namespace lswag::statistic;
+    // Half of the samples are nearly zero beside the others: the batch gradient is theirs.
+    if (!(std::abs(both[max_abs_batch_gradient] / once[max_abs_batch_gradient] - 1) < testing::kFloat32Tolerance)) {
+      return false;
+    }
+    if (!(std::abs(both[n_zero_variance]) + std::abs(both[n_nonfinite]) == 0)) return false;
+  }
+  return true;
+}
+
 // x so small that the squares of the gradients leave float32 unless the operands are scaled.
 bool is_right_when_scaled(DType dtype, bool tf32) {
   GradientProblem problem = linear(dtype, dtype);
   problem.tf32 = tf32;
   testing::Random random(3);
-  for (testing::Call& call : problem.calls) call.x.fill_normal(random, 1e-25);
+  for (testing::Call& call : problem.calls) call.x.fill_normal(random, 1e-30);
   return is_right(problem);
 }
 
@@ -91,6 +159,8 @@ int main() {
        [] { return is_right(linear(DType::bf16, DType::f32)); },
        [] { return is_right(linear(DType::f16, DType::f64)); }, [] { return is_right(convolution()); },
        [] { return is_right_when_scaled(DType::f32, false); }, [] { return is_right_when_scaled(DType::bf16, false); },
-       [] { return is_right_when_scaled(DType::f32, true); }, is_right_when_sparse, tf32_is_right, continues});
+       [] { return is_right_when_scaled(DType::f32, true); }, is_right_when_sparse, tf32_is_right, continues,
+       is_right_with_rounding_errors, is_right_at_the_bound, is_right_with_one_large_sample,
+       continues_at_another_scale});
   return testing::finish("mutants of gradient_stats");
 }
