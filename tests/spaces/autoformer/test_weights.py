@@ -145,7 +145,7 @@ def test_load_checkpoint_refuses_bad_files(small_space, tmp_path):
     with pytest.raises(InputError, match=r"bad\.pth: no such file"):
         small_space.load_checkpoint(path)
     torch.save({"model": small_space.init_weights(0), "hook": Malicious()}, path)
-    with pytest.raises(InputError, match=r"holds more than tensors, refused: \w+\.\w+, and no code") as refused:
+    with pytest.raises(InputError, match=r"holds more than tensors, refused: [\w.]+, and no code") as refused:
         small_space.load_checkpoint(path)
     assert "\x1b" not in str(refused.value)
     torch.save(torch.nn.Linear(2, 2), path)
