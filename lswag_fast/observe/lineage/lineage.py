@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from lswag_fast.observe.lineage.origin import CONSTANT, FAR, FEATURES, Gate, Origin
-from lswag_fast.observe.operations import is_activation
+from lswag_fast.observe.operations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.elementwise import EFFECTS, Effect, is_bounded
 from lswag_fast.observe.weights import tensors_in
 
 _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
-def constants_of(model: nn.Module) -> Iterator[Tensor]:
+def constants_of(model: nn.Module) -> list[Tensor]:
     """The parameters and buffers of a model; a shared one comes more than once."""
     waiting, seen = [model], set()
+    found: list[Tensor | None] = []
     while waiting:  # `Module.modules` nests a generator for each level, which takes longer than many a call
         module = waiting.pop()
         if id(module) in seen:
             continue
         seen.add(id(module))
-        for held in (module._parameters, module._buffers):
-            yield from (tensor for tensor in held.values() if tensor is not None)
-        waiting.extend(child for child in module._modules.values() if child is not None)
+        found += module._parameters.values()
+        found += module._buffers.values()
+        waiting += [child for child in module._modules.values() if child is not None]
+    return [tensor for tensor in found if tensor is not None]
 
 
 class Lineage:
@@ -156,6 +158,8 @@ class Lineage:
         origin = self._received(effect, args, kwargs)
         if origin is CONSTANT:
             return CONSTANT, False
+        if effect is None and func not in ACTIVATIONS and (origin is None or not (origin.activations or origin.gate)):
+            return origin, False  # most calls: there is nothing to lose
         if effect is Effect.WHOLE:
             return Origin(FAR, 0, (origin or FEATURES).weights, Gate.UNBOUNDED), True
         is_active = is_activation(func, args, kwargs) and out.is_floating_point()
