@@ -26,6 +26,16 @@ def write(path: Path, content: bytes) -> None:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; what it cannot say, as bytes in the name of a folder, as an escape.
+
+    Example:
+        >>> encoded("runs/\udcff")
+        b'runs/\\udcff'
+    """
+    return text.encode(errors="backslashreplace")
+
+
 def write_json(target: str | None, content: Any) -> bool:
     """Write what --json asks for.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import targets
-from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.errors import InputError, SpaceError, StorageError
 from lswag_fast.study.export import Recipe
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def _named(name: str, study: StoredStudy) -> tuple[SearchSpace, Recipe]:
     if options is None:  # searched from Python
         searched = study.settings.space
         options = {"image_size": searched.input_shape[-1], "num_classes": searched.num_classes}
+    if not isinstance(options, dict):
+        raise StorageError(f"the search in {study.path} does not say how its space was made: {options!r}")
     written = "".join(f", {key}={value!r}" for key, value in options.items())
     return spaces.get(name, **options), Recipe("lswag_fast", f"lswag_fast.spaces.get({name!r}{written})")
 
@@ -66,4 +68,7 @@ def stored_weights(study: StoredStudy, space: SearchSpace) -> Mapping[str, Tenso
     path = study.metadata.get("checkpoint")
     if path is None:
         return None
-    return space.load_checkpoint(path)  # type: ignore[attr-defined, no-any-return]  # it had one when it was searched
+    load: Callable[[str], Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
+    if load is None or not isinstance(path, str):
+        raise InputError(f"this search names the checkpoint {path!r}, and {space.name} reads none from there")
+    return load(path)

@@ -40,6 +40,17 @@ class Owner:
         boot = _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.is_file() else ""
         return cls(os.getpid(), socket.gethostname(), boot, _namespace())
 
+    @classmethod
+    def from_json(cls, text: bytes) -> Owner | None:
+        """Return the owner that a lock file names; None for what is none: empty, being written, or of another kind."""
+        try:
+            found = json.loads(text)
+            owner = cls(found["pid"], found["host"], found["boot"], found.get("namespace", ""))
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+            return None
+        texts = {type(owner.host), type(owner.boot), type(owner.namespace)}
+        return owner if type(owner.pid) is int and texts == {str} else None
+
     @property
     def is_here(self) -> bool:
         """Whether it runs, or ran, on this machine; containers on one machine may have names of their own."""
@@ -79,15 +90,8 @@ def _namespace() -> str:
 def read_owner(path: Path) -> Owner | None:
     """Return who holds a lock file, or held it when it was killed; None for one that was released."""
     try:
-        return _owner(path.read_bytes())
+        return Owner.from_json(path.read_bytes())
     except OSError:
-        return None
-
-
-def _owner(text: bytes) -> Owner | None:
-    try:
-        return Owner(**json.loads(text))
-    except (TypeError, ValueError, RecursionError):  # empty, or being written
         return None
 
 
@@ -147,7 +151,7 @@ class FileLock:
 
     def _read(self) -> Owner | None:
         self._file.seek(0)
-        return _owner(self._file.read())
+        return Owner.from_json(self._file.read())
 
     def _write(self, text: bytes) -> None:
         # What the file says helps people; the lock itself does not depend on it, so a full disk is no obstacle here.

@@ -18,11 +18,12 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
         return {}
     folder = shlex.quote(str(study.path))
     steps = {}
-    if study.metadata.get("command"):
+    words = _command_words(study)
+    if words:
         if study.status in _CUT:
-            steps["continue the search"] = _search_line(study, study.n_trials_wanted)
+            steps["continue the search"] = _search_line(words, study.n_trials_wanted, study)
         elif study.status == "finished":
-            steps["score twice as many"] = _search_line(study, 2 * study.n_trials_wanted)
+            steps["score twice as many"] = _search_line(words, 2 * study.n_trials_wanted, study)
     steps["one page to look at"] = f"lswag-fast report {folder}"
     steps["all trials as a table"] = f"lswag-fast export {folder} -o trials.csv"
     if study.best is not None:
@@ -30,9 +31,16 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
     return steps
 
 
-def _search_line(study: StoredStudy, n_trials: int) -> str:
+def _command_words(study: StoredStudy) -> list[str]:
+    """The command of a search; empty where it was begun in Python, whose metadata may hold anything."""
+    try:
+        return shlex.split(str(study.metadata.get("command") or ""))
+    except ValueError:  # no words of a shell
+        return []
+
+
+def _search_line(words: list[str], n_trials: int, study: StoredStudy) -> str:
     """The command of a search, for so many trials and for where its folder is now."""
-    words = shlex.split(str(study.metadata["command"]))
     for option, value in (("--trials", str(n_trials)), ("--out", str(study.path))):
         if option in words[:-1]:
             words[words.index(option) + 1] = value

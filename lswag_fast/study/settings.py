@@ -155,6 +155,13 @@ class StudySettings:
             raise TypeError("the settings are not those of a study")
         if not (isinstance(scoring.options, dict) and isinstance(sampler.options, dict)):
             raise TypeError("the options in the settings are not options")
+        if {type(number) for number in (space.size, space.num_classes, *space.input_shape)} != {int}:
+            raise TypeError("the space in the settings is none")
+        own = (space.choices, scoring.function, scoring.isa, scoring.batch_fingerprint, scoring.weights_fingerprint)
+        if {type(text) for text in (*own, scoring.mode, scoring.initialisation)} - {str, type(None)}:
+            raise TypeError("the texts in the settings are none")
+        if type(scoring.n_threads) not in (int, type(None)):
+            raise TypeError("the number of threads in the settings is none")
         budget, objective = Budget.from_dict(stored["budget"]), Objective.from_dict(stored["objective"])
         return cls(space, sampler, budget, stored["seed"], objective, scoring)
 

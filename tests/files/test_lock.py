@@ -24,7 +24,15 @@ def test_a_second_holder_is_refused_and_the_first_one_named(tmp_path: Path) -> N
     FileLock(path, guarded).release()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"pid": 1}', json.dumps({"pid": 1, "host": "a", "b": 2})])
+OWNER = {"pid": 1, "host": "a", "boot": "b", "namespace": ""}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[1]", '"text"', "null", "1e999", '{"pid": 1}', json.dumps({"pid": 1, "host": "a", "b": 2})]
+    + [json.dumps({**OWNER, "pid": pid}) for pid in ("7", None, 7.5, True, [])]
+    + [json.dumps({**OWNER, name: None}) for name in ("host", "boot", "namespace")],
+)
 def test_a_lock_that_says_nothing_is_taken(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.lock"
     path.write_text(content)

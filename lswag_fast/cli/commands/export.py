@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
-from lswag_fast.cli.files import write
+from lswag_fast.cli.files import encoded, write
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _export_table(study: StoredStudy, kind: str, path: Path | None) -> None:
 
 
 def _csv(study: StoredStudy) -> bytes:
-    return study.csv_text().encode()
+    return encoded(study.csv_text())
 
 
 def _json(study: StoredStudy) -> bytes:

@@ -7,7 +7,7 @@ import argparse
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
-from lswag_fast.cli.files import write
+from lswag_fast.cli.files import encoded, write
 
 REPORT_FILE = "report.html"
 
@@ -34,7 +34,7 @@ def _run(args: argparse.Namespace) -> int:
 
     study = read_study(args.folder)
     path = args.out or args.folder / REPORT_FILE
-    write(path, html_report(study).encode())
+    write(path, encoded(html_report(study)))
     say(f"report: {path}")
     return 0
 

@@ -38,7 +38,7 @@ def write_result_files(path: Path, table: str, result: Mapping[str, Any]) -> Non
     """Replace `trials.csv` and `result.json`, whole or not at all; raises StorageError."""
     text = json.dumps({"schema_version": RESULT_VERSION, **result}, indent=2) + "\n"
     try:
-        replace_file(path / TRIALS_FILE, table.encode())
+        replace_file(path / TRIALS_FILE, table.encode(errors="backslashreplace"))
         replace_file(path / RESULT_FILE, text.encode())
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror or error}") from error

@@ -60,7 +60,7 @@ class Lease:
             content = _content(self._path)
             if content is None:
                 continue  # released in this very moment
-            owner, age = _owner(content), self._age()
+            owner, age = Owner.from_json(content), self._age()
             if not _is_dead(owner, age, self._stale_after_s):
                 who = f"process {owner.pid} on {owner.host}" if owner else "another process"
                 raise StorageError(
@@ -118,7 +118,7 @@ class Lease:
         content = _content(self._path)
         if content is not None and self._token.encode() in content:
             return
-        owner = None if content is None else _owner(content)
+        owner = None if content is None else Owner.from_json(content)
         who = f"process {owner.pid} on {owner.host}" if owner else "another process"
         self._error = StorageError(f"{self._path.parent} was taken over by {who} while this process was silent")
 
@@ -149,7 +149,7 @@ def is_held(folder: Path) -> bool:
         age = time.time() - path.stat().st_mtime
     except OSError:
         return False
-    return not _is_dead(_owner(content), age, STALE_AFTER_S + CLOCK_SKEW_S)
+    return not _is_dead(Owner.from_json(content), age, STALE_AFTER_S + CLOCK_SKEW_S)
 
 
 def _is_dead(owner: Owner | None, age: float, stale_after_s: float) -> bool:
@@ -162,12 +162,3 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _owner(content: bytes) -> Owner | None:
-    try:
-        found = json.loads(content)
-        owner = Owner(found["pid"], found["host"], found["boot"], str(found.get("namespace", "")))
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):  # empty, being written, or garbage
-        return None
-    return owner if type(owner.pid) is int and type(owner.host) is type(owner.boot) is str else None

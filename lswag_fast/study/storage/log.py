@@ -20,7 +20,7 @@ from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
 from lswag_fast.study.storage import schema
 from lswag_fast.study.storage.folder import prepare
 from lswag_fast.study.storage.lease import LEASE_FILE, Lease, is_held
-from lswag_fast.study.storage.protocol import Key, Record, Records, damage_named, decode_all, encode
+from lswag_fast.study.storage.protocol import REMEDY, Key, Record, Records, damage_named, decode_all, encode
 
 LOG_FILE = "study.jsonl"
 # What may lie in a folder in which a run was killed before it had anything to keep.
@@ -212,11 +212,11 @@ def whole_lines(content: bytes, path: Path) -> tuple[list[bytes], int]:
     is_whole = [line.startswith(head) and line.endswith(b"}") for line, head in zip(lines, heads, strict=True)]
     n_whole = is_whole.index(False) if False in is_whole else len(lines)
     if any(is_whole[n_whole:]):
-        raise StorageError(f"{path} is damaged: line {n_whole + 1} is not what was written")
+        raise StorageError(f"{path} is damaged: line {n_whole + 1} is not what was written; {REMEDY}")
     if not n_whole and content[: len(_BEGINNING)] != _BEGINNING[: len(content)]:
         raise StorageError(f"{path} is not a study of lswag-fast")
     if not n_whole and lines:  # the first line is written whole, with the file
-        raise StorageError(f"{path} is damaged: line 1 is not what was written")
+        raise StorageError(f"{path} is damaged: line 1 is not what was written; {REMEDY}")
     return bodies[:n_whole], len(content) - len(torn) - sum(len(line) + 1 for line in lines[n_whole:])
 
 

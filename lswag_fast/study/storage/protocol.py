@@ -18,6 +18,9 @@ from lswag_fast.errors import StorageError
 
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
+REMEDY = "restore it from a copy, or name a new folder"
+"""What can be done about damage."""
+
 Key: TypeAlias = "int | str"
 
 
@@ -151,4 +154,4 @@ def damage_named(where: Any) -> Iterator[None]:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise StorageError(f"the study in {where} is damaged: {text[:300]}") from error
+        raise StorageError(f"the study in {where} is damaged: {text[:300]}; {REMEDY}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,16 @@ from pathlib import Path
 
 from lswag_fast.errors import StorageError, StorageVersionError
 from lswag_fast.study.storage import version1
-from lswag_fast.study.storage.protocol import Key, Record, Records, checksums, damage_named, decode_all, encode
+from lswag_fast.study.storage.protocol import (
+    REMEDY,
+    Key,
+    Record,
+    Records,
+    checksums,
+    damage_named,
+    decode_all,
+    encode,
+)
 
 DATABASE_FILE = "study.sqlite"
 LOCK_FILE = "study.lock"
@@ -19,6 +29,9 @@ APPLICATION_ID = 0x4C535747
 
 _TABLE = "record (kind TEXT, key, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID"
 _INSERT = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)"
+
+# Among the errors that SQLite also has for a full disk or a lock.
+_OF_DAMAGE = re.compile("no such (table|column)|Could not decode|unsupported file format|malformed")
 
 EARLIER: dict[int, Callable[[sqlite3.Connection], list[Record]]] = {1: version1.read_records}
 """For each earlier version what reads its tables as the records of the present one."""
@@ -73,9 +86,13 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def is_blank(connection: sqlite3.Connection) -> bool:
-    """Whether a database has no tables: new, or of a run that was cut while it began."""
+    """Whether a database was never a study: new, or of a run that was cut while it began.
+
+    Tables and identity are written together, so that a study without its tables is a damaged one.
+    """
     (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return not n_tables
+    (identity,) = connection.execute("PRAGMA application_id").fetchone()
+    return not n_tables and identity != APPLICATION_ID
 
 
 def check(connection: sqlite3.Connection, path: Path) -> int:
@@ -95,7 +112,11 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StorageError(f"{path} is damaged: {' '.join(verdict.split())}")
+        raise StorageError(f"{path} is damaged: {' '.join(verdict.split())}; {REMEDY}")
+    wanted = version1.TABLES if version == 1 else {"record"}
+    missing = wanted - {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if missing:
+        raise StorageError(f"{path} is damaged: it has lost its table {min(missing)}; {REMEDY}")
     return int(version)
 
 
@@ -135,7 +156,10 @@ def reported(path: Path, doing: str) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except sqlite3.Error as error:
-        raise StorageError(f"cannot {doing} {path}: {' '.join(str(error).split())}") from error
+    except (sqlite3.Error, UnicodeError) as error:  # a text in it may be none any more
+        text = " ".join(str(error).split())
+        if isinstance(error, sqlite3.OperationalError) and not _OF_DAMAGE.match(text):
+            raise StorageError(f"cannot {doing} {path}: {text}") from error
+        raise StorageError(f"{path} is damaged: {text}; {REMEDY}") from error
     except OSError as error:
         raise StorageError(f"cannot {doing} {path}: {error.strerror or error}") from error

@@ -92,16 +92,16 @@ class SQLiteStorage:
     def _open(self) -> Records | None:
         blank = schema.is_blank(self._connection)
         version = schema.SCHEMA_VERSION if blank else schema.check(self._connection, self._database)
+        stored = None if blank else schema.read_records(self._connection, version, self._database)
+        # Only now is anything written: a damaged study stays as it is.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with schema.transaction(self._connection):
             pass  # makes the log, and shows at once whether it can be written
-        if blank:
-            return None
         if version < schema.SCHEMA_VERSION:
             with damage_named(self._path):
                 schema.migrate(self._connection, version)
-        return schema.read_records(self._connection, schema.SCHEMA_VERSION, self._database)
+        return stored
 
     def begin(self, records: Sequence[Record]) -> None:
         """Replace all that is stored by these records."""

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lswag_fast.errors import StorageError
 from lswag_fast.libra.ranks import Matrix
 from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
-from lswag_fast.study.storage.protocol import Records
+from lswag_fast.study.storage.attributes import LARGEST_COUNT, check_attributes
+from lswag_fast.study.storage.protocol import REMEDY, Records
 from lswag_fast.study.storage.records import PROPOSAL_FIELDS, Memory, start_time_of, unpack_random
 from lswag_fast.study.trial import COMPLETE, FAILED, Trial, TrialList
 
@@ -49,6 +51,8 @@ class Proposals(NamedTuple):
         texts, counts = (proposals.arch_json, proposals.origin), (proposals.n_params, proposals.macs)
         if not (_types(*texts) <= {str} and _types(*counts) <= {int}):
             raise ValueError("the proposals hold other types than proposals do")
+        if any(column and not 0 <= min(column) <= max(column) < LARGEST_COUNT for column in counts):
+            raise ValueError("the proposals hold costs that no architecture has")
         _finite([value for value in proposals.latency_ms if value is not None], "a latency")
         return proposals
 
@@ -116,8 +120,7 @@ class StudyRecord:
             ValueError, TypeError, KeyError, ...: they are damaged; see `damage_named`.
         """
         attrs: dict[Any, Any] = dict(records["attr"])
-        if not (type(attrs["versions"]) is type(attrs["metadata"]) is dict and type(attrs["status"]) is str):
-            raise ValueError("its attributes are not those of a study")
+        check_attributes(attrs)
         settings = StudySettings.from_json(attrs["settings"])
         batches: Mapping[Any, Any] = records.get("batch", {})
         proposals = Proposals.from_batches(batches)
@@ -170,7 +173,8 @@ class StudyRecord:
         """Return one trial; a single proxy's score is filled in."""
         proposals, objective = self.proposals, self.settings.objective
         proposed: dict[str, Any] = {name: getattr(proposals, name)[number] for name in PROPOSAL_FIELDS}
-        proposed |= {"arch": decode(proposed["arch_json"]), "proposal_batch": proposals.batch[number]}
+        arch = _decoded(decode, proposed["arch_json"], number)
+        proposed |= {"arch": arch, "proposal_batch": proposals.batch[number]}
         if number in self.failures:
             start_ms, elapsed_ms, _, error, _, values = self.failures[number]
             finished = {"state": FAILED, "error": error, "values": values}
@@ -182,6 +186,18 @@ class StudyRecord:
         else:
             return Trial(number, **proposed)
         return Trial(number, **proposed, **finished, start_time=start_time_of(start_ms), elapsed_ms=elapsed_ms)
+
+
+def _decoded(decode: Callable[[str], Any], arch_json: str, number: int) -> Any:
+    """An architecture; raises StorageError where the space cannot read what it once wrote, for whatever reason."""
+    try:
+        return decode(arch_json)
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StorageError(
+            f"the study is damaged, or its space has changed: trial {number} is {arch_json[:200]!r} ({text[:200]}); "
+            f"{REMEDY}"
+        ) from error
 
 
 def _state(records: Records) -> tuple[int, int, random.Random | None, Memory | None]:

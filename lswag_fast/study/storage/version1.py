@@ -28,6 +28,9 @@ from lswag_fast.study.storage.records import (
 )
 from lswag_fast.study.trial import COMPLETE
 
+TABLES = frozenset({"fact", "proposal", "result", "wave", "latency"})
+"""What a database of version 1 has."""
+
 _SAMPLERS = {"steady": "steady_state"}
 _SAMPLER_OPTIONS = {"wave": "proposals_per_batch"}
 # Options that later versions added, at the values that make what version 1 made.

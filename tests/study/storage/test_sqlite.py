@@ -196,6 +196,33 @@ def test_another_programs_database_is_left_alone(tmp_path):
     assert (tmp_path / "study.sqlite").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DROP TABLE record", "it has lost its table record"),
+        ("ALTER TABLE record RENAME TO theirs", "it has lost its table record"),
+        ("ALTER TABLE record RENAME COLUMN checksum TO c", "no such column: checksum"),
+        ("UPDATE record SET value = CAST(x'ff' AS TEXT) WHERE kind = 'attr'", "decode"),
+        ("UPDATE record SET kind = CAST(x'61ff' AS TEXT) WHERE kind = 'result'", "decode"),
+        ("UPDATE record SET value = NULL WHERE kind = 'attr'", "damaged"),
+    ],
+)
+def test_a_database_that_lost_something_is_damaged_and_never_begun_anew(tmp_path, statement, message):
+    study = open_study(tmp_path)
+    step(study)
+    study.close()
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        connection.execute(statement)
+    connection.close()
+    before = (tmp_path / "study.sqlite").read_bytes()
+    for reads in (open_study, read_study):
+        with pytest.raises(StorageError, match=message) as refused:
+            reads(tmp_path)
+        assert str(tmp_path) in str(refused.value)
+        assert "restore it from a copy, or name a new folder" in str(refused.value)
+    assert (tmp_path / "study.sqlite").read_bytes() == before
+
+
 def test_a_folder_cut_while_it_was_made_is_begun_anew(tmp_path):
     storage = SQLiteStorage(tmp_path / "run")
     storage.open()
