@@ -100,27 +100,24 @@ def test_without_activations(proxy: str) -> None:
         score(model, batch, proxy=proxy, pattern_samples=SHOWN)
 
 
-class Routed(nn.Module):
-    """An expert that takes the tokens that a router sends it, picked value by value, which loses whose they are."""
+class OfTheMean(nn.Module):
+    """Its one activation is of the mean over the batch."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.expert, self.last = nn.Linear(5, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+        self.first, self.last = nn.Linear(5, 7), nn.Linear(7, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.first(x).flatten(0, 1)
-        sent = (tokens[:, 0] > 0).nonzero()[:, 0]
-        picked = tokens.masked_select(tokens[:, :1] > 0).view(-1, 6)
-        out = tokens.clone().index_copy(0, sent, F.silu(self.expert(picked)))
-        return self.last(out.unflatten(0, x.shape[:2]).mean(1))
+        hidden = self.first(x)
+        return self.last(hidden + F.silu(hidden.mean(0)))
 
 
 @pytest.mark.parametrize("proxy", ["swap", "lswag"])
 def test_an_activation_whose_samples_cannot_be_placed_is_named(proxy: str) -> None:
     torch.manual_seed(0)
-    batch = torch.randn(6, 5, 5), torch.arange(6) % 4
-    with pytest.raises(NoActivationsError, match=r"1 activation\(s\) were seen, but the samples .* \(silu@2: "):
-        score(Routed(), batch, proxy=proxy, pattern_samples=SHOWN)
+    batch = torch.randn(6, 5), torch.arange(6) % 4
+    with pytest.raises(NoActivationsError, match=r"1 activation\(s\) were seen, but the samples .* \(silu@1: "):
+        score(OfTheMean(), batch, proxy=proxy, pattern_samples=SHOWN)
 
 
 def test_nwot_refuses_chunks_and_swap_does_not() -> None:
