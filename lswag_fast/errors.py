@@ -32,6 +32,10 @@ class NothingObservedError(LswagError, ValueError):
     """No weight of the model could be observed."""
 
 
+class LowCoverageError(LswagError, ValueError):
+    """Less of the weight matrices could be observed than `min_coverage` asks for."""
+
+
 class NoActivationsError(LswagError, ValueError):
     """The model calls no activation function that the score knows."""
 

@@ -73,6 +73,8 @@ class ScoreOptions:
         seed: of everything random during a pass (dropout, row subsets, random inputs), 0 <= seed < 2**64.
         nonfinite: what `score` does about a NaN or infinite loss or gradient: "raise" NonFiniteGradientError, or
             "propagate": value NaN and `Score.error` set. `score_many` always does the latter.
+        min_coverage: the least share of the elements of all weight matrices that must be observed, from 0 to 1; with
+            less, proxies of gradients raise LowCoverageError. Without it a warning says where less than 0.9 is seen.
 
     Raises:
         InputError: a value outside of its range; names the option.
@@ -102,6 +104,7 @@ class ScoreOptions:
     proxy_options: ProxyOptions = field(default_factory=dict)
     seed: int = 0
     nonfinite: NonFinite = "raise"
+    min_coverage: float | None = None
 
     def __post_init__(self) -> None:
         """Take numpy's numbers as Python's; refuse a value outside of its range (InputError)."""
@@ -114,6 +117,7 @@ class ScoreOptions:
             "output",
             "ignore_index",
             "class_axis",
+            "min_coverage",
         ):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         _check_functions(self.loss_fn, self.features)
@@ -128,9 +132,10 @@ class ScoreOptions:
         if self.layers is not None:
             _check_interval(self.layers)
             object.__setattr__(self, "layers", tuple(self.layers))
-        is_number = isinstance(self.row_fraction, (int, float)) and not isinstance(self.row_fraction, bool)
-        if not is_number or not 0 < self.row_fraction <= 1:
+        if not _is_number(self.row_fraction) or not 0 < self.row_fraction <= 1:
             raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
+        if self.min_coverage is not None and not (_is_number(self.min_coverage) and 0 <= self.min_coverage <= 1):
+            raise InputError(f"min_coverage must lie in [0, 1], got {self.min_coverage!r}")
         if not (isinstance(self.pattern_samples, str) and self.pattern_samples == "auto"):
             _check_count("pattern_samples", self.pattern_samples, 1)
         if self.chunk_size is not None:
@@ -290,6 +295,10 @@ def _check_outputs(options: ScoreOptions) -> None:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _copied(proxy_options: ProxyOptions) -> ProxyOptions:

@@ -73,6 +73,8 @@ class Score:
         error: why the value is NaN or infinite and not to be ranked; None for a good one.
         raw: the value of the formula.
         higher_is_better: which way it points.
+        coverage: the share of the elements of the network's trainable weight matrices that the proxy's pass observed;
+            None for a proxy that uses no gradients of single weights.
 
     Example:
         >>> import torch, lswag_fast
@@ -96,6 +98,7 @@ class Score:
     error: str | None = None
     raw: float = math.nan
     higher_is_better: bool = True
+    coverage: float | None = None
 
     def __float__(self) -> float:
         """Return the value."""

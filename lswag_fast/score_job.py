@@ -42,6 +42,7 @@ class ScoreReport:
         values: {proxy: value}, NaN for one that has none.
         errors: {proxy: why it has no value}; "all" where nothing could be scored.
         warnings: the texts of the warnings on the way, each once.
+        coverage: the share of the weight matrices' elements that was observed; None where no proxy asked for it.
         elapsed_s: seconds, the building of the network included.
     """
 
@@ -49,6 +50,7 @@ class ScoreReport:
     errors: dict[str, str]
     warnings: tuple[str, ...] = ()
     elapsed_s: float = math.nan
+    coverage: float | None = None
 
     @classmethod
     def failed(cls, proxies: Iterable[str], error: Exception) -> ScoreReport:
@@ -163,7 +165,9 @@ class ScoreJob:
                 found = ScoreReport.failed(self.proxies, error)
             else:
                 values = {name: score.value for name, score in scores.items()}
-                found = ScoreReport(values, {name: score.error for name, score in scores.items() if score.error})
+                errors = {name: score.error for name, score in scores.items() if score.error}
+                coverage = next((s.coverage for s in scores.values() if s.coverage is not None), None)
+                found = ScoreReport(values, errors, coverage=coverage)
         texts = (str(warning.message) for warning in caught if issubclass(warning.category, LswagWarning))
         return replace(found, warnings=tuple(dict.fromkeys(texts)), elapsed_s=time.perf_counter() - start)
 
@@ -172,10 +176,11 @@ class ScoreJob:
         model = initialise(self._build(arch), self.initialisation, self.seed)
         return model if self.mode is None else model.train(self.mode == "train")
 
-    def profile(self, arch: Any) -> list[dict[str, Any]]:
-        """Return the `LayerScore` of each weight of an architecture as a dictionary."""
+    def profile(self, arch: Any) -> dict[str, Any]:
+        """Return "layers", the `LayerScore` of each weight of an architecture as a dictionary, and "coverage"."""
         with _torch_threads(self.n_threads):
-            return [asdict(layer) for layer in self._score(self.network(arch), PROFILE_PROXY).layers]
+            found = self._score(self.network(arch), PROFILE_PROXY)
+        return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage}
 
     def latency_ms(self, arch: Any) -> float:
         """Return the measured time of one image in milliseconds."""

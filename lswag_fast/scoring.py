@@ -20,6 +20,7 @@ from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.model_checks import batch_named, check_model
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
+from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
 from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
@@ -261,10 +262,12 @@ def _layered(info: ProxyInfo | None, standard: object) -> dict[str, Any]:
     if info is None or not isinstance(standard, StandardMeasurements):
         return {"layers": (), "skipped": (), "n_pattern_samples": 0}
     with_gradients = "gradients" in info.needs["standard"]
+    differentiates = not GRADIENT_STATISTICS.isdisjoint(info.needs["standard"])
     return {
         "layers": tuple(_layer_score(layer, standard) for layer in standard.all_layers if with_gradients),
         "skipped": standard.skipped,
         "n_pattern_samples": standard.patterns.n_samples,
+        "coverage": standard.coverage.share if differentiates else None,
     }
 
 

@@ -39,7 +39,7 @@ def test_it_gives_the_scores_of_the_network_that_it_builds() -> None:
     assert job.report(TEXT).values == job(TEXT)
     assert replace(job, proxies=("nwot",))(TEXT) == {"nwot": job(TEXT)["nwot"]}
     layers = score(model, BATCH, seed=3).layers
-    assert [row["trainability"] for row in job.profile(ARCH)] == [layer.trainability for layer in layers]
+    assert [row["trainability"] for row in job.profile(ARCH)["layers"]] == [layer.trainability for layer in layers]
 
 
 def test_options_mode_and_initialisation_reach_the_network_and_the_score() -> None:
@@ -84,15 +84,15 @@ def test_fresh_weights_are_drawn_for_each_network_and_given_ones_are_cut() -> No
 
 
 def test_called_it_raises_what_the_report_keeps() -> None:
-    none = CELLS.encode({"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"})
+    cell = CELLS.encode(CELL)
     one = ScoreJob(CELLS, BATCH, ("dss",), mode="eval")
     with pytest.raises(LswagError, match=r"^dss is for vision transformers"):
-        one(none)
+        one(cell)
     many = replace(one, proxies=("params", "dss"))
     with pytest.raises(LswagError, match=r"^dss: dss is for vision transformers"):
-        many(none)
-    report = many.report(none)
-    assert report.values["params"] == CELLS.n_params(CELLS.decode(none))
+        many(cell)
+    report = many.report(cell)
+    assert report.values["params"] == CELLS.n_params(CELLS.decode(cell))
     assert math.isnan(report.values["dss"])
     assert list(report.errors) == ["dss"]
     assert report.elapsed_s > 0

@@ -35,10 +35,10 @@ def named(nets: list[Network]) -> Any:
 
 
 def scored(net: Network, dtype: torch.dtype = torch.float64, **options: Any) -> Score:
-    """Score with few pattern samples; the warning about coupled samples has a test of its own."""
+    """Score with few pattern samples; warnings about coupled samples and skipped weights have tests of their own."""
     model, batch = net.build(dtype)
     with warnings.catch_warnings():
-        if "coupled" in net.tags:
+        if "coupled" in net.tags or net.skipped:
             warnings.simplefilter("ignore", LswagWarning)
         return lswag_fast.score(model, batch, loss_fn=net.loss_fn, pattern_samples=SHOWN, **options)
 

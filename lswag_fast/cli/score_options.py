@@ -117,6 +117,14 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "help": "an option of one proxy, such as zen.batch_norm=optional; may be given several times",
         },
     ),
+    "min_coverage": (
+        "--min-coverage",
+        {
+            "type": float,
+            "metavar": "SHARE",
+            "help": "fail where less of the weights could be observed, from 0 to 1 (default: warn below 0.9)",
+        },
+    ),
     "nonfinite": (
         "--nonfinite",
         {

@@ -21,7 +21,7 @@ from lswag_fast.study.trial import shortened
 Callback = Callable[[int, int], None]
 """`callback(done, total)`."""
 
-ERRORS, WARNINGS, ELAPSED = "errors", "warnings", "elapsed_s"
+COVERAGE, ERRORS, WARNINGS, ELAPSED = "coverage", "errors", "warnings", "elapsed_s"
 SHOWN_OF_A_WARNING = 120
 """Characters: a warning may name every layer of a deep network."""
 
@@ -39,9 +39,9 @@ def evaluate(
     """Score `n` architectures of a table by a job's proxies and append one row per architecture to a CSV.
 
     A row has the architecture, the columns of the table, the value of each proxy (NaN where it has none, and why in the
-    column errors), the beginning of each warning and the seconds it took. Architectures that the file has already are
-    left out: called again after a cut it continues, and a larger `n` adds to it. An architecture whose process ends
-    each time it is scored, or has to be ended, has a row without values.
+    column errors), the share of the weights that was observed, the beginning of each warning and the seconds it took.
+    Architectures that the file has already are left out: called again after a cut it continues, and a larger `n` adds
+    to it. An architecture whose process ends each time it is scored, or has to be ended, has a row without values.
 
     Args:
         job: how to score. With `weights="fresh"` each network has weights of its own, as published tables have it.
@@ -75,11 +75,11 @@ def evaluate(
         >>> evaluate(job, table, out, n=2), evaluate(job, table, out)
         (2, 1)
         >>> list(pd.read_csv(out).columns)
-        ['arch', 'accuracy', 'params', 'errors', 'warnings', 'elapsed_s']
+        ['arch', 'accuracy', 'params', 'coverage', 'errors', 'warnings', 'elapsed_s']
     """
     _check(job, table, n)
     chosen = table if n is None else table.sample(frac=1, random_state=job.seed).iloc[:n]
-    columns = [str(table.index.name or "arch"), *table.columns, *job.proxies, ERRORS, WARNINGS, ELAPSED]
+    columns = [str(table.index.name or "arch"), *table.columns, *job.proxies, COVERAGE, ERRORS, WARNINGS, ELAPSED]
     rows = RowFile(out, columns, {**_settings(job), **(settings or {})})
     waiting = [str(arch) for arch in chosen.index if str(arch) not in rows.done]
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
@@ -103,6 +103,7 @@ def _report(job: ScoreJob, future: Future[ScoreReport]) -> ScoreReport:
 def _columns(report: ScoreReport) -> dict[str, Any]:
     return {
         **report.values,
+        COVERAGE: report.coverage,
         ERRORS: shortened("; ".join(f"{name}: {error}" for name, error in report.errors.items())),
         WARNINGS: "; ".join(dict.fromkeys(text[:SHOWN_OF_A_WARNING] for text in report.warnings)),
         ELAPSED: round(report.elapsed_s, 3),

@@ -47,14 +47,19 @@ class DerivedWeights:
         self._model = model
         self._lineage = lineage
         self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
-        for parameter in parameters.values():
+        self._sources: dict[int, frozenset[str]] = {}  # of each tensor that is made, the parameters it is made from
+        for name, parameter in parameters.items():
             self._made[id(parameter)] = parameter
+            self._sources[id(parameter)] = frozenset((name,))
 
     def follow(self, received: Iterable[Tensor], out: object) -> None:
         """Follow a call: what parameters went into is made from parameters."""
+        received = list(received)
         if any(self._is_made(tensor) for tensor in received):
+            sources = frozenset().union(*(self._sources_of(tensor) for tensor in received))
             for tensor in tensors_in(out):
                 self._made[id(tensor)] = tensor
+                self._sources[id(tensor)] = sources
 
     def name_of(self, weight: Tensor) -> str | None:
         """The name of the weight that a call received; None where it is none of these.
@@ -69,6 +74,15 @@ class DerivedWeights:
         self.tensors.setdefault(name, []).append(weight)
         self._names[id(weight)] = name
         return name
+
+    def sources(self, names: Iterable[str]) -> frozenset[str]:
+        """The parameters that the weights with these names are made from."""
+        tensors = (tensor for name in names for tensor in self.tensors.get(name, ()))
+        return frozenset().union(*(self._sources_of(tensor) for tensor in tensors))
+
+    def _sources_of(self, tensor: Tensor) -> frozenset[str]:
+        made = next((t for t in (tensor, tensor._base) if t is not None and self._made.get(id(t)) is t), None)
+        return frozenset() if made is None else self._sources[id(made)]
 
     def known_name(self, tensor: Tensor) -> str | None:
         """The name under which a call received this tensor as its weight; None where none did."""

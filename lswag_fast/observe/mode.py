@@ -27,6 +27,7 @@ from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast,
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
+from lswag_fast.observe.samples.rules import PLACING
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
 
@@ -41,6 +42,8 @@ class ObservingMode(CallMode):
         weights: the observed weights, by their place in a parameter or, computed ones, by identity.
         activations: the activation calls, in order.
         reasons: by the name of a parameter, why it has no statistic.
+        tables: by the name of a parameter that is used otherwise than as a weight, whether only to be added, chosen
+            from and the like.
         unpackable: by the number of an activation call, its name and why its signs cannot be packed.
         couples_samples: whether a BatchNorm ran in train mode.
         receive: called in backward with a weight and one of its calls whose operands are there; answers whether any
@@ -64,6 +67,7 @@ class ObservingMode(CallMode):
         self.weights: dict[tuple[str, Piece] | int, ObservedWeight] = {}
         self.activations: list[ActivationCall] = []
         self.reasons: dict[str, str] = {}
+        self.tables: dict[str, bool] = {}
         self.unpackable: dict[int, tuple[str, str]] = {}
         self.flow = SampleFlow(n_samples)
         counting = {name: p for name, p in table.parameters.items() if name not in table.frozen}
@@ -234,6 +238,7 @@ class ObservingMode(CallMode):
                 continue
             if name is not None and any(self.table.name_of(result) != name for result in tensors_in(out)):
                 self.reasons.setdefault(name, unobserved_reason(func))
+                self.tables[name] = self.tables.get(name, True) and func in PLACING
 
 
 def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:

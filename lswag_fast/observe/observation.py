@@ -18,7 +18,7 @@ from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
 from lswag_fast.observe.samples.probe import resolve_sample_axes, run_again
-from lswag_fast.observe.weights import WeightTable, overlapping
+from lswag_fast.observe.weights import MATRIX_DIMS, WeightTable, overlapping
 from lswag_fast.random_state import RandomState
 
 
@@ -32,6 +32,9 @@ class Observation:
         pairs: of each call on a weight, by its number, the number of the activation call that feeds it; empty without
             activations.
         skipped: the parameters and activations that take no part, with the reasons.
+        n_elements: {name: elements} of the weight matrices, observed or not: the trainable parameters with at least two
+            axes longer than 1, without tables that are only added or chosen from (positions), and computed weights in
+            the place of the parameters that they are computed from.
         couples_samples: whether a BatchNorm in train mode made the samples depend on each other.
     """
 
@@ -40,6 +43,7 @@ class Observation:
         self.activations: tuple[ActivationCall, ...] = ()
         self.pairs: dict[int, int] = {}
         self.skipped: tuple[Skipped, ...] = ()
+        self.n_elements: dict[str, int] = {}
         self._model = model
         self._batch = batch
         self._mode = mode
@@ -64,6 +68,7 @@ class Observation:
         self.activations = tuple(call for call in self._mode.activations if call.sample_axis is not None)
         self.pairs = self._mode.lineage.pairs([call.index for call in self.activations]) if self.activations else {}
         self.weights, self.skipped = _sorted_out(self._mode)
+        self.n_elements = _n_elements(self._mode)
         return outputs
 
     def _resolve(self, before: RandomState) -> None:
@@ -184,6 +189,19 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)
     return tuple(weights), _skipped(reasons) + unplaced
+
+
+def _n_elements(mode: ObservingMode) -> dict[str, int]:
+    """The elements of each weight matrix that a score should see."""
+    used = {weight.name: weight.view.numel() for weight in mode.weights.values()}
+    found = {name: used[name] for name in mode.derived.tensors if name in used}
+    computed_from = mode.derived.sources(found)
+    for name, parameter in mode.table.matrices():
+        is_matrix = sum(size > 1 for size in parameter.shape) >= MATRIX_DIMS and name not in mode.table.frozen
+        is_weight = name in used or not (name in computed_from or mode.tables.get(name, False))
+        if is_matrix and is_weight:
+            found[name] = parameter.numel()
+    return found
 
 
 def _unplaced(mode: ObservingMode) -> Iterator[tuple[str, str]]:

@@ -115,8 +115,9 @@ def _folded_arch(trial: Trial) -> Raw:
 
 
 def _profile(study: StoredStudy, layers: Sequence[Mapping[str, object]]) -> Part:
+    seen = "" if study.profile_coverage is None else f", which hold {study.profile_coverage:.0%} of its weights"
     text = (
-        f"The {len(layers)} layers of trial {study.profile_trial}, in order of execution. "
+        f"The {len(layers)} layers of trial {study.profile_trial}{seen}, in order of execution. "
         "Layers with the same role in different blocks are joined by a line: look for one that departs from the others."
     )
     captions = {

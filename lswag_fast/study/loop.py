@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -25,7 +25,7 @@ FAILURE_WINDOW = 100
 MAX_FAILURE_RATE = 0.5
 
 Callback = Callable[[Study, Trial], None]
-Profile = Callable[[Any], list[dict[str, Any]]]
+Profile = Callable[[Any], Mapping[str, Any]]
 
 
 def run_study(
@@ -52,8 +52,8 @@ def run_study(
         executor: where the job runs; None for this process.
         callbacks: called as `callback(study, trial)` after each trial.
         started: called as `started(study, trial)` when a trial is handed out to be scored.
-        profile: an architecture -> what is stored of the layers of the best one's network; None stores nothing. It may
-            raise a LswagError or RuntimeError for a network that gives no such picture.
+        profile: an architecture -> what is stored of the best one's network: its "layers" and "coverage"; None stores
+            nothing. It may raise a LswagError or RuntimeError for a network that gives no such picture.
         interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
 
     Raises:
@@ -111,7 +111,7 @@ def _finish(study: Study, stopped: str, profile: Profile | None) -> None:
     best = study.best
     if best is not None and profile is not None:
         with suppress(LswagError, RuntimeError):  # a picture of the best, which not every network gives
-            study.set_attr("profile", {"trial": best.number, "layers": profile(best.arch)})
+            study.set_attr("profile", {"trial": best.number, **profile(best.arch)})
     study.set_attr("status", stopped)
     study.write_files(study.result().to_dict())
     study.set_attr("n_written", study.n_told)

@@ -53,6 +53,7 @@ class StoredStudy:
         elapsed_ms: wall time of all runs together, in milliseconds.
         profile: the layers of the best network, as dictionaries of `LayerScore`; None until a run ended.
         profile_trial: number of the trial that `profile` belongs to.
+        profile_coverage: the share of its weight matrices' elements that a score observes.
 
     Example:
         >>> import tempfile
@@ -75,6 +76,7 @@ class StoredStudy:
     elapsed_ms: float
     profile: list[dict[str, Any]] | None = None
     profile_trial: int | None = None
+    profile_coverage: float | None = None
 
     @property
     def best(self) -> Trial | None:
@@ -159,6 +161,7 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
             elapsed_ms=record.clock_ms,
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
+            profile_coverage=profile.get("coverage"),
         )
 
 

@@ -365,6 +365,7 @@ class Study:
             elapsed_ms=self.elapsed_ms,
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
+            profile_coverage=profile.get("coverage"),
         )
 
     def write_files(self, result: Mapping[str, Any]) -> None:

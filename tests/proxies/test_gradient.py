@@ -32,7 +32,7 @@ def values(net: Network, dtype: torch.dtype, **options: Any) -> dict[str, float]
     return {name: s.value for name, s in scores.items()}
 
 
-@pytest.mark.filterwarnings("ignore:a BatchNorm in train mode")
+@pytest.mark.filterwarnings("ignore:a BatchNorm in train mode", "ignore:only .* were observed")
 @pytest.mark.parametrize("net", WHOLE, ids=lambda net: net.name)
 def test_formulas_on_every_network(net: Network) -> None:
     model, batch = net.build()

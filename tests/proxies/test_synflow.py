@@ -133,11 +133,12 @@ def test_t_cet_of_saliencies_that_do_not_vary_takes_their_sum() -> None:
 
 
 def _t_cet(layers: dict[str, LayerSaliency], n_activations: int) -> float:
+    from lswag_fast.passes.standard.coverage import Coverage
     from lswag_fast.passes.standard.measurements import ActivationMeasurements, StandardMeasurements
 
     agreements = torch.tensor([[2, 1], [1, 2]])  # det 3
     activation = ActivationMeasurements("relu@0", 2, agreements)
-    standard = StandardMeasurements((), (activation,), None, (), 2, 0, 0)  # type: ignore[arg-type]
+    standard = StandardMeasurements((), (activation,), None, (), 2, 0, 0, Coverage({}, {}))  # type: ignore[arg-type]
     numbers = Measurements({"standard": standard, "synflow": SynflowMeasurements(layers, n_activations)})
     return get_proxy("t_cet").compute(numbers)
 

@@ -20,6 +20,7 @@ def show_score(result: Score, data: str) -> None:
         say("\nnot scored:" if result.layers else "not scored:")
         for skipped in result.skipped:
             say(f"  {skipped.name}: {skipped.reason}")
+    _show_coverage(result)
     say(f"\n{result.proxy} score: {result.value:.8g} ({_direction(result)} is better)")
     if result.error:
         say(result.error)
@@ -40,6 +41,7 @@ def show_scores(results: Scores, data: str) -> None:
         say("\nwithout a score:")
         for name, error in failed.items():
             say(f"  {name}: {error}")
+    _show_coverage(*results.values())
     say(f"\ndata: {data}")
     say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
     _show_end(next(iter(results.values())))
@@ -59,6 +61,13 @@ def _show_layers(result: Score) -> None:
             layer.name, layer.kind, *sizes, f"{layer.trainability:.4f}", patterns, f"{layer.n_zero_variance:,}"
         )
     OUT.print(rows)
+
+
+def _show_coverage(*results: Score) -> None:
+    """What the passes with gradients saw of the network, the same for all proxies."""
+    share = next((result.coverage for result in results if result.coverage is not None), None)
+    if share is not None:
+        say(f"\nobserved: {share:.1%} of the elements of the weight matrices")
 
 
 def _show_end(result: Score) -> None:

@@ -31,6 +31,8 @@ def show_state(study: StoredStudy) -> None:
     say(f"sampler: {settings.sampler.name}, seed {settings.seed}")
     if study.metadata.get("data"):
         say(f"data: {study.metadata['data']}")
+    if study.profile_coverage is not None:
+        say(f"observed of the best network: {study.profile_coverage:.1%} of the weight matrices' elements")
 
 
 def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> None:

@@ -341,5 +341,10 @@ _register(attended_by_heads, "multi_head_attention_forward")
 _register(looked_up, "embedding")
 _register(selected, "index_select")
 RULES[Tensor.__getitem__] = indexed
+
+_PRODUCTS = (multiplied, summed_over, attended, attended_by_heads, stepped, looked_up)
+PLACING = frozenset(function for function, rule in RULES.items() if rule not in _PRODUCTS)
+"""Functions that scale, add, choose or move values: a parameter that only they use is a table, no weight matrix."""
+
 for _transposed in ("T", "mT", "H", "mH"):
     RULES[getattr(Tensor, _transposed).__get__] = viewed

@@ -21,8 +21,9 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.checks import listed
 from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
+from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
-from lswag_fast.passes.standard.observed_pass import ObservedPass, standard_pass
+from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS, ObservedPass, standard_pass
 from lswag_fast.passes.standard.patterns import Patterns
 
 
@@ -108,6 +109,8 @@ class StandardMeasurements:
         n_samples: B.
         n_nonfinite_losses: losses that are NaN or infinite.
         n_observable: the weights that could be observed, in the layers asked for or not.
+        coverage: how much of the network was observed.
+        min_coverage: the least share of it that `layers()` accepts; None for any.
 
     Example:
         >>> import torch, lswag_fast
@@ -126,6 +129,8 @@ class StandardMeasurements:
     n_samples: int
     n_nonfinite_losses: int
     n_observable: int
+    coverage: Coverage
+    min_coverage: float | None = None
 
     def layers(self) -> tuple[LayerMeasurements, ...]:
         """Return the observed weights.
@@ -133,7 +138,9 @@ class StandardMeasurements:
         Raises:
             NonFiniteGradientError: a loss or a gradient is NaN or infinite.
             NothingObservedError: there is none.
+            LowCoverageError: they are less of the network than `min_coverage`.
         """
+        self.coverage.check(self.min_coverage)
         message = self.nonfinite()
         if message:
             raise NonFiniteGradientError(message)
@@ -210,6 +217,8 @@ def run_standard(
         return standard_pass(model, batch, fitting, statistics)
 
     reducer, done = halving_chunks(run, options, batch.n_samples)
+    if not GRADIENT_STATISTICS.isdisjoint(statistics) and options.min_coverage is None:
+        done.coverage.warn()
     activations = done.patterns.activations
     return StandardMeasurements(
         _layers(reducer, done.patterns),
@@ -219,6 +228,8 @@ def run_standard(
         batch.n_samples,
         done.n_nonfinite_losses,
         len(reducer.names),
+        done.coverage,
+        options.min_coverage,
     )
 
 

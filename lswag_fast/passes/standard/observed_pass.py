@@ -15,16 +15,18 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.loss import total_loss
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
+from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
 
 
 @dataclass
 class ObservedPass:
-    """What a pass leaves behind beside the reducer's weights: patterns per activation, and what was skipped."""
+    """What a pass leaves behind beside the reducer's weights: patterns, and what was and was not observed."""
 
     patterns: Patterns
     skipped: tuple[Skipped, ...]
+    coverage: Coverage
     n_nonfinite_losses: int
 
 
@@ -37,6 +39,8 @@ class _Progress:
     activations: list[Activation] = field(default_factory=list)
     pairs: dict[int, int] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
+    n_elements: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
     n_nonfinite_losses: int = 0
 
     @property
@@ -87,7 +91,9 @@ def observed_pass(
             _run_chunk(model, batch, chunk, options, snapshot, reducer, progress)
     to_count = options.pattern_samples if patterned else None
     patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
-    return ObservedPass(patterns, tuple(progress.skipped.values()), progress.n_nonfinite_losses)
+    skipped = tuple(progress.skipped.values())
+    coverage = Coverage(progress.n_elements, progress.unseen)
+    return ObservedPass(patterns, skipped, coverage, progress.n_nonfinite_losses)
 
 
 def _run_chunk(
@@ -119,6 +125,9 @@ def _run_chunk(
     progress.to_pack -= n_packed
     progress.add(observation.activations)
     progress.pairs = observation.pairs | progress.pairs
+    progress.n_elements |= observation.n_elements
+    # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
+    progress.unseen |= {skip.name: skip.reason for skip in observation.skipped if skip.name in observation.n_elements}
     progress.skipped |= {skip.name: skip for skip in skipped}
     _warn_coupling(observation)
 

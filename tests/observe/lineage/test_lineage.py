@@ -56,6 +56,7 @@ WRITTEN_OUT: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:only .* were observed")  # `side` is not called
 @pytest.mark.parametrize("function", WRITTEN_OUT.values(), ids=WRITTEN_OUT)
 def test_an_activation_written_out_counts_with_its_own_signs(function: Callable[[Tensor], Tensor]) -> None:
     """The same patterns as those of the product, and none of the gate."""

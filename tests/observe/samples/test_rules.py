@@ -128,7 +128,9 @@ def test_the_place_is_followed_and_right(name: str) -> None:
     view = place.sample_first(out, B).flatten(1)
     marked = numbered((B, 3, 6, 8)).add(10.0 * (torch.arange(B) == 2).view(B, 1, 1, 1))
     other = place.sample_first(body(marked), B).flatten(1)
-    changed = (~torch.isclose(view, other)).any(1).tolist()  # inside of a composite the rounding differs
+    changed = (
+        (~torch.isclose(view, other, rtol=1e-4, atol=1e-4)).any(1).tolist()
+    )  # inside of a composite the rounding differs
     assert changed in ([False, False, True, False], [False] * B)  # a softmax of equal numbers does not change
 
 

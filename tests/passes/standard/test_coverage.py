@@ -1,0 +1,112 @@
+"""The share of a network that a pass saw: counted, said, and refused where it is too little."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+import lswag_fast
+from lswag_fast.errors import InputError, LowCoverageError, LswagWarning
+from lswag_fast.passes.standard.coverage import Coverage
+
+B = 6
+
+
+class Halves(nn.Module):
+    """Of 128 elements 64 are in a matrix that is used as none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.unseen = nn.Linear(8, 8, bias=False), nn.Parameter(torch.randn(8, 8))
+        self.scale = nn.Parameter(torch.ones(1, 8))  # a vector, however many axes it has
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.seen(x)) * self.scale + torch.linalg.norm(self.unseen)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    return torch.randn(B, 8), torch.arange(B) % 4
+
+
+def test_what_is_missing_is_named_the_largest_first() -> None:
+    coverage = Coverage({"a": 50, "b": 30, "c": 15, "d": 4, "e": 1}, dict.fromkeys("cdeb", "odd"))
+    assert coverage.share == pytest.approx(0.5)
+    assert coverage.describe() == (
+        "50 % of the elements of the weight matrices were observed; the largest missing: b (30 %, odd), c (15 %, odd), "
+        "d (4 %, odd) and 1 more"
+    )
+
+
+def test_what_is_not_whole_is_not_rounded_to_it() -> None:
+    assert Coverage({"a": 100_000, "b": 1}, {"b": "odd"}).describe().startswith("99.9 %")
+    assert Coverage({}, {}).share == 1.0
+
+
+def test_a_score_says_it_and_warns_once() -> None:
+    with pytest.warns(LswagWarning, match=r"only 50 % .* unseen \(50 %, used by linalg_norm") as caught:
+        scores = lswag_fast.score_many(Halves(), batch(), proxies=["lswag", "snip", "nwot", "params"])
+    assert len(caught) == 1
+    assert [scores[name].coverage for name in ("lswag", "snip", "nwot", "params")] == [0.5, 0.5, None, None]
+
+
+def test_too_little_is_an_error_of_the_proxies_of_gradients() -> None:
+    scores = lswag_fast.score_many(Halves(), batch(), proxies=["lswag", "nwot"], min_coverage=0.6)
+    assert "min_coverage is 0.6, but 50 %" in (scores["lswag"].error or "")
+    assert scores["nwot"].error is None
+    with pytest.raises(LowCoverageError, match=r"min_coverage is 0\.6"):
+        lswag_fast.score(Halves(), batch(), min_coverage=0.6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lswag_fast.score(Halves(), batch(), min_coverage=0.5).coverage == 0.5
+    with pytest.raises(InputError, match="min_coverage must lie in"):
+        lswag_fast.ScoreOptions(min_coverage=1.5)
+
+
+def test_a_computed_weight_stands_for_its_parameters() -> None:
+    model = nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 4))
+    assert lswag_fast.score(model, batch()).coverage == 1.0
+
+
+def test_frozen_weights_do_not_count() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    model[0].requires_grad_(False)
+    assert lswag_fast.score(model, batch()).coverage == 1.0
+
+
+class Unused(nn.Module):
+    """A second head whose output the loss does not use, or that is not even called."""
+
+    def __init__(self, is_called: bool) -> None:
+        super().__init__()
+        self.body, self.aux = nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)
+        self.is_called = is_called
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.is_called:
+            self.aux(x)
+        return F.relu(self.body(x))
+
+
+def test_a_weight_that_is_not_called_is_missing_and_one_that_no_gradient_reaches_is_not() -> None:
+    with pytest.warns(LswagWarning, match="only 50 %"):
+        assert lswag_fast.score(Unused(is_called=False), batch()).coverage == 0.5
+    result = lswag_fast.score(Unused(is_called=True), batch())
+    assert result.coverage == 1.0
+    assert [skip.name for skip in result.skipped] == ["aux.weight"]
+
+
+def test_a_table_of_positions_is_no_weight_matrix() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.positions, self.body = nn.Parameter(torch.randn(5, 8)), nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(F.relu(x[:, None] + self.positions)).mean(1)
+
+    assert lswag_fast.score(Positions(), batch(), proxy="zico").coverage == 1.0
