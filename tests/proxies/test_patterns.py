@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -105,7 +106,7 @@ class Mixed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.last = nn.Linear(5, 7), nn.Linear(7, 4)
+        self.first, self.expert, self.last = nn.Linear(5, 6), nn.Linear(6, 6), nn.Linear(6, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.first(x).flatten(0, 1)
@@ -113,13 +114,26 @@ class Mixed(nn.Module):
         return self.last(out.unflatten(0, x.shape[:2]).mean(1))
 
 
+class OfTheMean(nn.Module):
+    """Its one activation is of the mean over the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 7), nn.Linear(7, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x)
+        return self.last(hidden + F.silu(hidden.mean(0)))
+
+
 @pytest.mark.filterwarnings("ignore:only .* were observed")
 @pytest.mark.parametrize("proxy", ["swap", "lswag"])
-def test_an_activation_whose_samples_cannot_be_placed_is_named(proxy: str) -> None:
+@pytest.mark.parametrize(("made", "shape", "name"), [(Mixed, (6, 5, 5), "silu@2"), (OfTheMean, (6, 5), "silu@1")])
+def test_an_activation_whose_samples_cannot_be_placed_is_named(made: Any, shape: Any, name: str, proxy: str) -> None:
     torch.manual_seed(0)
-    batch = torch.randn(6, 5, 5), torch.arange(6) % 4
-    with pytest.raises(NoActivationsError, match=r"1 activation\(s\) were seen, but the samples .* \(silu@2: "):
-        score(Mixed(), batch, proxy=proxy, pattern_samples=SHOWN)
+    batch = torch.randn(shape), torch.arange(6) % 4
+    with pytest.raises(NoActivationsError, match=rf"1 activation\(s\) were seen, but the samples .* \({name}: "):
+        score(made(), batch, proxy=proxy, pattern_samples=SHOWN)
 
 
 def test_nwot_refuses_chunks_and_swap_does_not() -> None:
