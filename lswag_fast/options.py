@@ -27,6 +27,8 @@ Output = int | str | Callable[[Any], Any]
 """Which part of what the model returned counts: its place, its name, or `f(outputs)`."""
 ClassAxis = Literal[1, -1]
 """Where the classes of logits lie: (B, C, ...) or (B, ..., C)."""
+Initialisation = Literal["own", "kaiming", "xavier", "normal", "rescue"]
+"""What becomes of a network's weights before it is scored."""
 Combine = Literal["layerwise", "product", "log"]
 NonFinite = Literal["raise", "propagate"]
 ProxyOptions = Mapping[str, Mapping[str, Any]]
@@ -70,6 +72,10 @@ class ScoreOptions:
             or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
             `block_features` (az_nas).
         proxy_options: {proxy: {option: value}}, the options of single proxies, e.g. {"reg_swap": {"mu": 5.0}}.
+        init: the weights that the network is scored with, on the model itself, whose own are given back: "own", as they
+            are; "kaiming" (normal, by fan-in), "xavier" (normal) or "normal" (N(0, 0.02^2)), drawn from `seed` for all
+            linear and convolution modules, with biases of 0; "rescue" sets only the scales that are 0 or constant to 1
+            and draws weights that are constant, such as a zero head: what keeps gradients from other layers.
         seed: of everything random during a pass (dropout, row subsets, random inputs), 0 <= seed < 2**64.
         nonfinite: what `score` does about a NaN or infinite loss or gradient: "raise" NonFiniteGradientError, or
             "propagate": value NaN and `Score.error` set. `score_many` always does the latter.
@@ -102,6 +108,7 @@ class ScoreOptions:
     chunk_size: int | None = None
     features: Features | None = None
     proxy_options: ProxyOptions = field(default_factory=dict)
+    init: Initialisation = "own"
     seed: int = 0
     nonfinite: NonFinite = "raise"
     min_coverage: float | None = None
@@ -123,7 +130,7 @@ class ScoreOptions:
         _check_functions(self.loss_fn, self.features)
         _check_outputs(self)
         object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
-        for name, kind in (("combine", Combine), ("nonfinite", NonFinite)):
+        for name, kind in (("combine", Combine), ("nonfinite", NonFinite), ("init", Initialisation)):
             _check_choice(name, getattr(self, name), get_args(kind))
         if self.loss_reduction is not None:
             _check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))

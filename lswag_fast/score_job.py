@@ -18,13 +18,13 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
 from lswag_fast.options import MAX_THREADS, ScoreOptions
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.spaces.building import Weights, network_builder
-from lswag_fast.spaces.initialisation import check_initialisation, initialise
 from lswag_fast.study.objective import SCORE
 from lswag_fast.study.settings import ScoringSettings, fingerprint
 
@@ -72,14 +72,13 @@ class ScoreJob:
         proxies: names for `lswag_fast.score_many`, parts in the place of ranked ones; none with a function.
         function: `function(model, batch)` -> score, in place of proxies.
         mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
-        initialisation: a name of `INITIALISATIONS`, how weights are drawn anew; "own" leaves them as they are built.
         seed: of the weights and the score.
         n_threads: of torch, for each architecture; it decides the last bits of a score.
-        options: of the score; its seed is `seed`, whatever it says.
+        options: of the score; its seed is `seed`, whatever it says. Its `init` is applied when a network is built.
         weights: see `network_builder`; shared weights are drawn once per process.
 
     Raises:
-        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, mode or initialisation; a seed
+        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, or mode; a seed
             or a number of threads outside of its range.
 
     Example:
@@ -97,7 +96,6 @@ class ScoreJob:
     proxies: tuple[str, ...] = ()
     function: ScoreFunction | None = None
     mode: Mode | None = None
-    initialisation: str = "own"
     seed: int = 0
     n_threads: int = 1
     options: ScoreOptions = field(default_factory=ScoreOptions)
@@ -113,7 +111,6 @@ class ScoreJob:
             raise InputError("name the parts of ranked proxies: with_parts(proxies) has them")
         if self.mode not in (None, "train", "eval"):
             raise InputError(f"mode must be 'train', 'eval' or None, got {self.mode!r}")
-        check_initialisation(self.initialisation)
         if not 1 <= self.n_threads <= MAX_THREADS:
             raise InputError(f"n_threads must be from 1 to {MAX_THREADS:,}, got {self.n_threads}")
         replace(self.options, seed=self.seed)  # refuses a seed outside of its range
@@ -173,7 +170,7 @@ class ScoreJob:
 
     def network(self, arch: Any) -> nn.Module:
         """Build the network of an architecture as it is scored."""
-        model = initialise(self._build(arch), self.initialisation, self.seed)
+        model = initialise(self._build(arch), self.options.init, self.seed, torch.zeros(2, *self.space.input_shape))
         return model if self.mode is None else model.train(self.mode == "train")
 
     def profile(self, arch: Any) -> dict[str, Any]:
@@ -192,20 +189,21 @@ class ScoreJob:
         function = self.function
         return ScoringSettings(
             function=None if function is None else getattr(function, "__qualname__", type(function).__qualname__),
-            options=replace(self.options, seed=0).changed(),
+            options=replace(self.options, seed=0, init="own").changed(),
             n_threads=self.n_threads,
             isa=isa_active(),
             batch_fingerprint=fingerprint(self.batch),
             weights_fingerprint=fingerprint(self.weights) if isinstance(self.weights, Mapping) else None,
             mode=self.mode,
-            initialisation=self.initialisation,
+            initialisation=self.options.init,
         )
 
     def _score(self, model: nn.Module, proxy: str) -> Score:
-        return score(model, self.batch, proxy=proxy, options=self.options, seed=self.seed)
+        return score(model, self.batch, proxy=proxy, options=self.options, seed=self.seed, init="own")
 
     def _score_many(self, model: nn.Module) -> Scores:
-        return score_many(model, self.batch, proxies=self.proxies, options=self.options, seed=self.seed)
+        given = replace(self.options, init="own")  # the network has its weights already
+        return score_many(model, self.batch, proxies=self.proxies, options=given, seed=self.seed)
 
     @cached_property
     def _build(self) -> Callable[[Any], nn.Module]:

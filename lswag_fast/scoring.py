@@ -18,6 +18,7 @@ from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, Pr
 from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
+from lswag_fast.passes.shared.initialisation import initialised
 from lswag_fast.passes.shared.model_checks import batch_named, check_model
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS
@@ -26,7 +27,7 @@ from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
 # What a score says of the options that it was made with.
-_DESCRIBED = ("layers", "gradient", "row_fraction", "chunk_size", "variance")
+_DESCRIBED = ("layers", "gradient", "row_fraction", "chunk_size", "variance", "init")
 
 
 @takes_score_options
@@ -143,7 +144,7 @@ def compute_scores(
     device = check_model(model, checked)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
-    with uncompiled():
+    with uncompiled(), initialised(model, checked, options):
         results, broken = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
     values = _values(proxies, results, broken, failures)
     common: dict[str, Any] = {

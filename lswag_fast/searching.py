@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from lswag_fast.errors import InputError
 from lswag_fast.execution import Interrupts, WorkerProcesses
 from lswag_fast.libra.ranks import Aggregate
-from lswag_fast.options import ScoreOptions
+from lswag_fast.options import Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
 from lswag_fast.spaces import SearchSpace
@@ -43,7 +44,7 @@ def search(
     weights: Mapping[str, torch.Tensor] | None = None,
     options: ScoreOptions | None = None,
     mode: Mode | None = None,
-    initialisation: str = "own",
+    init: Initialisation | None = None,
     metadata: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     interrupts: Interrupts | None = None,
@@ -82,8 +83,7 @@ def search(
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
         options: of the score, only with proxies given by name; its seed is `seed`, whatever it says.
         mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
-        initialisation: a name of `lswag_fast.spaces.initialisation.INITIALISATIONS`, how weights are drawn anew;
-            "own" leaves them as they are built.
+        init: the weights of the networks, as `ScoreOptions.init`, also with a function; None for what `options` say.
         metadata: recorded with the settings, JSON values: where the data came from, say.
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
         interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
@@ -108,16 +108,16 @@ def search(
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1; found {n_trials}")
     objective, function = _objective(proxy, combine, options)
+    chosen = options or ScoreOptions()
     job = ScoreJob(
         space,
         batch,
         () if function else objective.proxies,
         function,
         mode=mode,
-        initialisation=initialisation,
         seed=seed,
         n_threads=n_threads or torch.get_num_threads(),
-        options=options or ScoreOptions(),
+        options=chosen if init is None else replace(chosen, init=init),
         weights=weights,
     )
     job.check_batch()

@@ -14,9 +14,9 @@ import torch
 from lswag_fast import ScoreOptions, score, score_many
 from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceError
 from lswag_fast.execution import WorkerProcesses, open_runner
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import AutoFormer, NasBench201
-from lswag_fast.spaces.initialisation import initialise
 
 CHOICES: dict[str, Any] = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
 SHARED = AutoFormer(**CHOICES, image_size=8, patch_size=4, num_classes=3)
@@ -43,15 +43,13 @@ def test_it_gives_the_scores_of_the_network_that_it_builds() -> None:
 
 
 def test_options_mode_and_initialisation_reach_the_network_and_the_score() -> None:
-    options = ScoreOptions(gradient="signed", pattern_samples=8, seed=99)
-    job = ScoreJob(
-        CELLS, BATCH, ("lswag",), mode="eval", initialisation="kaiming", seed=4, n_threads=threads(), options=options
-    )
+    options = ScoreOptions(gradient="signed", pattern_samples=8, seed=99, init="kaiming")
+    job = ScoreJob(CELLS, BATCH, ("lswag",), mode="eval", seed=4, n_threads=threads(), options=options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         model = CELLS.build(CELL)
     initialise(model, "kaiming", 4).eval()
-    assert job(CELLS.encode(CELL)) == {"lswag": score(model, BATCH, options=options, seed=4).value}
+    assert job(CELLS.encode(CELL)) == {"lswag": score(model, BATCH, options=options, seed=4, init="own").value}
     settings = job.settings()
     assert (settings.mode, settings.initialisation, settings.options) == (
         "eval",
@@ -129,7 +127,7 @@ def test_a_function_in_the_place_of_proxies() -> None:
 def test_random_state_and_threads_are_left_as_they_were() -> None:
     torch.manual_seed(0)
     state, n_threads = torch.get_rng_state(), threads()
-    job = ScoreJob(CELLS, BATCH, ("nwot",), mode="eval", initialisation="xavier", n_threads=n_threads + 1)
+    job = ScoreJob(CELLS, BATCH, ("nwot",), mode="eval", n_threads=n_threads + 1, options=ScoreOptions(init="xavier"))
     job(CELLS.encode(CELL))
     assert job.latency_ms(CELL) > 0
     assert torch.equal(torch.get_rng_state(), state)
@@ -144,7 +142,6 @@ def test_random_state_and_threads_are_left_as_they_were() -> None:
         ({"proxies": ("snipp",)}, "did you mean 'snip'"),
         ({"proxies": ("te_nas",)}, "name the parts of ranked proxies"),
         ({"proxies": ("snip",), "mode": "test"}, "mode must be 'train', 'eval' or None, got 'test'"),
-        ({"proxies": ("snip",), "initialisation": "lecun"}, "init must be one of own, kaiming"),
         ({"proxies": ("snip",), "seed": -1}, "seed must be an integer >= 0, got -1"),
         ({"proxies": ("snip",), "seed": 2**64}, r"seed must be below 2\*\*64"),
         ({"proxies": ("snip",), "n_threads": 100_000_000}, "n_threads must be from 1 to 1,024, got 100000000"),

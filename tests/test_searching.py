@@ -123,7 +123,7 @@ def test_mode_and_initialisation_reach_the_networks_and_belong_to_the_study(tmp_
     def seen(model, batch):
         return float(not model.training and model[0].weight.std() < 0.1)  # N(0, 0.02^2), not 1/sqrt(2)
 
-    usual = {"proxy": seen, "n_trials": 2, "storage": tmp_path, "initialisation": "gaussian"}
+    usual = {"proxy": seen, "n_trials": 2, "storage": tmp_path, "init": "normal"}
     result = run(mode="eval", **usual)
     assert [trial.score for trial in result.trials] == [1.0, 1.0]
     with pytest.raises(StorageError, match=r'scoring\.mode was "eval", now "train"'):

@@ -24,9 +24,9 @@ from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.kernels import count_distinct
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.passes.standard.patterns import samples_for
-from lswag_fast.spaces.initialisation import initialise
 
 PATTERN_SAMPLES = (8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 48, 64)
 """What each pass is read at, as far as its batch reaches."""
@@ -53,7 +53,7 @@ SETTINGS: dict[str, Setting] = {
     "signed": replace(BASE, gradient="signed"),
     **{f"microbatch-{n}": replace(BASE, variance=f"microbatch:{n}") for n in (2, 4, 8)},
     "xavier": replace(BASE, init="xavier"),
-    "gaussian": replace(BASE, init="gaussian"),
+    "gaussian": replace(BASE, init="normal"),
     **{f"batch-{n}": replace(BASE, batch_size=n) for n in (8, 16, 32, 128)},
 }
 

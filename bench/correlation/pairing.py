@@ -28,8 +28,8 @@ from scipy.stats import spearmanr
 from lswag_fast import LswagWarning, data, register_proxy, score_many, spaces
 from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagError
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.standard.measurements import StandardMeasurements
-from lswag_fast.spaces.initialisation import initialise
 
 TARGETS = ("cifar10_test", "cifar100_test", "imagenet16_test")
 BATCH_SIZE, PATTERN_SAMPLES, SEED = 64, 16, 0

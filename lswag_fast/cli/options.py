@@ -59,8 +59,6 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
-    text = "own (as built), kaiming, xavier or gaussian (default: own)"
-    group.add_argument("--init", default="own", metavar="NAME", help=text)
     text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: as built, which is train)"
     group.add_argument("--mode", choices=("train", "eval"), help=text)
 

@@ -133,6 +133,15 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "help": "a gradient that is NaN or infinite is an error, or makes the score NaN (default: raise)",
         },
     ),
+    "init": (
+        "--init",
+        {
+            "default": "own",
+            "metavar": "NAME",
+            "help": "weights: own (as built), kaiming, xavier, normal, or rescue, which sets zero or constant scales "
+            "to 1 (default: own)",
+        },
+    ),
     "seed": (
         "--seed",
         {"type": seed, "default": 0, "metavar": "S", "help": "of everything that is drawn (default: 0)"},

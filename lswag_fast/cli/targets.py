@@ -84,36 +84,19 @@ def load_batch(source: str, image_size: int, num_classes: int | None, args: argp
 
 
 def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[Any], nn.Module]:
-    """Return what builds the network of an architecture, as a search with these options builds it.
+    """Return what builds the network of an architecture, as a search with these options builds it before --init.
 
     Raises:
-        InputError, SpaceError: as of `checkpoint`; or there is no such initialisation.
+        InputError, SpaceError: as of `checkpoint`.
     """
     from lswag_fast.spaces import building
 
-    check_init(args)
     build = building.network_builder(space, checkpoint(space, args), args.seed)
     return lambda arch: prepared(build(arch), args)
 
 
-def check_init(args: argparse.Namespace) -> None:
-    """Raise InputError where --init names no initialisation."""
-    from lswag_fast.spaces.initialisation import check_initialisation
-
-    with naming("--init"):
-        check_initialisation(args.init)
-
-
 def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
-    """Initialise a network as --init says, and set it to --mode.
-
-    Raises:
-        InputError: there is no such initialisation.
-    """
-    from lswag_fast.spaces.initialisation import initialise
-
-    check_init(args)
-    initialise(model, args.init, args.seed)
+    """Set a network to --mode."""
     return model if args.mode is None else model.train(args.mode == "train")
 
 

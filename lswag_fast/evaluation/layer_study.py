@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lswag_fast.errors import InputError
-from lswag_fast.options import PERCENTILE_BINS
+from lswag_fast.options import PERCENTILE_BINS, ScoreOptions
 from lswag_fast.plots import plot_layer_study
 from lswag_fast.scoring import score
 from lswag_fast.spaces import SearchSpace
@@ -71,6 +71,7 @@ def study_layers(
     n: int,
     build: Callable[[Any], nn.Module],
     seed: int = 0,
+    options: ScoreOptions | None = None,
     callback: Callable[[int, int], None] | None = None,
 ) -> LayerStudy:
     """Measure ln sigma of every layer of `n` random networks and find the spike.
@@ -84,6 +85,7 @@ def study_layers(
         n: networks.
         build: builds an architecture, as `lswag_fast.spaces.building.network_builder` makes it.
         seed: of the architectures and the scores.
+        options: of the scores; their seed is `seed`, whatever it says.
         callback: called as `callback(done, n)`.
 
     Returns:
@@ -109,7 +111,9 @@ def study_layers(
     rows = []
     for done in range(1, n + 1):
         model = build(space.sample(rng))
-        found = score(model, batch, proxy="grad_norm", seed=seed)  # has the layers, and is content without variance
+        found = score(
+            model, batch, proxy="grad_norm", options=options, seed=seed
+        )  # has the layers, and is content without variance
         for layer in found.layers:
             n_varying = layer.n_weights - layer.n_zero_variance
             if n_varying > 0 and math.isfinite(layer.trainability):

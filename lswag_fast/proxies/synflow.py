@@ -73,12 +73,14 @@ def dss(measurements: Measurements) -> float:
         InputError: the network has no attention weights.
         ZeroSaliencyError: as `synflow`.
     """
-    linear = [layer for layer in measurements.of(SynflowMeasurements).live_layers() if layer.is_linear]
+    found = measurements.of(SynflowMeasurements)
+    linear = [layer for layer in found.layers.values() if layer.is_linear]
     nuclear = [layer.nuclear for layer in linear if layer.nuclear is not None]
     if not nuclear:
         raise InputError(
             "dss is for vision transformers, and no linear weight is attention's: named qkv or in_proj, or square"
         )
+    found.live_layers()
     return math.fsum(nuclear) + math.fsum(layer.saliency for layer in linear if not layer.is_attention)
 
 

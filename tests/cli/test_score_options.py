@@ -56,6 +56,7 @@ def test_what_is_given_is_as_it_would_be_in_python() -> None:
         (("--row-fraction", "2"), "--row-fraction: row_fraction must lie in"),
         (("--variance", "batch"), "--variance: variance must be"),
         (("--layers", "7,3"), "--layers: layers must be None or"),
+        (("--init", "lecun"), "--init: init must be one of 'own', 'kaiming'"),
         (("--seed", "-1"), "--seed: '-1' is not a whole number from 0"),
         (("--loss-fn", "json:nothing"), "--loss-fn: json:nothing: "),
     ],

@@ -43,11 +43,8 @@ def test_networks_are_built_alike_and_prepared_as_asked() -> None:
     space, arch = user_networks.Mlps(), {"widths": [8, 8]}
     first, again = (targets.network_builder(space, given())(arch) for _ in range(2))
     assert torch.equal(first[1].weight, again[1].weight)
-    prepared = targets.network_builder(space, given(init="kaiming", mode="eval"))(arch)
-    assert not torch.equal(first[1].weight, prepared[1].weight)
+    prepared = targets.network_builder(space, given(mode="eval"))(arch)
     assert (first.training, prepared.training) == (True, False)
-    with pytest.raises(InputError, match="--init: "):
-        targets.network_builder(space, given(init="lecun"))
 
 
 def test_a_batch_that_cannot_be_had_names_its_option() -> None:

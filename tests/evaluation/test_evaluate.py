@@ -20,9 +20,9 @@ from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostEr
 from lswag_fast.evaluation import evaluate
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import NasBench201
-from lswag_fast.spaces.initialisation import initialise
 
 SPACE = NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
 BATCH = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
@@ -64,7 +64,7 @@ def test_a_row_has_the_tables_columns_and_the_scores(tmp_path: Path) -> None:
 
 def test_the_score_is_that_of_the_network_built_from_the_seed(tmp_path: Path) -> None:
     n_threads = torch.get_num_threads()  # the bits of torch's gradients depend on it
-    evaluate(job(seed=3, initialisation="kaiming", n_threads=n_threads), TABLE, tmp_path / "a.csv")
+    evaluate(job(seed=3, options=ScoreOptions(init="kaiming"), n_threads=n_threads), TABLE, tmp_path / "a.csv")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         model = SPACE.build({"cell": CELLS[1]}).eval()

@@ -46,7 +46,6 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.execution import open_executor
     from lswag_fast.score_job import ScoreJob
 
-    targets.check_init(args)
     space = targets.find_space(args.space, args)
     table = read_table(args.table, args.key, args.dataset)
     if args.trials is not None and args.trials > len(table):
@@ -58,7 +57,6 @@ def _run(args: argparse.Namespace) -> int:
         batch.batch,
         tuple(proxies),
         mode=args.mode or "train",
-        initialisation=args.init,
         seed=args.seed,
         n_threads=args.threads,
         options=score_options(args, proxies, space.name),

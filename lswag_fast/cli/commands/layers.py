@@ -10,6 +10,8 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
 from lswag_fast.cli.files import write_json
+from lswag_fast.cli.score_options import SCORE_OPTIONS
+from lswag_fast.cli.values import naming
 
 if TYPE_CHECKING:
     from lswag_fast.evaluation.layer_study import LayerStudy
@@ -33,19 +35,26 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_seed(parser, "of the networks, their weights and the batch")
     options.add_data_options(parser, "digits")
     options.add_network_options(parser)
+    flag, details = SCORE_OPTIONS["init"]
+    parser.add_argument(flag, **details)
 
 
 def _run(args: argparse.Namespace) -> int:
     """Study the layers, print the bins and the interval."""
     from lswag_fast.cli.progress import CountProgress
     from lswag_fast.evaluation.layer_study import study_layers
+    from lswag_fast.options import ScoreOptions
 
     check_plot(args.plot)
     space = targets.find_space(args.space, args)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     build = targets.network_builder(space, args)
+    with naming("--init"):
+        given = ScoreOptions(init=args.init)
     with CountProgress("studying layers") as progress:
-        study = study_layers(space, batch.batch, n=args.trials, build=build, seed=args.seed, callback=progress)
+        study = study_layers(
+            space, batch.batch, n=args.trials, build=build, seed=args.seed, options=given, callback=progress
+        )
     if args.plot is not None:
         save_figure(study.plot(), args.plot)
     if not write_json(args.json, _facts(study, batch.description)):

@@ -109,7 +109,6 @@ def _search(
     from lswag_fast.searching import search
     from lswag_fast.study.budget import Budget
 
-    targets.check_init(args)
     sampler = chosen_sampler(args.sampler, args.sampler_set)
     given = score_options(args, chosen.parts, space.name)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
@@ -132,7 +131,6 @@ def _search(
             weights=weights,
             options=given,
             mode=args.mode,
-            initialisation=args.init,
             metadata={"data": batch.description, **chosen.origin, **origin},
             n_threads=args.threads,
             interrupts=interrupts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from lswag_fast.errors import (
 from lswag_fast.kernels import GradientStats
 from lswag_fast.observe import Skipped
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.checks import listed
+from lswag_fast.passes.shared.checks import RESCUE, listed
 from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.coverage import Coverage
@@ -160,16 +161,24 @@ class StandardMeasurements:
             NonFiniteGradientError, NothingObservedError: as `layers`.
             ZeroVarianceError: nothing varies.
         """
+        return self._varying
+
+    @cached_property
+    def _varying(self) -> tuple[LayerMeasurements, ...]:
+        """See `varying_layers`; kept, so that one warning serves all proxies."""
         varying = tuple(layer for layer in self.layers() if layer.n_finite_variance)
+        constant = [layer.name for layer in self.all_layers if not layer.n_finite_variance]
         if not varying:
             raise ZeroVarianceError(
                 f"no gradient of the {len(self.all_layers)} observed weight(s) varies over the samples; are the "
-                "samples identical, or is the network constant?"
+                f"samples identical, or is the network constant? {RESCUE}"
             )
-        if len(varying) < len(self.all_layers):
-            constant = listed([layer.name for layer in self.all_layers if not layer.n_finite_variance])
+        if constant:
             warnings.warn(
-                f"no gradient varies over the samples in {constant}; left out of the score", LswagWarning, stacklevel=2
+                f"no gradient varies over the samples in {len(constant)} of {len(self.all_layers)} layers "
+                f"({listed(constant)}), which are left out of the score. {RESCUE}",
+                LswagWarning,
+                stacklevel=2,
             )
         return varying
 

@@ -58,7 +58,7 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
         ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "--trials is 99, the table has 14"),
         (
             [*EVALUATE, "--out", "a.csv", "--init", "lecun"],
-            "--init: init must be one of own, kaiming",
+            "--init: init must be one of 'own', 'kaiming'",
         ),
         ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
         ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://host:1"], "--dask: not allowed with"),

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from lswag_fast.cli import main
+from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.spaces import AutoFormer
 from lswag_fast.spaces.building import network_builder
-from lswag_fast.spaces.initialisation import initialise
 from lswag_fast.study.stored import read_study
 from support.user_networks import Mlps
 

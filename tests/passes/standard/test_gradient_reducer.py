@@ -178,7 +178,9 @@ def test_a_layer_without_variance_is_left_out_with_a_warning() -> None:
         model[2].weight.zero_()
         model[4].weight.zero_()  # no gradient flows further up
     batch = torch.randn(B, 5).double(), torch.arange(B) % 3
-    with pytest.warns(LswagWarning, match=r"no gradient varies over the samples in 0.weight, 2.weight"):
+    with pytest.warns(
+        LswagWarning, match=r"no gradient varies over the samples in 2 of 3 layers \(0.weight, 2.weight\)"
+    ):
         result = score(model, batch)
     assert [layer.trainability for layer in result.layers[:2]] == [-math.inf] * 2
     assert [layer.n_zero_variance for layer in result.layers[:2]] == [20, 16]
