@@ -19,7 +19,7 @@ from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
-from lswag_fast.passes.shared.model_checks import batch_named, check_model
+from lswag_fast.passes.shared.model_checks import batch_named, check_model, check_not_transformed
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
@@ -140,6 +140,7 @@ def compute_scores(
     Raises what makes every proxy impossible (a bad batch or model); what goes wrong with a pass or a proxy is in
     `failures`. `start` is `time.perf_counter()` when the user's call began.
     """
+    check_not_transformed()
     checked = Batch.checked(batch)
     device = check_model(model, checked)
     failures: dict[str, LswagError] = {}

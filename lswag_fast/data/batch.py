@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from lswag_fast.errors import InputError, ZeroVarianceError
 
@@ -57,6 +58,7 @@ class Batch:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:  # (inputs, targets)
             raise InputError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
         inputs, targets = batch
+        _check_kind(inputs)
         tensors = dict(_named_tensors("inputs", inputs))
         if not tensors:
             raise InputError(f"batch inputs must hold a tensor, got {type(inputs).__name__}")
@@ -68,6 +70,7 @@ class Batch:
             raise InputError(f"batch {name} has {n_samples} sample(s); a variance needs at least {MIN_SAMPLES}")
         for target_name, target in _named_tensors("targets", targets):
             if target.dim() and target.shape[0] != n_samples:
+                _check_entries(inputs, targets)
                 raise InputError(f"batch {target_name} has {target.shape[0]} samples, {name} has {n_samples}")
             tensors[target_name] = target
         _check_values(tensors)
@@ -243,6 +246,24 @@ def _named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, (tuple, list)):
         for position, item in enumerate(value):
             yield from _named_tensors(f"{name}[{position}]", item)
+
+
+def _check_kind(inputs: object) -> None:
+    """Refuse inputs that hold tensors, but no samples along an axis."""
+    if isinstance(inputs, PackedSequence):
+        raise InputError(
+            "batch inputs are a PackedSequence, whose rows are of all samples; pad them: pad_packed_sequence"
+        )
+
+
+def _check_entries(inputs: object, targets: object) -> None:
+    """Refuse lists with one entry per sample, as models of detection take them."""
+    n_targets = len(targets) if isinstance(targets, (Tensor, list, tuple)) else None
+    if isinstance(inputs, list) and len(inputs) == n_targets:
+        raise InputError(
+            f"batch inputs are a list with one entry for each of {n_targets} samples; samples lie along axis 0 of "
+            "tensors. A model that takes such a list (detection) needs a wrapper that makes it from a tensor (B, ...)"
+        )
 
 
 def _check_values(tensors: Mapping[str, Tensor]) -> None:

@@ -25,6 +25,7 @@ from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
+from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.samples.rules import PLACING
@@ -215,7 +216,7 @@ class ObservingMode(CallMode):
         self.flow.follow(func, args, kwargs, received, out)
         self.derived.follow(received, out)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
-            self._record_uses(func, received, out)
+            self._record_uses(func, args, received, out)
         return out
 
     def _couple_samples(self, normalised: Tensor) -> None:
@@ -228,7 +229,7 @@ class ObservingMode(CallMode):
             )
         self.couples_samples = True
 
-    def _record_uses(self, func: Callable[..., Any], received: list[Tensor], out: Any) -> None:
+    def _record_uses(self, func: Callable[..., Any], args: tuple[Any, ...], received: list[Tensor], out: Any) -> None:
         for tensor in received:
             name = self.table.name_of(tensor)
             if name is None:
@@ -236,7 +237,9 @@ class ObservingMode(CallMode):
                 name = self.derived.known_name(tensor) if made is None else made.name
             elif self.table.parameters[name].dim() < MATRIX_DIMS:
                 continue
-            if name is not None and any(self.table.name_of(result) != name for result in tensors_in(out)):
+            if name is None or not reads_values(func, args, tensor):
+                continue
+            if any(self.table.name_of(result) != name for result in tensors_in(out)):
                 self.reasons.setdefault(name, unobserved_reason(func))
                 self.tables[name] = self.tables.get(name, True) and func in PLACING
 

@@ -170,3 +170,16 @@ def test_map_samples_without_floating_point_samples_is_refused() -> None:
         InputError, match=r"^zen wants noise: the batch's inputs are torch.int64, with no floating-point"
     ):
         Batch(torch.arange(3), None, 3).map_samples(torch.sin, "zen wants noise")
+
+
+def test_a_packed_sequence_is_refused_by_name() -> None:
+    packed = nn.utils.rnn.pack_sequence([torch.randn(3, 2), torch.randn(2, 2)])
+    with pytest.raises(InputError, match="a PackedSequence"):
+        Batch.checked((packed, torch.arange(2)))
+
+
+@pytest.mark.parametrize("targets", [torch.arange(2), [{"boxes": torch.rand(5, 4)}, {"boxes": torch.rand(1, 4)}]])
+def test_a_list_of_images_is_refused_by_name(targets: Any) -> None:
+    images = [torch.randn(3, 8, 8), torch.randn(3, 9, 7)]
+    with pytest.raises(InputError, match=r"one entry for each of 2 samples.*needs a wrapper"):
+        Batch.checked((images, targets))

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
+from torch.fx import GraphModule
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
@@ -31,19 +33,28 @@ _WRAPPERS = {
 def check_model(model: nn.Module, batch: Batch) -> torch.device:
     """Refuse what cannot be observed; returns the device of model and batch.
 
-    Raises UnsupportedModelError (scripted, compiled, wrapped, quantised, sparse, meta, uninitialised),
+    Raises UnsupportedModelError (scripted, compiled, exported, wrapped, quantised, sparse, meta, uninitialised),
     DeviceMismatchError (model and batch apart, or parameters on several devices), BackendUnavailableError (no kernels
     for the device) and InputError (gradients switched off around the call, a model without parameters).
     """
     if not isinstance(model, nn.Module):
         raise UnsupportedModelError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    for name, module in model.named_modules():
-        _check_module(name or "the model", module)
     if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
         raise InputError(
             "gradients are switched off around the call (no_grad or inference_mode); call score outside of it"
         )
+    for name, module in model.named_modules():
+        _check_module(name or "the model", module)
+    for name, tensor in batch.tensors.items():
+        if tensor.is_inference():
+            raise InputError(f"batch {name} was made under inference_mode; pass {name}.clone(), made outside of it")
     return _common_device(model, batch)
+
+
+def check_not_transformed() -> None:
+    """Refuse a call from inside of `torch.func`, where tensors have no values to look at."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise InputError("score was called inside of torch.func (vmap, grad, ...); call it outside, on plain tensors")
 
 
 @contextmanager
@@ -90,6 +101,8 @@ def _check_module(name: str, module: nn.Module) -> None:
         raise UnsupportedModelError(f"{name} is {_WRAPPERS[kind.__name__]}")
     if getattr(module, "_compiled_call_impl", None) is not None:
         raise UnsupportedModelError(f"{name} is compiled in place (module.compile()): score a copy made before it")
+    if isinstance(module, GraphModule) and any(isinstance(node.target, OpOverload) for node in module.graph.nodes):
+        raise UnsupportedModelError(f"{name} was exported (torch.export): score the original Python module")
     if "quantized" in kind.__module__.split(".") and kind.__module__.startswith("torch."):
         raise UnsupportedModelError(f"{name} is a quantised {kind.__name__}: score the float model")
     for parameter_name, parameter in module._parameters.items():  # named_parameters() costs ten times as much
@@ -98,6 +111,10 @@ def _check_module(name: str, module: nn.Module) -> None:
         where = f"{name}.{parameter_name}"
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise UnsupportedModelError(f"{where} is uninitialised (lazy module): run one forward pass first")
+        if parameter.is_inference():
+            raise UnsupportedModelError(
+                f"{where} was made under inference_mode, where torch allows no gradients: build the model outside of it"
+            )
         if parameter.layout != torch.strided:
             raise UnsupportedModelError(f"{where} is sparse ({parameter.layout}): make it dense with .to_dense()")
         if parameter.is_meta:

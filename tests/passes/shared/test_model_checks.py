@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
@@ -45,6 +45,15 @@ def quantised() -> nn.Module:
     return nn.Sequential(layer, nn.Linear(5, 2))
 
 
+def made_under_inference_mode() -> nn.Module:
+    with torch.inference_mode():
+        return mlp()
+
+
+def exported() -> nn.Module:
+    return torch.export.export(mlp(), (torch.randn(2, 3),)).module()
+
+
 def meta() -> nn.Module:
     with torch.device("meta"):
         return nn.Sequential(nn.Linear(3, 5))
@@ -61,6 +70,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "quantised": (quantised, "^0 is a quantised Linear: score the float model"),
     "lazy": (lambda: nn.Sequential(nn.LazyLinear(4)), "^0.weight is uninitialised"),
     "meta": (meta, "^0.weight lies on the meta device"),
+    "made under inference_mode": (made_under_inference_mode, "^0.weight was made under inference_mode"),
+    "exported": (exported, "the model was exported .* original Python module"),
     "sparse": (sparse, "^0.weight is sparse"),
 }
 
@@ -88,6 +99,30 @@ def test_a_users_class_of_the_same_name_is_taken() -> None:
 def test_gradients_switched_off_around_the_call(context: Callable[[], Any]) -> None:
     with context(), pytest.raises(InputError, match="gradients are switched off around the call"):
         check_model(mlp(), BATCH)
+
+
+def test_a_refused_model_stays_trainable() -> None:
+    model = made_under_inference_mode()
+    with pytest.raises(UnsupportedModelError):
+        score(model, (torch.randn(4, 3), torch.arange(4) % 2))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_call_from_inside_of_vmap() -> None:
+    model = mlp()
+
+    def inside(x: Tensor) -> Tensor:
+        return torch.tensor(score(model, (x, torch.arange(4) % 2)).value)
+
+    with pytest.raises(InputError, match=r"inside of torch\.func"):
+        torch.func.vmap(inside)(torch.randn(2, 4, 3))
+
+
+def test_a_batch_made_under_inference_mode() -> None:
+    with torch.inference_mode():
+        x = torch.randn(4, 3)
+    with pytest.raises(InputError, match=r"batch inputs was made under inference_mode; pass inputs\.clone"):
+        score(mlp(), (x, torch.arange(4) % 2))
 
 
 def test_a_model_without_parameters() -> None:

@@ -97,6 +97,7 @@ def score(model: nn.Module, **options: Any) -> lswag_fast.Score:
     return lswag_fast.score(model, batch, pattern_samples=SHOWN, **options)
 
 
+@pytest.mark.filterwarnings("ignore:only .* were observed")  # a parameter that the forward replaces is not called
 @pytest.mark.filterwarnings("ignore:a BatchNorm in train mode:lswag_fast.LswagWarning")
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("mess", MESSES.values(), ids=MESSES)
