@@ -81,7 +81,8 @@ def load(
             pixels in [0, 1].
 
     Returns:
-        The images (B, 3, image_size, image_size) and their labels (B,).
+        The images (B, C, image_size, image_size), of three channels but where an .npz file has another number, and
+        their labels (B,).
 
     Raises:
         InputError: an impossible argument.
@@ -168,14 +169,14 @@ def _finite(source: ImageSource, row: int) -> Tensor:
 
 
 def _prepare(image: Tensor, image_size: int) -> Tensor:
-    """Return an image (C, H, W), C 1 or 3, as (3, image_size, image_size): central square, resized, grey repeated."""
+    """Return an image (C, H, W) as (C, image_size, image_size): central square, resized, grey repeated to three."""
     height, width = image.shape[1:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = image[None, :, top : top + side, left : left + side]
     size = (image_size, image_size)
     resized = functional.interpolate(square, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return resized[0].expand(RGB, -1, -1)
+    return resized[0].expand(RGB, -1, -1) if len(image) == 1 else resized[0]
 
 
 def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
@@ -186,6 +187,11 @@ def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
     if not source.unit_range:
         raise DataError(
             f"data {source.description}: float pixels of unknown range; 'imagenet' needs uint8, use normalize='batch'"
+        )
+    if images.shape[1] != RGB:
+        raise DataError(
+            f"data {source.description}: has {images.shape[1]} channels, and the constants of ImageNet are those of "
+            "three; use normalize='batch'"
         )
     mean, std = (torch.tensor(values).view(1, RGB, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std

@@ -38,7 +38,7 @@ class ImageSource:
     Attributes:
         labels: (N,) int64.
         num_classes: number of classes; labels lie below it.
-        read: maps i to image i as float32 (C, H, W), C 1 or 3.
+        read: maps i to image i as float32 (C, H, W).
         unit_range: whether the pixels lie in [0, 1].
         description: the origin, in words for a person.
 
@@ -126,8 +126,8 @@ def npz(path: Path, split: str | None) -> ImageSource:
     """Return the images of an .npz file.
 
     Layouts: `x` and `y`, `x_<split>` and `y_<split>` (images uint8 or float, N x C x H x W, N x H x W x C or N x H x W,
-    C 1 or 3; labels N whole numbers), or `jpeg_bytes` and `offsets` (file i starts at byte offsets[i] and ends
-    before offsets[i + 1], its label is i).
+    with 1 or 3 channels, or square ones with any number; labels N whole numbers, or one-hot rows), or `jpeg_bytes` and
+    `offsets` (file i starts at byte offsets[i] and ends before offsets[i + 1], its label is i).
 
     Args:
         path: the file.
@@ -200,21 +200,32 @@ def _suffix(arrays: _Npz, split: str | None) -> str:
 
 
 def _channels_first(arrays: _Npz, name: str) -> Array:
-    """Return images as (N, C, H, W); four axes count as channels first if the second has 1 or 3 entries."""
+    """Return images as (N, C, H, W), whichever of the two orders they are stored in; see `npz`."""
     images = arrays[name]
     found = images.shape
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"data {arrays.path}: {name} has type {images.dtype}, expected uint8 or float")
     if images.ndim == 3:
         images = images[:, None]
-    elif images.ndim == 4 and images.shape[1] not in CHANNEL_COUNTS:
-        images = images.transpose(0, 3, 1, 2)
-    if images.ndim != 4 or images.shape[1] not in CHANNEL_COUNTS or 0 in images.shape[2:]:
+    axis = _channel_axis(images.shape[1:]) if images.ndim == 4 else None  # N and three more
+    if axis is None:
         raise DataError(
-            f"data {arrays.path}: {name} has shape {found}, "
-            "expected N x C x H x W, N x H x W x C (C 1 or 3) or N x H x W"
+            f"data {arrays.path}: {name} has shape {found}, expected N x C x H x W, N x H x W x C or N x H x W, with "
+            "1 or 3 channels, or square images of another number of them"
         )
-    return images
+    if 0 in images.shape[1:]:
+        raise DataError(f"data {arrays.path}: {name} has shape {found}, and with it no pixels")
+    return np.moveaxis(images, axis + 1, 1)
+
+
+def _channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Which of three axes, the first or the last, holds the channels: 1 or 3, or those beside a square; or None."""
+    first, second, third = shape
+    if first in CHANNEL_COUNTS or third in CHANNEL_COUNTS:
+        return 0 if first in CHANNEL_COUNTS else 2
+    if (first == second) == (second == third):
+        return None
+    return 0 if second == third else 2
 
 
 def _labels(arrays: _Npz, name: str) -> npt.NDArray[np.int64]:
@@ -223,6 +234,8 @@ def _labels(arrays: _Npz, name: str) -> npt.NDArray[np.int64]:
     labels = arrays[name]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    elif labels.ndim == 2 and labels.size and _is_one_hot(labels):
+        labels = labels.argmax(1)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(
             f"data {arrays.path}: {name} is {labels.dtype} of shape {labels.shape}, expected N whole numbers"
@@ -230,6 +243,10 @@ def _labels(arrays: _Npz, name: str) -> npt.NDArray[np.int64]:
     if labels.size and labels.min() < 0:
         raise DataError(f"data {arrays.path}: {name} holds the label {labels.min()}, labels count from 0")
     return labels.astype(np.int64)
+
+
+def _is_one_hot(labels: Array) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
 
 
 def _jpegs(arrays: _Npz) -> ImageSource:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lswag_fast import data
+from lswag_fast import data, score
 from lswag_fast.data import sources
 from lswag_fast.errors import DataError, InputError
 from lswag_fast.spaces import AutoFormer
@@ -197,3 +197,14 @@ def test_shared_images(shared_images, name, split, n_images, num_classes):
     assert_is_standardised(loaded.images)
     assert loaded.num_classes == num_classes
     assert f"16 of {n_images} images" in loaded.description
+
+
+def test_images_of_another_number_of_channels_keep_it(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "many.npz", x=rng.integers(0, 256, (8, 5, 6, 6), dtype=np.uint8), y=np.arange(8) % 3)
+    images, labels = data.load(tmp_path / "many.npz", batch_size=4, image_size=8).batch
+    assert images.shape == (4, 5, 8, 8)
+    model = torch.nn.Sequential(torch.nn.Conv2d(5, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3))
+    assert score(model, (images, labels), pattern_samples=4).error is None
+    with pytest.raises(DataError, match="has 5 channels, and the constants of ImageNet are those of three"):
+        data.load(tmp_path / "many.npz", batch_size=4, image_size=8, normalize="imagenet")

@@ -51,6 +51,16 @@ def test_npz_layouts(tmp_path, arrays):
         torch.testing.assert_close(pool.read(i), expected(i))
 
 
+@pytest.mark.parametrize("channels", [2, 4, 7, 12])
+@pytest.mark.parametrize("last", [False, True])
+def test_npz_of_square_images_with_any_number_of_channels(tmp_path, channels, last):
+    pixels = np.random.default_rng(0).random((5, channels, 6, 6), dtype=np.float32)
+    np.savez(tmp_path / "data.npz", x=np.moveaxis(pixels, 1, -1) if last else pixels, y=np.eye(3, dtype=int)[LABELS])
+    source = sources.npz(tmp_path / "data.npz", None)
+    assert torch.equal(source.read(2), torch.from_numpy(pixels[2]))
+    assert source.labels.tolist() == LABELS.tolist()  # one-hot rows
+
+
 def test_npz_grey_and_split(tmp_path):
     path = saved(tmp_path, x_train=PIXELS, y_train=LABELS, x_test=PIXELS[:2, 0], y_test=LABELS[:2])
     pool = sources.npz(path, "test")
@@ -87,12 +97,13 @@ def test_npz_of_jpegs(tmp_path):
         ({"images": PIXELS, "y": LABELS}, "found the arrays images, y; expected x and y"),
         ({"x": PIXELS, "y": LABELS[:4]}, "found 5 images in x and 4 labels in y"),
         ({"x": PIXELS[0, 0], "y": LABELS}, r"x has shape \(6, 7\), expected N x C x H x W"),
-        ({"x": np.zeros((5, 4, 6, 6), np.uint8), "y": LABELS}, r"x has shape \(5, 4, 6, 6\)"),
+        ({"x": np.zeros((5, 4, 6, 7), np.uint8), "y": LABELS}, r"x has shape \(5, 4, 6, 7\).*square images of another"),
+        ({"x": np.zeros((5, 6, 6, 6), np.uint8), "y": LABELS}, r"x has shape \(5, 6, 6, 6\)"),
         ({"x": np.zeros((5, 3, 0, 6), np.uint8), "y": LABELS}, r"x has shape \(5, 3, 0, 6\)"),
         ({"x": PIXELS.astype(np.int64), "y": LABELS}, "x has type int64, expected uint8 or float"),
         ({"x": PIXELS, "y": LABELS.astype(float)}, "y is float64"),
         ({"x": PIXELS, "y": LABELS - 1}, "y holds the label -1"),
-        ({"x": PIXELS, "y": np.eye(5, dtype=int)}, r"y is int64 of shape \(5, 5\)"),
+        ({"x": PIXELS, "y": 2 * np.eye(5, dtype=int)}, r"y is int64 of shape \(5, 5\)"),
         ({"jpeg_bytes": np.zeros(4, np.uint8)}, "no array 'offsets'; found jpeg_bytes"),
     ],
 )
