@@ -136,6 +136,8 @@ def _source_of_path(path: Path, split: str | None) -> ImageSource:
         if not part.is_dir():
             raise DataError(f"data {path}: no sub-folder {split!r} for the split")
         return sources.folder(part)
+    if not path.is_file():
+        raise DataError(f"data {path}: is neither a file nor a folder")
     if path.suffix != ".npz":
         raise DataError(f"data {path}: expected a folder or an .npz file")
     return sources.npz(path, split)

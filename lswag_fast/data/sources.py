@@ -6,6 +6,7 @@ No source runs code from a file: arrays are read with `allow_pickle=False`, imag
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -29,6 +30,13 @@ DIGITS_MAX = 16.0
 UINT8_MAX = 255.0
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CHANNEL_COUNTS = (1, 3)
+MAX_CLASSES = 2**31
+MAX_ARRAY_BYTES = 4 * 2**30
+"""Of an array in an .npz file, which is read whole."""
+MAX_UNPACKED_BYTES = 256 * 2**20
+MAX_RATIO = 200
+"""A larger array that unpacks to more times its size in the file holds no images."""
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,11 @@ def folder(path: Path) -> ImageSource:
 
 
 def _images_in(entry: Path) -> list[Path]:
-    return sorted(file for file in entry.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    files = sorted(file for file in entry.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    for file in files:
+        if not file.is_file():  # a pipe would be waited for
+            raise DataError(f"data {file}: has the name of an image and is no file; remove or rename it")
+    return files
 
 
 def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
@@ -125,16 +137,17 @@ def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
 def npz(path: Path, split: str | None) -> ImageSource:
     """Return the images of an .npz file.
 
-    Layouts: `x` and `y`, `x_<split>` and `y_<split>` (images uint8 or float, N x C x H x W, N x H x W x C or N x H x W,
-    with 1 or 3 channels, or square ones with any number; labels N whole numbers, or one-hot rows), or `jpeg_bytes` and
-    `offsets` (file i starts at byte offsets[i] and ends before offsets[i + 1], its label is i).
+    Layouts: `x` and `y`, `x_<split>` and `y_<split>` (images uint8, or float of any width, which become float32 when
+    they are read; N x C x H x W, N x H x W x C or N x H x W, with 1 or 3 channels, or square ones with any number;
+    labels N whole numbers, or one-hot rows), or `jpeg_bytes` and `offsets` (file i starts at byte offsets[i] and ends
+    before offsets[i + 1], its label is i).
 
     Args:
         path: the file.
         split: which arrays to take; None takes the first of x, x_train, x_test, jpeg_bytes.
 
     Raises:
-        DataError: an array is missing, pickled, or of a wrong shape or type.
+        DataError: an array is missing, pickled, of a wrong shape or type, or too large (see `MAX_ARRAY_BYTES`).
 
     Example:
         >>> import tempfile
@@ -155,7 +168,8 @@ def npz(path: Path, split: str | None) -> ImageSource:
     scale = UINT8_MAX if is_uint8 else 1.0
 
     def read(i: int) -> Tensor:
-        return torch.from_numpy(images[i].astype(np.float32)) / scale
+        with np.errstate(over="ignore", invalid="ignore"):  # such a pixel is infinite, and refused
+            return torch.from_numpy(images[i].astype(np.float32)) / scale
 
     return ImageSource(labels, int(labels.max(initial=-1)) + 1, read, is_uint8, f"{path} (x{suffix})")
 
@@ -176,16 +190,66 @@ class _Npz:
     def __getitem__(self, name: str) -> Array:
         if name not in self.names:
             raise DataError(f"data {self.path}: no array {name!r}; found {', '.join(sorted(self.names)) or 'none'}")
+        self._check_size(name, *self._guarded(name, lambda: self._sizes(name)))
         return np.asarray(self._guarded(name, lambda: self._file[name]))
+
+    def _sizes(self, name: str) -> tuple[int, int, int]:
+        """The bytes of an array as its header says, as the archive says, and as they lie in the file."""
+        member = self._file.zip.getinfo(f"{name}.npy" if f"{name}.npy" in self._file.zip.namelist() else name)
+        with self._file.zip.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            read = _HEADERS.get(version)
+            shape, _, dtype = read(file) if read else ((member.file_size,), False, np.dtype(np.uint8))
+        return math.prod(shape) * dtype.itemsize, member.file_size, member.compress_size
+
+    def _check_size(self, name: str, declared: int, held: int, packed: int) -> None:
+        """Refuse what would fill the memory, before any of it is read."""
+        if declared > held:
+            raise DataError(f"data {self.path}: {name} claims {_size(declared)}, the file holds {_size(held)} of it")
+        if held > MAX_ARRAY_BYTES:
+            raise DataError(
+                f"data {self.path}: {name} has {_size(held)}, the limit is {_size(MAX_ARRAY_BYTES)}; "
+                "store part of it, or images as files in a folder, of which only the chosen ones are read"
+            )
+        if held > MAX_UNPACKED_BYTES and held > MAX_RATIO * packed:
+            raise DataError(
+                f"data {self.path}: {name} unpacks from {_size(packed)} to {_size(held)}; above "
+                f"{_size(MAX_UNPACKED_BYTES)} the limit is {MAX_RATIO} times the size in the file"
+            )
 
     def _guarded(self, what: str, read: Callable[[], Any]) -> Any:
         try:
             return read()
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            KeyError,
+            MemoryError,
+            NotImplementedError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             reason = (
                 "holds pickled objects, which are never loaded" if "pickle" in str(error) else f"unreadable ({error})"
             )
             raise DataError(f"data {self.path}: {what} {reason}") from error
+
+
+def _size(n_bytes: int) -> str:
+    """A number of bytes for people.
+
+    Example:
+        >>> _size(300), _size(3 * 2**30)
+        ('300 B', '3.0 GiB')
+    """
+    size, unit = float(n_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def _suffix(arrays: _Npz, split: str | None) -> str:
@@ -240,6 +304,8 @@ def _labels(arrays: _Npz, name: str) -> npt.NDArray[np.int64]:
         raise DataError(
             f"data {arrays.path}: {name} is {labels.dtype} of shape {labels.shape}, expected N whole numbers"
         )
+    if labels.size and labels.max() >= MAX_CLASSES:
+        raise DataError(f"data {arrays.path}: {name} holds the label {labels.max()}, more than any network has classes")
     if labels.size and labels.min() < 0:
         raise DataError(f"data {arrays.path}: {name} holds the label {labels.min()}, labels count from 0")
     return labels.astype(np.int64)

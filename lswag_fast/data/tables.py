@@ -6,6 +6,8 @@ al., NeurIPS 2022).
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import zlib
@@ -20,6 +22,8 @@ import pandas as pd
 from lswag_fast.errors import TableError
 
 MIN_ROWS = 10
+NEW_LINE = b"\n"
+_MOST_DIGITS = 308  # of a whole number that a float holds
 """Fewer architectures say nothing about a rank correlation."""
 
 _ACCURACY = "val_accuracy"  # of the NAS-Bench-Suite-Zero layout; every other entry is a proxy's {score, time}
@@ -51,11 +55,15 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise TableError(f"{path}: is no file")
         if path.suffix == ".json":
-            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+            content = json.loads(
+                path.read_text(encoding="utf-8"), object_pairs_hook=_each_once, parse_int=_representable
+            )
             return suite_table(content, dataset, str(path))
         table = _read_columns(path, key)
-    except (OSError, ValueError, EOFError, zlib.error) as error:  # the last two of damaged gzip
+    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:  # EOF and zlib: damaged gzip
         if isinstance(error, TableError):
             raise
         raise TableError(f"{path}: cannot be read ({error})") from error
@@ -74,6 +82,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _representable(digits: str) -> int:
+    """A whole number of JSON; ValueError for one beyond what a float holds."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"the number {digits[:20]}... has {len(digits)} digits")
+    return int(digits)
+
+
 def _read_columns(path: Path, key: str) -> pd.DataFrame:
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
@@ -83,11 +98,25 @@ def _read_columns(path: Path, key: str) -> pd.DataFrame:
             table[key] = table[key].map(str, na_action="ignore")
         return table
     if path.name.endswith((".csv", ".csv.gz")):
-        table = pd.read_csv(path, dtype={key: str})
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read()
+        _check_text(content)
+        table = pd.read_csv(io.BytesIO(content), dtype={key: str})
         if not isinstance(table.index, pd.RangeIndex):  # pandas then takes the first fields for an index
             raise TableError(f"{path}: its rows have more fields than its header names")
         return table
     raise TableError(f"{path}: the name of a table ends in .csv, .csv.gz, .parquet or .json")
+
+
+def _check_text(content: bytes) -> None:
+    """Refuse what pandas reads without a word: a NUL byte, where it ends a text, and two columns of one name."""
+    place = content.find(b"\0")
+    if place >= 0:
+        raise ValueError(f"line {content.count(NEW_LINE, 0, place) + 1} holds a NUL byte")
+    header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, dtype=str).iloc[0].dropna()
+    repeated = header[header.duplicated()]
+    if len(repeated):
+        raise ValueError(f"two columns are named {repeated.iloc[0]!r}; keep one of them")
 
 
 def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -276,13 +305,27 @@ def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
         raise TableError(f"several columns are named {repeated[0]!r}; keep one of them")
     converted = {}
     for name in columns:
-        values = pd.to_numeric(table[name], errors="coerce")
+        values = pd.to_numeric(_as_floats(table, name), errors="coerce")
         wrong = np.flatnonzero(values.isna() & table[name].notna() & (table[name].astype(str).str.lower() != "nan"))
         if len(wrong):
             arch, found = table.index[wrong[0]], table[name].iloc[wrong[0]]
             raise TableError(f"column {name!r} of {arch!r}: found {found!r}, expected a number")
         converted[name] = values.astype(float)
     return pd.DataFrame(converted, index=table.index)
+
+
+def _as_floats(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column, its whole numbers beyond 64 bits as floats; raises TableError for one beyond those."""
+
+    def each(value: Any) -> Any:
+        if type(value) is not int:
+            return value
+        try:
+            return float(value)
+        except OverflowError:
+            raise TableError(f"column {name!r} holds a whole number of {len(str(value))} digits") from None
+
+    return table[name].map(each) if table[name].dtype == object else table[name]
 
 
 def finite_numbers(table: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFrame, int]:

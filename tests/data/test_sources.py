@@ -1,14 +1,19 @@
 """Sources: each layout gives the same images, and each faulty file is named with its fault."""
 
 import io
+import os
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from lswag_fast.data import sources
-from lswag_fast.errors import DataError
+from lswag_fast.data import load, sources
+from lswag_fast.data.sources import folder, npz
+from lswag_fast.data.tables import read_table
+from lswag_fast.errors import DataError, TableError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 6, 7), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 1, 0])
@@ -176,3 +181,72 @@ def test_faulty_folders(tmp_path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "cat" / "broken.png")
     with pytest.raises(DataError, match="more than 8 bits per channel"):
         sources.folder(tmp_path).read(0)
+
+
+def with_header(path: Path, shape: tuple[int, ...], held: bytes) -> Path:
+    """An .npz whose images claim a shape, whatever it holds of them."""
+    header, labels = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.save(labels, np.arange(8) % 3)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", header.getvalue() + held)
+        archive.writestr("y.npy", labels.getvalue())
+    return path
+
+
+def test_an_array_that_claims_more_than_it_holds_is_refused_before_memory_is_asked_for(tmp_path: Path) -> None:
+    path = with_header(tmp_path / "a.npz", (10**8, 3, 1000, 1000), b"0" * 100)
+    with pytest.raises(DataError, match=r"x claims 272\.8 TiB, the file holds \d+ B of it"):
+        npz(path, None)
+
+
+def test_an_array_that_unpacks_to_far_more_than_the_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_header(tmp_path / "a.npz", (8, 3, 300, 300), bytes(8 * 3 * 300 * 300))
+    assert len(npz(path, None).labels) == 8
+    monkeypatch.setattr("lswag_fast.data.sources.MAX_UNPACKED_BYTES", 2**20)
+    with pytest.raises(DataError, match=r"x unpacks from .* to 2\.1 MiB; above 1\.0 MiB the limit is 200 times"):
+        npz(path, None)
+    monkeypatch.setattr("lswag_fast.data.sources.MAX_ARRAY_BYTES", 2**20)
+    with pytest.raises(DataError, match=r"x has 2\.1 MiB, the limit is 1\.0 MiB; store part of it"):
+        npz(path, None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_floats_of_any_width_become_float32_and_what_does_not_fit_is_infinite(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((2, 3, 4, 4))
+    for dtype in (">f8", "<f2", np.longdouble):
+        np.savez(tmp_path / "a.npz", x=pixels.astype(dtype), y=[0, 1])
+        found = npz(tmp_path / "a.npz", None).read(1)
+        assert found.dtype == torch.float32
+        assert np.array_equal(found.numpy(), pixels.astype(dtype).astype(np.float32)[1])
+    np.savez(tmp_path / "a.npz", x=np.where(pixels > 0.5, 1e300, np.nan), y=[0, 1])
+    assert not torch.isfinite(npz(tmp_path / "a.npz", None).read(0)).any()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "complex64", "datetime64[s]", "U1"])
+def test_pixels_of_another_type_are_refused_by_its_name(tmp_path: Path, dtype: str) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3, 4, 4)).astype(dtype), y=[0, 1])
+    with pytest.raises(DataError, match=r"x has type .*, expected uint8 or float"):
+        npz(tmp_path / "a.npz", None)
+
+
+@pytest.mark.parametrize("label", [2**62, 2**63 + 5])
+def test_a_label_that_no_network_has_is_refused(tmp_path: Path, label: int) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3, 4, 4)), y=np.array([0, label], dtype=np.uint64))
+    with pytest.raises(DataError, match=f"y holds the label {label}, more than any network has classes"):
+        npz(tmp_path / "a.npz", None)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    os.mkfifo(tmp_path / "cat" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png: has the name of an image and is no file"):
+        folder(tmp_path)
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        load(tmp_path / "a.npz", batch_size=2, image_size=4)
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(TableError, match="is no file"):
+        read_table(tmp_path / "a.csv")

@@ -321,6 +321,27 @@ def test_table_errors_are_value_errors_of_the_library() -> None:
     assert issubclass(TableError, LswagError)
 
 
+TEXTS = {
+    "a column twice": ("table.csv", "arch,zico,zico\na,1,2\n", "two columns are named 'zico'; keep one of them"),
+    "a NUL byte": ("table.csv", "arch,zico\na,1\nb\0,2\n", "line 3 holds a NUL byte"),
+    "deep": ("table.json", "[" * 100_000, "cannot be read"),
+    "beyond float": ("table.json", json.dumps({"c": {"a": {"zico": {"score": 10**400}}}}), "has 401 digits"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "message"), TEXTS.values(), ids=TEXTS)
+def test_what_would_be_read_as_something_else_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        read_table(write(tmp_path / name, content))
+
+
+def test_whole_numbers_beyond_64_bits_are_floats_and_beyond_those_refused(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "a.csv", f"arch,zico,snip\na,{10**30},{10**400}\nb,1,2\n"))
+    assert numbers(table, ["zico"])["zico"].tolist() == [1e30, 1.0]
+    with pytest.raises(TableError, match="column 'snip' holds a whole number of 401 digits"):
+        numbers(table, ["snip"])
+
+
 @pytest.fixture
 def published() -> Callable[[str], Path]:
     """The path of a published NAS-Bench-201 table."""
