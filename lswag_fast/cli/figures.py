@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lswag_fast.cli.values import file_target
 from lswag_fast.errors import StorageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _DPI = 150
 
 def add_plot(parser: argparse.ArgumentParser, what: str) -> None:
     """Add --plot; `what` is the figure in words."""
-    parser.add_argument("--plot", type=Path, metavar="FILE", help=f"write {what} (.png, .pdf, .svg, ...)")
+    parser.add_argument("--plot", type=file_target, metavar="FILE", help=f"write {what} (.png, .pdf, .svg, ...)")
 
 
 def check_plot(path: Path | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lswag_fast.cli.console import say
-from lswag_fast.cli.options import STDOUT
+from lswag_fast.cli.values import STDOUT
 from lswag_fast.errors import StorageError
 from lswag_fast.files.durable import replace_file
 
@@ -21,7 +21,10 @@ def write(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
+        if path.exists() and not path.is_file():  # a device such as /dev/null, which nothing may take the place of
+            path.write_bytes(content)
+        else:
+            replace_file(path, content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 

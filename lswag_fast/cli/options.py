@@ -6,12 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lswag_fast.cli.values import positive, seconds, seed, threads, workers
+from lswag_fast.cli.values import (
+    file_target,
+    folder_target,
+    json_target,
+    positive,
+    seconds,
+    seed,
+    threads,
+    workers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STDOUT = "-"
 FOLDER = "DIR"
 
 
@@ -27,13 +35,14 @@ def add_space(parser: argparse.ArgumentParser) -> None:
 
 def add_out(parser: argparse.ArgumentParser, text: str, *, metavar: str = "FILE", required: bool = False) -> None:
     """Add where the results go."""
-    parser.add_argument("-o", "--out", type=Path, metavar=metavar, required=required, help=text)
+    kind = file_target if metavar == "FILE" else folder_target
+    parser.add_argument("-o", "--out", type=kind, metavar=metavar, required=required, help=text)
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the option that writes the result for a program; `what` is the result in words."""
     text = f"write {what} as JSON; - for standard output, in place of the tables"
-    parser.add_argument("--json", metavar="FILE", help=text)
+    parser.add_argument("--json", type=json_target, metavar="FILE", help=text)
 
 
 def add_trials(parser: argparse.ArgumentParser, text: str, default: int | None = None) -> None:

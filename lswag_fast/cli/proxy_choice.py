@@ -92,7 +92,7 @@ def columns_of(table: pd.DataFrame, text: str) -> list[str]:
     """The columns that --proxies names; of `all`, those without any value are left out, with a warning.
 
     Raises:
-        InputError: `libra` without a file.
+        InputError: `libra` without a file, an empty name, or no proxy among the columns for `all`.
         StorageError: the file of a selection cannot be read.
     """
     from lswag_fast.proxies import list_proxies
@@ -101,11 +101,17 @@ def columns_of(table: pd.DataFrame, text: str) -> list[str]:
         with naming(OPTION):
             return list(_selected(text, None).names)
     if text != ALL:
-        return listed(text)
+        with naming(OPTION):
+            return listed(text)
     known = {info.name for info in list_proxies()}
     found = [name for name in table.columns if name in known]
     empty = [name for name in found if table[name].isna().all()]
     if empty:
         left_out = f"without a value for any architecture, left out: {', '.join(empty)}"
         warnings.warn(left_out, LswagWarning, stacklevel=2)
+    if len(empty) == len(found):
+        raise InputError(
+            f"{OPTION}: no column with values is named like a proxy; name those to compare, of "
+            f"{', '.join(map(str, table.columns)) or 'none'}"
+        )
     return [name for name in found if name not in empty]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from lswag_fast.cli.values import (
     proxy_assignment,
     seed,
 )
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, LswagWarning
 
 if TYPE_CHECKING:
     from lswag_fast.options import ScoreOptions
@@ -150,6 +151,10 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 """The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""
 
 
+_WITHOUT_FEATURES = {"model", "standard", "double_backward", "jacobian", "ntk", "synflow"}
+"""The passes that look at no features."""
+
+
 def add_score_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of a score."""
     group = parser.add_argument_group("score")
@@ -170,12 +175,27 @@ def score_options(args: argparse.Namespace, proxies: Collection[str], space: str
     """
     from lswag_fast.options import ScoreOptions
 
+    if args.features is not None:
+        _warn_of_unused_features(proxies)
     found = ScoreOptions()
     for field, (flag, _) in SCORE_OPTIONS.items():
         value = getattr(args, _dest(flag))
         with naming(flag):
             found = replace(found, **{field: _meant(field, value, proxies, space)})
     return found
+
+
+def _warn_of_unused_features(proxies: Collection[str]) -> None:
+    from lswag_fast.proxies import get_proxy, list_proxies
+
+    def looks(needs: Mapping[str, Any]) -> bool:
+        return not needs.keys() <= _WITHOUT_FEATURES  # a pass of the user's own may look at them, too
+
+    if not any(looks(get_proxy(name).needs) for name in proxies):
+        those = ", ".join(info.name for info in list_proxies() if looks(info.needs))
+        warnings.warn(
+            f"--features is of no use to {', '.join(proxies)}; {those} look at features", LswagWarning, stacklevel=2
+        )
 
 
 def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) -> Any:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import BudgetError, DataError, InputError, SpaceError, StorageError, TableError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lswag_fast.study.budget import Window
 
 AUTO = "auto"
+STDOUT = "-"
 _MISTAKES = (InputError, SpaceError, BudgetError, DataError, TableError, StorageError)
 
 
@@ -137,8 +139,34 @@ def _number(text: str) -> int | float | str:
 
 
 def listed(text: str) -> list[str]:
-    """The items of a list with commas."""
-    return [item.strip() for item in text.split(",")]
+    """The items of a list with commas, each once; raises InputError where one is empty."""
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise InputError(f"{text!r} has an empty name; write NAME or NAME,NAME")
+    return list(dict.fromkeys(items))
+
+
+def file_target(text: str) -> Path:
+    """Read the name of a file that is to be written, which is no folder."""
+    try:
+        is_folder = not text or Path(text).is_dir()
+    except OSError as error:  # a name that is too long
+        raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror or error}") from error
+    if is_folder:
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file" if text else "an empty name is no file")
+    return Path(text)
+
+
+def json_target(text: str) -> str:
+    """Read the name of a file, or - for standard output."""
+    return text if text == STDOUT else str(file_target(text))
+
+
+def folder_target(text: str) -> Path:
+    """Read the name of a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def correlate(
 
     Raises:
         TableError: a column is not there or has fewer than 10 finite rows.
-        InputError: n_bootstrap is negative.
+        InputError: n_bootstrap is negative or 1, the seed is negative, there is no proxy, or one is the target.
 
     Example:
         >>> table = pd.DataFrame({"accuracy": range(20), "params": [n**2 for n in range(20)]})
@@ -48,8 +48,14 @@ def correlate(
         >>> float(found.loc["params", "spearman"]), int(found.loc["params", "n"])
         (1.0, 20)
     """
-    if n_bootstrap < 0:
-        raise InputError(f"n_bootstrap must be at least 0, got {n_bootstrap}")
+    if n_bootstrap < 0 or n_bootstrap == 1:
+        raise InputError(f"n_bootstrap must be 0 for no intervals, or at least 2, got {n_bootstrap}")
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, got {seed}")
+    if not len(proxies):
+        raise InputError("name at least one proxy to compare with the target")
+    if target in proxies:
+        raise InputError(f"the target {target!r} is among the proxies; leave it out there")
     lower = {info.name for info in list_proxies() if not info.higher_is_better}
     rows = {}
     for name in proxies:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
 from lswag_fast.data.tables import MIN_ROWS, finite_numbers, numbers
-from lswag_fast.errors import InputError, LswagWarning, TableError
+from lswag_fast.errors import InputError, LswagWarning, StorageError, TableError
 from lswag_fast.libra import information
 from lswag_fast.libra.fit import Fit
 from lswag_fast.libra.information import Binning, Codes, Logarithm
@@ -336,10 +336,11 @@ class Libra:
         """Write `to_dict` as JSON, which `read_selection` reads.
 
         Args:
-            path: the file.
+            path: the file; its folder is made if need be.
 
         Raises:
             InputError: `fit` was not called.
+            StorageError: the file cannot be written.
 
         Example:
             >>> import tempfile
@@ -351,7 +352,12 @@ class Libra:
             ...     read_selection(file.name).proxies == libra.selection
             True
         """
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 
-from lswag_fast.cli.files import write, write_json
+from lswag_fast.cli.files import encoded, write, write_json
 from lswag_fast.errors import StorageError
 
 
@@ -30,3 +31,19 @@ def test_json_has_null_for_what_is_no_number(tmp_path: Path, capsys: pytest.Capt
     assert write_json("-", content) is True
     assert json.loads(capsys.readouterr().out) == wanted
     assert write_json(None, content) is False
+
+
+def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write(tmp_path / "pipe", b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+    if Path("/dev/full").exists():
+        with pytest.raises(StorageError, match="cannot write /dev/full: No space left"):
+            write(Path("/dev/full"), b"much")
+
+
+def test_bytes_that_are_no_text_are_written_as_escapes() -> None:
+    assert encoded("runs/\udcff \u00e9") == b"runs/\\udcff \xc3\xa9"

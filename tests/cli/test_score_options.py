@@ -11,9 +11,10 @@ import pytest
 from lswag_fast.cli import main
 from lswag_fast.cli.command import Parser
 from lswag_fast.cli.commands import COMMANDS
-from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
-from lswag_fast.errors import InputError
+from lswag_fast.cli.score_options import _WITHOUT_FEATURES, SCORE_OPTIONS, add_score_options, score_options
+from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.options import ScoreOptions
+from lswag_fast.passes import list_passes
 
 SCORING = ("score", "search", "evaluate")
 
@@ -35,7 +36,7 @@ def test_what_is_not_given_is_as_in_python() -> None:
 def test_what_is_given_is_as_it_would_be_in_python() -> None:
     words = ("--layers", "2,10", "--variance", "microbatch:4", "--pattern-samples", "16", "--chunk-size", "8")
     more = ("--gradient", "signed", "--lswag-combine", "log", "--row-fraction", "0.5", "--seed", "3")
-    found = score_options(parsed(*words, *more, "--features", "blocks.*", "--nonfinite", "propagate"), ["lswag"])
+    found = score_options(parsed(*words, *more, "--features", "blocks.*", "--nonfinite", "propagate"), ["lswag", "zen"])
     assert found == ScoreOptions(
         layers=(2, 10),
         variance="microbatch:4",
@@ -98,3 +99,13 @@ def test_layers_of_a_score(
     )
     assert main(["search", "other_space:make", "--trials", "1", "--batch-size", "4", "--layers", layers]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_features_that_nothing_looks_at_are_said() -> None:
+    with pytest.warns(LswagWarning, match="--features is of no use to lswag, synflow; .*zen.* look at features"):
+        score_options(parsed("--features", "blocks"), ["lswag", "synflow"])
+    score_options(parsed("--features", "blocks"), ["lswag", "zen"])
+
+
+def test_every_pass_is_known_to_look_at_features_or_not() -> None:
+    assert {info.name for info in list_passes()} == _WITHOUT_FEATURES | {"noise_pair", "block_features"}

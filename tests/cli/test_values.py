@@ -15,6 +15,10 @@ from lswag_fast.errors import BudgetError, InputError, MissingExtraError
     [
         (values.positive, "12"),
         (values.seed, "0"),
+        (values.seconds, "2.5"),
+        (values.file_target, "a/b.json"),
+        (values.json_target, "-"),
+        (values.folder_target, "runs"),
         (values.seed, str(2**64 - 1)),
         (values.threads, "1024"),
         (values.workers, "64"),
@@ -39,6 +43,13 @@ def test_what_is_read_is_written_as_it_was(read, text: str) -> None:
     [
         (values.positive, "0"),
         (values.seed, "-1"),
+        (values.seconds, "0"),
+        (values.seconds, "nan"),
+        (values.file_target, ""),
+        (values.file_target, "."),
+        (values.file_target, "a" * 300),
+        (values.json_target, ""),
+        (values.folder_target, ""),
         (values.seed, str(2**64)),
         (values.seed, "1.5"),
         (values.threads, "0"),
@@ -92,3 +103,10 @@ def test_a_command_is_written_as_words_that_parse_to_the_same() -> None:
 
 def test_a_line_can_be_pasted() -> None:
     assert values.shell_line(["show", "a folder"]) == "lswag-fast show 'a folder'"
+
+
+def test_a_list_has_each_name_once_and_none_is_empty() -> None:
+    assert values.listed("zico, lswag,zico") == ["zico", "lswag"]
+    for text in ("", ",", "zico,", "zico,,lswag"):
+        with pytest.raises(InputError, match="has an empty name"):
+            values.listed(text)

@@ -80,5 +80,12 @@ def test_refusals() -> None:
         correlate(TABLE, "accuracy", ["magic"])
     with pytest.raises(TableError, match="9 of 9 rows are finite, at least 10"):
         correlate(TABLE.iloc[:9], "accuracy", ["same"])
-    with pytest.raises(InputError, match="n_bootstrap must be at least 0"):
-        correlate(TABLE, "accuracy", ["same"], n_bootstrap=-1)
+    for n_bootstrap in (-1, 1):
+        with pytest.raises(InputError, match="n_bootstrap must be 0 for no intervals, or at least 2"):
+            correlate(TABLE, "accuracy", ["same"], n_bootstrap=n_bootstrap)
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        correlate(TABLE, "accuracy", ["same"], seed=-1)
+    with pytest.raises(InputError, match="at least one proxy"):
+        correlate(TABLE, "accuracy", [])
+    with pytest.raises(InputError, match="the target 'accuracy' is among the proxies"):
+        correlate(TABLE, "accuracy", ["same", "accuracy"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
@@ -12,7 +11,7 @@ from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
 from lswag_fast.cli.files import write, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
-from lswag_fast.cli.values import listed
+from lswag_fast.cli.values import file_target, listed, naming
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +34,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_columns(parser)
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples (default: 1000)")
     options.add_seed(parser, "of the resamples")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table, one row per proxy and target")
+    parser.add_argument("--csv", type=file_target, metavar="FILE", help="write the table, one row per proxy and target")
     options.add_json(parser, "the table")
     add_plot(parser, "a heatmap of the Spearman correlations")
 
@@ -47,11 +46,10 @@ def _run(args: argparse.Namespace) -> int:
 
     check_plot(args.plot)
     data = options.read_tables(args)
-    names = columns_of(data, args.proxies)
-    found = {
-        target: correlate(data, target, names, n_bootstrap=args.bootstrap, seed=args.seed)
-        for target in listed(args.target)
-    }
+    with naming("--target"):
+        targets = listed(args.target)
+    names = columns_of(data.drop(columns=targets, errors="ignore"), args.proxies)
+    found = {target: correlate(data, target, names, n_bootstrap=args.bootstrap, seed=args.seed) for target in targets}
     joined = _joined(found)
     if args.csv is not None:
         write(args.csv, joined.to_csv(index=False).encode())

@@ -10,7 +10,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import ALL, OPTION
-from lswag_fast.cli.values import listed
+from lswag_fast.cli.values import listed, naming
 from lswag_fast.cli.views import study as study_view
 from lswag_fast.errors import InputError
 
@@ -53,13 +53,14 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.study.stored import read_study
 
     study, cost = read_study(args.folder), args.cost
+    columns = _columns(study, args.proxies)  # refused before anything is shown
     if write_json(args.json, _facts(study, cost)):
         return 0
     study_view.show_state(study)
     best = study.top()
     if best:
         say("\nbest:")
-        study_view.show_best(best, _columns(study, args.proxies))
+        study_view.show_best(best, columns)
         say(f"\nthe best architecture:\n{best[0].arch_json}")
         study_view.show_front(study, cost)
     study_view.show_failures(study)
@@ -70,7 +71,8 @@ def _run(args: argparse.Namespace) -> int:
 def _columns(study: StoredStudy, text: str) -> list[str] | None:
     if text == ALL:
         return None
-    names, known = listed(text), study.settings.objective.proxies
+    with naming(OPTION):
+        names, known = listed(text), study.settings.objective.proxies
     for name in names:
         if name not in known:
             raise InputError(f"{OPTION}: {name!r} is not among the proxies of this search: {', '.join(known)}")

@@ -57,6 +57,15 @@ def test_several_targets_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
         ([*COMMAND, "--proxies", "dss"], "dss"),
         ([*COMMAND, "--plot", "rho.jpeg2000"], "--plot: the ending of rho.jpeg2000 must be one of"),
+        ([*COMMAND, "--plot", "."], "--plot: '.' is a folder; name a file"),
+        ([*COMMAND, "--csv", "."], "--csv: '.' is a folder; name a file"),
+        ([*COMMAND, "--proxies", "zico", "--csv", "scores.csv/rho.csv"], "cannot write scores.csv/rho.csv"),
+        ([*COMMAND, "--json", ""], "--json: an empty name is no file"),
+        ([*COMMAND, "--seed", "-1"], "--seed: '-1' is not a whole number from 0"),
+        ([*COMMAND, "--proxies", "zico", "--bootstrap", "1"], "n_bootstrap must be 0 for no intervals, or at least 2"),
+        ([*COMMAND, "--proxies", ""], "--proxies: '' has an empty name"),
+        ([*COMMAND, "--target", "accuracy,"], "--target: 'accuracy,' has an empty name"),
+        ([*COMMAND, "--proxies", "zico,accuracy"], "the target 'accuracy' is among the proxies"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
@@ -66,6 +75,21 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
     assert (out, len(err.splitlines())) == ("", 1)
     assert words in err
     assert sorted(Path().iterdir()) == before
+
+
+def test_a_table_without_proxies_says_which_columns_there_are(
+    scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores[["accuracy", "robustness", "dss"]].to_csv("scores.csv")
+    assert main([*COMMAND]) == 2
+    assert "--proxies: no column with values is named like a proxy; name those to compare, of robustness" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_target_that_is_named_like_a_proxy_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMMAND, "--target", "params", "--json", "-"]) == 0
+    assert [row["proxy"] for row in json.loads(capsys.readouterr().out)] == ["zico"]
 
 
 def test_a_figure_without_matplotlib_is_refused_at_once(
