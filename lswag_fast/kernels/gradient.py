@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -249,7 +249,9 @@ def start_gradient_stats(
     state = None if moments is None else _native_moments(moments, calls, conv, batch_gradient, stream is None)
     job = core.GradientJob(
         [(view(x, f"x of call {k}"), view(g, f"grad_out of call {k}")) for k, (x, g) in enumerate(calls)],
-        None if conv is None else core.ConvGeometry(*astuple(conv)),
+        None
+        if conv is None
+        else core.ConvGeometry(conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups),
         gradient == "abs",
         row_blocks,
         state,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -43,7 +44,6 @@ class DerivedWeights:
         """`parameters` are those that count, or what stands in for them, by name."""
         self.tensors: dict[str, list[Tensor]] = {}
         self._names: dict[int, str] = {}
-        self._taken = {name for name, _ in model.named_parameters()}
         self._model = model
         self._lineage = lineage
         self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
@@ -52,14 +52,21 @@ class DerivedWeights:
             self._made[id(parameter)] = parameter
             self._sources[id(parameter)] = frozenset((name,))
 
+    @cached_property
+    def _parameter_names(self) -> set[str]:
+        """Asked for only where there is a computed weight: it takes as long as a hundred calls."""
+        return {name for name, _ in self._model.named_parameters()}
+
     def follow(self, received: Iterable[Tensor], out: object) -> None:
-        """Follow a call: what parameters went into is made from parameters."""
-        received = list(received)
-        if any(self._is_made(tensor) for tensor in received):
-            sources = frozenset().union(*(self._sources_of(tensor) for tensor in received))
-            for tensor in tensors_in(out):
-                self._made[id(tensor)] = tensor
-                self._sources[id(tensor)] = sources
+        """Follow a call: what parameters went into, and no sample, is made from parameters."""
+        received = tuple(received)
+        made = [tensor for tensor in received if self._is_made(tensor)]
+        if not made or any(map(self._lineage.comes_from_batch, received)):
+            return
+        sources = frozenset().union(*map(self._sources_of, made))
+        for tensor in tensors_in(out):
+            self._made[id(tensor)] = tensor
+            self._sources[id(tensor)] = sources
 
     def name_of(self, weight: Tensor) -> str | None:
         """The name of the weight that a call received; None where it is none of these.
@@ -70,7 +77,7 @@ class DerivedWeights:
             return self._names[id(weight)]
         if self._lineage.comes_from_batch(weight) or self.is_fixed(weight):
             return None
-        name = self._equal(weight) or derived_name(self._model, self.tensors.keys() | self._taken)
+        name = self._equal(weight) or derived_name(self._model, self.tensors.keys() | self._parameter_names)
         self.tensors.setdefault(name, []).append(weight)
         self._names[id(weight)] = name
         return name
@@ -105,7 +112,10 @@ class DerivedWeights:
         return None
 
     def _is_made(self, tensor: Tensor) -> bool:
-        return any(t is not None and self._made.get(id(t)) is t for t in (tensor, tensor._base))
+        if self._made.get(id(tensor)) is tensor:
+            return True
+        base = tensor._base
+        return base is not None and self._made.get(id(base)) is base
 
 
 def derived_name(model: nn.Module, taken: Collection[str]) -> str:
