@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from lswag_fast import __version__
 from lswag_fast.cli.command import Parser
 from lswag_fast.cli.commands import COMMANDS
-from lswag_fast.cli.console import say_error, warnings_once
+from lswag_fast.cli.console import any_text, say_error, warnings_once
 from lswag_fast.errors import LswagError
 
 USER_ERROR = 2
@@ -35,17 +35,18 @@ Each command has its own help: lswag-fast search --help"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code: 0, 2 (user error) or 130 (Ctrl-C)."""
-    try:
-        args = make_parser().parse_args(argv)
-        with warnings_once():
-            code: int = args.run(args)
-            return code
-    except LswagError as error:
-        say_error(error)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        say_error("interrupted")
-        return INTERRUPTED
+    with any_text():
+        try:
+            args = make_parser().parse_args(argv)
+            with warnings_once():
+                code: int = args.run(args)
+                return code
+        except LswagError as error:
+            say_error(error)
+            return USER_ERROR
+        except KeyboardInterrupt:
+            say_error("interrupted")
+            return INTERRUPTED
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import LswagWarning, StorageError
 
-OUT = Console(highlight=False, emoji=False)
+
+def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What to write in place of what a terminal cannot show.
+
+    A name of a file that is no UTF-8 as the bytes that it is, anything else as an escape.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    if all(_FIRST_BYTE <= character <= _LAST_BYTE for character in text):
+        return text.encode("utf-8", "surrogateescape"), error.end
+    return "".join(c.encode("unicode_escape").decode() for c in text), error.end
+
+
+# How Python holds the bytes of a name that is no UTF-8.
+_FIRST_BYTE, _LAST_BYTE = "\udc80", "\udcff"
+_HANDLER = "lswag-fast"
+codecs.register_error(_HANDLER, _bytes_or_escapes)
+
+
+@contextmanager
+def any_text() -> Iterator[None]:
+    """Inside, every text can be written to stdout and stderr, whatever the terminal can show."""
+    before = []
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            before.append((stream, stream.errors))
+            stream.reconfigure(errors=_HANDLER)
+    try:
+        yield
+    finally:
+        for stream, errors in before:
+            with suppress(ValueError):  # closed meanwhile
+                stream.reconfigure(errors=errors)
+
+
+class _Output(Console):
+    """Says in one line that standard output cannot be written, as on a full disk."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            raise StorageError(f"cannot write to standard output: {error.strerror or error}") from error
+
+
+OUT = _Output(highlight=False, emoji=False)
 ERR = Console(highlight=False, emoji=False, stderr=True)
 
 

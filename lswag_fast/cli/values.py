@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.errors import BudgetError, DataError, InputError, SpaceError, StorageError, TableError
+from lswag_fast.files.shell import pasteable
 
 if TYPE_CHECKING:
     from lswag_fast.study.budget import Window
@@ -207,4 +207,4 @@ def _words(action: argparse.Action, text: str) -> list[str]:
 
 def shell_line(words: list[Any]) -> str:
     """A command of `lswag-fast` as a line to paste into a shell."""
-    return shlex.join(["lswag-fast", *map(str, words)])
+    return pasteable(["lswag-fast", *words])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from lswag_fast.files.shell import as_argument, pasteable
+
 if TYPE_CHECKING:
     from lswag_fast.study.stored import StoredStudy
 
@@ -16,7 +18,7 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
     """Commands by what they do; a search that was begun in Python is continued there, so it has none for that."""
     if study.path is None:
         return {}
-    folder = shlex.quote(str(study.path))
+    folder = pasteable([as_argument(study.path)])
     steps = {}
     words = _command_words(study)
     if words:
@@ -42,8 +44,7 @@ def _command_words(study: StoredStudy) -> list[str]:
 def _search_line(words: list[str], n_trials: int, study: StoredStudy) -> str:
     """The command of a search, for so many trials and for where its folder is now."""
     for option, value in (("--trials", str(n_trials)), ("--out", str(study.path))):
-        if option in words[:-1]:
-            words[words.index(option) + 1] = value
-        else:
-            words += [option, value]
-    return shlex.join(words)
+        given = [f"{option}={value}"] if value.startswith("-") else [option, value]
+        place = words.index(option) if option in words[:-1] else len(words)
+        words = [*words[:place], *given, *words[place + 2 :]]
+    return pasteable(words)

@@ -1,11 +1,15 @@
 """What is written to the terminal."""
 
+import contextlib
+import io
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
-from lswag_fast.cli.console import say_error, warnings_once
-from lswag_fast.errors import LswagWarning
+from lswag_fast.cli.console import any_text, say, say_error, warnings_once
+from lswag_fast.errors import LswagWarning, StorageError
 
 
 def test_warnings_appear_once_and_on_one_line(capsys):
@@ -29,3 +33,22 @@ def test_other_warnings_pass_through():
 def test_text_is_shown_as_it_is(capsys):
     say_error(f"[bold] :smile: {'x' * 300}")
     assert capsys.readouterr().err == f"lswag-fast: error: [bold] :smile: {'x' * 300}\n"
+
+
+def test_a_terminal_that_cannot_show_a_text_gets_an_escape_and_bytes_as_they_were(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    with any_text():
+        say("caf\u00e9 \u2026 bad\udcff")
+    assert out.buffer.getvalue() == b"caf\\xe9 \\u2026 bad\xff\n"
+    assert out.errors == "strict"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_an_error_of_one_line(monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(StorageError, match="cannot write to standard output: No space left on device"):
+            say("much")
+        with contextlib.suppress(OSError):
+            full.close()

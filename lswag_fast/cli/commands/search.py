@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
 from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
-from lswag_fast.cli.values import command_words, shell_line, window
+from lswag_fast.cli.values import command_words, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
+from lswag_fast.files.shell import pasteable
 
 if TYPE_CHECKING:
     from lswag_fast.cli.proxy_choice import ChosenProxies
@@ -91,7 +93,8 @@ def _run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if interrupts.received is None:
             raise
-        say(f"stopped at once; every finished trial is stored\ncontinue: {origin['command']}", ERR)
+        line = pasteable(shlex.split(origin["command"]))
+        say(f"stopped at once; every finished trial is stored\ncontinue: {line}", ERR)
         return stopping.exit_code(interrupts)
     show_result(result, args, chosen.names)
     return stopping.exit_code(interrupts) if result.stopped == INTERRUPTED else 0
@@ -143,7 +146,8 @@ def _origin(args: argparse.Namespace) -> dict[str, Any]:
         "space_argument": args.space,
         "space_options": targets.space_options(args),
         "checkpoint": args.checkpoint and str(args.checkpoint),
-        "command": shell_line(["search", *command_words(args.parser, args)]),
+        # Stored as words that Python splits again; shown by `pasteable`, which other shells than Python's read.
+        "command": shlex.join(["lswag-fast", "search", *command_words(args.parser, args)]),
     }
 
 

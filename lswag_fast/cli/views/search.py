@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli.console import say
 from lswag_fast.cli.values import command_words, shell_line
 from lswag_fast.cli.views.study import show_best
+from lswag_fast.files.shell import as_argument, pasteable
 
 if TYPE_CHECKING:
     from lswag_fast.study.stored import SearchResult
@@ -41,9 +43,9 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
     say(f"{counts['trials']} {trials}{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
     say(f"results: {result.path}")
     if result.stopped == INTERRUPTED:
-        say(f"continue: {result.metadata['command']}")
+        say(f"continue: {pasteable(shlex.split(str(result.metadata['command'])))}")
     elif best:
-        say(f"one page to look at: {shell_line(['report', result.path])}")
+        say(f"one page to look at: {shell_line(['report', as_argument(result.path)])}")
 
 
 def score_line(arch_json: str, args: argparse.Namespace, proxies: Sequence[str]) -> str:

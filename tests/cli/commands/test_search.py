@@ -1,8 +1,12 @@
 """`lswag-fast search` on small networks, with the real score."""
 
+import contextlib
 import csv
+import io
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +248,35 @@ def test_candidates_that_never_end_or_end_the_program_fail_once(user_folder, cap
         24: "",
     }
     assert "Traceback" not in capfd.readouterr().err
+
+
+def said(argv, encoding):
+    """What a command writes to a terminal of this encoding, as bytes."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    with contextlib.redirect_stdout(out):
+        assert main(argv) == 0
+    return out.buffer.getvalue()
+
+
+def words_of(line):
+    """What a shell makes of a command of lswag-fast, as the words that the command gets."""
+    program = b"lswag-fast() { printf '%s\\0' \"$@\"; }; " + line
+    found = subprocess.run([b"bash", b"-c", program], capture_output=True, check=True).stdout
+    return [os.fsdecode(word) for word in found.split(b"\0")[:-1]]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("name", ['it\'s a "q"', "bad\udcff7", "é…", "-dash", "new\nline"])
+def test_what_is_printed_can_be_pasted_whatever_the_folder_is_called(user_folder, name, encoding):
+    pytest.importorskip("plotly")
+    command = ["search", "user_networks:Mlps", "--batch-size", "16", "--trials", "2", f"--out={name}"]
+    end = said(command, encoding).split(b"one page to look at: ")[1].removesuffix(b"\n")
+    assert words_of(end)[0] == "report"
+    shown = said(["show", f"./{name}"], encoding)
+    twice, page, table = [line.strip() for line in shown.split(b"\n") if line.startswith(b"  lswag-fast ")][:3]
+    for line in (end, twice, page, table):
+        said(words_of(line), encoding)
+    assert len(rows(user_folder / name)) == 4
+    assert (user_folder / name / "report.html").stat().st_size > 1000
+    assert (user_folder / "trials.csv").read_bytes() == (user_folder / name / "trials.csv").read_bytes()
