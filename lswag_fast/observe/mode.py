@@ -26,6 +26,7 @@ from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
 from lswag_fast.observe.operations.metadata import reads_values
+from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.samples.rules import PLACING
@@ -211,7 +212,9 @@ class ObservingMode(CallMode):
             name = self.table.name_by_storage(tensor)
             if name is not None:
                 self._protect(name)
-        out = func(*args, **kwargs)
+        out = attend_to_one_key(args, kwargs) if func is ATTEND else None
+        if out is None:
+            out = func(*args, **kwargs)
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
         self.derived.follow(received, out)

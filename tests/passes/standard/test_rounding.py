@@ -54,6 +54,31 @@ def test_attention_over_one_token(dtype: torch.dtype, chunk_size: int | None) ->
     assert found.trainability == pytest.approx(reference.trainability(exact[:, 2 * D :]), abs=1e-4)
 
 
+class SeparateHeads(nn.Module):
+    """The same with a weight for each of query, key and value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(12, D), nn.Linear(D, 4)
+        self.query, self.key, self.value = (nn.Linear(D, D) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.embed(x))
+        heads = (part(x).unflatten(-1, (4, -1)).transpose(1, 2) for part in (self.query, self.key, self.value))
+        return self.head(F.gelu(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))[:, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_attention_over_one_token_with_weights_of_its_own(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model, batch = SeparateHeads(), (torch.randn(B, 1, 12), torch.arange(B) % 4)
+    exact = reference.per_sample_gradients(model, batch, ["value.weight"])["value.weight"]
+    result = lswag_fast.score(model.to(dtype), (batch[0].to(dtype), batch[1]))
+    found = {layer.name: layer.trainability for layer in result.layers}
+    assert [skip.name for skip in result.skipped] == ["query.weight", "key.weight"]
+    assert found["value.weight"] == pytest.approx(reference.trainability(exact), abs=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_normalisation_that_cancels_its_input(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
