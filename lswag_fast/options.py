@@ -16,6 +16,7 @@ from lswag_fast.errors import InputError
 
 SEEDS = 2**64  # the generator of torch takes 64 bits
 MAX_THREADS = 1024  # more than torch can start end the process without a word
+_NAMELESS = " object"  # ends the name of what has none
 PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
 
 LossFunction = Callable[[Any, Any], Tensor]
@@ -276,7 +277,26 @@ def _json(value: Any) -> Any:
         return {key: _json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_json(item) for item in value]
-    return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else _plain(value)
+    return function_name(value) if callable(value) else _plain(value)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return what a function is called in the settings of a study; see `is_nameless`.
+
+    Example:
+        >>> function_name(_copied), function_name(nn.CrossEntropyLoss()), is_nameless(function_name(lambda x: x))
+        ('_copied', 'CrossEntropyLoss()', True)
+    """
+    name = getattr(function, "__qualname__", None)
+    if name is not None:
+        return str(name)
+    shown = " ".join(repr(function).split())
+    return f"{type(function).__qualname__}{_NAMELESS}" if " at 0x" in shown else shown
+
+
+def is_nameless(name: object) -> bool:
+    """Whether functions that differ share a name of `function_name`: lambdas, and objects that show nothing."""
+    return isinstance(name, str) and ("<lambda>" in name or name.endswith(_NAMELESS))
 
 
 def _check_functions(loss_fn: object, features: object) -> None:

@@ -17,7 +17,7 @@ from torch import nn
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
-from lswag_fast.options import MAX_THREADS, ScoreOptions
+from lswag_fast.options import MAX_THREADS, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.proxies import get_proxy, with_parts
@@ -188,7 +188,7 @@ class ScoreJob:
         """Return what decides the values beside space, proxies and seed."""
         function = self.function
         return ScoringSettings(
-            function=None if function is None else getattr(function, "__qualname__", type(function).__qualname__),
+            function=None if function is None else function_name(function),
             options=replace(self.options, seed=0, init="own").changed(),
             n_threads=self.n_threads,
             isa=isa_active(),

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from lswag_fast import score, score_many
 from lswag_fast.errors import InputError
-from lswag_fast.options import ScoreOptions, parse_variance
+from lswag_fast.options import ScoreOptions, is_nameless, parse_variance
 
 
 def test_numbers_of_numpy_become_python_s() -> None:
@@ -173,3 +174,14 @@ def test_options_are_frozen_and_can_be_keys() -> None:
     assert {options, ScoreOptions(proxy_options={"reg_swap": {"mu": 5.0}}, layers=(1, 2))} == {options}
     with pytest.raises(InputError, match="options must be ScoreOptions, got dict"):
         ScoreOptions.of("score", {"seed": 1}, {})  # type: ignore[arg-type]
+
+
+class Weighted:
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.sum(1)
+
+
+def test_a_loss_is_called_by_what_tells_it_from_others() -> None:
+    names = [ScoreOptions(loss_fn=loss).to_json()["loss_fn"] for loss in (a_loss, nn.MSELoss(), Weighted())]
+    assert names == ["a_loss", "MSELoss()", "Weighted object"]
+    assert [is_nameless(name) for name in [*names, "test.<locals>.<lambda>", None]] == [False, False, True, True, False]

@@ -4,7 +4,7 @@ import json
 import pytest
 import torch
 
-from lswag_fast.errors import InputError, StorageError
+from lswag_fast.errors import InputError, LswagWarning, StorageError
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
@@ -163,3 +163,10 @@ def test_a_job_that_cannot_be_sent_is_refused_before_a_study_is_begun(tmp_path):
         run(proxy=lambda model, batch: 1.0, storage=tmp_path / "run", executor=workers)
     assert len(str(refused.value)) < 500  # no repr of the batch
     assert not (tmp_path / "run").exists()
+
+
+def test_a_study_that_is_continued_with_a_nameless_function_says_so(tmp_path):
+    width = lambda model, batch: float(batch is None)  # noqa: E731  (it is about lambdas)
+    run(proxy=width, n_trials=2, storage=tmp_path)
+    with pytest.warns(LswagWarning, match=r"is continued with .*<lambda>: .* has no name of its own"):
+        run(proxy=width, n_trials=3, storage=tmp_path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -44,7 +45,7 @@ class Command:
         return parser
 
     def _fill(self, parser: Parser) -> None:
-        parser.late_help = self.late_help
+        parser.late_help, parser.is_command = self.late_help, True
         self.add_options(parser)
         parser.set_defaults(run=self.run, parser=parser)
 
@@ -61,6 +62,22 @@ class Parser(argparse.ArgumentParser):
     """Raises a mistake as an `InputError`, so that all mistakes are shown the same way."""
 
     late_help: Callable[[], str] | None = None
+    is_command = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse; a command refuses itself what it does not know, so that its own help is named."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.is_command:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._guess(unknown)}")
+        return found, unknown
+
+    def _guess(self, unknown: Sequence[str]) -> str:
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in unknown:
+            near = difflib.get_close_matches(word.partition("=")[0], known, n=1) if word.startswith("-") else []
+            if near:
+                return f"; did you mean {near[0]}?"
+        return ""
 
     def error(self, message: str) -> NoReturn:
         """Raise it."""

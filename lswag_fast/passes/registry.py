@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -55,7 +56,7 @@ def register_pass(pass_: Pass) -> Pass:
         The pass itself.
 
     Raises:
-        InputError: the name is taken or empty, or there is no statistic.
+        InputError: the name is taken or none, `run` is no function, or there is no statistic.
 
     Example:
         A pass that measures how large the logits are, and a proxy that reads it:
@@ -79,12 +80,32 @@ def register_pass(pass_: Pass) -> Pass:
         >>> lswag_fast.score(torch.nn.Linear(3, 2), batch, proxy="logit_size").value > 0
         True
     """
-    if not pass_.name or pass_.name in _PASSES:
-        raise InputError(f"a pass named {pass_.name!r} is already registered" if pass_.name else "a pass needs a name")
-    if not pass_.statistics:
-        raise InputError(f"pass {pass_.name!r} gives no statistic; name at least one")
+    check_name("pass", pass_.name)
+    if pass_.name in _PASSES:
+        raise InputError(f"a pass named {pass_.name!r} is already registered")
+    if not callable(pass_.run):
+        raise InputError(f"pass {pass_.name!r}: run must be a function, got {pass_.run!r}")
+    if isinstance(pass_.statistics, str) or not pass_.statistics:
+        raise InputError(f"pass {pass_.name!r}: statistics must be at least one name, got {pass_.statistics!r}")
     _PASSES[pass_.name] = pass_
     return pass_
+
+
+def check_name(kind: str, name: object) -> None:
+    """Refuse a name that options, lists with commas and columns of tables cannot hold.
+
+    Args:
+        kind: what it is the name of.
+        name: letters, digits, `_` and `-`, not beginning with a digit or a `-`.
+
+    Raises:
+        InputError: it is none.
+
+    Example:
+        >>> check_name("pass", "logits-2")
+    """
+    if not isinstance(name, str) or re.fullmatch(r"[^\W\d][\w-]*", name) is None:
+        raise InputError(f"the name of a {kind} is letters, digits, _ and -, and begins with a letter; got {name!r}")
 
 
 def list_passes() -> list[Pass]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lswag_fast.errors import InputError
 from lswag_fast.passes import Measurements, get_pass
+from lswag_fast.passes.registry import check_name
 
 Aggregate = Literal["rank_sum", "log_rank"]
 """How the ranks of a proxy's parts make one number: sum rank, or sum ln(rank / n)."""
@@ -121,8 +122,12 @@ def register_proxy(
         200.0
     """
     _check_new(name)
+    if not callable(fn):
+        raise InputError(f"proxy {name!r}: fn must be a function of measurements, got {fn!r}")
     for pass_name, statistics in needs.items():
         known = get_pass(pass_name).statistics
+        if isinstance(statistics, str):
+            raise InputError(f"proxy {name!r}: needs must be {{pass: [statistic, ...]}}, got {statistics!r}")
         for statistic in sorted(set(statistics) - set(known)):
             raise InputError(
                 f"proxy {name!r} needs {statistic!r} of the {pass_name} pass, which gives {', '.join(sorted(known))}"
@@ -178,8 +183,9 @@ def register_ranked(
 
 
 def _check_new(name: str) -> None:
-    if not name or name in _REGISTRY:
-        raise InputError(f"a proxy named {name!r} is already registered" if name else "a proxy needs a name")
+    check_name("proxy", name)
+    if name in _REGISTRY:
+        raise InputError(f"a proxy named {name!r} is already registered")
 
 
 def with_parts(names: Iterable[str]) -> list[str]:

@@ -31,6 +31,7 @@ from lswag_fast.study.settings import (
     StudySettings,
     refuse_difference,
     versions,
+    warn_of_nameless,
 )
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.folder import write_result_files
@@ -165,6 +166,8 @@ class Study:
                 self._begin()
             else:
                 refuse_difference(self.storage.path or "this storage", stored.settings, self.settings)
+                if stored.n_finished:
+                    warn_of_nameless(self.storage.path or "this storage", self.settings)
                 self._continue(stored)
         except BaseException:
             self.storage.close()

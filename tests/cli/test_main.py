@@ -22,7 +22,10 @@ MISTAKES = [
     (["search"], "SPACE"),
     (["search", "autoformer-huge"], "'autoformer-huge', known are autoformer-tiny"),
     (["search", "autoformer-tiny", "--colour", "red"], "unrecognized arguments: --colour red"),
-    (["search", "autoformer-tiny", "--trial", "5"], "unrecognized arguments: --trial 5"),
+    (
+        ["search", "autoformer-tiny", "--trial", "5"],
+        "unrecognized arguments: --trial 5; did you mean --trials? (see lswag-fast search --help)",
+    ),
     (["search", "autoformer-tiny", "--trials", "0"], "--trials: '0' is not a whole number of at least 1"),
     (["search", "autoformer-tiny", "--batch-size", "two"], "--batch-size"),
     (["search", "autoformer-tiny", "--params", "6M"], "--params: cannot read the budget '6M'"),

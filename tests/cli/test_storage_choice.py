@@ -38,3 +38,13 @@ def test_another_kind_in_one_folder_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert main([*SEARCH, "--trials", "4", "--storage", "log", "--out", str(run)]) == 2
     assert "holds" in capsys.readouterr().err
     assert sorted(path.name for path in run.iterdir()) == before
+
+
+def test_a_folder_with_a_study_of_each_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("sqlite", "log"):
+        assert main([*SEARCH, "--trials", "2", "--storage", kind, "--out", str(tmp_path / kind)]) == 0
+    (tmp_path / "log" / "study.jsonl").rename(tmp_path / "sqlite" / "study.jsonl")
+    capsys.readouterr()
+    for command in (["show"], [*SEARCH, "--trials", "4", "--out"]):
+        assert main([*command, str(tmp_path / "sqlite")]) == 2
+        assert "holds two studies, study.sqlite and study.jsonl; move one" in capsys.readouterr().err

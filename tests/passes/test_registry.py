@@ -80,8 +80,12 @@ def test_its_error_is_that_of_its_proxies_alone() -> None:
     ("pass_", "message"),
     [
         (Pass("standard", print, {"x"}), "a pass named 'standard' is already registered"),
-        (Pass("", print, {"x"}), "a pass needs a name"),
-        (Pass("empty", print, ()), "pass 'empty' gives no statistic"),
+        (Pass("", print, {"x"}), "the name of a pass is letters, digits, _ and -.*; got ''"),
+        (Pass("a,b", print, {"x"}), "the name of a pass is letters, digits, _ and -.*; got 'a,b'"),
+        (Pass(5, print, {"x"}), "the name of a pass is letters, digits, _ and -.*; got 5"),  # type: ignore[arg-type]
+        (Pass("empty", print, ()), r"pass 'empty': statistics must be at least one name, got \(\)"),
+        (Pass("text", print, "count"), "pass 'text': statistics must be at least one name, got 'count'"),
+        (Pass("none", None, {"x"}), "pass 'none': run must be a function, got None"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_refused(pass_: Pass, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,19 @@ def test_a_name_is_taken_once() -> None:
         register()
 
 
+@pytest.mark.parametrize("name", [5, "", "a,b", "a b", "a.b", "a:b", "-a", "2d", None])
+def test_a_name_can_stand_in_options_lists_and_tables(name: Any) -> None:
+    with pytest.raises(InputError, match="the name of a proxy is letters, digits, _ and -"):
+        register_proxy(name, smallest_layer, needs={"standard": ["gradients"]})
+
+
+def test_what_computes_is_a_function_and_its_needs_are_lists() -> None:
+    with pytest.raises(InputError, match="proxy 'a': fn must be a function of measurements, got None"):
+        register_proxy("a", None, needs={"standard": ["gradients"]})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"proxy 'a': needs must be .*, got 'gradients'"):
+        register_proxy("a", smallest_layer, needs={"standard": "gradients"})
+
+
 def test_needs_are_checked() -> None:
     with pytest.raises(InputError, match="there is no pass 'thirdpass'; there are model, standard"):
         register_proxy("a", smallest_layer, needs={"thirdpass": []})
@@ -99,7 +113,9 @@ def test_each_says_what_it_needs_and_where_it_comes_from() -> None:
 @pytest.mark.parametrize("raw", [0.0, -0.5, -3.0])
 def test_a_logarithm_of_zero_or_less_is_no_score(raw: float) -> None:
     """sign(s) ln|s| would rank 0 above 0.5, and -0.5 above both."""
-    info = register_proxy(f"logarithm_of_{raw}", lambda measurements: raw, needs={"model": ["params"]}, log_scale=True)
+    info = register_proxy(
+        f"logarithm_of_{raw}".replace(".", "_"), lambda measurements: raw, needs={"model": ["params"]}, log_scale=True
+    )
     found = score(*NETWORKS["mlp"].build(), proxy=info.name)
     assert math.isnan(found.value)
     assert found.raw == raw

@@ -101,11 +101,15 @@ class SQLiteStorage:
         if version < schema.SCHEMA_VERSION:
             with damage_named(self._path):
                 schema.migrate(self._connection, version)
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         return stored
 
     def begin(self, records: Sequence[Record]) -> None:
         """Replace all that is stored by these records."""
         self._write(lambda: schema.replace_all(self._connection, records))
+        with schema.reported(self._database, "write to"):
+            # Out of the log at once: a log that is damaged later then ends a study early and does not undo its begin.
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def write(self, records: Sequence[Record]) -> None:
         """Store records in one transaction."""

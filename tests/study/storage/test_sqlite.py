@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sqlite3
 
 import pytest
@@ -232,3 +233,15 @@ def test_a_folder_cut_while_it_was_made_is_begun_anew(tmp_path):
     study = open_study(tmp_path / "run")
     step(study)
     assert study.n_told == 1
+
+
+@pytest.mark.parametrize("damage", [lambda log: b"", lambda log: log[:16] + b"x" * (len(log) - 16)])
+def test_a_log_that_is_damaged_early_does_not_undo_the_begin(tmp_path, damage):
+    study = open_study(tmp_path / "run")
+    step(study)
+    shutil.copytree(tmp_path / "run", tmp_path / "cut")  # as a killed process leaves it
+    study.close()
+    log = tmp_path / "cut" / "study.sqlite-wal"
+    log.write_bytes(damage(log.read_bytes()))
+    (tmp_path / "cut" / "study.sqlite-shm").unlink()
+    assert read_study(tmp_path / "cut").settings == study.settings
