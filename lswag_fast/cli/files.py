@@ -33,8 +33,8 @@ def encoded(text: str) -> bytes:
     """Return a text as UTF-8; what it cannot say, as bytes in the name of a folder, as an escape.
 
     Example:
-        >>> encoded("runs/\udcff")
-        b'runs/\\udcff'
+        >>> encoded("runs/\\udcff")
+        b'runs/\\\\udcff'
     """
     return text.encode(errors="backslashreplace")
 

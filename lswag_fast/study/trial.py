@@ -23,8 +23,8 @@ def shortened(text: str) -> str:
     """Return a text of a candidate's as it can be stored and shown: its begin and end, without control characters.
 
     Example:
-        >>> shortened("\x1b[1mred"), len(shortened("x" * 1_000_000))
-        ('\\x1b[1mred', 4095)
+        >>> shortened("\\x1b[1mred"), len(shortened("x" * 1_000_000))
+        ('\\\\x1b[1mred', 4095)
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
