@@ -52,7 +52,7 @@ def test_to_dict_survives_json(result: Score) -> None:
     assert back["value"] == result.value
     assert [layer["name"] for layer in back["layers"]] == ["2.weight", "4.weight"]
     assert back["layers"][0]["trainability"] == result.layers[0].trainability
-    assert back["skipped"] == [{"name": "0.weight", "reason": "frozen (requires_grad=False)"}]
+    assert back["skipped"] == [{"name": "0.weight", "reason": "frozen (requires_grad=False)", "is_activation": False}]
     assert back["options"]["combine"] == "layerwise"
 
 
