@@ -104,7 +104,7 @@ def _factored(shape: torch.Size, before: int, n_samples: int) -> SampleAxis | No
 def viewed(call: Call) -> Place | None:
     """A view of the same memory: the axis of the samples is the one with its stride, whatever happened to others."""
     tensor, place = call.first
-    if place is None:
+    if place is None or call.out is tensor:  # in place: its strides before the call are gone
         return None
     out, stride, size = call.out, tensor.stride(place.axis), _size(tensor, place)
     if tensor.untyped_storage().data_ptr() != out.untyped_storage().data_ptr():
@@ -167,6 +167,8 @@ def reduced(call: Call) -> Place | None:
         return element_by_element(call)
     if place is None or dims is None or isinstance(dims, bool):  # over all; `var(unbiased)`
         return None
+    if not isinstance(dims, int) and not dims:  # over all
+        return None
     reduced_axes = {dim % tensor.dim() for dim in ((dims,) if isinstance(dims, int) else dims)}
     if place.axis in reduced_axes:
         return None
@@ -185,6 +187,23 @@ def along(position: int) -> Rule:
             return None
         moved = {dim % call.out.dim() for dim in ((dims,) if isinstance(dims, int) else dims)}
         return None if place.axis in moved else place
+
+    return rule
+
+
+def gathered(dim_at: int, index_at: int) -> Rule:
+    """Values that an index chooses along `dim`: whole rows, where that is axis 0 of the samples.
+
+    What the two samples of an experiment show is no help there: an order that the data decide may leave them in place.
+    """
+
+    def rule(call: Call) -> Place | None:
+        (tensor, place), dim = call.first, call.argument(dim_at, "dim")
+        if place is None or not isinstance(dim, int) or dim % tensor.dim() != place.axis:
+            return along(dim_at)(call)
+        index = call.argument(index_at, "index", "indices").flatten(1)
+        is_of_rows = index.numel() > 0 and bool((index == index[:, :1]).all())
+        return _rows(tensor, place, index[:, 0], call.n_samples) if is_of_rows else None
 
     return rule
 
@@ -262,6 +281,8 @@ def attended_by_heads(call: Call) -> Place | None:
     tensor = call.argument(0, "query")
     place = next((known for query, known in call.known if query is tensor), None)
     is_output = tensor.dim() == call.out.dim() and tensor.shape[:-1] == call.out.shape[:-1]
+    if tensor.dim() == 3 and call.out.shape == (tensor.shape[1], tensor.shape[0], len(call.argument(1, "key"))):
+        return None  # it may be the shares (N, T, S)
     return place if is_output and place is not None and place.axis < tensor.dim() - 1 else None
 
 
@@ -332,7 +353,9 @@ _register(joined, "cat", "concat", "concatenate")
 _register(stacked, "stack")
 _register(along(2), "roll", "topk")
 _register(flipped, "flip")
-_register(along(1), "cumsum", "cumprod", "sort", "argsort", "gather", "take_along_dim")
+_register(along(1), "cumsum", "cumprod", "sort", "argsort")
+_register(gathered(1, 2), "gather")
+_register(gathered(2, 1), "take_along_dim")
 _register(multiplied, "matmul", "bmm", "mm", "__matmul__")
 _register(stepped, "lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 _register(summed_over, "einsum")

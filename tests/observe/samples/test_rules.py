@@ -85,11 +85,22 @@ UNKNOWN: dict[str, Body] = {
     "another tensor in this shape": lambda x: torch.ones(x.numel()).view_as(x),
     "another tensor expanded like this one": lambda x: torch.ones(1, 1, 1, 8).expand_as(x),
     "a tensor like this one": torch.ones_like,
+    "transposed in place": lambda x: (x * 1).transpose_(0, 1),
+    "sum over no axis, which is all": lambda x: x.sum(dim=()),
+    "shares of attention in which time is as long as the batch": lambda x: _attend(x[:, :, :B, 0].mean(1)),
+    "another row in each column": lambda x: x.gather(0, torch.arange(B).repeat(144).view(x.shape)),
     "operands that disagree": lambda x: x[:, :1, :B, :B] + x[:, :1, :B, :B].transpose(0, 2),
 }
 
 
+_ATTENTION = torch.nn.MultiheadAttention(6, 2)
 _LSTM, _CELL = torch.nn.LSTM(48, 5, batch_first=True), torch.nn.GRUCell(144, 5)
+
+
+def _attend(x: Tensor) -> Tensor:
+    """The shares (N, T, S) of a sequence-first attention on (B, T) with T = B, a feature for each step."""
+    steps = x.t()[..., None].repeat(1, 1, 6)  # (T, N, E)
+    return _ATTENTION(steps, steps, steps)[1]
 
 
 def _written(x: Tensor) -> Tensor:
@@ -147,6 +158,8 @@ ROWS: dict[str, Body] = {
     "index_select": lambda x: torch.index_select(x.flatten(0, 1), 0, torch.tensor([19, 2])),
     "chosen twice": lambda x: x.flatten(0, 1)[torch.tensor([7, 0, 3, 3])][torch.tensor([1, 1, 0])],
     "and more": lambda x: F.relu(x.flatten(0, 1)[torch.tensor([7, 0, 3])]).unsqueeze(1) * 2,
+    "gather": lambda x: x.gather(0, torch.tensor([2, 0, 0])[:, None, None].expand(3, 5, 2)),
+    "take_along_dim": lambda x: torch.take_along_dim(x, torch.tensor([2, 0, 0])[:, None, None], 0),
     "samples flipped": lambda x: x.flip(0, 1),
     "samples in another order": lambda x: x[torch.tensor([2, 0, 1, 3])],
 }
