@@ -22,7 +22,8 @@ from lswag_fast.observe.weights import tensors_in
 class DerivedWeights:
     """The weights that a model computes from its parameters alone during one forward pass.
 
-    A module that runs twice may compute its weight twice: equal tensors of one module are one weight. A kernel that no
+    A module that runs twice may compute its weight twice: equal tensors of one module, made from the same parameters,
+    are one weight. A kernel that no
     parameter takes part in (a fixed filter) and a weight made from the batch are none.
 
     Attributes:
@@ -104,10 +105,11 @@ class DerivedWeights:
         return self._lineage.comes_from_batch(weight) is False and not self._is_made(weight)
 
     def _equal(self, weight: Tensor) -> str | None:
-        """The name of the weight that the running module computed before with the same values."""
+        """The name of the weight that the running module computed before from the same, with the same values."""
         base = derived_name(self._model, ())
         for name, (first, *_) in self.tensors.items():
-            if name.partition("#")[0] == base and first.shape == weight.shape and torch.equal(first, weight):
+            is_same = name.partition("#")[0] == base and self._sources_of(first) == self._sources_of(weight)
+            if is_same and first.shape == weight.shape and torch.equal(first, weight):
                 return name
         return None
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lswag_fast.observe.derived import derived_name
+from support.observing import observed
+from support.per_sample import Called
 
 
 class Named(nn.Module):
@@ -44,3 +48,13 @@ def test_taken_names_are_numbered() -> None:
 
 def test_outside_of_any_module_of_the_model() -> None:
     assert derived_name(nn.Linear(2, 2), set()) == "weight"
+
+
+def test_equal_weights_made_from_different_parameters_are_two() -> None:
+    """Query and key that begin alike, for example."""
+
+    def twins(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return F.linear(x, 2 * a) * F.linear(x, 2 * b) + F.linear(x, 2 * b)
+
+    observation, _ = observed(Called(twins, torch.ones(3, 4), torch.ones(3, 4)), torch.randn(5, 4), 5)
+    assert [(weight.name, len(weight.calls)) for weight in observation.weights] == [("weight", 1), ("weight#2", 2)]
