@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
@@ -66,7 +66,7 @@ class ObservingMode(CallMode):
         super().__init__(n_samples, constants_of(model))
         self.table = table
         self.capture = capture
-        self.weights: dict[tuple[str, Piece] | int, ObservedWeight] = {}
+        self.weights: dict[tuple[str, Piece, Hashable] | int, ObservedWeight] = {}
         self.activations: list[ActivationCall] = []
         self.reasons: dict[str, str] = {}
         self.tables: dict[str, bool] = {}
@@ -112,6 +112,7 @@ class ObservingMode(CallMode):
         """Reroute one call on a weight, or run it as it is when its weight cannot be observed."""
         candidates = self.flow.candidates(call.x, candidates)
         observed = self._observed(operation, call)
+        self._record_operands(call)
         out = run() if observed is None else self._rerouted(observed, index, operation, call, candidates)
         self.derived.follow((call.x, call.weight), out)
         if candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None):
@@ -135,7 +136,9 @@ class ObservingMode(CallMode):
         place = piece.upright() if is_linear and call.source is None else piece
         kind = operation.kind if name is not None else "derived"
         name = name or self.derived.name_of(call.weight)
-        key = id(call.weight) if name is None else (name, place)
+        # One view may be a matrix in several ways, or several matrices: those calls have no gradient in common.
+        layout = None if call.source is None else (operation.kind, call.weight.shape)
+        key = id(call.weight) if name is None else (name, place, layout)
         if key not in self.weights:
             self.weights[key] = ObservedWeight(name or self._derived_name(), kind, piece, call.weight)
         return self.weights[key]
@@ -217,7 +220,8 @@ class ObservingMode(CallMode):
             out = func(*args, **kwargs)
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
-        self.derived.follow(received, out)
+        if func not in _NO_GRADIENT and (torch.is_grad_enabled() or not self.capture.operands):
+            self.derived.follow(received, out)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, args, received, out)
         return out
@@ -231,6 +235,23 @@ class ObservingMode(CallMode):
                 "call model.eval() first, or leave chunk_size out"
             )
         self.couples_samples = True
+
+    def _record_operands(self, call: BoundCall) -> None:
+        """Record the weights that a call on another weight, or on the same, receives as its input or bias."""
+        if not torch.is_grad_enabled():
+            return
+        for tensor, what in ((call.x, "input"), (call.bias, "bias")):
+            name = None if tensor is None else self._weight_name(tensor)
+            if name is not None and name not in self.table.frozen:
+                self.reasons.setdefault(name, f"used by a call on a weight, as its {what}")
+                self.tables[name] = False
+
+    def _weight_name(self, tensor: Tensor) -> str | None:
+        """The name of the weight matrix that a tensor is, or is a view of: a parameter or a computed one."""
+        name = self.table.name_of(tensor)
+        if name is None:
+            return self.derived.known_name(tensor)
+        return name if self.table.parameters[name].dim() >= MATRIX_DIMS else None
 
     def _record_uses(self, func: Callable[..., Any], args: tuple[Any, ...], received: list[Tensor], out: Any) -> None:
         for tensor in received:
@@ -258,6 +279,8 @@ def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
         if is_running(CheckpointFunction.forward):
             raise UnsupportedModelError(REENTRANT_CHECKPOINTING)
         return "called under torch.no_grad()"
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "called inside of a transform of torch.func (vmap, grad), which shows no samples"
     if weight.numel() == 0:
         return "has no elements"
     for tensor in (weight,) if x.dtype in INDEX_DTYPES else (weight, x):

@@ -46,6 +46,11 @@ def test_an_observed_weight_is_not_skipped_and_an_unused_one_is() -> None:
     assert "not used in the forward pass" in skipped["kernel"]
 
 
+def _in_two_layouts(x: Tensor, stack: Tensor) -> Tensor:
+    """The same view as one matrix and as two side by side."""
+    return torch.einsum("bi,gki->bgk", x, stack) + torch.einsum("gbi,gki->bgk", x.expand(2, *x.shape), stack)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -54,6 +59,11 @@ def test_an_observed_weight_is_not_skipped_and_an_unused_one_is() -> None:
         (lambda m, x: F.linear(x, m.matrix[:5]).sum() + F.linear(x, m.matrix[3:]), "overlap"),
         (lambda m, x: F.linear(x, m.matrix[:1].expand(6, 6)), "overlap"),
         (lambda m, x: F.linear(m.matrix[0], m.matrix), "used by|made of parameters"),
+        (lambda m, x: F.linear(x, m.matrix, m.matrix[:, 0]), "as its bias"),
+        (lambda m, x: F.linear(x, m.matrix) @ F.linear(m.matrix, torch.eye(6)), "as its input"),
+        (lambda m, x: torch.addmm(m.matrix[0], x, m.matrix), "used by addmm"),
+        (lambda m, x: torch.einsum("bi,oi,o->bo", x, m.matrix, m.matrix[0]), "used by einsum"),
+        (lambda m, x: _in_two_layouts(x, m.matrix.view(2, 3, 6)), "overlap"),
         (lambda m, x: x + F.linear(torch.ones(6), m.matrix), "not of samples"),
         (lambda m, x: F.linear(torch.ones(B, 6), m.matrix)[: len(x)] + x, "not of samples"),
         (lambda m, x: F.linear(x.detach().to(torch.complex64), m.matrix.to(torch.complex64)).real, "used by to"),
@@ -81,6 +91,25 @@ def test_reading_a_weights_shape_or_value_does_not_forbid_it() -> None:
         return F.linear(x, model.matrix) * scale
 
     assert "matrix" not in reasons(body)
+
+
+def test_a_detached_copy_and_a_product_under_no_grad_are_no_weights() -> None:
+    """They get no gradient, as a teacher's do not."""
+
+    def body(model: Uses, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            doubled = 2 * model.matrix
+        return F.linear(x, model.matrix) + F.linear(x, model.matrix.detach()) + F.linear(x, doubled)
+
+    observation, _ = observed(Uses(body), torch.randn(B, 6), B)
+    assert [(weight.name, len(weight.calls)) for weight in observation.weights] == [("matrix", 1)]
+
+
+def test_calls_inside_of_vmap_are_skipped() -> None:
+    def body(model: Uses, x: Tensor) -> Tensor:
+        return torch.func.vmap(lambda row: F.linear(row, model.matrix))(x)
+
+    assert "torch.func" in reasons(body)["matrix"]
 
 
 def test_one_kernel_under_two_geometries_is_skipped() -> None:

@@ -57,10 +57,14 @@ def contract(observer: CallObserver, operands: Sequence[Operand], out: Labels, b
 
     Returns:
         the tensor with the axes `out`; `NotImplemented` where not exactly one operand is a parameter of two or more
-        axes, or where that is used otherwise than as a matrix: as a scale, summed by itself, with an axis twice.
+        axes, or where that is used otherwise than as a matrix: as a scale, summed by itself, with an axis twice. Nor
+        may a row or a column of such a parameter be another operand or the bias.
     """
-    weights = [o for o in operands if len(o.labels) >= MATRIX_DIMS and observer.is_weight(o.tensor)]
-    if len(weights) != 1 or any(len(set(o.labels)) < len(o.labels) for o in operands):
+    weights = [o for o in operands if _is_of_matrix(observer, o.tensor)]
+    is_alone = len(weights) == 1 and not (bias is not None and _is_of_matrix(observer, bias))
+    if not is_alone or len(weights[0].labels) < MATRIX_DIMS:
+        return NotImplemented
+    if any(len(set(o.labels)) < len(o.labels) for o in operands):
         return NotImplemented
     weight, others = weights[0], [o for o in operands if o is not weights[0]]
     x = next((o for o in others if set(o.labels) & set(weight.labels)), None)
@@ -103,6 +107,12 @@ class Samples(NamedTuple):
         if isinstance(self.place, SampleAxis):
             return SampleAxis(axis, self.place.outer, self.place.inner)
         return self.place if axis == self.place.axis else None
+
+
+def _is_of_matrix(observer: CallObserver, tensor: Tensor) -> bool:
+    """Whether a tensor is a parameter of two or more axes, or a view of one, which may be a vector."""
+    owner = tensor if tensor._base is None else tensor._base
+    return owner.dim() >= MATRIX_DIMS and observer.is_weight(tensor)
 
 
 def _combined(operands: Sequence[Operand], out: Labels) -> Tensor:
