@@ -280,9 +280,10 @@ def attended_by_heads(call: Call) -> Place | None:
     """`multi_head_attention_forward`: the output (T, N, E) lies as the query (T, N, E) does."""
     tensor = call.argument(0, "query")
     place = next((known for query, known in call.known if query is tensor), None)
-    is_output = tensor.dim() == call.out.dim() and tensor.shape[:-1] == call.out.shape[:-1]
-    if tensor.dim() == 3 and call.out.shape == (tensor.shape[1], tensor.shape[0], len(call.argument(1, "key"))):
-        return None  # it may be the shares (N, T, S)
+    is_output = tensor.shape == call.out.shape
+    n_keys = len(call.argument(1, "key"))
+    if tensor.dim() == 3 and tensor.shape[0] == tensor.shape[1] and n_keys <= tensor.shape[2] <= n_keys + 2:
+        return None  # it may be the shares (N, T, S), S with a key of biases and one of zeros
     return place if is_output and place is not None and place.axis < tensor.dim() - 1 else None
 
 

@@ -88,19 +88,20 @@ UNKNOWN: dict[str, Body] = {
     "transposed in place": lambda x: (x * 1).transpose_(0, 1),
     "sum over no axis, which is all": lambda x: x.sum(dim=()),
     "shares of attention in which time is as long as the batch": lambda x: _attend(x[:, :, :B, 0].mean(1)),
+    "the same with a key of zeros": lambda x: _attend(x[:, :, :B, 0].mean(1), add_zero_attn=True),
     "another row in each column": lambda x: x.gather(0, torch.arange(B).repeat(144).view(x.shape)),
     "operands that disagree": lambda x: x[:, :1, :B, :B] + x[:, :1, :B, :B].transpose(0, 2),
 }
 
 
-_ATTENTION = torch.nn.MultiheadAttention(6, 2)
 _LSTM, _CELL = torch.nn.LSTM(48, 5, batch_first=True), torch.nn.GRUCell(144, 5)
 
 
-def _attend(x: Tensor) -> Tensor:
-    """The shares (N, T, S) of a sequence-first attention on (B, T) with T = B, a feature for each step."""
-    steps = x.t()[..., None].repeat(1, 1, 6)  # (T, N, E)
-    return _ATTENTION(steps, steps, steps)[1]
+def _attend(x: Tensor, **options: bool) -> Tensor:
+    """The shares (N, T, S) of a sequence-first attention on (B, T) with T = B, and with as many features as keys."""
+    steps = x.t()[..., None].repeat(1, 1, B + len(options))  # (T, N, E)
+    shares: Tensor = torch.nn.MultiheadAttention(steps.shape[2], 1, **options)(steps, steps, steps)[1]
+    return shares
 
 
 def _written(x: Tensor) -> Tensor:
