@@ -1,7 +1,7 @@
 """What the records of a study mean, and what each event writes; `StudyRecord` reads all of them together.
 
 attr NAME         something known of the study: its settings, its versions, its status, ...
-batch NUMBER      the trials of one batch of proposals, a list for each of `PROPOSAL_FIELDS`
+batch NUMBER      of one batch of proposals: the `PROPOSAL_FIELDS` of its trials, one trial after the other
 state NAME        after the last batch: how many there are, and the state of the random generator
 memory NAME       an entry of the sampler's memory after the last batch
 result NUMBER     of a complete trial: [start_ms, elapsed_ms, clock_ms, and the value of each proxy of the objective]
@@ -49,7 +49,7 @@ def latency_records(latencies: Mapping[str, float]) -> list[Record]:
 
 def batch_record(number: int, trials: Sequence[Trial]) -> Record:
     """Return the record of a batch of proposals; the trials continue the numbers of the batches before."""
-    return Record("batch", number, {name: [getattr(trial, name) for trial in trials] for name in PROPOSAL_FIELDS})
+    return Record("batch", number, [getattr(trial, name) for trial in trials for name in PROPOSAL_FIELDS])
 
 
 def result_record(trial: Trial, proxies: Sequence[str], traceback: str, clock_ms: float) -> Record:

@@ -35,19 +35,18 @@ class Proposals(NamedTuple):
     batch: list[int]
 
     @classmethod
-    def from_batches(cls, batches: Mapping[Any, Mapping[str, Sequence[Any]]]) -> Proposals:
+    def from_batches(cls, batches: Mapping[Any, Sequence[Any]]) -> Proposals:
         """Put the records of all batches behind each other. Raises ValueError or TypeError where one is damaged."""
         if sorted(batches) != list(range(len(batches))):
             raise ValueError("the batches of proposals do not follow each other")
         ordered = [batches[number] for number in range(len(batches))]
-        if any(set(batch) != set(PROPOSAL_FIELDS) or _types(batch.values()) != {list} for batch in ordered) or any(
-            len(set(map(len, batch.values()))) != 1 for batch in ordered
-        ):
+        n_fields = len(PROPOSAL_FIELDS)
+        sizes = np.fromiter(map(len, ordered), np.int64, len(ordered))
+        if _types(ordered) - {list} or (sizes % n_fields).any():
             raise ValueError("a batch of proposals does not have the fields that proposals have")
-        columns = {
-            name: list(itertools.chain.from_iterable(batch[name] for batch in ordered)) for name in PROPOSAL_FIELDS
-        }
-        proposals = cls(batch=[number for number, batch in enumerate(ordered) for _ in batch["arch_json"]], **columns)
+        cells = list(itertools.chain.from_iterable(ordered))
+        columns = {name: cells[place::n_fields] for place, name in enumerate(PROPOSAL_FIELDS)}
+        proposals = cls(**columns, batch=np.arange(len(ordered)).repeat(sizes // n_fields).tolist())
         texts, counts = (proposals.arch_json, proposals.origin), (proposals.n_params, proposals.macs)
         if not (_types(*texts) <= {str} and _types(*counts) <= {int}):
             raise ValueError("the proposals hold other types than proposals do")

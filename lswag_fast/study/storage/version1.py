@@ -20,7 +20,6 @@ from typing import Any
 from lswag_fast.options import ScoreOptions
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.storage.records import (
-    PROPOSAL_FIELDS,
     attr_records,
     latency_records,
     milliseconds_of,
@@ -55,10 +54,9 @@ def read_records(connection: sqlite3.Connection) -> list[Record]:
     records = attr_records(attrs)
     n_batches = n_trials = 0
     for batch, rows in itertools.groupby(_rows(connection, "proposal"), key=itemgetter(3)):
-        _, archs, origins, _, n_params, macs, latencies = map(list, zip(*rows, strict=True))
-        fields = dict(zip(PROPOSAL_FIELDS, (archs, origins, n_params, macs, latencies), strict=True))
-        records.append(Record("batch", batch, fields))
-        n_batches, n_trials = batch + 1, n_trials + len(archs)
+        trials = [(arch, origin, n_params, macs, latency) for _, arch, origin, _, n_params, macs, latency in rows]
+        records.append(Record("batch", batch, list(itertools.chain.from_iterable(trials))))
+        n_batches, n_trials = batch + 1, n_trials + len(trials)
     for number, state, values, error, traceback, *times in _rows(connection, "result"):
         records.append(_finished(number, state, json.loads(values), error, traceback, times, proxies))
     for _, number, n_proposals, packed, gauss, memory in _rows(connection, "wave"):

@@ -45,8 +45,9 @@ RESULT = [0, 1.0, 1.0, 1.0]
 FAILURE = [0, 1.0, 1.0, "broken", "", {}]
 
 
-def batch(**fields: Any) -> dict[str, Any]:
-    return dict(zip(PROPOSAL_FIELDS, (["{}"], ["random"], [1], [2], [None]), strict=True)) | fields
+def batch(**fields: Any) -> list[Any]:
+    usual = dict(zip(PROPOSAL_FIELDS, ("{}", "random", 1, 2, None), strict=True))
+    return list((usual | fields).values())
 
 
 DAMAGE = {
@@ -57,10 +58,11 @@ DAMAGE = {
     "status as a number": Record("attr", "status", 1),
     "a batch too many": Record("batch", 7, []),
     "a batch as a number": Record("batch", 0, 3),
-    "a field too few": Record("batch", 0, {"arch_json": ["{}"]}),
-    "fields of different lengths": Record("batch", 0, batch(macs=[1, 2])),
-    "a field as text": Record("batch", 0, batch(arch_json="{")),
-    "a proposal of texts": Record("batch", 0, batch(n_params=["1"])),
+    "a field too few": Record("batch", 0, batch()[:-1]),
+    "a batch as text": Record("batch", 0, "abcde"),
+    "an architecture as a number": Record("batch", 0, batch(arch_json=1)),
+    "a cost as text": Record("batch", 0, batch(n_params="1")),
+    "a latency of a proposal as text": Record("batch", 0, batch(latency_ms="1")),
     "a result of nobody": Record("result", 5000, RESULT),
     "a result before the first": Record("result", -1, RESULT),
     "a result named by text": Record("result", "x", RESULT),
