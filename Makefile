@@ -1,6 +1,7 @@
 # make search   set up everything, search a vision transformer on handwritten digits (a few minutes on two cores) and write
 #               a report on it
 # make test     set up everything and run the tests
+# make zoo      install torchvision, timm and transformers, and run the tests of small public networks
 # make emulated only the CUDA kernels, executed on the host
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers; what is measured already is left out
@@ -8,9 +9,11 @@
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
 #   make test PYTHON=python3.12 TORCH=torch==2.4.0
+# The tests of public networks run where torchvision, timm and transformers are: make zoo TORCHVISION=torchvision==0.19.0
 
 PYTHON ?= python3
 TORCH ?= torch>=2.4
+TORCHVISION ?= torchvision
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -23,7 +26,7 @@ SEARCH_BATCH := 24
 BENCH_CSV := bench/results/score/whole_score.csv
 PYTHON_CODE := lswag_fast tests bench setup.py conftest.py docs/conftest.py
 
-.PHONY: search test emulated lint check-install bench clean
+.PHONY: search test emulated lint check-install zoo bench clean
 
 search: $(VENV)/.extra-report
 	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
@@ -56,6 +59,10 @@ check-install: $(VENV)/.built
 	CMAKE_ARGS=-DLSWAG_CUDA=OFF $(PIP) install --no-deps --target build/installed .
 	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
 
+# Public networks, small: `make test` runs them too once their libraries are installed.
+zoo: $(VENV)/.extra-test $(VENV)/.extra-zoo
+	$(BIN)/pytest -m "not slow" tests/zoo
+
 bench: $(VENV)/.extra-bench
 	$(BIN)/python -m bench.score.run --out $(BENCH_CSV)
 	$(BIN)/python -m bench.score.table $(BENCH_CSV)
@@ -71,6 +78,11 @@ $(VENV)/.torch:
 
 $(VENV)/.built: $(VENV)/.torch $(BUILD_INPUTS)
 	$(PIP) install --editable .
+	touch $@
+
+# Each torchvision goes with one torch.
+$(VENV)/.extra-zoo: $(VENV)/.built pyproject.toml
+	$(PIP) install "lswag-fast[zoo]" "$(TORCH)" "$(TORCHVISION)"
 	touch $@
 
 # The package is there, so that only what the extra asks for is added, with the same torch.
