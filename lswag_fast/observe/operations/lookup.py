@@ -76,7 +76,7 @@ def one_hot(indices: Tensor, dtype: torch.dtype, n_rows: int, rows: Tensor | Non
         >>> one_hot(torch.tensor([7, 2]), torch.float32, 9, torch.tensor([2, 5, 7])).tolist()
         [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
-    places = indices if rows is None else torch.searchsorted(rows, indices)
+    places = indices if rows is None else torch.searchsorted(rows, indices.contiguous())  # torch warns of others
     vectors = torch.zeros((*indices.shape, n_rows if rows is None else len(rows)), dtype=dtype, device=indices.device)
     return vectors.scatter_(-1, places.long()[..., None], 1)
 
