@@ -241,11 +241,12 @@ def test_callbacks_see_each_finished_trial_in_order_however_many_run_at_once() -
 
 
 def test_the_profile_of_the_best_is_stored_and_may_fail(tmp_path: Path) -> None:
-    result = run(n_trials=5, storage=tmp_path, profile=lambda arch: [{"widths": arch["widths"]}])
+    result = run(n_trials=5, storage=tmp_path, profile=lambda arch: {"layers": [arch["widths"]], "coverage": 0.5})
     assert result.best is not None
-    assert (result.profile, result.profile_trial) == ([{"widths": result.best.arch["widths"]}], result.best.number)
+    assert (result.profile, result.profile_trial) == ([result.best.arch["widths"]], result.best.number)
+    assert result.profile_coverage == 0.5
 
-    def refuse(arch: Any) -> list[dict[str, Any]]:
+    def refuse(arch: Any) -> dict[str, Any]:
         raise RuntimeError("no picture")
 
     result = run(n_trials=6, profile=refuse)
