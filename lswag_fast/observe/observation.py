@@ -17,7 +17,7 @@ from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, We
 from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
-from lswag_fast.observe.samples.probe import resolve_sample_axes, run_again
+from lswag_fast.observe.samples.probe import resolve_sample_axes, run_again, unresolved
 from lswag_fast.observe.weights import MATRIX_DIMS, WeightTable, overlapping
 from lswag_fast.random_state import RandomState
 
@@ -74,9 +74,12 @@ class Observation:
     def _resolve(self, before: RandomState) -> None:
         """Tell the sample axes that are open; `before` is the state in which the pass began."""
         calls = [call for weight in self._mode.weights.values() for call in weight.calls]
+        open_calls = unresolved([*calls, *self._mode.activations])
+        if not open_calls:
+            return
         after = RandomState()
         resolve_sample_axes(
-            [*calls, *self._mode.activations],
+            open_calls,
             self._mode.keys,
             self._batch.n_samples,
             self._probed.n_samples,

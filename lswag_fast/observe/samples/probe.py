@@ -82,23 +82,25 @@ def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int
     return [0, 1], [min(2, n_available - 1), 1]
 
 
+def unresolved(calls: Iterable[WeightCall | ActivationCall]) -> list[WeightCall | ActivationCall]:
+    """The calls whose sample axis is open, and which an experiment may tell."""
+    return [call for call in calls if call.sample_axis is None and call.candidates.options]
+
+
 def resolve_sample_axes(
-    calls: Sequence[WeightCall | ActivationCall],
+    open_calls: Sequence[WeightCall | ActivationCall],
     keys: Sequence[Key],
     n_samples: int,
     n_available: int,
     run: Run,
     constants: Callable[[], Iterable[Tensor]] = tuple,
 ) -> None:
-    """Set `sample_axis` of every open call that the probe can tell; the others keep None.
+    """Set `sample_axis` of every `unresolved` call that the probe can tell; the others keep None.
 
     The observed pass ran on `n_samples` samples; `keys` names its calls by their numbers. A call that a probe does not
     make, because it takes another path through the model, stays open. `constants` gives the tensors of the model that
     come from no sample.
     """
-    open_calls = [call for call in calls if call.sample_axis is None and call.candidates.options]
-    if not open_calls:
-        return
     first, second = probe_samples(n_samples, n_available)
     keep = frozenset(keys[call.index] for call in open_calls)
     before = _probe(run, ProbeMode(len(first), keep, constants()), first)

@@ -71,7 +71,7 @@ def leading(call: Call) -> Place | None:
     return place if place is not None and place.axis == 0 and tensor.shape[:1] == call.out.shape[:1] else None
 
 
-def in_place(call: Call) -> Place | None:
+def converted(call: Call) -> Place | None:
     """Conversions, which further tensors only show how to do; copies along other axes."""
     tensor, place = call.first
     same = place is not None and tensor.dim() == call.out.dim() and _size(tensor, place) == _size(call.out, place)
@@ -182,7 +182,7 @@ def along(position: int) -> Rule:
     """Calls that move values along the axes `dim` or `dims` at this position, and leave others alone."""
 
     def rule(call: Call) -> Place | None:
-        place, dims = in_place(call), call.argument(position, "dim", "dims")
+        place, dims = converted(call), call.argument(position, "dim", "dims")
         if place is None or dims is None:
             return None
         moved = {dim % call.out.dim() for dim in ((dims,) if isinstance(dims, int) else dims)}
@@ -321,10 +321,9 @@ _register(
     "addcmul", "addcdiv", "lerp", "where", "masked_fill", "masked_fill_", "batch_norm", "layer_norm", "group_norm",
     "rms_norm", "instance_norm", "local_response_norm", "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d",
     "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "relu", "relu_", "relu6", "gelu", "silu", "mish",
-    "hardswish",
-    "leaky_relu", "leaky_relu_", "elu", "elu_", "selu", "selu_", "celu", "celu_", "prelu", "rrelu", "hardtanh",
-    "hardtanh_", "threshold", "clamp_min", "clamp_min_", "clamp_max", "nan_to_num", "fill_", "zero_", "copy_",
-    "softshrink", "hardshrink", "tanhshrink", "real", "imag",
+    "hardswish", "leaky_relu", "leaky_relu_", "elu", "elu_", "selu", "selu_", "celu", "celu_", "prelu", "rrelu",
+    "hardtanh", "hardtanh_", "threshold", "clamp_min", "clamp_min_", "clamp_max", "nan_to_num", "fill_", "zero_",
+    "copy_", "softshrink", "hardshrink", "tanhshrink", "real", "imag",
 )  # fmt: skip
 _register(
     leading,
@@ -334,7 +333,7 @@ _register(
     "unfold", "fold", "glu", "grid_sample",
 )  # fmt: skip
 _register(
-    in_place,
+    converted,
     "to", "type", "type_as", "float", "double", "half", "bfloat16", "int", "long", "bool", "contiguous", "clone",
     "detach", "repeat", "tile", "_grouped_mm",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import WeightCall
 from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, candidates_by_size
-from lswag_fast.observe.samples.probe import ProbeMode, probe_samples, resolve_sample_axes
+from lswag_fast.observe.samples.probe import ProbeMode, probe_samples, resolve_sample_axes, unresolved
 
 B, C = 4, 3
 WEIGHT = nn.Parameter(torch.eye(C), requires_grad=False)
@@ -83,14 +83,12 @@ def test_a_model_that_does_not_run_on_two_samples_is_a_warning() -> None:
 
 
 def test_resolved_calls_need_no_probe() -> None:
-    x = torch.zeros(B, C)
-    call = WeightCall(0, LINEAR, x.shape, AxisCandidates((SampleAxis(0),), certain=True), torch.zeros(()))
+    def call(options: tuple[SampleAxis, ...], certain: bool) -> WeightCall:
+        return WeightCall(0, LINEAR, torch.Size((B, C)), AxisCandidates(options, certain), torch.zeros(()))
 
-    def run(_: Sequence[int]) -> None:
-        raise AssertionError("probed")
-
-    resolve_sample_axes([call], [("a weight", 1)], B, B, run)
-    assert call.sample_axis == SampleAxis(0)
+    known, hopeless, open_one = call((SampleAxis(0),), True), call((), False), call((SampleAxis(0),), False)
+    assert known.sample_axis == SampleAxis(0)
+    assert unresolved([known, hopeless, open_one]) == [open_one]
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 4, 64])
