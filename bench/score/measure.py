@@ -64,14 +64,18 @@ def _status_mb(field: str) -> float:
     raise LookupError(f"{STATUS} has no field {field}")
 
 
-def peak_above_model_mb(network: str, batch_size: int, method: str) -> float:
-    """Highest resident memory of the first call, above what model, batch and libraries held before it.
+def peak_mb(run: Run) -> float:
+    """Highest resident memory of one call, above what the process holds before it.
 
     For a fresh process: what earlier calls left in the allocator would be counted as free.
     """
-    run = prepare(network, batch_size, method)
     gc.collect()
     before = _status_mb("VmRSS:")
     CLEAR_REFS.write_text(RESET_PEAK, encoding="ascii")
     run()
     return _status_mb("VmHWM:") - before
+
+
+def peak_above_model_mb(network: str, batch_size: int, method: str) -> float:
+    """Highest resident memory of the first call, above what model, batch and libraries held before it."""
+    return peak_mb(prepare(network, batch_size, method))

@@ -1,0 +1,56 @@
+"""The command that scores public networks, and the page that its CSV becomes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.score.models.apart import apart
+from bench.score.models.table import page
+from bench.score.run import rows_of
+from support.zoo_libraries import library
+
+ROOT = Path(__file__).parents[2]
+TINY = ("timm/resnet10t", "torchvision/mnasnet0_5", "transformers/SwinForImageClassification")
+
+
+@pytest.mark.parametrize("label", TINY)
+def test_a_network_is_measured_once_and_not_again(label: str, tmp_path: Path) -> None:
+    library(label.partition("/")[0])
+    out = tmp_path / "models.csv"
+    command = [sys.executable, "-m", "bench.score.models", "--out", str(out), "--only", label, "--rounds", "1"]
+    first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr
+    (row,) = rows_of(out)
+    assert row["error"] == row["unlisted"] == ""
+    assert row["left_as_it_was"] == "True"
+    assert 0.9 <= float(row["coverage"]) <= 1
+    assert int(row["n_layers"]) > 0
+    assert min(float(row[column]) for column in ("ratio", "plain_mb", "score_mb", "macs", "parameters")) > 0
+    assert "| family |" in page([row])
+
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert rows_of(out) == [row]
+
+
+def _fail() -> dict[str, object]:
+    raise ValueError("of two\nlines")
+
+
+def test_what_fails_apart_is_the_error_of_its_row() -> None:
+    assert apart(_fail, 60) == {"error": "ValueError: of two lines"}
+
+
+def test_what_ends_its_process_is_the_error_of_its_row() -> None:
+    assert apart(lambda: sys.exit(3), 60) == {"error": "the process ended with exit code 3"}
+
+
+def test_what_does_not_end_is_given_up() -> None:
+    def wait() -> dict[str, object]:
+        while True:
+            pass
+
+    assert apart(wait, 0.1) == {"error": "no result within 0.1 s"}
