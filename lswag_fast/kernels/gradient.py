@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -86,6 +86,23 @@ class Moments:
         squares = torch.zeros(1, dtype=torch.float64, device=device)
         signed_mean = torch.zeros_like(mean) if batch_gradient else None
         return cls(0, mean, torch.zeros_like(mean), signed_mean, exponent, squares)
+
+    def among(self, n_rows: int, places: Tensor) -> Moments:
+        """The same state in a weight of more rows: row k goes to `places[k]`; of the others no gradient was but zero.
+
+        Example:
+            >>> moments = Moments.empty(1, 3, torch.float32)
+            >>> _ = gradient_stats([(torch.ones(2, 3), torch.tensor([[1.0], [3.0]]))], moments=moments)
+            >>> larger = moments.among(2, torch.tensor([1]))
+            >>> larger.count, (larger.mean[1] == moments.mean[0]).all().item(), larger.mean[0].tolist()
+            (2, True, [0.0, 0.0, 0.0])
+        """
+
+        def spread(rows: Tensor) -> Tensor:
+            return rows.new_zeros(n_rows, rows.shape[1]).index_copy_(0, places, rows)
+
+        signed_mean = None if self.signed_mean is None else spread(self.signed_mean)
+        return replace(self, mean=spread(self.mean), m2=spread(self.m2), signed_mean=signed_mean)
 
     @property
     def batch_gradient(self) -> Tensor | None:

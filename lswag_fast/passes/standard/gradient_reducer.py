@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from lswag_fast import kernels
-from lswag_fast.observe import ObservedWeight, WeightCall
+from lswag_fast.observe import ObservedWeight, Operands, WeightCall
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.reducer import Reducer
 
@@ -19,13 +19,17 @@ XI = 1e-8
 
 @dataclass
 class PieceStatistics:
-    """The running statistics of one weight, or of one piece of a parameter."""
+    """The running statistics of one weight, or of one piece of a parameter.
+
+    `rows` are those of the moments where a weight was looked up only: those that occurred so far. None for all.
+    """
 
     index: int
     n_weights: int
     row_blocks: tuple[int, ...] | None
     scale: float
-    moments: kernels.Moments | None
+    moments: kernels.Moments | None = None
+    rows: torch.Tensor | None = None
     pending: kernels.PendingStats | None = None
     squares: torch.Tensor | None = None
 
@@ -53,9 +57,11 @@ class GradientReducer(Reducer):
 
     def reduce_weight(self, weight: ObservedWeight) -> None:
         """Add the weight's gradients to its statistics."""
-        rows = None if self._chunked else weight.occurring_rows()
+        piece = self._piece(weight)
+        rows = _rows_so_far(piece, weight)
         operands = weight.gradient_operands(self._n_samples, self._group, rows)
-        piece = self._piece(weight, operands[0][1].dtype)
+        if self._chunked:
+            self._continue(piece, weight, rows, operands[0])
         piece.pending = kernels.start_gradient_stats(
             operands,
             conv=weight.conv,
@@ -75,24 +81,32 @@ class GradientReducer(Reducer):
         out, grad_out = pair
         products = (out * grad_out).flatten(1, -2) if out.dim() > 2 else (out * grad_out)[:, None]  # (B, T, O)
         squares = products.sum(1, dtype=torch.float64).square().sum()
-        piece = self._piece(weight, grad_out.dtype)
+        piece = self._piece(weight)
         squares *= piece.n_weights // out.shape[-1]
         piece.squares = squares if piece.squares is None else piece.squares + squares
 
-    def _piece(self, weight: ObservedWeight, dtype: torch.dtype) -> PieceStatistics:
+    def _piece(self, weight: ObservedWeight) -> PieceStatistics:
         pieces = self.pieces.setdefault(weight.name, {})
         if weight.piece not in pieces:
-            n_rows, n_weights = weight.view.shape[0], weight.view.numel()
             blocks, scale = None, 1.0
             if not weight.looks_up:  # of a look-up the rows that occur, all of them
-                blocks, scale = self._rows(f"{self._options.seed}/{weight.name}/{len(pieces)}", n_rows)
-            moments = self._moments(n_rows, n_weights // n_rows, dtype, weight.view.device)
-            pieces[weight.piece] = PieceStatistics(weight.first_index, n_weights, blocks, scale, moments)
+                key = f"{self._options.seed}/{weight.name}/{len(pieces)}"
+                blocks, scale = self._rows(key, weight.view.shape[0])
+            pieces[weight.piece] = PieceStatistics(weight.first_index, weight.view.numel(), blocks, scale)
         return pieces[weight.piece]
 
-    def _moments(self, n_rows: int, n_columns: int, dtype: torch.dtype, device: torch.device) -> kernels.Moments | None:
-        """What the statistics of later chunks continue from."""
-        return kernels.Moments.empty(n_rows, n_columns, dtype, self._batch_gradient, device) if self._chunked else None
+    def _continue(
+        self, piece: PieceStatistics, weight: ObservedWeight, rows: torch.Tensor | None, operands: Operands
+    ) -> None:
+        """Make the moments those of `rows`, which hold the rows so far."""
+        n_rows = weight.view.shape[0] if rows is None else len(rows)
+        if piece.moments is None:
+            n_columns, where = weight.view[0].numel(), weight.view.device
+            piece.moments = kernels.Moments.empty(n_rows, n_columns, operands[1].dtype, self._batch_gradient, where)
+        elif piece.rows is not None:
+            places = piece.rows if rows is None else torch.searchsorted(rows, piece.rows)
+            piece.moments = piece.moments.among(n_rows, places.long())
+        piece.rows = rows
 
     def _rows(self, key: str, n_rows: int) -> tuple[tuple[int, ...] | None, float]:
         """A random subset of the blocks of output rows, seeded by `key`, and the factor that makes up for the rest."""
@@ -103,3 +117,14 @@ class GradientReducer(Reducer):
             return None, 1.0
         chosen = tuple(sorted(random.Random(key).sample(range(n_blocks), n_chosen)))
         return chosen, n_rows / sum(min(kernels.ROW_BLOCK, n_rows - b * kernels.ROW_BLOCK) for b in chosen)
+
+
+def _rows_so_far(piece: PieceStatistics, weight: ObservedWeight) -> torch.Tensor | None:
+    """The rows of a look-up that occurred in this chunk or before; None where all rows are used."""
+    if piece.moments is not None and piece.rows is None:
+        return None
+    rows = weight.occurring_rows()
+    if rows is None or piece.rows is None:
+        return rows
+    so_far: torch.Tensor = torch.unique(torch.cat([piece.rows, rows]))
+    return so_far

@@ -133,6 +133,19 @@ def test_the_statistics_are_those_of_all_samples_over_the_rows_that_occur(option
     assert found.trainability == pytest.approx(math.log(statistics["sum_inv_sigma"]), rel=1e-9)
 
 
+@pytest.mark.parametrize("proxy", ["lswag", "snip", "xi_gsnr"])
+def test_chunks_count_the_rows_that_occur_in_any_of_them(proxy: str) -> None:
+    torch.manual_seed(0)
+    model, batch = Classifier().double(), (INDICES, torch.arange(B) % 3)
+    whole, *chunked = (
+        lswag_fast.score(model, batch, proxy=proxy, pattern_samples=2, **options)
+        for options in ({}, {"chunk_size": 2}, {"chunk_size": 3})
+    )
+    for found in chunked:
+        assert found.value == pytest.approx(whole.value, rel=1e-12)  # sums over samples in another order
+        assert found.layers[0].n_zero_variance == whole.layers[0].n_zero_variance
+
+
 def test_proxies_of_the_batch_gradient_take_the_rows_with_their_weights() -> None:
     torch.manual_seed(0)
     model, batch = Classifier().double(), (INDICES, torch.arange(B) % 3)

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 import lswag_fast
 from lswag_fast import Score, reference
 from lswag_fast.errors import LswagWarning, NothingObservedError
+from lswag_fast.observe import ObservedWeight, WeightCall
+from lswag_fast.observe.operations import LOOKUP, OPERATIONS
+from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis
+from lswag_fast.observe.weights import Piece
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.reducer import percentile
-from lswag_fast.passes.standard.gradient_reducer import GradientReducer
+from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
 from networks import NETWORKS
 from support.oracle import SHOWN, summed_loss, trainability_of
 
@@ -123,6 +127,56 @@ def test_micro_batches_sum_the_gradients_of_consecutive_samples(name: str, n_gro
     for layer in score(model, batch, variance=f"microbatch:{n_groups}").layers:
         grouped = reference.micro_batches(exact[layer.name], n_groups)
         assert layer.trainability == pytest.approx(trainability_of(grouped), rel=1e-9)
+
+
+# ---- look-ups in chunks ----
+
+
+def call_on_a_table(weight: Tensor, x: Tensor, grad_out: Tensor) -> ObservedWeight:
+    """A weight with one call whose gradient has arrived; it looks rows up where `x` holds numbers of rows."""
+    operation = OPERATIONS[F.linear] if x.is_floating_point() else LOOKUP
+    candidates = AxisCandidates((SampleAxis(0),), certain=True)
+    call = WeightCall(0, operation, x.shape, candidates, torch.zeros(()), operands=(x, grad_out))
+    return ObservedWeight("table", operation.kind, Piece.of(weight), weight, [call])
+
+
+def reduced(chunks: list[tuple[Tensor, Tensor]], weight: Tensor) -> PieceStatistics:
+    chosen = ScoreOptions(chunk_size=2)
+    reducer = GradientReducer(chosen, 2 * len(chunks), frozenset(("gradients", "batch_gradient")))
+    for x, grad_out in chunks:
+        seen = call_on_a_table(weight, x, grad_out)
+        reducer.choose([seen], len(x))
+        reducer.reduce_weight(seen)
+    ((piece,),) = (pieces.values() for pieces in reducer.pieces.values())
+    return piece
+
+
+def test_the_rows_that_occurred_so_far_are_all_that_is_kept_of_a_table() -> None:
+    """Rows 7 and 2, then 2 and 990, of a table of a thousand."""
+    torch.manual_seed(0)
+    weight, indices = torch.randn(1000, 3).double(), torch.tensor([[7, 2], [2, 2], [990, 2], [2, 990]])
+    grad_out = torch.randn(4, 2, 3).double()
+    piece = reduced([(indices[:2], grad_out[:2]), (indices[2:], grad_out[2:])], weight)
+    assert piece.rows.tolist() == [2, 7, 990]
+    assert piece.moments.mean.shape == (3, 3)
+    vectors = F.one_hot(indices, 1000)[..., [2, 7, 990]].double()
+    gradients = torch.einsum("btv,bte->bve", vectors, grad_out)
+    expected = reference.gradient_statistics(gradients, weight=weight[[2, 7, 990]])
+    for name in ("sum_inv_sigma", "sum_squared_batch_gradient", "sum_abs_weight_gradient"):
+        assert piece.stats[name] == pytest.approx(expected[name], rel=1e-12)  # sums in another order
+
+
+def test_a_table_that_a_later_chunk_multiplies_with_becomes_whole() -> None:
+    torch.manual_seed(0)
+    weight, indices = torch.randn(9, 3).double(), torch.tensor([[7, 2], [2, 2]])
+    rows, x, outputs = torch.randn(2, 2, 3).double(), torch.randn(2, 3).double(), torch.randn(2, 9).double()
+    piece = reduced([(indices, rows), (x, outputs), (indices, rows)], weight)
+    looked_up = torch.einsum("btv,bte->bve", F.one_hot(indices, 9).double(), rows)
+    gradients = torch.cat([looked_up, torch.einsum("bv,be->bve", outputs, x), looked_up])
+    assert piece.rows is None
+    assert piece.stats["sum_inv_sigma"] == pytest.approx(
+        reference.gradient_statistics(gradients)["sum_inv_sigma"], rel=1e-12
+    )
 
 
 # ---- calls without a gradient ----
