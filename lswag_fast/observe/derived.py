@@ -49,25 +49,36 @@ class DerivedWeights:
         self._lineage = lineage
         self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
         self._sources: dict[int, frozenset[str]] = {}  # of each tensor that is made, the parameters it is made from
+        self._costs: list[int] = []  # multiply-accumulates of each call that made one
+        self._makers: dict[int, frozenset[int]] = {}  # of each tensor, the places in `_costs` of the calls behind it
         for name, parameter in parameters.items():
             self._made[id(parameter)] = parameter
             self._sources[id(parameter)] = frozenset((name,))
+            self._makers[id(parameter)] = frozenset()
 
     @cached_property
     def _parameter_names(self) -> set[str]:
         """Asked for only where there is a computed weight: it takes as long as a hundred calls."""
         return {name for name, _ in self._model.named_parameters()}
 
-    def follow(self, received: Iterable[Tensor], out: object) -> None:
-        """Follow a call: what parameters went into, and no sample, is made from parameters."""
+    def follow(self, received: Iterable[Tensor], out: object, macs: int = 0) -> None:
+        """Follow a call: what parameters went into, and no sample, is made from parameters.
+
+        `macs` are the multiply-accumulates of the call.
+        """
         received = tuple(received)
         made = [tensor for tensor in received if self._is_made(tensor)]
         if not made or any(map(self._lineage.comes_from_batch, received)):
             return
         sources = frozenset().union(*map(self._sources_of, made))
+        makers = frozenset().union(*map(self._makers_of, made))
+        if macs:
+            makers |= {len(self._costs)}
+            self._costs.append(macs)
         for tensor in tensors_in(out):
             self._made[id(tensor)] = tensor
             self._sources[id(tensor)] = sources
+            self._makers[id(tensor)] = makers
 
     def name_of(self, weight: Tensor) -> str | None:
         """The name of the weight that a call received; None where it is none of these.
@@ -88,9 +99,23 @@ class DerivedWeights:
         tensors = (tensor for name in names for tensor in self.tensors.get(name, ()))
         return frozenset().union(*(self._sources_of(tensor) for tensor in tensors))
 
+    @property
+    def macs(self) -> int:
+        """The multiply-accumulates by which the weights were computed."""
+        tensors = (tensor for weight in self.tensors.values() for tensor in weight)
+        return sum(self._costs[maker] for maker in frozenset().union(*map(self._makers_of, tensors)))
+
     def _sources_of(self, tensor: Tensor) -> frozenset[str]:
-        made = next((t for t in (tensor, tensor._base) if t is not None and self._made.get(id(t)) is t), None)
+        made = self._made_of(tensor)
         return frozenset() if made is None else self._sources[id(made)]
+
+    def _makers_of(self, tensor: Tensor) -> frozenset[int]:
+        made = self._made_of(tensor)
+        return frozenset() if made is None else self._makers[id(made)]
+
+    def _made_of(self, tensor: Tensor) -> Tensor | None:
+        """The tensor, or the one that it is a view of, if that is made from parameters."""
+        return next((t for t in (tensor, tensor._base) if t is not None and self._made.get(id(t)) is t), None)
 
     def known_name(self, tensor: Tensor) -> str | None:
         """The name under which a call received this tensor as its weight; None where none did."""
@@ -114,10 +139,7 @@ class DerivedWeights:
         return None
 
     def _is_made(self, tensor: Tensor) -> bool:
-        if self._made.get(id(tensor)) is tensor:
-            return True
-        base = tensor._base
-        return base is not None and self._made.get(id(base)) is base
+        return self._made_of(tensor) is not None
 
 
 def derived_name(model: nn.Module, taken: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from lswag_fast.observe.derived import DerivedWeights
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, MacCounter, ObservedOperation, in_train_mode
 from lswag_fast.observe.samples.axis import AxisCandidates
-from lswag_fast.observe.weights import tensors_in
+from lswag_fast.observe.weights import owner_of, tensors_in
 
 
 class WeightRecorder(CallMode):
@@ -83,10 +83,7 @@ class WeightRecorder(CallMode):
         if name is not None:
             self.weights.setdefault(name, index)
             self.kinds.setdefault(name, operation.kind)
-        out = self._run(name, operation, call, run)
-        if self._derived is not None:
-            self._derived.follow((call.x, call.weight), out)
-        return out
+        return self._run(name, operation, call, run)
 
     def _run(
         self, name: str | None, operation: ObservedOperation, call: BoundCall, run: Callable[[], Tensor]
@@ -98,8 +95,8 @@ class WeightRecorder(CallMode):
         return self._counter.run(run, lambda out: operation.macs(call, out.shape))
 
     def is_weight(self, tensor: Tensor) -> bool:
-        """Whether it is one of the named tensors, or a view of one."""
-        return self._name_of(tensor) is not None
+        """Whether it is one of the named tensors, or a view of one, however it came about."""
+        return any(id(owner) in self._names for owner in (tensor, tensor._base))
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Record the number of an activation call."""
@@ -113,10 +110,23 @@ class WeightRecorder(CallMode):
             of_weight = self._derived is not None and self._derived.is_computed(x)
             if (self._skip_batch_norm or lone) and not of_weight:
                 return x.clone()  # as a norm's output it is a tensor of its own: what follows may work in place
-        out = func(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Sort one call, and follow what is made from parameters."""
+        before = 0 if self._counter is None else self._counter.macs
+        out = super().__torch_function__(func, types, args, kwargs)
         if self._derived is not None:
-            self._derived.follow(tensors_in(args, kwargs), out)
+            macs = 0 if self._counter is None else self._counter.macs - before
+            self._derived.follow(tensors_in(args, kwargs or {}), out, macs)
         return out
+
+    @property
+    def macs_of_weights(self) -> int:
+        """Those of the multiply-accumulates by which the model computed its weights."""
+        return 0 if self._derived is None else self._derived.macs
 
     @property
     def computed(self) -> Mapping[str, Sequence[Tensor]]:
@@ -134,7 +144,4 @@ class WeightRecorder(CallMode):
         return {name: pairs[index] for name, index in self.weights.items()}
 
     def _name_of(self, weight: Tensor) -> str | None:
-        name = self._names.get(id(weight))
-        if name is None and weight._base is not None:
-            name = self._names.get(id(weight._base))
-        return name
+        return self._names.get(id(weight)) or self._names.get(id(owner_of(weight)))

@@ -8,8 +8,24 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._autograd import CreationMeta
 
 MATRIX_DIMS = 2  # weights have at least two axes; biases, norms and scales are not scored
+
+
+def owner_of(tensor: Tensor) -> Tensor:
+    """The tensor that this one is a view of, or itself.
+
+    A view that an autograd function of the user's returns owns itself: its gradient is not that of what it views.
+
+    Example:
+        >>> weight = torch.ones(2, 3)
+        >>> owner_of(weight.t()) is owner_of(weight) is weight
+        True
+    """
+    base = tensor._base
+    is_own = base is None or torch._C._autograd._get_creation_meta(tensor) is CreationMeta.IN_CUSTOM_FUNCTION
+    return tensor if is_own or base is None else base
 
 
 @dataclass(frozen=True)
@@ -47,10 +63,7 @@ class WeightTable:
 
         A detached tensor shares storage but no gradient: it is not the parameter.
         """
-        name = self._names.get(id(tensor))
-        if name is None and tensor._base is not None:
-            name = self._names.get(id(tensor._base))
-        return name
+        return self._names.get(id(tensor)) or self._names.get(id(owner_of(tensor)))
 
     def name_by_storage(self, tensor: Tensor) -> str | None:
         """Name of a parameter whose memory `tensor` shares, also through `detach` or `.data`."""

@@ -23,7 +23,7 @@ class ModelMeasurements:
         n_params: elements of all parameters, tied ones counted once (statistic "params").
         weight_norms: by name, ||W||_2 of each weight of an observed call, of one that the model computes
             (weight norm, say) as the call receives it (statistic "norms", else empty).
-        macs: multiply-accumulates of the forward (statistic "macs", else 0).
+        macs: multiply-accumulates of the forward, without those that compute a weight (statistic "macs", else 0).
     """
 
     n_params: int
@@ -41,16 +41,17 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     if statistics.isdisjoint(("norms", "macs")):
         return ModelMeasurements(n_params, {}, 0)
     parameters = dict(model.named_parameters())
-    counter = MacCounter()
+    counter, sample = MacCounter(), batch.take([0])
     recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
+    recorder.lineage.add_batch(sample.inputs)
     with preserve_model_state(model, options.seed), torch.no_grad(), counter, recorder:
         model.eval()
-        call_model(model, batch.take([0]).inputs)
+        call_model(model, sample.inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
     norms = {name: torch.linalg.vector_norm(weights[name].detach().double()).item() for name in recorder.weights}
-    return ModelMeasurements(n_params, norms, counter.macs)
+    return ModelMeasurements(n_params, norms, counter.macs - recorder.macs_of_weights)
 
 
 PASS = Pass(

@@ -31,7 +31,9 @@ def flops(measurements: Measurements) -> float:
     """Multiply-accumulates of one sample's forward pass; the field calls them flops.
 
     Linear, convolution and recurrent layers, and every other product of matrices: those of attention, masked or not, in
-    whichever kernel they end. Biases, element-wise operations, norms, pooling, softmax and look-ups are not counted.
+    whichever kernel they end. Biases, element-wise operations, norms, pooling, softmax and look-ups are not counted,
+    nor are the products that compute a weight (spectral norm, a merged adapter): a weight is computed once, however
+    many samples there are. A table of positions that is computed counts, as it does where counts are published.
     """
     return float(measurements.of(ModelMeasurements).macs)
 

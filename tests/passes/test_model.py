@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import NothingObservedError
@@ -76,3 +80,56 @@ class Queries(nn.Module):
 
 def test_a_view_of_a_parameter_may_be_handed_to_a_submodule() -> None:
     assert run(Queries(), "macs").macs == 2 * 9
+
+
+class Adapted(nn.Module):
+    """A frozen weight with a low-rank adapter that is merged into it in every forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 3), requires_grad=False)
+        self.a, self.b = nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight + self.a @ self.b)
+
+
+class Generated(nn.Module):
+    """A weight that a layer makes from a learned vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code, self.maker = nn.Parameter(torch.randn(5)), nn.Linear(5, 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.maker(self.code).reshape(3, 3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: weight_norm(nn.Linear(3, 3)),
+        lambda: spectral_norm(nn.Linear(3, 3)),
+        lambda: torch.nn.utils.spectral_norm(nn.Linear(3, 3)),
+        lambda: orthogonal(nn.Linear(3, 3)),
+        Adapted,
+        Generated,
+    ],
+    ids=["weight norm", "spectral norm", "its older form", "orthogonal", "adapter", "generated"],
+)
+def test_computing_a_weight_costs_a_sample_nothing(make: Callable[[], nn.Module]) -> None:
+    assert run(nn.Sequential(make(), nn.ReLU(), nn.Linear(3, 2)), "macs").macs == 9 + 6
+
+
+def test_a_table_of_positions_is_no_weight() -> None:
+    """As the published counts of Swin-V2 have it."""
+
+    class Positioned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places, self.network, self.last = nn.Parameter(torch.ones(2)), nn.Linear(2, 3), nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(x + self.network(self.places))
+
+    assert run(Positioned(), "macs").macs == 2 * 3 + 3 * 2
