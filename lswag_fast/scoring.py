@@ -56,7 +56,8 @@ def score(
         A `Score`: the value, a `LayerScore` for each weight, and what was skipped and why.
 
     Raises:
-        InputError: a bad batch or option. UnsupportedModelError: scripted, compiled, quantised, checkpointed, ...
+        InputError: a bad batch or option. UnsupportedModelError: scripted, compiled, quantised, checkpointed, ..., or a
+        model that torch cannot differentiate (`__cause__` is torch's error).
         NothingObservedError, NoActivationsError: nothing to score. NonFiniteGradientError: NaN or infinite loss or
         gradient. ZeroVarianceError: no gradient varies. DeviceMismatchError, BackendUnavailableError: devices.
         TypeError: a keyword is no option. What the model or `loss_fn` raise comes as it is.

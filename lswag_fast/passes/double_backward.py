@@ -15,7 +15,7 @@ from lswag_fast.errors import NothingObservedError, UnsupportedModelError
 from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.checks import refuse_chunks
+from lswag_fast.passes.shared.checks import one_line, refuse_chunks
 from lswag_fast.passes.shared.loss import total_loss
 from lswag_fast.passes.shared.memory import is_out_of_memory
 from lswag_fast.passes.shared.preserve import preserve_model_state
@@ -94,7 +94,8 @@ def _hessian_gradient(loss: Tensor, weights: Sequence[Sequence[Tensor]], paramet
         if is_out_of_memory(error):
             raise
         raise UnsupportedModelError(
-            f"the double_backward pass differentiates twice, which a function of the model does not allow: {error}"
+            "the double_backward pass differentiates twice, which a function of the model does not allow: "
+            f"{one_line(error)}"
         ) from error
     return _joined(weights, products)
 

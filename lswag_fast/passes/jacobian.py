@@ -13,7 +13,7 @@ from lswag_fast.errors import InputError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
-from lswag_fast.passes.shared.outputs import chosen_output, find_logits
+from lswag_fast.passes.shared.outputs import chosen_output, find_logits, real
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 
@@ -77,7 +77,7 @@ def _differentiable(outputs: Any) -> Tensor:
         )
     if not logits.requires_grad:
         raise UnsupportedModelError("jacobian pass: the logits have no gradient in the inputs")
-    return logits
+    return real(logits)
 
 
 def _classes(targets: Any) -> Tensor | None:

@@ -18,7 +18,7 @@ from lswag_fast.observe import ObservedWeight, Operands
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
-from lswag_fast.passes.shared.outputs import find_logits
+from lswag_fast.passes.shared.outputs import find_logits, real
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.observed_pass import observed_pass
 
@@ -68,7 +68,7 @@ def _sum_of_logits(outputs: Any, targets: Any) -> Tensor:
     logits = find_logits(outputs)
     if logits is None or logits.dim() < 2:  # (B, C, ...)
         raise InputError(f"the ntk pass needs logits (B, C); the model returned {type(outputs).__name__} without them")
-    return logits.flatten(1).sum(1)
+    return real(logits).flatten(1).sum(1)
 
 
 class GramReducer(Reducer):

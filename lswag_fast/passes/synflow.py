@@ -16,7 +16,7 @@ from lswag_fast.observe import WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import RESCUE, listed, model_errors
-from lswag_fast.passes.shared.outputs import chosen_output, find_logits
+from lswag_fast.passes.shared.outputs import chosen_output, find_logits, real
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 
@@ -174,7 +174,7 @@ def _gradients(outputs: Any, weights: list[Tensor]) -> list[Tensor]:
         )
     if not weights or not logits.requires_grad:
         raise NothingObservedError("synflow pass: the output depends on no trainable weight of a linear or conv call")
-    found = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+    found = torch.autograd.grad(real(logits).sum(), weights, allow_unused=True)
     return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
 
 

@@ -27,6 +27,16 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def one_line(error: BaseException) -> str:
+    """The message of an error in one line.
+
+    Example:
+        >>> one_line(RuntimeError("no\\n  gradient"))
+        'no gradient'
+    """
+    return " ".join(str(error).split())
+
+
 def refuse_chunks(options: ScoreOptions, name: str) -> None:
     """Raise InputError for a `chunk_size`; the pass called `name` takes the whole batch at once."""
     if options.chunk_size is not None:
@@ -46,4 +56,23 @@ def model_errors(name: str, change: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        raise UnsupportedModelError(f"the model fails {change} ({name} pass): {error}") from error
+        raise UnsupportedModelError(f"the model fails {change} ({name} pass): {one_line(error)}") from error
+
+
+@contextmanager
+def backward_errors() -> Iterator[None]:
+    """Turn what torch raises while it differentiates the model into an UnsupportedModelError; its cause is that error.
+
+    Errors of this library, and lack of memory, go through as they are.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, LswagError) or is_out_of_memory(error):
+            raise
+        raise not_differentiable(error) from error
+
+
+def not_differentiable(error: BaseException) -> UnsupportedModelError:
+    """The error that says that torch cannot differentiate the model, and why."""
+    return UnsupportedModelError(f"torch cannot differentiate the model or its loss: {one_line(error)}")

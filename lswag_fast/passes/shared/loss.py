@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.options import Reduction, ScoreOptions
-from lswag_fast.passes.shared.outputs import HOW, chosen_output, described, find_logits
+from lswag_fast.passes.shared.outputs import HOW, chosen_output, described, find_logits, real
 from lswag_fast.passes.shared.targets import TargetCheck, fit_targets, one_output
 
 
@@ -49,6 +49,8 @@ def total_loss(outputs: Any, targets: Any, n_samples: int, options: ScoreOptions
         losses = options.loss_fn(outputs, targets)
     if not isinstance(losses, Tensor):
         raise InputError(f"loss_fn must return a tensor, got {type(losses).__name__}")
+    if losses.is_complex():
+        raise InputError(f"loss_fn returned {losses.dtype}; a loss is a real number: take .real or .abs() of it")
     if losses.dim() == 0:
         total = _unreduced(losses, n_samples, reduction)
     elif losses.shape == (n_samples,) and reduction is None:
@@ -92,4 +94,4 @@ def _logits(outputs: Any) -> Tensor:
         raise one_output(logits)
     if logits.dim() < 1:
         raise InputError("the default loss needs logits (B, C), the model returned a scalar; pass loss_fn")
-    return logits
+    return real(logits)

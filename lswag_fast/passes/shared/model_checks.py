@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError
+from lswag_fast.passes.shared.checks import not_differentiable, one_line
 
 # How torch says that it cannot compute with these dtypes, or with these shapes.
 _OF_DTYPES = re.compile(r"\b(d?types?|scalar types?)\b|not implemented for")
@@ -21,6 +22,12 @@ _OF_SHAPES = re.compile(
     r"shapes cannot be multiplied|Given groups=|primitive descriptor|must match the size|is invalid for input of size"
     r"|Given normalized_shape|running_mean should contain|size mismatch|must be equal to input_size"
     r"|Kernel size can't be greater"
+)
+# How autograd refuses a step of the forward pass, or a gradient that the model or the loss takes itself.
+_OF_AUTOGRAD = re.compile(
+    r"modified by an inplace operation|is being modified inplace|a leaf Variable that requires grad"
+    r"|does not require grad|backward through the graph a second time|can be implicitly created only for"
+    r"|appears to not have been used|implement either the backward or vjp"
 )
 _WRAPPERS = {
     "OptimizedModule": "torch.compile'd: score the original module (model._orig_mod)",
@@ -61,17 +68,21 @@ def check_not_transformed() -> None:
 def batch_named(model: nn.Module, batch: Batch) -> Iterator[None]:
     """Say where torch could not compute with a batch what the batch was, in the place of torch's words alone.
 
+    And where it could not differentiate the model, that this is so.
+
     A model may convert or cut its inputs itself, so that their dtype and shape are refused only when it cannot take
     them.
 
     Raises:
         InputError: torch failed on the dtypes of inputs and weights.
-        UnsupportedModelError: torch failed on the shapes.
+        UnsupportedModelError: torch failed on the shapes, or cannot differentiate the model.
     """
     try:
         yield
     except ProxyFailedError as error:
         cause = error.__cause__
+        if isinstance(cause, RuntimeError) and _OF_AUTOGRAD.search(str(cause)):
+            raise not_differentiable(cause) from cause
         inputs = {name: t for name, t in batch.tensors.items() if name.startswith("inputs")}
         if not isinstance(cause, RuntimeError) or not inputs:
             raise
@@ -79,18 +90,14 @@ def batch_named(model: nn.Module, batch: Batch) -> Iterator[None]:
         if _OF_DTYPES.search(str(cause)) and of_batch.isdisjoint(of_model):
             raise InputError(
                 f"the inputs are {_listed(of_batch)}, the model's weights {_listed(of_model)}, and the model converts "
-                f"neither; convert the inputs: x.to({_listed(of_model)}) ({_one_line(cause)})"
+                f"neither; convert the inputs: x.to({_listed(of_model)}) ({one_line(cause)})"
             ) from cause
         if _OF_DTYPES.search(str(cause)) or _OF_SHAPES.search(str(cause)):
             shown = ", ".join(f"{name} {tuple(t.shape)} of {t.dtype}" for name, t in inputs.items())
             raise UnsupportedModelError(
-                f"the model cannot compute with this batch, {shown}: {_one_line(cause)}"
+                f"the model cannot compute with this batch, {shown}: {one_line(cause)}"
             ) from cause
         raise
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _check_module(name: str, module: nn.Module) -> None:

@@ -50,6 +50,17 @@ def find_logits(outputs: Any) -> Tensor | None:
     return found if isinstance(found, Tensor) else None
 
 
+def real(logits: Tensor) -> Tensor:
+    """The logits themselves.
+
+    Raises:
+        InputError: they are complex numbers, which have no cross-entropy and no largest one.
+    """
+    if logits.is_complex():
+        raise InputError(f"the model returned {logits.dtype}, not real logits; say output=lambda z: z.abs()")
+    return logits
+
+
 def described(outputs: Any) -> str:
     """What a model returned, for a message.
 

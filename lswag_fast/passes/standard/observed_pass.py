@@ -12,6 +12,7 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped, observe
 from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.shared.checks import backward_errors
 from lswag_fast.passes.shared.loss import total_loss
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
@@ -120,7 +121,8 @@ def _run_chunk(
         if progress.with_backward:
             loss = total_loss(outputs, chunk.targets, chunk.n_samples, options)
             chosen = reducer.choose(observation.weights, chunk.n_samples)
-            skipped += observation.backward(loss.total, chosen, reducer)
+            with backward_errors():
+                skipped += observation.backward(loss.total, chosen, reducer)
             progress.n_nonfinite_losses += loss.checked()
     progress.to_pack -= n_packed
     progress.add(observation.activations)
