@@ -24,8 +24,9 @@ def owner_of(tensor: Tensor) -> Tensor:
         True
     """
     base = tensor._base
-    is_own = base is None or torch._C._autograd._get_creation_meta(tensor) is CreationMeta.IN_CUSTOM_FUNCTION
-    return tensor if is_own or base is None else base
+    if base is None or torch._C._autograd._get_creation_meta(tensor) == CreationMeta.IN_CUSTOM_FUNCTION:
+        return tensor
+    return base
 
 
 @dataclass(frozen=True)
