@@ -1,9 +1,10 @@
-"""The per-layer numbers of NAS-Bench-201 networks under several settings: `python -m bench.correlation.layer_numbers
-DATA --out FOLDER --n 300`.
+"""Per-layer numbers, and scores, of the networks of a table: `python -m bench.correlation.layer_numbers SPACE --table
+TABLE --data FILE --out FOLDER`.
 
-DATA is a folder with nasbench201/nb201_accuracy.csv.gz and images/cifar10_subset.npz. FOLDER receives a CSV a setting,
-one row per network, and resumes where it stopped; `bench.correlation.ablations` derives every variant of the score from
-them. One pass gives all layers, with and without the mean gradient, and the patterns of every number of samples.
+FOLDER receives a CSV per setting, one row per network, and resumes where it stopped: the value of each proxy in
+--proxies, and as JSON the numbers of every layer and the patterns of every number of samples, all from one pass.
+`bench.correlation.ablations` derives every variant of the score on NAS-Bench-201 from them,
+`bench.correlation.layer_variants` those on AutoFormer.
 """
 
 from __future__ import annotations
@@ -11,22 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
-
-from lswag_fast import LswagWarning, data, register_proxy, score_many, spaces
+from lswag_fast import ScoreOptions, data, register_proxy, spaces
 from lswag_fast.data.tables import read_table
-from lswag_fast.errors import LswagError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.kernels import count_distinct
-from lswag_fast.passes.shared.initialisation import initialise
+from lswag_fast.options import Initialisation
 from lswag_fast.passes.standard.measurements import StandardMeasurements
 from lswag_fast.passes.standard.patterns import samples_for
+from lswag_fast.score_job import Mode, ScoreJob
+from lswag_fast.spaces import SearchSpace
 
 PATTERN_SAMPLES = (8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 48, 64)
 """What each pass is read at, as far as its batch reaches."""
@@ -38,13 +37,14 @@ class Setting:
 
     batch_size: int = 64
     seed: int = 0
-    init: str = "kaiming"
-    mode: str = "train"
+    init: Initialisation = "kaiming"
+    mode: Mode = "train"
     variance: str = "sample"
-    gradient: str = "abs"
+    gradient: Literal["abs", "signed"] = "abs"
 
 
 BASE = Setting()
+TRANSFORMER = Setting(batch_size=32, init="own", mode="eval")
 SETTINGS: dict[str, Setting] = {
     "base": BASE,
     "seed-1": replace(BASE, seed=1),
@@ -55,6 +55,11 @@ SETTINGS: dict[str, Setting] = {
     "xavier": replace(BASE, init="xavier"),
     "gaussian": replace(BASE, init="normal"),
     **{f"batch-{n}": replace(BASE, batch_size=n) for n in (8, 16, 32, 128)},
+}
+TRANSFORMER_SETTINGS: dict[str, Setting] = {
+    "base": TRANSFORMER,
+    "signed": replace(TRANSFORMER, gradient="signed"),
+    "seed-1": replace(TRANSFORMER, seed=1),
 }
 
 
@@ -81,58 +86,75 @@ class Listener:
 
 def _layer(layer: Any) -> dict[str, Any]:
     sums = ("sum_inv_sigma", "sum_mu_over_sigma", "sum_mean_abs_over_sigma")
-    place = {name: getattr(layer, name) for name in ("percentile", "activation", "n_weights")}
+    place = {name: getattr(layer, name) for name in ("name", "percentile", "activation", "n_weights")}
     return place | {name: layer.stats.values.get(name) for name in sums}
 
 
 LISTENER = Listener()
 
 
-def measure(arch: str, space: Any, batch: Any, setting: Setting) -> dict[str, str]:
-    """The numbers of one network as JSON, or why there are none."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(setting.seed)
-        model = space.build(space.decode(arch))
-    initialise(model, setting.init, setting.seed).train(setting.mode == "train")
-    options = {"pattern_samples": min(setting.batch_size, max(PATTERN_SAMPLES)), "seed": setting.seed}
-    try:
-        found = score_many(
-            model, batch, proxies=["listener"], variance=setting.variance, gradient=setting.gradient, **options
-        )
-    except LswagError as error:
-        return {"numbers": "", "error": str(error)}
-    if found["listener"].error is not None:
-        return {"numbers": "", "error": found["listener"].error}
-    return {"numbers": json.dumps(LISTENER.found), "error": ""}
+def job_of(space: SearchSpace, setting: Setting, options: argparse.Namespace) -> ScoreJob:
+    """How the networks of a setting are built and scored."""
+    side = space.input_shape[-1]
+    batch = data.load(
+        options.data, batch_size=setting.batch_size, image_size=side, seed=setting.seed, split=options.split
+    ).batch
+    score_options = ScoreOptions(
+        init=setting.init,
+        variance=setting.variance,
+        gradient=setting.gradient,
+        pattern_samples=min(setting.batch_size, max(PATTERN_SAMPLES)),
+    )
+    return ScoreJob(
+        space,
+        batch,
+        (*filter(None, options.proxies.split(",")), "listener"),
+        mode=setting.mode,
+        seed=setting.seed,
+        n_threads=options.threads,
+        options=score_options,
+        weights="fresh",
+    )
 
 
-def run(archs: Iterable[str], images: Path, name: str, folder: Path) -> None:
+def measure(job: ScoreJob, arch: str) -> dict[str, Any]:
+    """The values and the numbers of one network, or why there are none."""
+    LISTENER.found = {}
+    report = job.report(arch)
+    errors = "; ".join(f"{name}: {error}" for name, error in report.errors.items())
+    numbers = json.dumps(LISTENER.found) if LISTENER.found else ""
+    return {**report.values, "numbers": numbers, "errors": errors, "elapsed_s": round(report.elapsed_s, 3)}
+
+
+def run(archs: Iterable[str], job: ScoreJob, setting: Setting, path: Path) -> None:
     """Measure what a setting's file has not yet."""
-    setting = SETTINGS[name]
-    space = spaces.NasBench201()
-    batch = data.load(images, batch_size=setting.batch_size, image_size=32, seed=setting.seed, split="train").batch
-    rows = RowFile(folder / f"{name}.csv", ["arch", "numbers", "error"], asdict(setting))
+    columns = ["arch", *job.proxies, "numbers", "errors", "elapsed_s"]
+    rows = RowFile(path, columns, {"space": job.space.name, "proxies": list(job.proxies), **asdict(setting)})
     for arch in archs:
         if arch not in rows.done:
-            rows.add({"arch": arch, **measure(arch, space, batch, setting)})
+            rows.add({"arch": arch, **measure(job, arch)})
 
 
 def main() -> None:
     """Read the command line and measure."""
-    parser = argparse.ArgumentParser(description="Per-layer numbers of NAS-Bench-201 networks under several settings.")
-    parser.add_argument("data", type=Path)
+    parser = argparse.ArgumentParser(description="Per-layer numbers of the networks of a table.")
+    parser.add_argument("space", help="nasbench201, autoformer-tiny, ...")
+    parser.add_argument("--table", type=Path, required=True, help="its column arch names the networks")
+    parser.add_argument("--data", type=Path, required=True, help="the images, an .npz file")
+    parser.add_argument("--split", help="of the images")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--n", type=int, default=300, help="networks, the first of those that evaluate takes at seed 0")
-    parser.add_argument("--settings", nargs="*", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--n", type=int, help="networks, the first of those that evaluate takes (default: all)")
+    parser.add_argument("--proxies", default="", help="to score by in the same passes (default: none)")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, help="(default: all that the space has)")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    warnings.simplefilter("ignore", LswagWarning)  # BatchNorm in train mode, in every row
     register_proxy("listener", LISTENER, needs={"standard": ("gradients", "batch_gradient", "patterns")})
-    table = read_table(options.data / "nasbench201" / "nb201_accuracy.csv.gz")
-    archs = [str(arch) for arch in table.sample(frac=1, random_state=0).index[: options.n]]
-    for name in options.settings:
-        run(archs, options.data / "images" / "cifar10_subset.npz", name, options.out)
+    space = spaces.get(options.space)
+    archs = [str(arch) for arch in read_table(options.table).sample(frac=1, random_state=0).index[: options.n]]
+    known = SETTINGS if options.space == "nasbench201" else TRANSFORMER_SETTINGS
+    for name in options.settings or known:
+        setting = known[name]
+        run(archs, job_of(space, setting, options), setting, options.out / f"{name}.csv")
         sys.stdout.write(f"{name}: {len(archs)} networks\n")
         sys.stdout.flush()
 

@@ -10,6 +10,7 @@ from lswag_fast.cli.values import (
     file_target,
     folder_target,
     json_target,
+    naming,
     positive,
     seconds,
     seed,
@@ -19,6 +20,8 @@ from lswag_fast.cli.values import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lswag_fast.libra.windows import ComparisonWindow
 
 FOLDER = "DIR"
 
@@ -102,6 +105,30 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
     """Add one or several tables with one row per architecture."""
     parser.add_argument("table", nargs="+", type=Path, metavar="TABLE", help=".csv, .csv.gz, .parquet or .json")
     add_table_options(parser)
+
+
+def add_window(parser: argparse._ActionsContainer) -> None:
+    """Add inside of what architectures are compared as well."""
+    group = parser.add_mutually_exclusive_group()
+    text = (
+        "compare also inside windows: for each architecture those whose COLUMN differs by no more than this share, "
+        "params:8%% say, as under the budget of a search"
+    )
+    group.add_argument("--window", metavar="COLUMN:SHARE%", help=text)
+    text = "compare also inside one value of COLUMN, embed_dim say"
+    group.add_argument("--within", metavar="COLUMN", help=text)
+
+
+def window_of(args: argparse.Namespace) -> ComparisonWindow | None:
+    """What --window or --within names; raises InputError for anything else."""
+    from lswag_fast.libra.windows import ComparisonWindow
+
+    if args.within is not None:
+        return ComparisonWindow(args.within)
+    if args.window is None:
+        return None
+    with naming("--window"):
+        return ComparisonWindow.parse(args.window)
 
 
 def read_tables(args: argparse.Namespace) -> pd.DataFrame:

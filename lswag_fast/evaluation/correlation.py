@@ -11,15 +11,24 @@ from scipy.stats import kendalltau, spearmanr
 
 from lswag_fast.data.tables import finite_numbers
 from lswag_fast.errors import InputError
+from lswag_fast.libra.windows import ComparisonWindow, Rows
 from lswag_fast.proxies import list_proxies
 
 TOP_FRACTION = 0.05
 CONFIDENCE = 0.95
 Values = NDArray[np.float64]
+Measure = Callable[[Rows], float]
+"""Of some rows, which may be drawn repeatedly."""
 
 
 def correlate(
-    table: pd.DataFrame, target: str, proxies: Sequence[str], *, n_bootstrap: int = 1000, seed: int = 0
+    table: pd.DataFrame,
+    target: str,
+    proxies: Sequence[str],
+    *,
+    window: ComparisonWindow | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Rank correlations of proxies with a target.
 
@@ -27,6 +36,8 @@ def correlate(
         table: as of `lswag_fast.data.tables`.
         target: the column of the accuracy.
         proxies: the columns to compare with it. Registered proxies for which lower is better are negated.
+        window: the correlation is also measured inside such windows, as the budget of a search sees it: the mean of
+            the Spearman correlations inside the window of each architecture, see `lswag_fast.libra.windows`.
         n_bootstrap: resamples of the architectures for the intervals, 0 for none.
         seed: of the resamples, which are the same for all proxies.
 
@@ -34,12 +45,13 @@ def correlate(
         One row per proxy, in the order given: spearman, kendall (tau-b), top5 (the part of the 5 % best architectures
         that is among the 5 % best by the proxy; ties broken by the order of the rows), each with NAME_low and
         NAME_high, the percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN
-        or infinite.
+        or infinite. With a window also inside, inside_low and inside_high, and n_inside, the architectures whose window
+        holds at least 10.
 
         A proxy that is constant has NaN.
 
     Raises:
-        TableError: a column is not there or has fewer than 10 finite rows.
+        TableError: a column is not there or has fewer than 10 finite rows, or no window holds 10.
         InputError: n_bootstrap is negative or 1, the seed is negative, there is no proxy, or one is the target.
 
     Example:
@@ -61,21 +73,43 @@ def correlate(
     for name in proxies:
         kept, n_dropped = finite_numbers(table, [name, target])
         z, y = kept[name].to_numpy(), kept[target].to_numpy()
-        measured = _with_intervals(-z if name in lower else z, y, n_bootstrap, seed)
-        rows[name] = {**measured, "n": len(kept), "n_dropped": n_dropped}
+        z = -z if name in lower else z
+        row = {"n": len(kept), "n_dropped": n_dropped}
+        measures = _measures(z, y)
+        if window is not None:
+            sizes = window.sizes(table)[kept.index].to_numpy()
+            windows = window.among(sizes)
+            windows.check(window)
+            measures["inside"] = _inside(z, y, sizes, window)
+            row["n_inside"] = len(kept) - windows.n_left_out
+        rows[name] = {**_with_intervals(measures, z, n_bootstrap, seed), **row}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("proxy")
 
 
-def _with_intervals(z: Values, y: Values, n_bootstrap: int, seed: int) -> dict[str, float]:
-    """Every measure, and its interval over resamples."""
+def _measures(z: Values, y: Values) -> dict[str, Measure]:
+    """Each measure of the whole table."""
+
+    def of_rows(measure: Callable[[Values, Values], float]) -> Measure:
+        return lambda rows: measure(z[rows], y[rows])
+
+    return {name: of_rows(measure) for name, measure in _MEASURES.items()}
+
+
+def _inside(z: Values, y: Values, sizes: Values, window: ComparisonWindow) -> Measure:
+    """The mean correlation inside the windows of the rows."""
+    return lambda rows: window.among(sizes[rows]).spearman(z[rows], y[rows])
+
+
+def _with_intervals(measures: dict[str, Measure], z: Values, n_bootstrap: int, seed: int) -> dict[str, float]:
+    """Every measure, and its interval over resamples; NaN where the proxy's values z are all the same."""
     if len(np.unique(z)) == 1:
-        return {f"{name}{end}": np.nan for name in _MEASURES for end in ("", "_low", "_high")}
+        return {f"{name}{end}": np.nan for name in measures for end in ("", "_low", "_high")}
     rng = np.random.default_rng(seed)
     resamples = [rng.integers(len(z), size=len(z)) for _ in range(n_bootstrap)]
     found: dict[str, float] = {}
-    for name, measure in _MEASURES.items():
-        found[name] = measure(z, y)
-        again = [measure(z[rows], y[rows]) for rows in resamples]
+    for name, measure in measures.items():
+        found[name] = measure(np.arange(len(z)))
+        again = [measure(rows) for rows in resamples]
         tail = 100 * (1 - CONFIDENCE) / 2
         ends = np.nanpercentile(again, [tail, 100 - tail]) if again else (np.nan, np.nan)
         found[f"{name}_low"], found[f"{name}_high"] = map(float, ends)

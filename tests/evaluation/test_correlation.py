@@ -10,6 +10,7 @@ import pytest
 
 from lswag_fast.errors import InputError, TableError
 from lswag_fast.evaluation import correlate
+from lswag_fast.libra.windows import ComparisonWindow
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -89,3 +90,23 @@ def test_refusals() -> None:
         correlate(TABLE, "accuracy", [])
     with pytest.raises(InputError, match="the target 'accuracy' is among the proxies"):
         correlate(TABLE, "accuracy", ["same", "accuracy"])
+
+
+def test_inside_windows_size_says_nothing_that_size_alone_says() -> None:
+    sizes = RNG.uniform(1, 2, size=N)
+    quality = RNG.normal(size=N)
+    table = TABLE.assign(params=sizes, accuracy=10 * sizes + 0.1 * quality, quality=quality)
+    found = correlate(table, "accuracy", ["params", "quality"], window=ComparisonWindow("params", 0.02), n_bootstrap=50)
+    assert found.loc["params", "spearman"] > 0.9 > 0.5 > found.loc["quality", "spearman"]
+    for name, row in found.iterrows():
+        windows = ComparisonWindow("params", 0.02).among(sizes)
+        assert row["inside"] == windows.spearman(table[name].to_numpy(), table["accuracy"].to_numpy())
+        assert row["n_inside"] == N - windows.n_left_out
+        assert row["inside_low"] < row["inside"] < row["inside_high"]
+
+
+def test_too_small_windows_are_refused() -> None:
+    with pytest.raises(TableError, match="no window"):
+        correlate(
+            TABLE.assign(params=10.0 ** np.arange(N)), "accuracy", ["noisy"], window=ComparisonWindow("params", 0.1)
+        )

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "lswag_fast"
 # A definition in reference/ is what the proxy of its family is tested against; a part that only one other module uses
 # is tested through it; a protocol by its contract.
 TESTED_ELSEWHERE = {
+    "cli/views/correlations.py": "cli/commands/test_correlate.py",
     "cli/views/score.py": "cli/commands/test_score.py",
     "cli/views/search.py": "cli/commands/test_search.py",
     "cli/views/study.py": "cli/commands/test_show.py",

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
 from lswag_fast.cli.files import write, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import file_target, listed, naming
-
-if TYPE_CHECKING:
-    import pandas as pd
+from lswag_fast.cli.views.correlations import joined_correlations, show_correlations
 
 _DESCRIPTION = """\
 Rank correlations of the proxies of a table with an accuracy: Spearman, Kendall's tau-b and the overlap of the best 5 %,
@@ -24,6 +20,7 @@ _EPILOG = """\
 examples:
   lswag-fast correlate scores.csv --target cifar10_test
   lswag-fast correlate scores.csv --target cifar10_test,cifar100_test --csv rho.csv --plot rho.png
+  lswag-fast correlate vit.csv --target imagenet_top1 --window params:8%%
 
 Several tables are joined by --key."""
 
@@ -32,6 +29,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_tables(parser)
     parser.add_argument("--target", required=True, metavar="COLUMN,...", help="the accuracies to compare with")
     add_columns(parser)
+    options.add_window(parser)
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples (default: 1000)")
     options.add_seed(parser, "of the resamples")
     parser.add_argument("--csv", type=file_target, metavar="FILE", help="write the table, one row per proxy and target")
@@ -49,37 +47,20 @@ def _run(args: argparse.Namespace) -> int:
     with naming("--target"):
         targets = listed(args.target)
     names = columns_of(data.drop(columns=targets, errors="ignore"), args.proxies)
-    found = {target: correlate(data, target, names, n_bootstrap=args.bootstrap, seed=args.seed) for target in targets}
-    joined = _joined(found)
+    window = options.window_of(args)
+    found = {
+        target: correlate(data, target, names, window=window, n_bootstrap=args.bootstrap, seed=args.seed)
+        for target in targets
+    }
+    joined = joined_correlations(found)
     if args.csv is not None:
         write(args.csv, joined.to_csv(index=False).encode())
     if args.plot is not None:
         columns = {target: rows["spearman"].to_dict() for target, rows in found.items()}
         save_figure(plot_correlations(columns), args.plot)
     if not write_json(args.json, joined.to_dict(orient="records")):
-        for target, rows in found.items():
-            say(f"{target}:")
-            _show(rows.sort_values("spearman", ascending=False))
+        show_correlations(found, window)
     return 0
-
-
-def _show(found: pd.DataFrame) -> None:
-    rows = table("proxy", "Spearman", "Kendall", "top 5 %", "n", left=("proxy",))
-    for name, row in found.iterrows():
-        cells = (_interval(row, measure) for measure in ("spearman", "kendall", "top5"))
-        rows.add_row(str(name), *cells, f"{row['n']:.0f}")
-    OUT.print(rows)
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return options.figure(row[name]) + ("" if low != low else f" [{low:.2f}, {high:.2f}]")  # NaN without resamples
-
-
-def _joined(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([rows.reset_index().assign(target=target) for target, rows in found.items()])
 
 
 _SUMMARY = "rank correlations of proxies with an accuracy"

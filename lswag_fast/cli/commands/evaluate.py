@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
+from lswag_fast.cli.values import listed, naming
+from lswag_fast.cli.views.correlations import show_correlations
 from lswag_fast.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lswag_fast.libra.windows import ComparisonWindow
 
 _DESCRIPTION = """\
 Score the architectures of a benchmark table by any proxies, one row each in a CSV with the table's own columns.
@@ -36,6 +45,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_network_options(parser, with_checkpoint=False)
     add_score_options(parser)
     options.add_executor_options(parser, n_threads=1)
+    group = parser.add_argument_group("correlations")
+    text = "the accuracies to compare the scores with, once all are there (default: none)"
+    group.add_argument("--target", metavar="COLUMN,...", help=text)
+    options.add_window(group)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -52,6 +65,7 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     proxies = chosen_proxies(args.proxies, space.name).parts
+    window = _checked_window(args, table, proxies)
     job = ScoreJob(
         space,
         batch.batch,
@@ -66,7 +80,38 @@ def _run(args: argparse.Namespace) -> int:
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     say(f"{count} architectures scored now; rows: {args.out}")
+    if args.target is not None:
+        _correlate(args, proxies, window)
     return 0
+
+
+def _checked_window(args: argparse.Namespace, table: pd.DataFrame, proxies: Sequence[str]) -> ComparisonWindow | None:
+    """What to compare inside of.
+
+    Raises:
+        InputError: a window without a target.
+        TableError: a target or the window's column is not there.
+    """
+    from lswag_fast.data.tables import numbers
+
+    window = options.window_of(args)
+    if window is not None and args.target is None:
+        raise InputError(f"{window}: name what to compare the scores with there (--target COLUMN)")
+    with naming("--target"):
+        numbers(table, listed(args.target) if args.target is not None else ())
+    if window is not None and window.column not in proxies:
+        window.sizes(table)
+    return window
+
+
+def _correlate(args: argparse.Namespace, proxies: Sequence[str], window: ComparisonWindow | None) -> None:
+    """Print how the rows of the file rank each target."""
+    from lswag_fast.data.tables import read_table
+    from lswag_fast.evaluation.correlation import correlate
+
+    rows = read_table(args.out, args.key)
+    names = [name for name in proxies if rows[name].notna().any()]
+    show_correlations({name: correlate(rows, name, names, window=window) for name in listed(args.target)}, window)
 
 
 _SUMMARY = "score the architectures of a benchmark table"

@@ -1,1 +1,1 @@
-"""What the commands print: a score, a search at its end, the trials of a study."""
+"""What the commands print: a score, a search at its end, the trials of a study, correlations."""

@@ -50,12 +50,27 @@ def test_several_targets_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_inside_of_a_window(scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    scores.assign(params=np.repeat([100.0, 900.0], [11, 9])).to_csv("scores.csv")
+    assert main([*COMMAND, "--proxies", "zico", "--window", "params:10%"]) == 0
+    out = capsys.readouterr().out
+    assert "inside" in out.splitlines()[1]
+    assert "windows, params +-10 %; 9 architecture(s) whose window holds fewer than 10 are left out there" in out
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["correlate", "scores.csv", "--target", "accurate", "--proxies", "zico"], "no column 'accurate'"),
         (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
         ([*COMMAND, "--proxies", "dss"], "dss"),
+        ([*COMMAND, "--proxies", "zico", "--window", "params"], "--window: a window is COLUMN:SHARE%, params:8% say"),
+        ([*COMMAND, "--proxies", "zico", "--window", "depth:8%"], "no column 'depth' to compare inside of"),
+        (
+            [*COMMAND, "--proxies", "zico", "--window", "params:0.01%"],
+            "no window (params +-0.01 %) holds 10",
+        ),
+        ([*COMMAND, "--proxies", "zico", "--within", "params"], "no window (one params) holds 10 architectures"),
         ([*COMMAND, "--plot", "rho.jpeg2000"], "--plot: the ending of rho.jpeg2000 must be one of"),
         ([*COMMAND, "--plot", "."], "--plot: '.' is a folder; name a file"),
         ([*COMMAND, "--csv", "."], "--csv: '.' is a folder; name a file"),

@@ -42,6 +42,15 @@ def test_a_larger_number_adds_to_the_file(folder: Path, capsys: pytest.CaptureFi
     assert "3 architectures scored now" in capsys.readouterr().out
 
 
+def test_the_scores_are_compared_with_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*EVALUATE, "--proxies", "params,flops", "--target", "accuracy", "--out", "scores.csv"]
+    assert main([*command, "--window", "params:90%"]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy:" in out and "windows, params +-90 %" in out
+    assert main(["correlate", "scores.csv", "--target", "accuracy", "--window", "params:90%"]) == 0
+    assert capsys.readouterr().out in out
+
+
 def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(folder))  # where the workers look for the space, too
     command = [*EVALUATE, "--proxies", "params,l2_norm", "--mode", "eval", "--trials", "5"]
@@ -56,6 +65,9 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
     [
         ([*EVALUATE, "--out", "a.csv", "--key", "cell"], "no column 'cell' names the architectures; there are arch"),
         ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "--trials is 99, the table has 14"),
+        ([*EVALUATE, "--out", "a.csv", "--target", "loss"], "--target: no column 'loss'"),
+        ([*EVALUATE, "--out", "a.csv", "--within", "depth"], "one depth: name what to compare the scores with there"),
+        ([*EVALUATE, "--out", "a.csv", "--target", "accuracy", "--within", "depth"], "no column 'depth' to compare"),
         (
             [*EVALUATE, "--out", "a.csv", "--init", "lecun"],
             "--init: init must be one of 'own', 'kaiming'",

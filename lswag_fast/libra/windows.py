@@ -1,0 +1,158 @@
+"""Which architectures are compared with which: those of about one size, as under the budget of a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lswag_fast.data.tables import MIN_ROWS, numbers
+from lswag_fast.errors import InputError, TableError
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+NOBODY = -1
+"""Fills the row of a window that is narrower than the widest."""
+
+
+@dataclass(frozen=True)
+class ComparisonWindow:
+    """The architectures that are nearly as large as one of them, or alike in some column.
+
+    Attributes:
+        column: of the table, for example params.
+        share: the window of an architecture holds those whose value differs from its own by no more than this share of
+            it; 0 for those with the same value, which may then be text.
+
+    Example:
+        >>> ComparisonWindow.parse("params:8%")
+        ComparisonWindow(column='params', share=0.08)
+        >>> print(ComparisonWindow.parse("params:8%"), "|", ComparisonWindow("embed_dim"))
+        params +-8 % | one embed_dim
+    """
+
+    column: str
+    share: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> ComparisonWindow:
+        """Read COLUMN:SHARE%.
+
+        Raises:
+            InputError: it is something else, or the share does not lie between 0 and 100 %.
+        """
+        column, colon, share = text.rpartition(":")
+        try:
+            value = float(share.removesuffix("%")) / 100
+        except ValueError:
+            value = np.nan
+        if not column or not colon or not share.endswith("%") or not 0 < value < 1:
+            raise InputError(f"a window is COLUMN:SHARE%, params:8% say, with a share from 0 to 100 %, got {text!r}")
+        return cls(column, value)
+
+    def __str__(self) -> str:
+        """Say in words what is compared."""
+        return f"{self.column} +-{100 * self.share:g} %" if self.share else f"one {self.column}"
+
+    def sizes(self, table: pd.DataFrame) -> pd.Series:
+        """Return the column as numbers; equal texts have equal numbers.
+
+        Raises:
+            TableError: it is not there, is empty for an architecture, or holds text where a share of it is asked for.
+        """
+        if self.column not in table.columns:
+            raise TableError(f"no column {self.column!r} to compare inside of; there are {', '.join(table.columns)}")
+        found = table[self.column]
+        if self.share == 0 and not pd.api.types.is_numeric_dtype(found):
+            codes = pd.Series(pd.factorize(found)[0], index=table.index, dtype=float)
+            sizes = codes.where(codes >= 0)
+        else:
+            sizes = numbers(table, [self.column])[self.column]
+        lacking = np.flatnonzero(~np.isfinite(sizes))
+        if len(lacking):
+            raise TableError(f"column {self.column!r} of {table.index[lacking[0]]!r} is empty; a window needs it")
+        return sizes
+
+    def among(self, sizes: Values) -> Windows:
+        """Return the windows of architectures of these sizes.
+
+        Example:
+            >>> windows = ComparisonWindow("params", 0.5).among(np.repeat([1.0, 9.0], [10, 2]))
+            >>> windows.counts.tolist(), windows.n_left_out
+            ([10], 2)
+        """
+        order = np.argsort(sizes, kind="stable")
+        ordered = sizes[order]
+        reach = self.share * np.abs(ordered)
+        ends = np.stack(
+            [np.searchsorted(ordered, ordered - reach, "left"), np.searchsorted(ordered, ordered + reach, "right")]
+        )
+        (first, last), counts = np.unique(ends, axis=1, return_counts=True)
+        kept = last - first >= MIN_ROWS
+        first, last, counts = first[kept], last[kept], counts[kept]
+        widest = int((last - first).max(initial=0))
+        places = first[:, None] + np.arange(widest)
+        rows = np.where(places < last[:, None], order[np.minimum(places, len(order) - 1)], NOBODY)
+        return Windows(rows, counts, len(sizes) - int(counts.sum()))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of the architectures of a table, each different one once.
+
+    Attributes:
+        rows: (windows, widest) the architectures of each, `NOBODY` where it has fewer than the widest.
+        counts: (windows,) how many architectures have it for theirs.
+        n_left_out: architectures whose window holds fewer than 10.
+    """
+
+    rows: Rows
+    counts: Rows
+    n_left_out: int
+
+    def check(self, window: ComparisonWindow) -> None:
+        """Refuse to go on without any.
+
+        Raises:
+            TableError: no window holds 10 architectures.
+        """
+        if not len(self.counts):
+            raise TableError(
+                f"no window ({window}) holds {MIN_ROWS} architectures, fewer say nothing about a rank correlation; "
+                "take a wider one or a larger table"
+            )
+
+    def spearman(self, z: Values, y: Values) -> float:
+        """Return the mean of the Spearman correlations of z with y inside the window of each architecture.
+
+        Where z or y is the same for all in a window, nothing is ranked there, which counts as 0.
+
+        Args:
+            z: (n,) finite.
+            y: (n,) finite.
+
+        Returns:
+            Between -1 and 1; NaN without any window.
+
+        Example:
+            >>> sizes = np.repeat([1.0, 2.0], 10)
+            >>> y = np.arange(20.0)
+            >>> ComparisonWindow("size").among(sizes).spearman(np.where(sizes == 1, y, -y), y)  # right in one half only
+            0.0
+        """
+        if not len(self.counts):
+            return float("nan")
+        a, b = self._centred_ranks(z), self._centred_ranks(y)
+        norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+        rho = np.divide((a * b).sum(axis=1), norms, out=np.zeros(len(norms)), where=norms > 0)
+        return float(np.average(rho, weights=self.counts))
+
+    def _centred_ranks(self, values: Values) -> Values:
+        """(windows, widest) each value's rank inside the window, less the mean rank; 0 for nobody."""
+        inside = np.where(self.rows == NOBODY, np.nan, values[self.rows])
+        ranks = pd.DataFrame(inside).rank(axis=1)
+        centred: Values = ranks.sub(ranks.mean(axis=1), axis=0).fillna(0.0).to_numpy()
+        return centred
