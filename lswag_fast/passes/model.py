@@ -12,7 +12,7 @@ from lswag_fast.errors import NothingObservedError
 from lswag_fast.observe import MacCounter, WeightRecorder
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     counter, sample = MacCounter(), batch.take([0])
     recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
     recorder.lineage.add_batch(sample.inputs)
-    with preserve_model_state(model, options.seed), torch.no_grad(), counter, recorder:
-        model.eval()
-        call_model(model, sample.inputs)
+    with preserve_model_state(model, options.seed), torch.no_grad():
+        freeze(model.eval())  # so that a parameter that an autograd function gives back is still seen to be one
+        with counter, recorder:
+            call_model(model, sample.inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
-from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 from lswag_fast.random_state import seed_all
 
@@ -46,9 +45,11 @@ def run_noise_pair(
 
     Every floating-point input that holds samples becomes noise of its shape; other inputs stay. In the network the
     weights of linear and convolution calls are N(0, 1) and their biases 0, BatchNorm and GroupNorm have weight 1 and
-    bias 0, running statistics start from 0 and 1; everything else, LayerNorm too, is the model's own. These are
-    substitutes: nothing is written into the model. Weights are drawn in the order of `named_parameters`, then x, then
-    e, in float32 from one generator seeded by `options.seed`. Dropout drops the same in both runs.
+    bias 0, running statistics start from 0 and 1; everything else, LayerNorm too, is the model's own. A weight that the
+    model computes from its parameters (weight norm, say) is N(0, 1) as the call receives it. These are substitutes:
+    nothing is written into the model. Weights are drawn in the order of `named_parameters`, a computed one in the place
+    of the first parameter that it is made from, then x, then e, in float32 from one generator seeded by `options.seed`.
+    Dropout drops the same in both runs.
 
     `options.features` names f; of several tensors the last counts. One draw, as in NASLib; the command line of the
     authors averages 32: average over seeds outside for that.
@@ -61,13 +62,16 @@ def run_noise_pair(
     """
     refuse_chunks(options, "noise_pair")
     with preserve_model_state(model, options.seed), torch.no_grad():
-        norms, weights = _batch_norms(model), _weights(model, batch)
+        freeze(model)  # so that a parameter that an autograd function gives back is still seen to be one
+        norms, recorder = _batch_norms(model), _recorded(model, batch)
         model.train()
         generator = torch.Generator().manual_seed(options.seed)
-        tensors = _gaussian_network(model, weights, generator)
+        drawn = _gaussian_weights(model, recorder, generator)
+        computed = {name: drawn.pop(name) for name in recorder.computed}
+        tensors = {**_fresh_rest(model, recorder), **drawn}
         pair = _noise_pair(batch, generator)
         with model_errors("noise_pair", "on Gaussian weights and inputs"):
-            first, second = (_features(model, tensors, inputs, options) for inputs in pair)
+            first, second = (_features(model, tensors, computed, inputs, options) for inputs in pair)
         distance = _distance(first, second, batch.n_samples)
     ran = [name for name in norms if int(tensors[f"{name}.num_batches_tracked"])]
     return NoisePairMeasurements(
@@ -75,27 +79,40 @@ def run_noise_pair(
     )
 
 
-def _weights(model: nn.Module, batch: Batch) -> Collection[str]:
-    """The parameters that linear and convolution calls take as weights, in a forward of one sample in eval mode."""
-    recorder = WeightRecorder(dict(model.named_parameters()))
+def _recorded(model: nn.Module, batch: Batch) -> WeightRecorder:
+    """What linear and convolution calls take as weights, in a forward of one sample in eval mode."""
+    sample = batch.take([0])
+    recorder = WeightRecorder(dict(model.named_parameters()), model=model, constants=model.buffers())
+    recorder.lineage.add_batch(sample.inputs)
     model.eval()
     with recorder:
-        call_model(model, batch.take([0]).inputs)
+        call_model(model, sample.inputs)
     if not recorder.weights:
         raise NothingObservedError("noise_pair pass: the model calls no linear or convolution function on a parameter")
-    return recorder.weights
+    return recorder
 
 
-def _gaussian_network(model: nn.Module, weights: Collection[str], generator: torch.Generator) -> dict[str, Tensor]:
-    """What stands in for the model's parameters and buffers."""
+def _gaussian_weights(model: nn.Module, recorder: WeightRecorder, generator: torch.Generator) -> dict[str, Tensor]:
+    """N(0, 1) in the shape of each weight, by name."""
+    parameters = dict(model.named_parameters())
+    places = {name: place for place, name in enumerate(parameters)}
+
+    def place(name: str) -> int:
+        known = [places[source] for source in (name, *recorder.sources(name)) if source in places]
+        return min(known, default=len(places))
+
+    shapes = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
+    return {name: _normal(shapes[name], generator) for name in sorted(recorder.weights, key=place)}
+
+
+def _fresh_rest(model: nn.Module, recorder: WeightRecorder) -> dict[str, Tensor]:
+    """What stands in for the biases of these weights, for the norms and for the buffers."""
     parameters = dict(model.named_parameters())
     tensors = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    for name, parameter in parameters.items():
-        if name in weights:
-            tensors[name] = _normal(parameter, generator)
-            bias = name.removesuffix("weight") + "bias"
-            if bias in parameters:
-                tensors[bias] = torch.zeros_like(parameters[bias])
+    for name in (part for weight in recorder.weights for part in (weight, *recorder.sources(weight))):
+        bias = name.partition("#")[0].removesuffix("weight") + "bias"
+        if bias in parameters:
+            tensors[bias] = torch.zeros_like(parameters[bias])
     for name, module in model.named_modules():
         if isinstance(module, (_BatchNorm, nn.GroupNorm)):
             fresh = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
@@ -129,7 +146,10 @@ def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:
     return noise.inputs, moved.inputs
 
 
-def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options: ScoreOptions) -> Tensor:
+def _features(
+    model: nn.Module, tensors: dict[str, Tensor], computed: dict[str, Tensor], inputs: Any, options: ScoreOptions
+) -> Tensor:
+    """The features with `tensors` in the place of the model's own, and `computed` in that of computed weights."""
     seed_all(options.seed)  # the same dropout for both inputs
 
     def features(module: nn.Module, given: Any) -> Tensor:
@@ -137,7 +157,14 @@ def _features(model: nn.Module, tensors: dict[str, Tensor], inputs: Any, options
             module, given, options.features, "the noise_pair pass needs the features before pooling"
         )[-1]
 
-    found: Tensor = call_with(model, tensors, features, inputs)
+    if not computed:
+        plain: Tensor = call_with(model, tensors, features, inputs)
+        return plain
+    parameters = {name: tensors.get(name, parameter) for name, parameter in model.named_parameters()}
+    recorder = WeightRecorder(parameters, model=model, constants=tensors.values(), substitutes=computed)
+    recorder.lineage.add_batch(inputs)
+    with recorder:
+        found: Tensor = call_with(model, tensors, features, inputs)
     return found
 
 

@@ -25,10 +25,11 @@ BatchNormTerm = Literal["required", "optional"]
 def zen(measurements: Measurements, batch_norm: BatchNormTerm = "required") -> float:
     """ln mean_b ||f(x_b) - f(x_b + 0.01 e_b)||_1 + sum_l ln sqrt(mean(running_var_l)).
 
-    f are the features before pooling of the network with weights N(0, 1), x, e ~ N(0, 1), l its BatchNorms (Lin et al.,
-    "Zen-NAS", ICCV 2021, Alg. 1). The score does not depend on the model's own weights, and on the batch only by its
-    shape. One draw, as in NASLib; the authors' command line averages 32, which averaging over seeds does. The running
-    variance starts from 1 and has seen the two inputs, with the momentum of the module.
+    f are the features before pooling of the network with weights N(0, 1), as the calls on them receive them, and with
+    x, e ~ N(0, 1), l its BatchNorms (Lin et al., "Zen-NAS", ICCV 2021, Alg. 1). The score does not depend on the
+    model's own weights, and on the batch only by its shape. One draw, as in NASLib; the authors' command line averages
+    32, which averaging over seeds does. The running variance starts from 1 and has seen the two inputs, with the
+    momentum of the module.
 
     Departures from the published code: BatchNorm of any dimension counts, the published networks have 2-D only; of a
     list of features the last one is f; for a BatchNorm that does not run before f nothing is added.
