@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
-from lswag_fast import score, score_many
+from lswag_fast import LswagWarning, score, score_many
 from support.oracle import SHOWN
 
 PROXIES = [
     "l2_norm", "synflow", "logsynflow", "dss", "grasp", "snip", "plain", "grad_norm", "fisher", "zico", "lswag",
-    "te_nas_ntk",
+    "te_nas_ntk", "flops", "zen",
 ]  # fmt: skip
+ZEN = {"zen": {"batch_norm": "optional"}}
 B = 6
 
 
@@ -47,6 +48,54 @@ class Masked(nn.Linear):
         return F.linear(x, self.effective(), self.bias)
 
 
+class Passed(torch.autograd.Function):
+    """Gives a weight on as it is, and a tenth of its gradient back."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad / 10
+
+
+class Viewed(Passed):
+    """As a view."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight.view_as(weight)
+
+
+class Rounded(Passed):
+    """Rounds it: a straight-through estimator."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        with torch.no_grad():
+            step = weight.abs().max() / 16
+        return (weight / step).round() * step
+
+
+class Through(nn.Linear):
+    """Computes its weight by a function."""
+
+    def __init__(self, n_in: int, n_out: int, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(n_in, n_out)
+        self.function = function
+
+    def effective(self) -> Tensor:
+        return self.function(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.effective(), self.bias)
+
+
+def through(function: Callable[[Tensor], Tensor]) -> nn.Module:
+    return perceptron(lambda layer: Through(layer.in_features, layer.out_features, function))
+
+
 def perceptron(wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """Its wrapped layers have other signs than their parameters make; one of them is square, as DSS wants it."""
     return nn.Sequential(
@@ -71,6 +120,12 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "pruned": lambda: perceptron(pruned),
     "masked": lambda: nn.Sequential(Masked(5, 8), nn.GELU(), Masked(8, 8), nn.GELU(), nn.Linear(8, 3)),
     "called twice": shared,
+    "scaled gradient": lambda: through(Passed.apply),
+    "scaled gradient, a view": lambda: through(Viewed.apply),
+    "scaled gradient, twice transposed": lambda: through(lambda w: Viewed.apply(w.t()).t()),
+    "straight-through": lambda: through(Rounded.apply),
+    "straight-through, detached": lambda: through(lambda w: w + (Rounded.apply(w) - w).detach()),
+    "mixed by a vector": lambda: through(lambda w: torch.einsum("k,koi->oi", w.new_ones(2), torch.stack([w, 0 * w]))),
     "standardised": lambda: nn.Sequential(
         StandardisedConv(1, 4, 3, padding=1), nn.GELU(), StandardisedConv(4, 4, 3, padding=1), nn.GELU(),
         nn.Flatten(), nn.Linear(20 * 4, 3), nn.Linear(3, 3),
@@ -98,7 +153,7 @@ def plain(model: nn.Module) -> nn.Module:
             conv = nn.Conv2d(module.in_channels, module.out_channels, 3, padding=1).double()
             conv.weight, conv.bias = nn.Parameter(module.effective().detach()), module.bias
             setattr(model, name, conv)
-        elif isinstance(module, Masked):
+        elif isinstance(module, (Masked, Through)):
             linear = nn.Linear(module.in_features, module.out_features).double()
             linear.weight, linear.bias = nn.Parameter(module.effective().detach()), module.bias
             setattr(model, name, linear)
@@ -108,7 +163,7 @@ def plain(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_proxy_sees_the_effective_weight(name: str) -> None:
     model, batch = made(name)
-    options: dict[str, Any] = {"proxies": PROXIES, "pattern_samples": SHOWN}
+    options: dict[str, Any] = {"proxies": PROXIES, "pattern_samples": SHOWN, "features": "3", "proxy_options": ZEN}
     expected = {proxy: found.value for proxy, found in score_many(plain(made(name)[0]), batch, **options).items()}
     found = score_many(model, batch, **options)
     assert all(one.error is None for one in found.values()), {p: one.error for p, one in found.items()}
@@ -143,3 +198,37 @@ def test_what_is_computed_from_frozen_parameters_is_frozen() -> None:
     model[0].requires_grad_(False)
     found = score(model, batch, pattern_samples=SHOWN)
     assert [layer.name for layer in found.layers] == ["2.weight", "4.weight", "5.weight"]
+
+
+def test_what_is_computed_without_gradients_is_a_constant() -> None:
+    def constant(weight: Tensor) -> Tensor:
+        with torch.no_grad():
+            return Rounded.apply(weight)
+
+    torch.manual_seed(0)
+    model, batch = through(constant), (torch.randn(B, 5), torch.arange(B) % 3)
+    with pytest.warns(LswagWarning, match="of the elements of the weight matrices were observed"):
+        assert [layer.name for layer in score(model, batch, pattern_samples=SHOWN).layers] == ["5.weight"]
+
+
+def test_a_call_inside_of_an_autograd_function_is_named() -> None:
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+            ctx.save_for_backward(weight)
+            return F.linear(x, weight)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+            return grad @ ctx.saved_tensors[0], None
+
+    class Last(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return Own.apply(x, self.weight)
+
+    model = nn.Sequential(nn.Linear(5, 30), nn.ReLU(), Last(30, 3))
+    found = score(model, (torch.randn(B, 5), torch.arange(B) % 3), pattern_samples=SHOWN, min_coverage=0.0)
+    reasons = {skip.name: skip.reason for skip in found.skipped}
+    assert reasons == {
+        "2.weight": "called inside of an autograd function of the model's, which has a backward of its own"
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.utils.checkpoint import CheckpointFunction
 
 from lswag_fast.errors import InputError, UnsupportedModelError
@@ -34,6 +35,7 @@ from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_
 from lswag_fast.observe.writes import written_tensors
 
 _NO_GRADIENT = frozenset((torch.detach, Tensor.detach))
+_APPLY = vars(Function)["apply"].__func__  # what runs an autograd function of the model's
 
 
 class ObservingMode(CallMode):
@@ -76,6 +78,7 @@ class ObservingMode(CallMode):
         self.derived = DerivedWeights(model, self.lineage, counting)
         self.couples_samples = False
         self.receive: Callable[[ObservedWeight, WeightCall], bool] | None = None
+        self._asks_gradients = True  # the model, whether or not an autograd function of its own runs
         self._model = model
         self._protect = protect
         self._independent_samples = independent_samples
@@ -125,7 +128,7 @@ class ObservingMode(CallMode):
             return None
         weight = call.origin
         name = self.table.name_of(weight)
-        reason = _unobservable_reason(weight, call.x)
+        reason = _unobservable_reason(weight, call.x, self._asks_gradients)
         if reason is not None:
             self.reasons.setdefault(name or self._derived_name(), reason)
             return None
@@ -186,8 +189,10 @@ class ObservingMode(CallMode):
     def on_composite(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
     ) -> None:
-        """Follow the samples through it."""
-        self.flow.follow(func, args, kwargs, tensors_in(args, kwargs), out, keep=True)
+        """Follow the samples through it, and what it makes of weights."""
+        received = tensors_in(args, kwargs)
+        self.flow.follow(func, args, kwargs, received, out, keep=True)
+        self._follow_made(received, out)
 
     # -- activations and the rest ----------------------------------------------------------------------------------
 
@@ -205,6 +210,8 @@ class ObservingMode(CallMode):
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a call that is not observed; record when it receives a weight, writes into one, or couples samples."""
+        if func is torch._C._set_grad_enabled and not is_running(_APPLY):
+            self._asks_gradients = args[0]
         if func.__name__ == "__get__":  # a property: neither a use nor a write
             out = func(*args, **kwargs)
             self.flow.follow(func, args, kwargs, tensors_in(args), out)
@@ -220,11 +227,19 @@ class ObservingMode(CallMode):
             out = func(*args, **kwargs)
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
-        if func not in _NO_GRADIENT and (torch.is_grad_enabled() or not self.capture.operands):
-            self.derived.follow(received, out)
+        if func not in _NO_GRADIENT:
+            self._follow_made(received, out)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, args, received, out)
         return out
+
+    def _follow_made(self, received: list[Tensor], out: Any) -> None:
+        """Follow what is made from parameters, unless no gradient would reach them through it.
+
+        Torch switches gradients off where an autograd function of the model's runs, whose backward gives one.
+        """
+        if torch.is_grad_enabled() or self._asks_gradients or not self.capture.operands:
+            self.derived.follow(received, out)
 
     def _couple_samples(self, normalised: Tensor) -> None:
         if self.derived.is_computed(normalised):  # a weight, by weight standardisation
@@ -268,7 +283,7 @@ class ObservingMode(CallMode):
                 self.tables[name] = self.tables.get(name, True) and func in PLACING
 
 
-def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
+def _unobservable_reason(weight: Tensor, x: Tensor, asks_gradients: bool) -> str | None:
     """Why a call on this weight gives no statistic; raises where it would give a wrong one."""
     if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
         raise UnsupportedModelError(
@@ -278,6 +293,8 @@ def _unobservable_reason(weight: Tensor, x: Tensor) -> str | None:
     if not torch.is_grad_enabled():
         if is_running(CheckpointFunction.forward):
             raise UnsupportedModelError(REENTRANT_CHECKPOINTING)
+        if asks_gradients:
+            return "called inside of an autograd function of the model's, which has a backward of its own"
         return "called under torch.no_grad()"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "called inside of a transform of torch.func (vmap, grad), which shows no samples"

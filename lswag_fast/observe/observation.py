@@ -187,8 +187,11 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
         reason = _reason_without_statistic(pieces, mode)
         if reason is not None:
             reasons.setdefault(name, reason)
+    behind = {source: name for name in mode.derived.tensors for source in mode.derived.sources([name])}
     for name, _ in mode.table.matrices():
-        if name not in by_name:
+        if name not in by_name and name in behind:
+            reasons.setdefault(name, f"the weight {behind[name]!r} is computed from it and stands in its place")
+        elif name not in by_name:
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)
     return tuple(weights), _skipped(reasons) + unplaced

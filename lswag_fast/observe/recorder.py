@@ -123,6 +123,10 @@ class WeightRecorder(CallMode):
             self._derived.follow(tensors_in(args, kwargs or {}), out, macs)
         return out
 
+    def sources(self, name: str) -> frozenset[str]:
+        """The named tensors that a computed weight is made from."""
+        return frozenset() if self._derived is None else self._derived.sources([name])
+
     @property
     def macs_of_weights(self) -> int:
         """Those of the multiply-accumulates by which the model computed its weights."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.observe.weights import Piece, WeightTable, overlapping, tensors_in
+from lswag_fast.observe.weights import Piece, WeightTable, overlapping, owner_of, tensors_in
 
 
 @pytest.fixture
@@ -20,6 +22,29 @@ def test_a_parameter_and_its_views_bear_its_name(model: nn.Module) -> None:
     table, weight = WeightTable(model), model[0].weight
     views = [weight, weight[:3], weight[1:, ::2], weight.t(), weight.view(-1), weight[:3][:, :2], weight.T]
     assert [table.name_of(view) for view in views] == ["0.weight"] * len(views)
+
+
+class Passed(torch.autograd.Function):
+    """Gives back what it gets, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return 2 * grad
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_view_by_an_autograd_function_is_no_parameter(model: nn.Module, frozen: bool) -> None:
+    table, weight = WeightTable(model), model[0].weight
+    model.requires_grad_(not frozen)
+    passed = Passed.apply(weight)
+    for view in (passed, passed.t(), passed[:2], Passed.apply(weight.t())):
+        assert table.name_of(view) is None
+        assert owner_of(view) is not weight
+    assert owner_of(weight[:2].t()) is weight
 
 
 def test_a_computed_or_detached_tensor_is_no_parameter(model: nn.Module) -> None:
