@@ -189,8 +189,9 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
             reasons.setdefault(name, reason)
     behind = {source: name for name in mode.derived.tensors for source in mode.derived.sources([name])}
     for name, _ in mode.table.matrices():
-        if name not in by_name and name in behind:
-            reasons.setdefault(name, f"the weight {behind[name]!r} is computed from it and stands in its place")
+        if name not in by_name and name in behind and name not in mode.table.frozen:
+            # Whatever call computed the weight, such as the batch_norm of a weight standardisation.
+            reasons[name] = f"the weight {behind[name]!r} is computed from it and stands in its place"
         elif name not in by_name:
             reasons.setdefault(name, "not used in the forward pass as the weight of a linear or convolution call")
     weights = sorted((w for w in mode.weights.values() if w.name not in reasons), key=lambda w: w.first_index)

@@ -58,3 +58,15 @@ def test_equal_weights_made_from_different_parameters_are_two() -> None:
 
     observation, _ = observed(Called(twins, torch.ones(3, 4), torch.ones(3, 4)), torch.randn(5, 4), 5)
     assert [(weight.name, len(weight.calls)) for weight in observation.weights] == [("weight", 1), ("weight#2", 2)]
+
+
+def test_a_parameter_is_listed_with_the_weight_that_is_computed_from_it() -> None:
+    """Weight standardisation as timm has it: a BatchNorm of the weight, which is no call on a weight itself."""
+
+    def standardised(x: Tensor, a: Tensor) -> Tensor:
+        return F.linear(x, F.batch_norm(a[None], None, None, training=True).view_as(a))
+
+    observation, _ = observed(Called(standardised, torch.randn(3, 4)), torch.randn(5, 4), 5)
+    assert [weight.name for weight in observation.weights] == ["weight"]
+    reasons = {skipped.name: skipped.reason for skipped in observation.skipped}
+    assert reasons == {"a": "the weight 'weight' is computed from it and stands in its place"}
