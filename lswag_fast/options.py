@@ -68,7 +68,7 @@ class ScoreOptions:
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
             Keeps a running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode
-            BatchNorm.
+            BatchNorm, and with a model that brings samples together otherwise (`score` says how).
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),
             or `f(model, inputs)` -> tensor or list of tensors. Default: the model's method `forward_features` (zen) or
             `block_features` (az_nas).

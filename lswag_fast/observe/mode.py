@@ -28,7 +28,7 @@ from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast,
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
-from lswag_fast.observe.samples.axis import AxisCandidates, Place, candidates_by_size
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.samples.rules import PLACING
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
@@ -50,6 +50,7 @@ class ObservingMode(CallMode):
             from and the like.
         unpackable: by the number of an activation call, its name and why its signs cannot be packed.
         couples_samples: whether a BatchNorm ran in train mode.
+        independent_samples: whether what makes samples depend on each other is refused.
         receive: called in backward with a weight and one of its calls whose operands are there; answers whether any
             wanted call lies further upstream.
     """
@@ -81,7 +82,7 @@ class ObservingMode(CallMode):
         self._asks_gradients = True  # the model, whether or not an autograd function of its own runs
         self._model = model
         self._protect = protect
-        self._independent_samples = independent_samples
+        self.independent_samples = independent_samples
 
     def finish(self, outputs: Any) -> None:
         """End the forward pass, which gave `outputs`: keep only the activations whose features count."""
@@ -120,6 +121,8 @@ class ObservingMode(CallMode):
         self.derived.follow((call.x, call.weight), out)
         if candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None):
             self.flow.mark(out, candidates.options[0])
+        if self.flow.mixed.marks or not candidates.options or not isinstance(call.weight, nn.Parameter):
+            self.flow.weigh(call.x, call.weight, out, operation.kind, is_placed=bool(candidates.options))
         return out
 
     def _observed(self, operation: ObservedOperation, call: BoundCall) -> ObservedWeight | None:
@@ -244,7 +247,10 @@ class ObservingMode(CallMode):
     def _couple_samples(self, normalised: Tensor) -> None:
         if self.derived.is_computed(normalised):  # a weight, by weight standardisation
             return
-        if self._independent_samples:
+        place = self.flow.place_of(normalised)
+        if isinstance(place, SampleAxis) and place.axis == 1:  # each sample has channels of its own
+            return
+        if self.independent_samples:
             raise InputError(
                 "chunk_size needs samples that do not depend on each other, but a BatchNorm runs in train mode; "
                 "call model.eval() first, or leave chunk_size out"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,12 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
+from lswag_fast.errors import InputError
 from lswag_fast.observe.backward import OperandGathering, WeightReducer, differentiate
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
 from lswag_fast.observe.capture import CaptureOptions
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
-from lswag_fast.observe.samples.probe import resolve_sample_axes, run_again, unresolved
+from lswag_fast.observe.samples.call import Certainty
+from lswag_fast.observe.samples.probe import (
+    Scored,
+    depend_on_each_other,
+    of_samples,
+    resolve_sample_axes,
+    run_again,
+    unresolved,
+)
 from lswag_fast.observe.weights import MATRIX_DIMS, WeightTable, overlapping
 from lswag_fast.random_state import RandomState
 
@@ -48,6 +57,7 @@ class Observation:
         self._batch = batch
         self._mode = mode
         self._probed = probed
+        self._before = RandomState()
 
     @property
     def couples_samples(self) -> bool:
@@ -60,7 +70,7 @@ class Observation:
         Where it stays open which axis of a tensor holds the samples, the model runs again on two or three of them,
         without gradients.
         """
-        before = RandomState()
+        self._before = before = RandomState()
         with self._mode, torch.set_grad_enabled(self._mode.capture.operands):
             outputs = call_model(self._model, self._batch.inputs)
         self._mode.finish(outputs)
@@ -87,6 +97,42 @@ class Observation:
             partial(constants_of, self._model),
         )
         after.restore()
+
+    def mixing_calls(self, outputs: Any, scored: Scored) -> tuple[str, ...]:
+        """The calls of the model that make what is scored of one sample depend on other samples, in their values.
+
+        A BatchNorm in train mode is none of them; see `couples_samples`. Where the samples were followed from call to
+        call, what a call does to them is known. Where their trail was lost, or a product may choose single samples, the
+        model runs again on two or three samples, twice, without gradients.
+
+        Args:
+            outputs: what `run` returned.
+            scored: picks the tensors that the loss is made of.
+
+        Raises:
+            InputError: there are some although samples must be independent.
+        """
+        by_certainty = self._mode.flow.mixing_calls(of_samples(scored(outputs), self._batch.n_samples))
+        found = tuple(by_certainty.get(Certainty.SURE, ()))
+        if by_certainty and not found and self._batch.n_samples > 1:
+            found = self._found_by_experiment(by_certainty, scored)
+        if found and self._mode.independent_samples:
+            raise InputError(
+                "chunk_size needs samples that do not depend on each other, but the model brings samples of the batch "
+                f"together (by {', '.join(found)}); leave chunk_size out"
+            )
+        return found
+
+    def _found_by_experiment(self, suspected: Mapping[Certainty, Sequence[str]], scored: Scored) -> tuple[str, ...]:
+        """The suspected calls, if an experiment shows that samples depend on each other."""
+        after = RandomState()
+        run = partial(run_again, self._model, self._probed, self._before)
+        matters = depend_on_each_other(self._batch.n_samples, self._probed.n_samples, run, scored)
+        after.restore()
+        if matters is False:
+            return ()
+        likely = suspected.get(Certainty.LIKELY, ())
+        return tuple(likely or (suspected[Certainty.OPEN] if matters else ()))
 
     def backward(self, total: Tensor, weights: Sequence[ObservedWeight], reducer: WeightReducer) -> tuple[Skipped, ...]:
         """Differentiate a scalar in the outputs, and hand the operands of these weights' gradients to `reducer`.

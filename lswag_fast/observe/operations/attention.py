@@ -22,6 +22,8 @@ ATTENTION = F.multi_head_attention_forward
 _HELPERS = ("_in_projection", "_in_projection_packed")
 """Functions of torch.nn.functional that call `linear` on behalf of the attention function."""
 
+_SEQUENCES_DIM = 3  # (T, N, E)
+
 
 def _rebound(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
     copy = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
@@ -43,10 +45,21 @@ def observe_attention(observer: CallObserver, args: tuple[Any, ...], kwargs: Map
     query = args[0] if args else kwargs["query"]
 
     def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        candidates = attention_candidates(x, query, observer.n_samples, observer.place_of(query))
+        known = observer.place_of(query)
+        if isinstance(known, SampleAxis) and known.axis == 0 and query.dim() == _SEQUENCES_DIM:
+            candidates = _across_samples(observer.place_of(x), x, known, query.shape[1])
+        else:
+            candidates = attention_candidates(x, query, observer.n_samples, known)
         return observer.inner_call(F.linear, (x, weight, bias), candidates)
 
     return attention_with(linear)(*args, **kwargs)
+
+
+def _across_samples(place: Place | None, x: Tensor, of_query: SampleAxis, n_sequences: int) -> AxisCandidates:
+    """Where the samples lie inside attention that takes them for time: as in its operands, then in rows (T*N, E)."""
+    if x.dim() < _SEQUENCES_DIM:
+        place = SampleAxis(0, of_query.outer, of_query.inner * n_sequences)
+    return AxisCandidates(() if place is None else (place,), certain=place is not None)
 
 
 def attention_candidates(x: Tensor, query: Tensor, n_samples: int, known: Place | None = None) -> AxisCandidates:

@@ -23,8 +23,11 @@ from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperat
 from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, fits_rows, fits_shape
 from lswag_fast.random_state import RandomState
 
-Run = Callable[[Sequence[int]], None]
+Run = Callable[[Sequence[int]], Any]
 """Runs the model forward on the given samples of the batch, without gradients, with the random numbers of the pass."""
+
+Scored = Callable[[Any], Sequence[Tensor]]
+"""Picks the tensors that are scored, samples along axis 0, from what a model returned."""
 
 
 class ProbeMode(CallMode):
@@ -34,6 +37,7 @@ class ProbeMode(CallMode):
         super().__init__(n_samples, constants)
         self.shapes: dict[Key, torch.Size] = {}
         self.kept: dict[Key, Tensor] = {}
+        self.outputs: Any = None
         self._keep = keep
 
     def on_weight_call(
@@ -65,11 +69,11 @@ class ProbeMode(CallMode):
             self.kept[key] = tensor.detach().clone()
 
 
-def run_again(model: nn.Module, batch: Batch, state: RandomState, samples: Sequence[int]) -> None:
+def run_again(model: nn.Module, batch: Batch, state: RandomState, samples: Sequence[int]) -> Any:
     """Run the model on some samples of a batch, without gradients, with the random numbers that begin at `state`."""
     state.restore()
     with torch.no_grad():
-        call_model(model, batch.take(samples).inputs)
+        return call_model(model, batch.take(samples).inputs)
 
 
 def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int]]:
@@ -121,16 +125,50 @@ def _probe(run: Run, mode: ProbeMode, samples: Sequence[int]) -> ProbeMode | Non
     """One probe run; None, with a warning, when the model does not run on these samples."""
     try:
         with mode:
-            run(samples)
+            mode.outputs = run(samples)
     except Exception as error:  # whatever a user's forward raises on a batch of another size
         warnings.warn(
             f"the model does not run on a batch of {len(samples)} samples ({type(error).__name__}: {error}), so where "
-            "the samples lie in some of its tensors stays open; see Score.skipped",
+            "the samples lie in some of its tensors, or whether they depend on each other, stays open; see "
+            "Score.skipped",
             LswagWarning,
             stacklevel=2,
         )
         return None
     return mode
+
+
+def depend_on_each_other(n_samples: int, n_available: int, run: Run, scored: Scored) -> bool | None:
+    """Whether what is scored of one sample changes with another sample; None where the probes cannot tell.
+
+    Values that differ by less than the square root of the rounding unit differ by rounding: the sizes of products may
+    follow the data.
+    """
+    first, second = probe_samples(n_samples, n_available)
+    third = [first[0], second[0], *first[2:]]  # the largest of two samples may be in either
+    runs = [(samples, _probe(run, ProbeMode(len(samples)), samples)) for samples in (first, second, third)]
+    outputs = [(samples, of_samples(scored(mode.outputs), len(samples))) for samples, mode in runs if mode is not None]
+    if len(outputs) < len(runs) or not outputs[0][1]:
+        return None
+    return any(_changed(outputs[0], other) for other in outputs[1:])
+
+
+def _changed(before: tuple[Sequence[int], list[Tensor]], after: tuple[Sequence[int], list[Tensor]]) -> bool:
+    """Whether the rows of the samples that two runs have in the same place differ."""
+    same = [row for row, pair in enumerate(zip(before[0], after[0], strict=True)) if pair[0] == pair[1]]
+    pairs = zip(before[1], after[1], strict=False)
+    return any(one.shape != other.shape or _differ(one[same], other[same]) for one, other in pairs)
+
+
+def of_samples(tensors: Iterable[Tensor], n_samples: int) -> list[Tensor]:
+    """The tensors of numbers that have the samples along axis 0."""
+    return [t for t in tensors if t.dim() and len(t) == n_samples and t.is_floating_point()]
+
+
+def _differ(before: Tensor, after: Tensor) -> bool:
+    tolerance = torch.finfo(before.dtype).eps ** 0.5
+    largest = max(before.abs().max().item(), after.abs().max().item())
+    return not torch.allclose(before, after, rtol=0, atol=tolerance * largest, equal_nan=True)
 
 
 def _changing(

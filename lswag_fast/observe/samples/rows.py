@@ -48,3 +48,12 @@ class SampleRows:
     def chosen(self, index: Tensor) -> SampleRows:
         """The samples of `tensor[index]`: `index` holds numbers of rows, or tells by a boolean which are kept."""
         return SampleRows(self.samples[index])
+
+    def in_order(self) -> bool:
+        """Whether the rows come sample by sample, as those of the batch do.
+
+        Example:
+            >>> SampleRows(torch.tensor([0, 0, 1])).in_order(), SampleRows(torch.tensor([1, 0])).in_order()
+            (True, False)
+        """
+        return bool((self.samples.diff() >= 0).all())

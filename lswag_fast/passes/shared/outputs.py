@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.errors import InputError
-from lswag_fast.options import Output
+from lswag_fast.observe.weights import tensors_in
+from lswag_fast.options import Output, ScoreOptions
 
 HOW = "say output=, the place, the name or a function of the part that holds the logits"
 
@@ -72,3 +73,23 @@ def described(outputs: Any) -> str:
     if isinstance(outputs, Mapping):
         return f"{kind} with {', '.join(map(str, outputs))}"
     return f"{kind} of {len(outputs)}" if isinstance(outputs, (tuple, list)) else kind
+
+
+def scored_tensors(outputs: Any, options: ScoreOptions) -> list[Tensor]:
+    """The tensors among what a model returned that the loss can be made of.
+
+    These are the logits of the chosen part; for a `loss_fn` all of it, and for a function as `output` all outputs.
+
+    Example:
+        >>> import torch
+        >>> logits, balance = torch.zeros(2, 3), torch.zeros(())
+        >>> outputs = {"logits": logits, "balance": balance}
+        >>> len(scored_tensors(outputs, ScoreOptions())), len(scored_tensors(outputs, ScoreOptions(loss_fn=print)))
+        (1, 2)
+    """
+    chosen = outputs if callable(options.output) else chosen_output(outputs, options.output)
+    logits = find_logits(chosen) if options.loss_fn is None else None
+    if logits is not None:
+        return [logits]
+    parts = chosen if isinstance(chosen, (Tensor, Mapping, tuple, list)) else getattr(chosen, "__dict__", {})
+    return tensors_in(dict(parts) if isinstance(parts, Mapping) else parts)

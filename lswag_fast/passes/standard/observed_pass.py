@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from torch import nn
 
@@ -12,8 +13,9 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import LswagWarning
 from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped, observe
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.checks import backward_errors
+from lswag_fast.passes.shared.checks import backward_errors, listed
 from lswag_fast.passes.shared.loss import total_loss
+from lswag_fast.passes.shared.outputs import scored_tensors
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.coverage import Coverage
@@ -118,6 +120,7 @@ def _run_chunk(
     ) as observation:
         outputs = observation.run()
         skipped = observation.skipped
+        mixing = observation.mixing_calls(outputs, partial(scored_tensors, options=options))
         if progress.with_backward:
             loss = total_loss(outputs, chunk.targets, chunk.n_samples, options)
             chosen = reducer.choose(observation.weights, chunk.n_samples)
@@ -131,7 +134,7 @@ def _run_chunk(
     # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
     progress.unseen |= {skip.name: skip.reason for skip in observation.skipped if skip.name in observation.n_elements}
     progress.skipped |= {skip.name: skip for skip in skipped}
-    _warn_coupling(observation)
+    _warn_coupling(observation, mixing)
 
 
 def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> CaptureOptions:
@@ -145,11 +148,18 @@ def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> Captur
     )
 
 
-def _warn_coupling(observation: Observation) -> None:
-    if observation.couples_samples and observation.weights:
-        warnings.warn(
-            "a BatchNorm in train mode makes the samples depend on each other: a sample's gradient is its share of the "
-            "batch gradient; model.eval() avoids it",
-            LswagWarning,
-            stacklevel=2,
-        )
+def _warn_coupling(observation: Observation, mixing: Sequence[str]) -> None:
+    """Warn where the samples depend on each other, by a BatchNorm in train mode or by these calls of the model."""
+    if not observation.weights or not (observation.couples_samples or mixing):
+        return
+    if mixing:
+        norm = "a BatchNorm in train mode and " if observation.couples_samples else ""
+        what = f"{norm}calls of the model that bring samples of the batch together ({listed(mixing)}) make"
+        advice = ""
+    else:
+        what, advice = "a BatchNorm in train mode makes", "; model.eval() avoids it"
+    warnings.warn(
+        f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}",
+        LswagWarning,
+        stacklevel=2,
+    )

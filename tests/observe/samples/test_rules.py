@@ -73,7 +73,8 @@ KNOWN: dict[str, tuple[Body, SampleAxis]] = {
 UNKNOWN: dict[str, Body] = {
     "part of the batch": lambda x: x[: B // 2],
     "one sample": lambda x: x[0],
-    "rolled samples": lambda x: x.roll(1, 0),
+    "rolled samples behind another axis": lambda x: x.movedim(0, 1).roll(1, 1),
+    "all elements rolled": lambda x: x.roll(1),
     "joined samples": lambda x: torch.cat([x, x]),
     "repeated samples": lambda x: x.repeat(2, 1, 1, 1),
     "mean over samples": lambda x: x.mean(0),
@@ -90,7 +91,7 @@ UNKNOWN: dict[str, Body] = {
     "shares of attention in which time is as long as the batch": lambda x: _attend(x[:, :, :B, 0].mean(1)),
     "the same with a key of zeros": lambda x: _attend(x[:, :, :B, 0].mean(1), add_zero_attn=True),
     "another row in each column": lambda x: x.gather(0, torch.arange(B).repeat(144).view(x.shape)),
-    "operands that disagree": lambda x: x[:, :1, :B, :B] + x[:, :1, :B, :B].transpose(0, 2),
+    "operands that disagree": lambda x: x.flatten(0, 1) + x.transpose(0, 1).flatten(0, 1),
 }
 
 
@@ -162,6 +163,8 @@ ROWS: dict[str, Body] = {
     "gather": lambda x: x.gather(0, torch.tensor([2, 0, 0])[:, None, None].expand(3, 5, 2)),
     "take_along_dim": lambda x: torch.take_along_dim(x, torch.tensor([2, 0, 0])[:, None, None], 0),
     "samples flipped": lambda x: x.flip(0, 1),
+    "samples rolled": lambda x: x.roll(1, 0),
+    "samples and tokens rolled": lambda x: x.roll((1, -2), (1, 0)),
     "samples in another order": lambda x: x[torch.tensor([2, 0, 1, 3])],
 }
 

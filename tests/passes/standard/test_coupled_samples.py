@@ -1,0 +1,253 @@
+"""Networks whose samples depend on each other: what a score then is, says and refuses, and what is no such network."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast import score
+from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.observe.samples import mixing, probe
+from networks import NETWORKS, Network
+from support.oracle import SHOWN, shares_of_the_batch_gradient, trainability_of
+
+B, WIDTH, CLASSES = 8, 10, 4
+PERMUTED = torch.tensor([3, 5, 0, 1, 7, 2, 4, 6])
+EXACT = 1e-9  # both in float64; the order of sums differs
+
+Body = Callable[[Tensor], Tensor]
+
+
+class Around(nn.Module):
+    """A function of the hidden features between two linear layers."""
+
+    def __init__(self, body: Body, width: int = WIDTH) -> None:
+        super().__init__()
+        self.first, self.last, self.body = nn.Linear(5, WIDTH), nn.Linear(width, CLASSES), body
+
+    def forward(self, x: Tensor) -> Any:
+        return self.last(F.relu(self.body(self.first(x))))
+
+
+def around(body: Body, width: int = WIDTH) -> Network:
+    """A network that is not in the registry, since the tests of all networks are not about it."""
+
+    def make() -> tuple[nn.Module, Tensor, Tensor]:
+        return Around(body, width), torch.randn(B, 5), torch.arange(B) % CLASSES
+
+    return Network("around", make, frozenset(), observed=("first.weight", "last.weight"))
+
+
+def _memory(h: Tensor) -> Tensor:
+    return torch.softmax(h @ h.t(), 1) @ h
+
+
+def _written(h: Tensor) -> Tensor:
+    with torch.no_grad():
+        kept = torch.zeros(WIDTH)
+        kept[:] = h.mean(0)
+    return h - kept
+
+
+def _stddev(h: Tensor) -> Tensor:
+    groups = h.view(2, -1, WIDTH)
+    spread = (groups - groups.mean(0)).square().mean((0, 1))
+    return h + spread
+
+
+_ATTENTION = nn.MultiheadAttention(WIDTH, 2).double().requires_grad_(False)
+_LSTM = nn.LSTM(WIDTH, WIDTH).double().requires_grad_(False)
+
+COUPLED: dict[str, tuple[Body, str]] = {
+    "centred": (lambda h: h - h.mean(0), "mean"),
+    "centred without a gradient": (lambda h: h - h.mean(0).detach(), "mean"),
+    "centred by all elements": (lambda h: h - h.mean(), "mean"),
+    "standardised": (lambda h: (h - h.mean(0)) / torch.var_mean(h, 0)[0].sqrt(), "var_mean"),
+    "scaled by all": (lambda h: h / h.std(), "std"),
+    "scaled by the largest": (lambda h: h / h.abs().max(), "max"),
+    "scaled by a norm": (lambda h: h / h.norm(), "norm"),
+    "scaled by a number": (lambda h: h / h.abs().max().item(), "max"),
+    "softmax over the batch": (lambda h: h.softmax(0), "softmax"),
+    "normalised over the batch": (lambda h: F.normalize(h, dim=0), "normalize"),
+    "layer norm over the batch": (lambda h: F.layer_norm(h.t(), h.shape[:1]).t(), "layer_norm"),
+    "group norm over the batch": (lambda h: F.group_norm(h.reshape(1, -1, 1), 2).view(-1, WIDTH), "group_norm"),
+    "summed up": (lambda h: h.cumsum(0), "cumsum"),
+    "sorted": (lambda h: h.sort(0)[0] + h, "sort"),
+    "rolled": (lambda h: h.roll(1, 0), "another order of the rows"),
+    "rolled and added": (lambda h: h + 0.5 * torch.roll(h, 1, 0), "add"),
+    "flipped and added": (lambda h: h + 0.5 * h.flip(0), "add"),
+    "flipped by another name": (lambda h: h + 0.5 * torch.flipud(h), "flipud"),
+    "mixed up": (lambda h: 0.7 * h + 0.3 * h[PERMUTED[: len(h)] % len(h)], "add"),
+    "differences": (lambda h: (h[:, None] - h[None]).abs().sum(1), "sub"),
+    "attention to the batch": (lambda h: F.scaled_dot_product_attention(h[None], h[None], h[None])[0],
+                               "scaled_dot_product_attention"),
+    "attention written out": (_memory, "matmul"),
+    "attention that takes the batch for time": (lambda h: _ATTENTION(h[:, None], h[:, None], h[:, None])[0][:, 0],
+                                                "multi_head_attention_forward"),
+    "a recurrent layer that takes the batch for time": (lambda h: _LSTM(h)[0], "lstm"),
+    "a covariance": (lambda h: h @ (h.t() @ h), "matmul"),
+    "einsum": (lambda h: h + torch.einsum("bi,bj->ij", h, h).sum(0), "einsum"),
+    "written into a buffer": (_written, "mean"),
+    "the spread within groups of samples": (_stddev, "view"),
+    "a function nobody knows": (lambda h: h @ torch.cov(h.t()), "cov"),
+}  # fmt: skip
+
+every_coupled = pytest.mark.parametrize("name", COUPLED)
+
+
+@every_coupled
+def test_the_samples_do_depend_on_each_other(name: str) -> None:
+    model, (inputs, _) = around(COUPLED[name][0]).build()
+    changed = inputs.clone()
+    changed[:-1] = changed[:-1].flip(0) * 2
+    assert not torch.allclose(model(inputs)[-1], model(changed)[-1])
+
+
+@every_coupled
+def test_a_sample_s_gradient_is_its_share_of_the_batch_gradient(name: str) -> None:
+    net = around(COUPLED[name][0])
+    shares = shares_of_the_batch_gradient(net)
+    model, batch = net.build()
+    with pytest.warns(LswagWarning, match="depend on each other"):
+        result = score(model, batch, pattern_samples=SHOWN)
+    found = {layer.name: layer.trainability for layer in result.layers}
+    for layer, share in shares.items():
+        if layer not in {skip.name for skip in result.skipped}:
+            assert found[layer] == pytest.approx(trainability_of(share), rel=EXACT)
+
+
+@every_coupled
+def test_a_warning_names_the_call(name: str) -> None:
+    body, call = COUPLED[name]
+    model, batch = around(body).build()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        score(model, batch, pattern_samples=SHOWN)
+    (text,) = [str(one.message) for one in caught if "depend on each other" in str(one.message)]
+    assert call in text
+    assert "its share of the batch gradient" in text
+
+
+@every_coupled
+@pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
+def test_chunks_are_refused_with_the_reason(name: str) -> None:
+    body, call = COUPLED[name]
+    model, batch = around(body).build()
+    with pytest.raises(InputError, match=f"chunk_size.*brings samples of the batch together.*{call}.*leave chunk_size"):
+        score(model, batch, pattern_samples=SHOWN, chunk_size=4)
+
+
+@pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
+def test_without_gradients_chunks_are_refused_all_the_same() -> None:
+    model, batch = around(COUPLED["centred"][0]).build()
+    with pytest.raises(InputError, match="brings samples of the batch together"):
+        score(model, batch, proxy="nwot", chunk_size=4)
+
+
+# ---- what only looks like it ----
+
+
+class Balanced(nn.Module):
+    """Experts that a router mixes; how evenly it does is returned beside the logits, and kept without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.experts = nn.Linear(5, 3), nn.ModuleList(nn.Linear(5, CLASSES) for _ in range(3))
+        self.register_buffer("load", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        shares = self.router(x).softmax(-1)
+        counts = F.one_hot(shares.argmax(-1), 3).sum(0)
+        with torch.no_grad():
+            self.load.mul_(0.9).add_(shares.mean(0), alpha=0.1)
+        logits = sum(shares[:, k : k + 1] * F.relu(expert(x)) for k, expert in enumerate(self.experts))
+        return {"logits": logits, "balance": (shares.mean(0) * counts).sum()}
+
+
+def _dispatched(h: Tensor) -> Tensor:
+    """Each row goes to a slot of its own and back, by products."""
+    slots = torch.eye(len(h), dtype=h.dtype)[torch.arange(len(h) - 1, -1, -1)]
+    return torch.einsum("sk,si->ki", slots, torch.einsum("ks,si->ki", slots, h)).flip(0).flip(0)
+
+
+def _masked(h: Tensor) -> Tensor:
+    """The tokens of all samples as one sequence, of which each sees those of its sample."""
+    tokens = h.reshape(1, -1, 2)
+    sample = torch.arange(tokens.shape[1]) // (WIDTH // 2)
+    mask = sample[:, None] == sample[None]
+    return F.scaled_dot_product_attention(tokens, tokens, tokens, attn_mask=mask).reshape(h.shape)
+
+
+def _instance_norm(h: Tensor) -> Tensor:
+    planes = h.reshape(1, -1, 5)  # two channels of five values for each sample
+    return F.batch_norm(planes, None, None, training=True).view(-1, WIDTH)
+
+
+def _looked_at(h: Tensor) -> Tensor:
+    float(h.detach().mean())
+    bool(h.isnan().any())
+    return h + torch.zeros_like(h.mean(0))
+
+
+APART: dict[str, Body] = {
+    "flipped twice": lambda h: h.flip(0).relu().flip(0),
+    "rolled and back": lambda h: h.roll(2, 0).relu().roll(-2, 0),
+    "permuted and back": lambda h: h[PERMUTED[: len(h)].argsort().argsort()][PERMUTED[: len(h)].argsort()],
+    "norms of features": lambda h: F.group_norm(F.layer_norm(h, (WIDTH,)), 2) + F.normalize(h),
+    "norms of groups within a sample": lambda h: F.group_norm(h.reshape(1, -1, 5), 2 * len(h)).view(-1, WIDTH),
+    "a BatchNorm of each sample's own channels": _instance_norm,
+    "rows to slots and back": _dispatched,
+    "tokens of all samples behind a mask": _masked,
+    "values that are looked at": _looked_at,
+    "a loop over the samples": lambda h: torch.stack([row * row.sum() for row in h]),
+    "tokens time first": lambda h: h.view(-1, 2, 5).transpose(0, 1).softmax(0).cumsum(2).transpose(0, 1).flatten(1),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_samples_that_are_apart_are_not_warned_of_and_go_in_chunks(name: str) -> None:
+    model, batch = around(APART[name]).build()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = score(model, batch, pattern_samples=SHOWN)
+        parts = score(model, batch, pattern_samples=SHOWN, chunk_size=4)
+    assert parts.value == pytest.approx(whole.value, rel=EXACT)
+
+
+def test_what_does_not_reach_the_logits_does_not_count() -> None:
+    torch.manual_seed(0)
+    batch = torch.randn(B, 5), torch.arange(B) % CLASSES
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score(Balanced(), batch, pattern_samples=SHOWN, chunk_size=4)
+
+
+# ---- the price ----
+
+
+@pytest.mark.parametrize("name", ["cnn_eval", "vit", "lstm", "mixer_t_equals_2b", "dict_input"])
+def test_a_network_without_such_calls_pays_nothing(name: str) -> None:
+    """None of its calls is marked, nothing is carried on, and the model does not run once more."""
+    model, batch = NETWORKS[name].build()
+    watched = {mixing.MixedTensors.add, mixing.MixedTensors.carry, probe.depend_on_each_other}
+    codes = {function.__code__ for function in watched}
+    seen: list[str] = []
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            seen.append(frame.f_code.co_name)
+
+    sys.setprofile(look)
+    try:
+        score(model, batch, loss_fn=NETWORKS[name].loss_fn, pattern_samples=SHOWN)
+    finally:
+        sys.setprofile(None)
+    assert seen == []
