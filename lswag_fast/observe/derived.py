@@ -64,7 +64,10 @@ class DerivedWeights:
     def follow(self, received: Iterable[Tensor], out: object, macs: int = 0) -> None:
         """Follow a call: what parameters went into, and no sample, is made from parameters.
 
-        `macs` are the multiply-accumulates of the call.
+        Args:
+            received: its tensors.
+            out: what it returned, or wrote into.
+            macs: its multiply-accumulates.
         """
         received = tuple(received)
         made = [tensor for tensor in received if self._is_made(tensor)]
@@ -76,9 +79,14 @@ class DerivedWeights:
             makers |= {len(self._costs)}
             self._costs.append(macs)
         for tensor in tensors_in(out):
-            self._made[id(tensor)] = tensor
-            self._sources[id(tensor)] = sources
-            self._makers[id(tensor)] = makers
+            is_part = tensor._base is not None and any(tensor is one for one in received)  # written into a larger one
+            for whole in (tensor, tensor._base) if is_part else (tensor,):
+                self._add(whole, sources, makers)
+
+    def _add(self, tensor: Tensor, sources: frozenset[str], makers: frozenset[int]) -> None:
+        self._made[id(tensor)] = tensor
+        self._sources[id(tensor)] = sources
+        self._makers[id(tensor)] = makers
 
     def name_of(self, weight: Tensor) -> str | None:
         """The name of the weight that a call received; None where it is none of these.

@@ -231,7 +231,7 @@ class ObservingMode(CallMode):
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
         if func not in _NO_GRADIENT:
-            self._follow_made(received, out)
+            self._follow_made(received, args[0] if func is Tensor.__setitem__ else out)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, args, received, out)
         return out

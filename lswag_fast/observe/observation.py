@@ -249,10 +249,13 @@ def _n_elements(mode: ObservingMode) -> dict[str, int]:
     used = {weight.name: weight.view.numel() for weight in mode.weights.values()}
     found = {name: used[name] for name in mode.derived.tensors if name in used}
     computed_from = mode.derived.sources(found)
+    calls = {(weight.name, call.index) for weight in mode.weights.values() for call in weight.calls}
+    multiplying = {name for name, index in calls if not mode.lineage.is_constant(index)}
     for name, parameter in mode.table.matrices():
         is_matrix = sum(size > 1 for size in parameter.shape) >= MATRIX_DIMS and name not in mode.table.frozen
-        is_weight = name in used or not (name in computed_from or mode.tables.get(name, False))
-        if is_matrix and is_weight:
+        is_maker = name in computed_from and name not in multiplying
+        is_weight = name in used or not mode.tables.get(name, False)
+        if is_matrix and is_weight and not is_maker:
             found[name] = parameter.numel()
     return found
 

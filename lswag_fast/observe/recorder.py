@@ -18,7 +18,6 @@ class WeightRecorder(CallMode):
     """Runs every call as it is and records the named tensors that observed operations take as their weight.
 
     Attributes:
-        weights: the names in order of first use, each with the number of that call.
         kinds: by name, the kind of layer: "linear", "conv1d", "conv2d" (see `ObservedOperation`).
 
     Example:
@@ -58,7 +57,8 @@ class WeightRecorder(CallMode):
             counter: counts the multiply-accumulates of the pass, of the calls on weights by their formula.
         """
         super().__init__(1, (*tensors.values(), *constants))
-        self.weights: dict[str, int] = {}
+        self._weights: dict[str, int] = {}
+        self._multiplying: set[str] = set()  # those that something else than parameters and constants came into
         self.kinds: dict[str, str] = {}
         self._activations: list[int] = []
         self._names = {id(tensor): name for name, tensor in tensors.items()}
@@ -81,8 +81,10 @@ class WeightRecorder(CallMode):
         if name is None and self._derived is not None:
             name = self._derived.name_of(call.weight)
         if name is not None:
-            self.weights.setdefault(name, index)
+            self._weights.setdefault(name, index)
             self.kinds.setdefault(name, operation.kind)
+            if self.lineage.comes_from_batch(call.x) is not False:
+                self._multiplying.add(name)
         return self._run(name, operation, call, run)
 
     def _run(
@@ -120,12 +122,22 @@ class WeightRecorder(CallMode):
         out = super().__torch_function__(func, types, args, kwargs)
         if self._derived is not None:
             macs = 0 if self._counter is None else self._counter.macs - before
-            self._derived.follow(tensors_in(args, kwargs or {}), out, macs)
+            made = args[0] if func is Tensor.__setitem__ else out
+            self._derived.follow(tensors_in(args, kwargs or {}), made, macs)
         return out
 
     def sources(self, name: str) -> frozenset[str]:
         """The named tensors that a computed weight is made from."""
         return frozenset() if self._derived is None else self._derived.sources([name])
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """The names in order of first use, each with the number of that call.
+
+        What a weight is computed from by calls on weights (a layer that makes a kernel) is none.
+        """
+        makers = frozenset() if self._derived is None else self._derived.sources(self.computed)
+        return {n: index for n, index in self._weights.items() if n in self._multiplying or n not in makers}
 
     @property
     def macs_of_weights(self) -> int:

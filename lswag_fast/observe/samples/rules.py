@@ -192,7 +192,8 @@ _register(
     "feature_alpha_dropout", "relu", "relu_", "relu6", "gelu", "silu", "mish", "hardswish", "leaky_relu", "leaky_relu_",
     "elu", "elu_", "selu", "selu_", "celu", "celu_", "prelu", "rrelu", "hardtanh", "hardtanh_", "threshold",
     "clamp_min", "clamp_min_", "clamp_max", "nan_to_num", "fill_", "zero_", "softshrink", "hardshrink", "tanhshrink",
-    "real", "imag",
+    "real", "imag", "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine",
+    "fused_moving_avg_obs_fake_quant",
 )  # fmt: skip
 _register(
     leading,
