@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import NothingObservedError
@@ -51,8 +51,13 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
-    norms = {name: torch.linalg.vector_norm(weights[name].detach().double()).item() for name in recorder.weights}
+    norms = {name: _norm(weights[name].detach()) for name in recorder.weights}
     return ModelMeasurements(n_params, norms, counter.macs - recorder.macs_of_weights)
+
+
+def _norm(weight: Tensor) -> float:
+    magnitudes = weight.abs() if weight.is_complex() else weight
+    return torch.linalg.vector_norm(magnitudes.double()).item()
 
 
 PASS = Pass(

@@ -82,6 +82,18 @@ def test_a_view_of_a_parameter_may_be_handed_to_a_submodule() -> None:
     assert run(Queries(), "macs").macs == 2 * 9
 
 
+def test_the_norm_of_a_complex_weight_has_both_parts() -> None:
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.full((3, 3), 3 + 4j))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.to(torch.complex64) @ self.weight).abs()
+
+    assert run(Spectral(), "norms").weight_norms == {"weight": 15.0}
+
+
 class Adapted(nn.Module):
     """A frozen weight with a low-rank adapter that is merged into it in every forward."""
 
