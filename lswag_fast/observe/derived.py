@@ -79,9 +79,9 @@ class DerivedWeights:
             makers |= {len(self._costs)}
             self._costs.append(macs)
         for tensor in tensors_in(out):
-            is_part = tensor._base is not None and any(tensor is one for one in received)  # written into a larger one
-            for whole in (tensor, tensor._base) if is_part else (tensor,):
-                self._add(whole, sources, makers)
+            self._add(tensor, sources, makers)
+            if tensor._base is not None and any(tensor is one for one in received):  # part of it was written
+                self._add(tensor._base, sources, makers)
 
     def _add(self, tensor: Tensor, sources: frozenset[str], makers: frozenset[int]) -> None:
         self._made[id(tensor)] = tensor

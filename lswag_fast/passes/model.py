@@ -57,7 +57,7 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
 
 def _norm(weight: Tensor) -> float:
     magnitudes = weight.abs() if weight.is_complex() else weight
-    return torch.linalg.vector_norm(magnitudes.double()).item()
+    return float(torch.linalg.vector_norm(magnitudes.double()))
 
 
 PASS = Pass(
