@@ -28,7 +28,8 @@ class LayerScore:
         cardinality: Psi_l, distinct patterns of the activation it is paired with; None where no patterns were counted.
         activation: that activation as function@place; None where there is none.
         n_zero_variance: elements left out of the sum because their gradient does not vary over the samples, or by no
-            more than its rounding error (`lswag_fast.reference.rounding_error`), counted in the rows looked at.
+            more than its rounding error in the precision of the pass (`lswag_fast.reference.rounding_error`), or by
+            less than a floor that is the same in all of them (`least_deviation`); counted in the rows looked at.
         n_nonfinite: elements left out because of a NaN or infinite gradient, counted in the rows looked at.
 
     Example:

@@ -5,10 +5,8 @@
 // sign, since both means were then rounded alike. With moments of g they are equal.
 //
 // The moments are finite; `weight` may be null. `squared` is the squared_rounding of common/rounding.h.
-LSWAG_INLINE bool is_rounding(double variance, double squared) {
-  const double of_double = squared * kSquaredDoubleShare;
-  return (variance > squared * kSquaredBand && variance <= squared) ||
-         (variance > of_double * kSquaredBand && variance <= of_double);
+LSWAG_INLINE bool varies(double variance, double squared) {
+  return variance >= kLeastVariance && (variance <= squared * kSquaredBand || variance > squared);
 }
 
 LSWAG_INLINE void add_batch_gradient(double mean, double m2, double signed_mean, double count, double xi,
@@ -20,8 +18,7 @@ LSWAG_INLINE void add_batch_gradient(double mean, double m2, double signed_mean,
   const double batch_gradient = signed_mean * count;
   const double abs_batch_gradient = magnitude * count;
   if (noise > 0) sums[statistic::sum_gsnr] += signed_mean * signed_mean / noise;
-  if (variance > 0 && !is_rounding(variance, squared))
-    sums[statistic::sum_mean_abs_over_sigma] += mean / square_root(variance);
+  if (varies(variance, squared)) sums[statistic::sum_mean_abs_over_sigma] += mean / square_root(variance);
   sums[statistic::sum_batch_gradient] += batch_gradient;
   sums[statistic::sum_squared_batch_gradient] += batch_gradient * batch_gradient;
   double& largest = sums[statistic::max_abs_batch_gradient];

@@ -9,7 +9,7 @@
 
 // mu, sigma: mean and population standard deviation over the samples of |g|, or of g. G: the batch gradient, the sum
 // over the samples of the signed g. w: the weight. Each runs over the elements looked at whose moments are finite.
-// A sigma that is a rounding error (common/rounding.h) counts as 0, and no sum divides by it.
+// A sigma that is a rounding error or below the floor (common/rounding.h) counts as 0, and no sum divides by it.
 //
 // X(name, how parts combine, what it needs, power): gradients times 2^e make it 2^(power * e) times as large.
 #define LSWAG_STATISTICS(X)                                                                                 \

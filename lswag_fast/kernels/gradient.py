@@ -201,14 +201,15 @@ def gradient_stats(
 
     Float32, bfloat16 and float16 are computed in float32, anything with a float64 operand in float64; sums over weights
     are float64. Operands are scaled by powers of two, exactly, so that gradients of any magnitude have a variance, and
-    so do those that are up to about 1e26 times smaller than the largest of any sample; the squares of yet smaller ones
-    are lost in float32. The largest is estimated from some 500 elements of each operand and sample: one that is more
+    so do those that are up to about 1e26 times smaller than the largest possible in any sample. Below
+    `lswag_fast.reference.least_deviation`, where float32 would lose the squares, a standard deviation counts as zero,
+    in float64 as well. The largest is estimated from some 500 elements of each operand and sample: one that is more
     than about 1e10 times larger may overflow, and then counts as non-finite.
 
     Standard deviations that are rounding errors of gradients that are constant in theory count as zero;
-    `lswag_fast.reference.rounding_error` is the bound. What cannot be told from the operands of one weight counts as
-    variance: a weight all of whose grad_out is a rounding error (queries and keys of attention over one token, each
-    with a weight of its own), and errors of bfloat16 and float16, which are of the size of good gradients.
+    `lswag_fast.reference.rounding_error` is the bound, for the precision that is computed in. What cannot be told from
+    the operands of one weight counts as variance: a weight all of whose grad_out is a rounding error, and errors of
+    bfloat16 and float16, which are of the size of good gradients.
 
     Returns:
         The statistics by name; `GradientStats` lists them.

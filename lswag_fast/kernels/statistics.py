@@ -58,8 +58,8 @@ class GradientStats:
     ============================== ====================================== ==============================
     name                           value                                  needs
     ============================== ====================================== ==============================
-    ``n_zero_variance``            elements with sigma = 0, or below its
-                                   rounding error
+    ``n_zero_variance``            elements with sigma = 0, a rounding
+                                   error, or below the floor
     ``n_nonfinite``                elements left out of all others
     ``sum_inv_sigma``              sum of 1/sigma (L-SWAG, Eq. 1)
     ``sum_mu_over_sigma``          sum of mu/sigma (ZiCo, Eq. 15)
@@ -73,7 +73,8 @@ class GradientStats:
     ``sum_abs_weight_gradient``    sum of |w G|                           batch gradient, weight
     ============================== ====================================== ==============================
 
-    Those elements are left out of the sums that divide by sigma; `lswag_fast.reference.is_rounding` says which.
+    Those elements are left out of the sums that divide by sigma; `lswag_fast.reference.is_rounding` and
+    `least_deviation` say which.
 
     Attributes:
         n_weights: elements of the weight that were looked at.
@@ -103,7 +104,7 @@ class GradientStats:
 
     @property
     def n_zero_variance(self) -> int:
-        """Elements whose gradient is the same in every sample, up to rounding errors."""
+        """Elements whose gradient is the same in every sample, up to rounding errors and the floor."""
         return int(self["n_zero_variance"])
 
     @property

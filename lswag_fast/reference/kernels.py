@@ -6,7 +6,7 @@ Index letters: b sample, t position, i input feature, o output feature, v neuron
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -60,9 +60,9 @@ def rounding_error(calls: Sequence[tuple[Tensor, Tensor]], feature_axis: int = -
     """r, the largest standard deviation of a weight's gradients that may be the rounding error of a constant.
 
     From every use (x, grad_out) of the weight: r = u (2 T + 8 sqrt(T)) rms_b(rms(x_b) rms(grad_out_b)), T the positions
-    of grad_out in all uses together, u = 2^-24 the unit roundoff of float32. Of an operand that has more than 512
-    elements in a sample, evenly spread ones are looked at. `feature_axis` is 1 for a convolution. The file
-    csrc/common/rounding.h derives it.
+    of grad_out in all uses together, u the unit roundoff: 2^-53 with a float64 operand, else 2^-24, that of float32. Of
+    an operand that has more than 512 elements in a sample, evenly spread ones are looked at. `feature_axis` is 1 for a
+    convolution. The file csrc/common/rounding.h derives it.
 
     Example:
         >>> rounding_error([(torch.ones(3, 5), 2 * torch.ones(3, 7))]) == 2**-24 * 10 * 2
@@ -77,30 +77,63 @@ def rounding_error(calls: Sequence[tuple[Tensor, Tensor]], feature_axis: int = -
         torch.stack([_mean_squares(call[k], feature_axis) * n / total for call, n in uses]).sum(0) for k in (0, 1)
     )
     size = float((x_squares * grad_squares).mean().sqrt())
-    return 2.0**-24 * (2 * total + 8 * math.sqrt(total)) * size
+    return 2.0 ** -(53 if _is_float64(calls) else 24) * (2 * total + 8 * math.sqrt(total)) * size
+
+
+def least_deviation(calls: Sequence[tuple[Tensor, Tensor]], feature_axis: int = -1) -> float:
+    """The least standard deviation of a weight's gradients that counts as one: 2^-87 of the largest gradient possible.
+
+    That is max |x| max |grad_out| T, each rounded down to a power of two, of the elements that `rounding_error` looks
+    at. What is less has a square that is no normal number of float32, however the gradients are scaled.
+
+    Example:
+        >>> least_deviation([(torch.ones(3, 5), 2 * torch.ones(3, 7))]) == 2**-87 * 2
+        True
+    """
+    total = sum(grad_out[0].numel() // grad_out.shape[feature_axis] for _, grad_out in calls)
+    x, grad_out = (
+        max(float(_looked_at(call[k], feature_axis, lambda samples: samples.abs().amax(1)).max()) for call in calls)
+        for k in (0, 1)
+    )
+    if not x or not grad_out:
+        return 0.0
+    limit = 1022 if _is_float64(calls) else 126  # a power and its inverse are normal numbers
+    exponents = -_exponent(x), 24 - total.bit_length() + 1 - _exponent(grad_out)
+    return math.ldexp(1.0, -63 - sum(min(max(exponent, -limit), limit) for exponent in exponents))
+
+
+def _is_float64(calls: Sequence[tuple[Tensor, Tensor]]) -> bool:
+    return any(operand.dtype == torch.float64 for call in calls for operand in call)
+
+
+def _exponent(value: float) -> int:
+    return math.frexp(value)[1] - 1
 
 
 def _mean_squares(operand: Tensor, feature_axis: int) -> Tensor:
-    """Of every sample, over the finite elements looked at, the others counting as zero: (B,)."""
+    return _looked_at(operand, feature_axis, lambda samples: samples.square().mean(1))
+
+
+def _looked_at(operand: Tensor, feature_axis: int, statistic: Callable[[Tensor], Tensor]) -> Tensor:
+    """A statistic of every sample (B, n) -> (B,), over the finite elements looked at, the others counting as zero."""
     samples = operand.detach().double().movedim(feature_axis, -1).flatten(1)
     samples = torch.where(samples.isfinite(), samples, 0.0)
     if samples.shape[1] == 0:
         return samples.new_zeros(len(samples))
     some = samples[:, :: samples.shape[1] // 512 | 1]
-    return torch.where((some != 0).any(1), some.square().mean(1), samples.square().mean(1))
+    return torch.where((some != 0).any(1), statistic(some), statistic(samples))
 
 
 def is_rounding(sigma: Tensor, rounding: float) -> Tensor:
-    """Whether standard deviations are rounding errors: in (r / 2^16, r], r of float32 or of float64 (2^29 times less).
+    """Whether standard deviations are rounding errors: in (r / 2^16, r].
 
     Far below r a gradient was never made by subtraction, and is right relative to its size.
 
     Example:
-        >>> is_rounding(torch.tensor([2.0, 1.0, 1e-3, 1e-6, 1e-9, 1e-16]), 1.0).tolist()
-        [False, True, True, False, True, False]
+        >>> is_rounding(torch.tensor([2.0, 1.0, 1e-3, 1e-6]), 1.0).tolist()
+        [False, True, True, False]
     """
-    bands = (((sigma > r * 2.0**-16) & (sigma <= r)) for r in (rounding, rounding * 2.0**-29))
-    return next(bands) | next(bands)
+    return (sigma > rounding * 2.0**-16) & (sigma <= rounding)
 
 
 def gradient_statistics(
@@ -109,13 +142,15 @@ def gradient_statistics(
     gradient: Literal["abs", "signed"] = "abs",
     xi: float = 1e-8,
     rounding: float = 0.0,
+    least: float = 0.0,
 ) -> dict[str, float]:
     """Every statistic of `kernels.GradientStats` by name, and "n_weights", from per-sample gradients (B, ...).
 
     mu and sigma are mean and population standard deviation over b of |g| ("abs", L-SWAG, Eq. 1) or of g ("signed").
     Elements of the weight with a NaN or infinite gradient are counted and left out; those that never vary are left out
-    of the sums that divide by a standard deviation, as are those whose standard deviation `is_rounding`: they count as
-    never varying. `rounding` is their `rounding_error`; 0 for exact gradients. `weight` (...) is 0 where left out.
+    of the sums that divide by a standard deviation, as are those whose standard deviation `is_rounding` or less than
+    `least`: they count as never varying. `rounding` is their `rounding_error` and `least` their `least_deviation`; 0
+    for exact gradients of any size. `weight` (...) is 0 where left out.
 
     Example:
         >>> found = gradient_statistics(torch.tensor([[1.0, 2.0], [-3.0, 2.0]]))
@@ -129,8 +164,8 @@ def gradient_statistics(
     values = g.abs() if gradient == "abs" else g
     mu, sigma, varies = values.mean(0), _population_variance(values).sqrt(), (values != values[:1]).any(0)
     mean, variance, signed_varies = g.mean(0), _population_variance(g), (g != g[:1]).any(0)
-    varies &= ~is_rounding(sigma, rounding)
-    signed_varies &= ~is_rounding(variance.sqrt(), rounding)
+    varies &= ~is_rounding(sigma, rounding) & (sigma >= least)
+    signed_varies &= ~is_rounding(variance.sqrt(), rounding) & (variance.sqrt() >= least)
     total = g.sum(0)
     return {
         "n_weights": finite.numel(),

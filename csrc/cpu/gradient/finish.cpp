@@ -1,6 +1,7 @@
 #include "cpu/gradient/finish.h"
 
 #include <cmath>
+#include <limits>
 
 #include "common/element.h"
 #include "common/rounding.h"
@@ -34,7 +35,8 @@ Finisher<T>::Finisher(const Problem& problem, const Plan& plan, const GradientOp
   const bool continued = options.moments && options.moments->count > 0;
   const double squares = scales.squares + (continued ? options.moments->squares : 0);
   const int64_t n_samples = problem.n_samples + (continued ? options.moments->count : 0);
-  squared_rounding_ = squared_rounding(squares, n_samples, problem.n_positions, exponent_);
+  squared_rounding_ =
+      squared_rounding(squares, n_samples, problem.n_positions, exponent_, std::numeric_limits<T>::digits);
   if (options.weight) weight_offset_ = column_offsets(*options.weight, problem);
   tiles_.resize(plan.slices.size() * plan.tiles.size());
 }

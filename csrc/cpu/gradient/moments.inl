@@ -44,14 +44,13 @@ struct LaneSums {
   Bits n_nonfinite = {};
 
   inline __attribute__((always_inline)) void add(Vec<T> mean, Vec<T> m2, Bits used, Vec<T> inv_count,
-                                                 const Vec<T> (&band)[4]) {
+                                                 const Vec<T> (&band)[2]) {
     const Vec<T> one = splat(T(1));
     const Vec<T> variance = m2 * inv_count;
     // x - x is zero for finite x only.
     const Bits finite = used & (m2 - m2 == Vec<T>{}) & (mean - mean == Vec<T>{});
-    const Bits rounding =
-        ((variance > band[0]) & (variance <= band[1])) | ((variance > band[2]) & (variance <= band[3]));
-    const Bits varies = finite & (variance > Vec<T>{}) & ~rounding;
+    const Bits rounding = (variance > band[0]) & (variance <= band[1]);
+    const Bits varies = finite & (variance >= splat(static_cast<T>(kLeastVariance))) & ~rounding;
     const Vec<T> safe = (Vec<T>)((varies & (Bits)variance) | (~varies & (Bits)one));
     const Vec<T> inv_sigma_v = inverse_square_root<T>(safe);
     add_lanes<T>(inv_sigma, (Vec<T>)(varies & (Bits)inv_sigma_v));
@@ -108,10 +107,7 @@ static void finish(const FinishJob<T>& job, double* statistics) {
   const int64_t n = static_cast<int64_t>(job.n_vectors) * kLanes<T>;
   const Vec<T> inv_count = splat(T(1) / static_cast<T>(job.count));
   const double squared = job.squared_rounding;
-  const double edges[] = {squared * kSquaredDoubleShare * kSquaredBand, squared * kSquaredDoubleShare,
-                          squared * kSquaredBand, squared};
-  Vec<T> band[4];
-  for (int k = 0; k < 4; ++k) band[k] = splat(static_cast<T>(edges[k]));
+  const Vec<T> band[] = {splat(static_cast<T>(squared * kSquaredBand)), splat(static_cast<T>(squared))};
   LaneSums<T> lanes;
   for (int v = 0; v < job.n_vectors; ++v) {
     const T* mean = job.state + v * kLanes<T>;

@@ -117,7 +117,7 @@ struct Finish {
       return;
     }
     const T variance = moments.m2 / static_cast<T>(job.count_before + job.n_samples);
-    if (variance > 0 && !is_rounding(variance, rounding)) {
+    if (varies(variance, rounding)) {
       const T inv_sigma = T(1) / sqrt(variance);
       statistics[statistic::sum_inv_sigma] += inv_sigma;
       statistics[statistic::sum_mu_over_sigma] += moments.mean * inv_sigma;

@@ -106,7 +106,7 @@ struct ChooseScales {
     job.exponents[0] = chosen.exponents.x;
     job.exponents[1] = chosen.exponents.grad;
     job.exponents[2] = is_continued ? sum - before : 0;
-    job.rounding[0] = squared_rounding(squares, job.count_before + job.n_samples, job.n_positions, sum);
+    job.rounding[0] = squared_rounding(squares, job.count_before + job.n_samples, job.n_positions, sum, job.digits);
     if (!job.has_moments) return;
     job.of_state[0] = chosen.of_state;
     job.squares[0] = squares;

@@ -18,6 +18,7 @@ struct ScanJob {
   int64_t n_samples;
   int64_t n_positions;              // of all calls together
   int limit;                        // kExponentLimit
+  int digits;                       // of the mantissa
   simt::Global<double> samples;     // (samples, kSampleValues)
   simt::Global<int32_t> exponents;  // kExponents
   simt::Global<double> rounding;    // squared_rounding, one number

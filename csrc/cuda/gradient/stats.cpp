@@ -2,6 +2,7 @@
 // weights.
 
 #include <algorithm>
+#include <limits>
 
 #include "cuda/gradient/finish.h"
 #include "cuda/gradient/moments.h"
@@ -71,7 +72,9 @@ void scan_operands(const DevicePlan& plan, const GradientOptions& options, const
   job.n_calls = static_cast<int>(plan.calls.size());
   job.n_samples = plan.n_samples;
   job.n_positions = plan.n_positions;
-  job.limit = plan.arithmetic == Arithmetic::f64 ? kExponentLimit<double> : kExponentLimit<float>;
+  const bool is_double = plan.arithmetic == Arithmetic::f64;
+  job.limit = is_double ? kExponentLimit<double> : kExponentLimit<float>;
+  job.digits = is_double ? std::numeric_limits<double>::digits : std::numeric_limits<float>::digits;
   job.samples = workspace.samples();
   job.exponents = workspace.exponents();
   job.rounding = workspace.rounding();

@@ -68,7 +68,7 @@ class LayerMeasurements:
 
     @property
     def n_zero_variance(self) -> int:
-        """Elements looked at whose gradient is the same in every sample, up to rounding errors."""
+        """Elements looked at whose gradient is the same in every sample, up to rounding errors and the floor."""
         return self.stats.n_zero_variance
 
     @property

@@ -42,10 +42,16 @@ def select_rows(gradients: Tensor, row_blocks: Sequence[int] | None) -> Tensor:
 
 
 def stats_of(
-    gradients: Tensor, *, absolute: bool, weight: Tensor, xi: float = 1e-8, rounding: float = 0.0
+    gradients: Tensor,
+    *,
+    absolute: bool,
+    weight: Tensor,
+    xi: float = 1e-8,
+    rounding: float = 0.0,
+    least: float = 0.0,
 ) -> GradientStats:
     """The statistics of per-sample gradients (B, O, K), by their definitions; weight (O, K)."""
-    values = reference.gradient_statistics(gradients, weight, "abs" if absolute else "signed", xi, rounding)
+    values = reference.gradient_statistics(gradients, weight, "abs" if absolute else "signed", xi, rounding, least)
     n_weights = int(values.pop("n_weights"))
     if not absolute:
         del values["sum_mean_abs_over_sigma"]
@@ -58,11 +64,13 @@ def check(calls: Calls, *, conv: ConvGeometry | None = None, tolerance: float = 
     gradients = linear_gradients(calls) if conv is None else conv_gradients(calls, conv)
     weight = torch.randn(gradients.shape[1:], generator=torch.Generator().manual_seed(1))
     blocks = options.get("row_blocks")
+    feature_axis = -1 if conv is None else 1
     expected = stats_of(
         select_rows(gradients, blocks),
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
-        rounding=reference.rounding_error(calls, -1 if conv is None else 1),
+        rounding=reference.rounding_error(calls, feature_axis),
+        least=reference.least_deviation(calls, feature_axis),
     )
     found = gradient_stats(calls, conv=conv, batch_gradient=True, weight=weight, **options)
     torch.set_num_threads(2)

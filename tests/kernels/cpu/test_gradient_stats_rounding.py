@@ -51,7 +51,47 @@ def _with_noise(x: Tensor, grad_out: Tensor, feature_axis: int, size: float) -> 
     return x, torch.where(rows.view(shape), grad_out * size, grad_out)
 
 
-@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 3e-9), (torch.float64, 3e-9), (torch.float64, 3e-18)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gradient", ["abs", "signed"])
+def test_the_floor_is_the_same_in_both_precisions(dtype: torch.dtype, gradient: str, isa: str) -> None:
+    """The largest gradient is 1, so that a sigma counts from 2^-87 on: here 1/2, and half of each number."""
+    sizes = torch.tensor([2.0**-85, 2.0**-86, 2.0**-86 * (1 - 2.0**-20), 2.0**-100, 0.0], dtype=dtype)
+    x, grad_out = torch.ones(2, 4, dtype=dtype), torch.zeros(2, 6, dtype=dtype)
+    grad_out[0, 0], grad_out[1, 1:] = 1, sizes
+    assert reference.least_deviation([(x, grad_out)]) == 2.0**-87
+    found = gradient_stats([(x, grad_out)], gradient=gradient)
+    assert found.n_zero_variance == 3 * 4
+    assert found["sum_inv_sigma"] == 4 * (2 + 2.0**86 + 2.0**87)
+    check([(x, grad_out)], gradient=gradient)
+
+
+def test_float64_has_no_smaller_gradients_than_float32(isa: str) -> None:
+    """Those of a saturated activation, down to the least number of float64: nothing below float32's range decides."""
+    x, grad_out = torch.ones(6, 4, dtype=torch.float64), torch.zeros(6, 8, dtype=torch.float64)
+    grad_out[0] = torch.tensor([1.0, 1e-13, 1e-22, 1e-40, 1e-150, 1e-160, 1e-300, 1e-320], dtype=torch.float64)
+    found = gradient_stats([(x, grad_out)], batch_gradient=True)
+    assert found.n_zero_variance == 5 * 4
+    of_float32 = gradient_stats([(x.float(), grad_out.float())], batch_gradient=True)
+    assert of_float32.n_zero_variance == 5 * 4
+    # What float32 makes of the decimal numbers.
+    assert found["sum_inv_sigma"] == pytest.approx(of_float32["sum_inv_sigma"], rel=1e-6)
+    assert found["sum_mean_abs_over_sigma"] == pytest.approx(of_float32["sum_mean_abs_over_sigma"], rel=1e-6)
+
+
+@pytest.mark.parametrize("n_positions", [1, 4, 50])
+def test_what_float32_cannot_tell_is_variance_in_float64(
+    n_positions: int, isa: str, generator: torch.Generator
+) -> None:
+    x = torch.randn(12, n_positions, 30, generator=generator)
+    grad_out = torch.randn(12, n_positions, 16, generator=generator)
+    x, grad_out = _with_noise(x, grad_out, -1, 3e-9)
+    assert gradient_stats([(x, grad_out)]).n_zero_variance == 8 * 30
+    assert gradient_stats([(x.double(), grad_out.double())]).n_zero_variance == 0
+    assert gradient_stats([(x, grad_out.double())]).n_zero_variance == 0
+    check([(x.double(), grad_out.double())], tolerance=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 3e-9), (torch.float64, 3e-18)])
 @pytest.mark.parametrize("gradient", ["abs", "signed"])
 @pytest.mark.parametrize("n_positions", [1, 4, 50])
 def test_noise_is_no_variance(

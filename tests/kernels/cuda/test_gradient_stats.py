@@ -50,11 +50,13 @@ def check(
     gradients = linear_gradients(calls) if conv is None else conv_gradients(calls, conv)
     weight = torch.randn(gradients.shape[1:], generator=torch.Generator().manual_seed(1))
     blocks = options.get("row_blocks")
+    feature_axis = -1 if conv is None else 1
     expected = stats_of(
         select_rows(gradients, blocks),
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
-        rounding=reference.rounding_error(calls, -1 if conv is None else 1),
+        rounding=reference.rounding_error(calls, feature_axis),
+        least=reference.least_deviation(calls, feature_axis),
     )
     of_cpu = gradient_stats(calls, conv=conv, batch_gradient=True, weight=weight, **options)
     put = [(device.put(x), device.put(grad_out)) for x, grad_out in calls]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <numeric>
 
 #include "cuda/simt/simt.h"
 
@@ -100,31 +101,36 @@ Spread spread_of(const std::vector<double>& values) {
   return spread;
 }
 
-double mean_square(const Tensor& operand, int64_t b) {
-  std::vector<double> squares;
+// The elements of sample b that are looked at: some, or all where those are zero. What is not finite counts as zero.
+std::vector<double> looked_at(const Tensor& operand, int64_t b) {
+  std::vector<double> all;
   operand.for_each([&](const std::vector<int64_t>& at) {
     const double value = operand.get(at);
-    if (at[0] == b) squares.push_back(std::isfinite(value) ? value * value : 0);
+    if (at[0] == b) all.push_back(std::isfinite(value) ? std::abs(value) : 0);
   });
-  const auto n = static_cast<int64_t>(squares.size());
-  for (const int64_t step : {n / 512 | 1, int64_t{1}}) {
-    double sum = 0;
-    for (int64_t k = 0; k < n; k += step) sum += squares[k] * static_cast<double>(step) / static_cast<double>(n);
-    if (sum > 0) return sum * static_cast<double>(n) / static_cast<double>((n + step - 1) / step * step);
-  }
-  return 0;
+  std::vector<double> some;
+  for (size_t k = 0; k < all.size(); k += all.size() / 512 | 1) some.push_back(all[k]);
+  return std::count(some.begin(), some.end(), 0) < static_cast<int64_t>(some.size()) ? some : all;
+}
+
+double mean_square(const Tensor& operand, int64_t b) {
+  double sum = 0;
+  const std::vector<double> values = looked_at(operand, b);
+  for (double value : values) sum += value * value / static_cast<double>(values.size());
+  return sum;
+}
+
+double positions_of(const GradientProblem& problem, const Call& call) {
+  double n = 1;
+  for (int d = 1; d < call.grad_out.view().ndim; ++d) n *= static_cast<double>(call.grad_out.view().size[d]);
+  return n / static_cast<double>(problem.n_rows());
 }
 
 // r of common/rounding.h. Of convolutions only where all elements are looked at: their features do not come last.
 double rounding_error(const GradientProblem& problem) {
   std::vector<double> n_positions;
-  double total = 0;
-  for (const Call& call : problem.calls) {
-    double n = 1;
-    for (int d = 1; d < call.grad_out.view().ndim; ++d) n *= static_cast<double>(call.grad_out.view().size[d]);
-    n_positions.push_back(n / static_cast<double>(problem.n_rows()));
-    total += n_positions.back();
-  }
+  for (const Call& call : problem.calls) n_positions.push_back(positions_of(problem, call));
+  const double total = std::accumulate(n_positions.begin(), n_positions.end(), 0.0);
   double squares = 0;
   for (int64_t b = 0; b < problem.n_samples() && total > 0; ++b) {
     double x = 0;
@@ -135,23 +141,40 @@ double rounding_error(const GradientProblem& problem) {
     }
     squares += x * grad / static_cast<double>(problem.n_samples());
   }
-  return std::ldexp(2 * total + 8 * std::sqrt(total), -24) * std::sqrt(squares);
+  return std::ldexp(2 * total + 8 * std::sqrt(total), is_wide(problem) ? -53 : -24) * std::sqrt(squares);
 }
 
-bool is_rounding(double sigma, double r) {
-  const double of_double = std::ldexp(r, -29);
-  return (sigma > std::ldexp(r, -16) && sigma <= r) || (sigma > std::ldexp(of_double, -16) && sigma <= of_double);
+// The floor of common/rounding.h, of gradients as they came.
+double least_deviation(const GradientProblem& problem) {
+  double n_positions = 0;
+  double x = 0;
+  double grad = 0;
+  for (const Call& call : problem.calls) {
+    n_positions += positions_of(problem, call);
+    for (int64_t b = 0; b < problem.n_samples(); ++b) {
+      for (double value : looked_at(call.x, b)) x = std::max(x, value);
+      for (double value : looked_at(call.grad_out, b)) grad = std::max(grad, value);
+    }
+  }
+  if (x == 0 || grad == 0) return 0;
+  const int limit = is_wide(problem) ? 1022 : 126;
+  const int of_x = std::clamp(-std::ilogb(x), -limit, limit);
+  const int of_grad = std::clamp(24 - std::ilogb(n_positions) - std::ilogb(grad), -limit, limit);
+  return std::ldexp(1, -63 - of_x - of_grad);
 }
+
+bool is_rounding(double sigma, double r) { return sigma > std::ldexp(r, -16) && sigma <= r; }
 
 void add_weight(const GradientProblem& problem, const std::vector<double>& gradients, int64_t row, int64_t column,
-                double rounding, Sums& sums) {
+                double rounding, double least, Sums& sums) {
   using namespace lswag::statistic;
   std::vector<double> magnitudes;
   for (double g : gradients) magnitudes.push_back(std::abs(g));
   Spread of_gradient = spread_of(gradients);
   Spread of_statistic = problem.absolute ? spread_of(magnitudes) : of_gradient;
   for (Spread* spread : {&of_gradient, &of_statistic}) {
-    spread->varies = spread->varies && !is_rounding(std::sqrt(spread->variance), rounding);
+    const double sigma = std::sqrt(spread->variance);
+    spread->varies = spread->varies && sigma >= least && !is_rounding(sigma, rounding);
   }
   sums[n_nonfinite] += !of_gradient.finite;
   if (!of_gradient.finite) return;
@@ -218,6 +241,7 @@ std::vector<int64_t> GradientProblem::rows() const {
 Sums expected_sums(const GradientProblem& problem) {
   const std::vector<double> gradients = per_sample_gradients(problem);
   const double rounding = rounding_error(problem);
+  const double least = least_deviation(problem);
   Sums sums(lswag::statistic::kCount, 0.0);
   std::vector<double> of_weight(problem.n_samples());
   for (int64_t row : problem.rows()) {
@@ -225,7 +249,7 @@ Sums expected_sums(const GradientProblem& problem) {
       for (int64_t b = 0; b < problem.n_samples(); ++b) {
         of_weight[b] = gradients[(b * problem.n_rows() + row) * problem.n_columns() + column];
       }
-      add_weight(problem, of_weight, row, column, rounding, sums);
+      add_weight(problem, of_weight, row, column, rounding, least, sums);
     }
   }
   return sums;

@@ -122,23 +122,46 @@ GradientProblem chunk_of(const GradientProblem& whole, int64_t begin, int64_t en
 
 // Every second row of grad_out is what remains where numbers of the others' size cancelled, in float or in double.
 void test_rounding_errors() {
-  for (const auto& [t, size] : {std::pair<int64_t, double>{1, 3e-9}, {1, 3e-18}, {12, 3e-9}, {12, 3e-18}}) {
+  struct Case {
+    int64_t t;
+    double size;
+    DType dtype;
+    double n_rounding;
+  };
+  for (const auto& [t, size, dtype, n_rounding] :
+       {Case{1, 3e-9, DType::f32, 100}, Case{12, 3e-9, DType::f32, 100}, Case{1, 3e-18, DType::f64, 100},
+        Case{12, 3e-18, DType::f64, 100}, Case{12, 3e-9, DType::f64, 0}}) {
     for (bool absolute : {true, false}) {
-      GradientProblem problem = linear(8, t, 20, 10, {DType::f64, DType::f64});
+      GradientProblem problem = linear(8, t, 20, 10, {dtype, dtype});
       problem.absolute = absolute;
       Tensor& grad = problem.calls[0].grad_out;
       grad.for_each([&, factor = size](const std::vector<int64_t>& at) {
         if (at[2] % 2) grad.set(at, factor * grad.get(at));
       });
-      testing::check(testing::emulated_sums(problem)[lswag::statistic::n_zero_variance] == 100, "rounding errors");
+      testing::check(testing::emulated_sums(problem)[lswag::statistic::n_zero_variance] == n_rounding,
+                     "rounding errors");
       testing::check_gradient(problem, "rounding errors");
     }
   }
 }
 
+// A row of gradients below the floor, one above it.
+void test_the_floor() {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    GradientProblem problem = linear(4, 3, 20, 10, {dtype, dtype});
+    Tensor& grad = problem.calls[0].grad_out;
+    grad.for_each([&](const std::vector<int64_t>& at) {
+      if (at[2] == 1) grad.set(at, 0x1p-110 * grad.get(at));
+      if (at[2] == 2) grad.set(at, 0x1p-70 * grad.get(at));
+    });
+    testing::check(testing::emulated_sums(problem)[lswag::statistic::n_zero_variance] == 20, "the floor");
+    testing::check_gradient(problem, "the floor");
+  }
+}
+
 // The samples' gradients differ by as much as float32 can hold the squares of; in one chunk, and in chunks.
 void test_certain_samples() {
-  for (const std::vector<double>& sizes : {std::vector<double>{1e-22, 1, 0, 1}, {1, 1e-22, 1, 0}, {0, 1e-25, 1, 1}}) {
+  for (const std::vector<double>& sizes : {std::vector<double>{1e-22, 1, 0, 1}, {1, 1e-22, 1, 0}, {0, 1e-22, 1, 1}}) {
     const Dtypes dtypes{DType::f32, DType::f32};
     GradientProblem whole = linear(4, 9, 20, 10, dtypes);
     whole.weight = std::nullopt;
@@ -217,6 +240,7 @@ int main() {
     test_tf32();
     test_chunks();
     test_rounding_errors();
+    test_the_floor();
     test_certain_samples();
     if (seed == 0) test_sparse_samples();
     if (seed == 0) test_dtypes_and_strides();
