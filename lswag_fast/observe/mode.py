@@ -25,7 +25,14 @@ from lswag_fast.observe.derived import DerivedWeights, derived_name, is_running
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
-from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode, unobserved_reason
+from lswag_fast.observe.operations import (
+    BATCH_NORMS,
+    BoundCall,
+    ObservedOperation,
+    has_statistics,
+    in_train_mode,
+    unobserved_reason,
+)
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, candidates_by_size
@@ -50,6 +57,7 @@ class ObservingMode(CallMode):
             from and the like.
         unpackable: by the number of an activation call, its name and why its signs cannot be packed.
         couples_samples: whether a BatchNorm ran in train mode.
+        eval_avoids_coupling: whether each of those is given statistics that it would normalise by in eval mode.
         independent_samples: whether what makes samples depend on each other is refused.
         receive: called in backward with a weight and one of its calls whose operands are there; answers whether any
             wanted call lies further upstream.
@@ -78,6 +86,7 @@ class ObservingMode(CallMode):
         counting = {name: p for name, p in table.parameters.items() if name not in table.frozen}
         self.derived = DerivedWeights(model, self.lineage, counting)
         self.couples_samples = False
+        self.eval_avoids_coupling = True
         self.receive: Callable[[ObservedWeight, WeightCall], bool] | None = None
         self._asks_gradients = True  # the model, whether or not an autograd function of its own runs
         self._model = model
@@ -220,7 +229,7 @@ class ObservingMode(CallMode):
             self.flow.follow(func, args, kwargs, tensors_in(args), out)
             return out
         if func in BATCH_NORMS and in_train_mode(args, kwargs):
-            self._couple_samples(args[0] if args else kwargs["input"])
+            self._couple_samples(func, args, kwargs)
         for tensor in written_tensors(func, args, kwargs):
             name = self.table.name_by_storage(tensor)
             if name is not None:
@@ -244,16 +253,20 @@ class ObservingMode(CallMode):
         if torch.is_grad_enabled() or self._asks_gradients or not self.capture.operands:
             self.derived.follow(received, out)
 
-    def _couple_samples(self, normalised: Tensor) -> None:
+    def _couple_samples(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        normalised = args[0] if args else kwargs["input"]
         if self.derived.is_computed(normalised):  # a weight, by weight standardisation
             return
         place = self.flow.place_of(normalised)
         if isinstance(place, SampleAxis) and place.axis == 1:  # each sample has channels of its own
             return
+        if not has_statistics(func, args, kwargs) or not any(module.training for module in self._model.modules()):
+            self.eval_avoids_coupling = False
         if self.independent_samples:
+            advice = "call model.eval() first, or " if self.eval_avoids_coupling else ""
             raise InputError(
                 "chunk_size needs samples that do not depend on each other, but a BatchNorm runs in train mode; "
-                "call model.eval() first, or leave chunk_size out"
+                f"{advice}leave chunk_size out"
             )
         self.couples_samples = True
 

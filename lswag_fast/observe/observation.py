@@ -16,6 +16,7 @@ from lswag_fast.errors import InputError
 from lswag_fast.observe.backward import OperandGathering, WeightReducer, differentiate
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
 from lswag_fast.observe.capture import CaptureOptions
+from lswag_fast.observe.following import FollowingMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
 from lswag_fast.observe.samples.call import Certainty
@@ -64,6 +65,11 @@ class Observation:
         """Whether a BatchNorm in train mode made the samples depend on each other."""
         return self._mode.couples_samples
 
+    @property
+    def eval_avoids_coupling(self) -> bool:
+        """Whether that BatchNorm would keep the samples apart in eval mode."""
+        return self._mode.eval_avoids_coupling
+
     def run(self) -> Any:
         """Run the model on the batch and return its outputs, with a graph if operands are captured.
 
@@ -98,21 +104,26 @@ class Observation:
         )
         after.restore()
 
-    def mixing_calls(self, outputs: Any, scored: Scored) -> tuple[str, ...]:
-        """The calls of the model that make what is scored of one sample depend on other samples, in their values.
+    def following(self, targets: Any) -> FollowingMode:
+        """Follow the samples through the calls of a loss, whose targets have them along axis 0: a context manager."""
+        self._mode.flow.mark_batch(targets)
+        return FollowingMode(self._mode.flow)
+
+    def mixing_calls(self, tensors: Sequence[Tensor], scored: Scored) -> tuple[str, ...]:
+        """The calls that make what is scored of one sample depend on other samples, in its value.
 
         A BatchNorm in train mode is none of them; see `couples_samples`. Where the samples were followed from call to
         call, what a call does to them is known. Where their trail was lost, or a product may choose single samples, the
-        model runs again on two or three samples, twice, without gradients.
+        model runs again on two or three samples, three times, without gradients.
 
         Args:
-            outputs: what `run` returned.
-            scored: picks the tensors that the loss is made of.
+            tensors: what is scored; only those with samples along axis 0 count.
+            scored: makes the same of other outputs of the model and their targets.
 
         Raises:
             InputError: there are some although samples must be independent.
         """
-        by_certainty = self._mode.flow.mixing_calls(of_samples(scored(outputs), self._batch.n_samples))
+        by_certainty = self._mode.flow.mixing_calls(of_samples(tensors, self._batch.n_samples))
         found = tuple(by_certainty.get(Certainty.SURE, ()))
         if by_certainty and not found and self._batch.n_samples > 1:
             found = self._found_by_experiment(by_certainty, scored)
@@ -126,8 +137,13 @@ class Observation:
     def _found_by_experiment(self, suspected: Mapping[Certainty, Sequence[str]], scored: Scored) -> tuple[str, ...]:
         """The suspected calls, if an experiment shows that samples depend on each other."""
         after = RandomState()
-        run = partial(run_again, self._model, self._probed, self._before)
-        matters = depend_on_each_other(self._batch.n_samples, self._probed.n_samples, run, scored)
+
+        def run(samples: Sequence[int]) -> Sequence[Tensor]:
+            outputs = run_again(self._model, self._probed, self._before, samples)
+            with torch.no_grad():
+                return scored(outputs, self._probed.take(samples).targets)
+
+        matters = depend_on_each_other(self._batch.n_samples, self._probed.n_samples, run)
         after.restore()
         if matters is False:
             return ()

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from lswag_fast.observe.operations.activations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.attention import ATTENTION, observe_attention
-from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, in_train_mode
+from lswag_fast.observe.operations.batch_norm import BATCH_NORMS, has_statistics, in_train_mode
 from lswag_fast.observe.operations.convolution import CONV1D, CONV2D, CONV3D
 from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.operations.lookup import EMBEDDINGS, LOOKUP, one_hot
@@ -37,6 +37,7 @@ __all__ = [
     "BoundCall",
     "MacCounter",
     "ObservedOperation",
+    "has_statistics",
     "in_train_mode",
     "is_activation",
     "one_hot",

@@ -105,6 +105,15 @@ def ordered(position: int) -> Rule:
     return rule
 
 
+def compared(call: Call) -> Place | Mixed | None:
+    """A loss of outputs and targets: of each sample, or reduced to one of all."""
+    tensor, place = _input(call)
+    if call.out.dim() == 0:
+        return Mixed()
+    is_kept = place is not None and place.axis == 0 and call.out.shape[0] == tensor.shape[0]
+    return place if is_kept else None
+
+
 def gathered(dim_at: int, index_at: int) -> Rule:
     """Values that an index chooses along `dim`: whole rows, where that is axis 0 of the samples.
 

@@ -26,8 +26,8 @@ from lswag_fast.random_state import RandomState
 Run = Callable[[Sequence[int]], Any]
 """Runs the model forward on the given samples of the batch, without gradients, with the random numbers of the pass."""
 
-Scored = Callable[[Any], Sequence[Tensor]]
-"""Picks the tensors that are scored, samples along axis 0, from what a model returned."""
+Scored = Callable[[Any, Any], Sequence[Tensor]]
+"""Makes what is scored, the tensors with samples along axis 0 among it, of a model's outputs and the targets."""
 
 
 class ProbeMode(CallMode):
@@ -138,8 +138,10 @@ def _probe(run: Run, mode: ProbeMode, samples: Sequence[int]) -> ProbeMode | Non
     return mode
 
 
-def depend_on_each_other(n_samples: int, n_available: int, run: Run, scored: Scored) -> bool | None:
+def depend_on_each_other(n_samples: int, n_available: int, run: Run) -> bool | None:
     """Whether what is scored of one sample changes with another sample; None where the probes cannot tell.
+
+    `run` returns the tensors that are scored.
 
     Values that differ by less than the square root of the rounding unit differ by rounding: the sizes of products may
     follow the data.
@@ -147,7 +149,7 @@ def depend_on_each_other(n_samples: int, n_available: int, run: Run, scored: Sco
     first, second = probe_samples(n_samples, n_available)
     third = [first[0], second[0], *first[2:]]  # the largest of two samples may be in either
     runs = [(samples, _probe(run, ProbeMode(len(samples)), samples)) for samples in (first, second, third)]
-    outputs = [(samples, of_samples(scored(mode.outputs), len(samples))) for samples, mode in runs if mode is not None]
+    outputs = [(samples, of_samples(mode.outputs, len(samples))) for samples, mode in runs if mode is not None]
     if len(outputs) < len(runs) or not outputs[0][1]:
         return None
     return any(_changed(outputs[0], other) for other in outputs[1:])

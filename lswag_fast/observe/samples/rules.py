@@ -22,6 +22,7 @@ from lswag_fast.observe.samples.combining import (
     attended_by_heads,
     channels_normalised,
     chosen_rows,
+    compared,
     flipped,
     gathered,
     group_normalised,
@@ -258,11 +259,19 @@ _register(
     "log_", "lerp_", "round_", "clamp_max_",
 )  # fmt: skip
 _register(reduced(), "nanmean", "nansum", "nanmedian", "var_mean", "std_mean", "aminmax")
+_register(
+    compared,
+    "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "kl_div", "soft_margin_loss", "multi_margin_loss", "gaussian_nll_loss",
+    "poisson_nll_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
+)  # fmt: skip
 _register(reduced(2), "norm", "quantile", "nanquantile")
 RULES[torch.linalg.vector_norm] = RULES[torch.linalg.norm] = reduced(2)
 _register(normalised(1, default=-1), "cummax", "cummin", "logcumsumexp")
 for _transform in (torch.fft.fft, torch.fft.ifft, torch.fft.rfft, torch.fft.irfft):
     RULES[_transform] = normalised(2, default=-1)
+for _transform in (torch.fft.fft2, torch.fft.ifft2, torch.fft.rfft2, torch.fft.irfft2):
+    RULES[_transform] = normalised(2, default=(-2, -1))
 
 for _transposed in ("T", "mT", "H", "mH"):
     RULES[getattr(Tensor, _transposed).__get__] = viewed

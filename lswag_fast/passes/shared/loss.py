@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,13 @@ from lswag_fast.passes.shared.targets import TargetCheck, fit_targets, one_outpu
 class Loss:
     """`total`, the sum of the losses of the samples: a scalar, so that every sample's gradient enters unscaled.
 
+    `losses` are those of the samples (B,), or the scalar that a `loss_fn` made of them.
     What is wrong with the values is found on their device and read by `checked`, after the backward, so that a pass on
     a GPU is not held up in its middle.
     """
 
     total: Tensor
+    losses: Tensor
     n_nonfinite: Tensor
     targets: TargetCheck | None
 
@@ -34,15 +37,39 @@ class Loss:
         return int(self.n_nonfinite)
 
 
-def total_loss(outputs: Any, targets: Any, n_samples: int, options: ScoreOptions) -> Loss:
+def total_loss(
+    outputs: Any,
+    targets: Any,
+    n_samples: int,
+    options: ScoreOptions,
+    around: AbstractContextManager[Any] | None = None,
+) -> Loss:
     """The summed loss, to be checked when the pass is over.
 
     `options.output` chooses among the outputs. `loss_fn(outputs, targets)` returns (B,), one loss per sample, or, when
     `loss_reduction` says which it is, their sum or mean; the mean is multiplied by B, since it would scale every
-    per-sample gradient by 1/B. Default: cross-entropy. Raises InputError for another shape.
+    per-sample gradient by 1/B. Default: cross-entropy. The user's functions run inside of `around`. Raises
+    InputError for another shape.
     """
-    check, reduction = None, options.loss_reduction
-    outputs = chosen_output(outputs, options.output)
+    with nullcontext() if around is None else around:
+        losses, check = sample_losses(outputs, targets, options)
+    reduction = options.loss_reduction
+    if losses.dim() == 0:
+        total = _unreduced(losses, n_samples, reduction)
+    elif losses.shape == (n_samples,) and reduction is None:
+        total = losses.sum()
+    else:
+        said = "" if reduction is None else f" although loss_reduction={reduction!r} announces a scalar"
+        raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss per sample is ({n_samples},)")
+    return Loss(total, losses, (~torch.isfinite(losses.detach())).sum(), check)
+
+
+def sample_losses(outputs: Any, targets: Any, options: ScoreOptions) -> tuple[Tensor, TargetCheck | None]:
+    """The losses as `loss_fn` or the default loss gives them, and what is still to be checked of the targets.
+
+    Raises InputError for what is no loss.
+    """
+    outputs, check = chosen_output(outputs, options.output), None
     if options.loss_fn is None:
         losses, check = cross_entropy(outputs, targets, options)
     else:
@@ -51,14 +78,7 @@ def total_loss(outputs: Any, targets: Any, n_samples: int, options: ScoreOptions
         raise InputError(f"loss_fn must return a tensor, got {type(losses).__name__}")
     if losses.is_complex():
         raise InputError(f"loss_fn returned {losses.dtype}; a loss is a real number: take .real or .abs() of it")
-    if losses.dim() == 0:
-        total = _unreduced(losses, n_samples, reduction)
-    elif losses.shape == (n_samples,) and reduction is None:
-        total = losses.sum()
-    else:
-        said = "" if reduction is None else f" although loss_reduction={reduction!r} announces a scalar"
-        raise InputError(f"loss_fn returned shape {tuple(losses.shape)}{said}; one loss per sample is ({n_samples},)")
-    return Loss(total, (~torch.isfinite(losses.detach())).sum(), check)
+    return losses, check
 
 
 def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Tensor:

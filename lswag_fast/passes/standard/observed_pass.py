@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from torch import nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import LswagWarning
-from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped, observe
+from lswag_fast.observe import ActivationCall, CaptureOptions, Skipped, observe
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.checks import backward_errors, listed
-from lswag_fast.passes.shared.loss import total_loss
-from lswag_fast.passes.shared.outputs import scored_tensors
+from lswag_fast.passes.shared.checks import backward_errors
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
+from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
@@ -120,9 +116,9 @@ def _run_chunk(
     ) as observation:
         outputs = observation.run()
         skipped = observation.skipped
-        mixing = observation.mixing_calls(outputs, partial(scored_tensors, options=options))
-        if progress.with_backward:
-            loss = total_loss(outputs, chunk.targets, chunk.n_samples, options)
+        loss = followed_loss(observation, outputs, chunk, options) if progress.with_backward else None
+        mixing = mixing_calls(observation, outputs, loss, options)
+        if loss is not None:
             chosen = reducer.choose(observation.weights, chunk.n_samples)
             with backward_errors():
                 skipped += observation.backward(loss.total, chosen, reducer)
@@ -134,7 +130,7 @@ def _run_chunk(
     # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
     progress.unseen |= {skip.name: skip.reason for skip in observation.skipped if skip.name in observation.n_elements}
     progress.skipped |= {skip.name: skip for skip in skipped}
-    _warn_coupling(observation, mixing)
+    warn_of_coupling(observation, mixing)
 
 
 def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> CaptureOptions:
@@ -145,21 +141,4 @@ def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> Captur
         operands=not GRADIENT_STATISTICS.isdisjoint(statistics),
         agreements=codes and not is_part,
         outputs="fisher" in statistics,
-    )
-
-
-def _warn_coupling(observation: Observation, mixing: Sequence[str]) -> None:
-    """Warn where the samples depend on each other, by a BatchNorm in train mode or by these calls of the model."""
-    if not observation.weights or not (observation.couples_samples or mixing):
-        return
-    if mixing:
-        norm = "a BatchNorm in train mode and " if observation.couples_samples else ""
-        what = f"{norm}calls of the model that bring samples of the batch together ({listed(mixing)}) make"
-        advice = ""
-    else:
-        what, advice = "a BatchNorm in train mode makes", "; model.eval() avoids it"
-    warnings.warn(
-        f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}",
-        LswagWarning,
-        stacklevel=2,
     )

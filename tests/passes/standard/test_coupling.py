@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast import score
+from lswag_fast import score, score_many
 from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.observe.samples import mixing, probe
 from networks import NETWORKS, Network
@@ -152,6 +152,28 @@ def test_without_gradients_chunks_are_refused_all_the_same() -> None:
         score(model, batch, proxy="nwot", chunk_size=4)
 
 
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda h: F.batch_norm(h, None, None, training=True),
+        lambda h: torch.batch_norm(
+            h, None, None, torch.zeros(WIDTH).double(), torch.ones(WIDTH).double(), True, 0.1, 1e-5, False
+        ),
+        nn.BatchNorm1d(WIDTH, track_running_stats=False).double().eval().requires_grad_(False),
+    ],
+)
+def test_a_batch_norm_that_eval_mode_does_not_change_is_not_said_to_be_avoided_by_it(norm: Body) -> None:
+    net = around(norm)
+    shares = shares_of_the_batch_gradient(net)
+    model, batch = net.build()
+    with pytest.warns(LswagWarning, match="BatchNorm in train mode.*share of the batch gradient$"):
+        result = score(model, batch, pattern_samples=SHOWN)
+    for layer in result.layers:
+        assert layer.trainability == pytest.approx(trainability_of(shares[layer.name]), rel=EXACT)
+    with pytest.raises(InputError, match="BatchNorm runs in train mode; leave chunk_size out"):
+        score(model, batch, pattern_samples=SHOWN, chunk_size=4)
+
+
 # ---- what only looks like it ----
 
 
@@ -228,6 +250,65 @@ def test_what_does_not_reach_the_logits_does_not_count() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         score(Balanced(), batch, pattern_samples=SHOWN, chunk_size=4)
+
+
+# ---- losses of one's own ----
+
+
+def _balanced_loss(outputs: Any, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs["logits"], targets, reduction="none") + outputs["balance"]
+
+
+def _contrast(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Each sample against the others of the batch."""
+    return F.cross_entropy(outputs @ outputs.t(), torch.arange(len(outputs)), reduction="none")
+
+
+LOSSES = {
+    "a term of the batch": (Balanced, _balanced_loss, "mean"),
+    "samples against each other": (lambda: nn.Linear(5, CLASSES), _contrast, "matmul"),
+    "divided by its largest": (
+        lambda: nn.Linear(5, CLASSES),
+        lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none") / outputs.abs().max(),
+        "max",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_of_one_s_own_may_bring_samples_together(name: str) -> None:
+    make, loss_fn, call = LOSSES[name]
+    torch.manual_seed(0)
+    model, batch = make(), (torch.randn(B, 5), torch.arange(B) % CLASSES)
+    with pytest.warns(LswagWarning, match=f"together.*{call}.*depend on each other"):
+        score_many(model, batch, proxies=["zico"], loss_fn=loss_fn)
+    with pytest.raises(InputError, match=f"chunk_size.*{call}"):
+        score(model, batch, proxy="zico", loss_fn=loss_fn, chunk_size=4)
+
+
+OWN = {
+    "the logits alone": (
+        Balanced,
+        lambda outputs, targets: F.cross_entropy(outputs["logits"], targets, reduction="none"),
+    ),
+    "sample by sample": (
+        lambda: nn.Linear(5, CLASSES),
+        lambda outputs, targets: torch.stack(
+            [F.cross_entropy(row, k) for row, k in zip(outputs, targets, strict=True)]
+        ),
+    ),
+    "squares": (lambda: nn.Linear(5, CLASSES), lambda outputs, targets: (outputs - targets[:, None]).square().mean(1)),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_loss_of_one_s_own_may_keep_them_apart(name: str) -> None:
+    make, loss_fn = OWN[name]
+    torch.manual_seed(0)
+    model, batch = make(), (torch.randn(B, 5), torch.arange(B) % CLASSES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score(model, batch, proxy="zico", loss_fn=loss_fn, chunk_size=4)
 
 
 # ---- the price ----

@@ -1,0 +1,63 @@
+"""Samples that depend on each other: which part of a pass tells, and what is said of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from lswag_fast.data.batch import Batch
+from lswag_fast.errors import LswagWarning
+from lswag_fast.observe import Observation
+from lswag_fast.options import ScoreOptions
+from lswag_fast.passes.shared.checks import listed
+from lswag_fast.passes.shared.loss import Loss, sample_losses, total_loss
+from lswag_fast.passes.shared.outputs import scored_tensors
+
+
+def is_own_loss(options: ScoreOptions) -> bool:
+    """Whether functions of the user's lie between the outputs of the model and the losses."""
+    return options.loss_fn is not None or callable(options.output)
+
+
+def followed_loss(observation: Observation, outputs: Any, chunk: Batch, options: ScoreOptions) -> Loss:
+    """The loss of a chunk; functions of the user's are followed, since they may bring samples together, too."""
+    following = observation.following(chunk.targets) if is_own_loss(options) else None
+    return total_loss(outputs, chunk.targets, chunk.n_samples, options, following)
+
+
+def mixing_calls(observation: Observation, outputs: Any, loss: Loss | None, options: ScoreOptions) -> tuple[str, ...]:
+    """The calls that make a sample's loss, or without a loss its outputs, depend on other samples.
+
+    A loss that is a scalar says nothing of single samples: then the outputs count.
+
+    Raises:
+        InputError: there are some in a chunk of the batch.
+    """
+    is_of_samples = loss is not None and is_own_loss(options) and loss.losses.dim() > 0
+    tensors = [loss.losses] if loss is not None and is_of_samples else scored_tensors(outputs, options)
+    return observation.mixing_calls(tensors, partial(_scored, options, is_of_samples))
+
+
+def _scored(options: ScoreOptions, is_of_samples: bool, outputs: Any, targets: Any) -> Sequence[Tensor]:
+    return [sample_losses(outputs, targets, options)[0]] if is_of_samples else scored_tensors(outputs, options)
+
+
+def warn_of_coupling(observation: Observation, mixing: Sequence[str]) -> None:
+    """Warn where the samples depend on each other, by a BatchNorm in train mode or by these calls."""
+    if not observation.weights or not (observation.couples_samples or mixing):
+        return
+    if mixing:
+        norm = "a BatchNorm in train mode and " if observation.couples_samples else ""
+        what, advice = f"{norm}calls that bring samples of the batch together ({listed(mixing)}) make", ""
+    else:
+        what = "a BatchNorm in train mode makes"
+        advice = "; model.eval() avoids it" if observation.eval_avoids_coupling else ""
+    warnings.warn(
+        f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}",
+        LswagWarning,
+        stacklevel=2,
+    )
