@@ -70,6 +70,17 @@ class Observation:
         """Whether that BatchNorm would keep the samples apart in eval mode."""
         return self._mode.eval_avoids_coupling
 
+    @property
+    def route(self) -> tuple[tuple[int, str], ...]:
+        """Which parameters the calls were on, each with the place of the call among all; the last entry ends them.
+
+        Equal where two forward passes took the same way through the model.
+        """
+        names = {id(parameter): name for name, parameter in self._mode.table.parameters.items()}
+        keys = self._mode.keys
+        calls = ((index, names[key]) for index, (key, _) in enumerate(keys) if isinstance(key, int) and key in names)
+        return (*calls, (len(keys), ""))
+
     def run(self) -> Any:
         """Run the model on the batch and return its outputs, with a graph if operands are captured.
 

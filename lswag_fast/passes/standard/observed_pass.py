@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from lswag_fast.data.batch import Batch
+from lswag_fast.errors import InputError
 from lswag_fast.observe import ActivationCall, CaptureOptions, Skipped, observe
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.checks import backward_errors
+from lswag_fast.passes.shared.checks import backward_errors, listed
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling
@@ -41,11 +42,29 @@ class _Progress:
     n_elements: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     n_nonfinite_losses: int = 0
+    route: tuple[tuple[int, str], ...] = ()
 
     @property
     def with_backward(self) -> bool:
         """Whether any statistic needs gradients."""
         return not GRADIENT_STATISTICS.isdisjoint(self.statistics)
+
+    def check_route(self, route: tuple[tuple[int, str], ...]) -> None:
+        """Refuse a chunk that takes another way through the model than the one before.
+
+        Its weights and activations are others, so that what is known of them is not that of all samples.
+
+        Raises:
+            InputError: names the weights that the one calls and the other does not.
+        """
+        if self.route and route != self.route:
+            others = {name for _, name in self.route} ^ {name for _, name in route}
+            which = f" ({listed(sorted(others))} not in all)" if others else ""
+            raise InputError(
+                "chunks and lists of batches need a model that makes the same calls for each of them, and this one "
+                f"makes other calls for other samples{which}; score one batch, without chunk_size"
+            )
+        self.route = route
 
     def add(self, calls: Sequence[ActivationCall]) -> None:
         """Take the packed signs of a chunk."""
@@ -115,6 +134,8 @@ def _run_chunk(
         independent_samples=is_part and batch.n_batches == 1,
     ) as observation:
         outputs = observation.run()
+        if is_part:
+            progress.check_route(observation.route)
         skipped = observation.skipped
         loss = followed_loss(observation, outputs, chunk, options) if progress.with_backward else None
         mixing = mixing_calls(observation, outputs, loss, options)

@@ -73,6 +73,41 @@ def test_chunks_of_coupled_samples_are_refused(net: Network) -> None:
         score(net, chunk_size=2)
 
 
+class Experts(nn.Module):
+    """Gives each sample to the expert that its first feature names; an expert without samples is not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts, self.head = nn.ModuleList(nn.Linear(5, 5) for _ in range(2)), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            chosen = torch.where(x[:, 0] == number)[0]
+            if len(chosen):
+                out = out.index_add(0, chosen, F.gelu(expert(x[chosen])))
+        return self.head(out)
+
+
+@pytest.mark.parametrize("proxy", ["lswag", "swap"])
+def test_chunks_that_take_other_ways_through_the_model_are_refused(proxy: str) -> None:
+    """Samples of which an expert sees none have gradients of zero there, which its variance would miss."""
+    torch.manual_seed(0)
+    model, y = Experts().double(), torch.arange(6) % 3
+    x = torch.randn(6, 5).double()
+    x[:, 0] = torch.tensor([0, 1, 0, 1, 1, 1])
+    options: dict[str, Any] = {"proxy": proxy, "pattern_samples": SHOWN}
+    with pytest.raises(InputError, match=r"other calls for other samples \(experts.0.weight not in all\); score one"):
+        lswag_fast.score(model, (x, y), chunk_size=2, **options)
+    with pytest.raises(InputError, match="lists of batches need a model that makes the same calls"):
+        lswag_fast.score(model, [(x[:3], y[:3]), (x[3:], y[3:])], **options)
+    x[:, 0] = torch.tensor([0, 1, 0, 1, 1, 0])
+    whole = lswag_fast.score(model, (x, y), **options)
+    chunked = lswag_fast.score(model, (x, y), chunk_size=2, **options)
+    if proxy == "lswag":
+        assert_same(chunked, whole)
+
+
 def test_float32_keeps_its_accuracy_over_chunks() -> None:
     model, batch = NETWORKS["vit"].build(torch.float32)
     full, parts = (lswag_fast.score(model, batch, pattern_samples=SHOWN, chunk_size=c) for c in (None, 2))
