@@ -128,10 +128,11 @@ class ObservingMode(CallMode):
         self._record_operands(call)
         out = run() if observed is None else self._rerouted(observed, index, operation, call, candidates)
         self.derived.follow((call.x, call.weight), out)
-        if candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None):
+        is_placed = candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None)
+        if is_placed:
             self.flow.mark(out, candidates.options[0])
-        if self.flow.mixed.marks or not candidates.options or not isinstance(call.weight, nn.Parameter):
-            self.flow.weigh(call.x, call.weight, out, operation.kind, is_placed=bool(candidates.options))
+        if self.flow.mixed.marks or not is_placed or not isinstance(call.weight, nn.Parameter):
+            self.flow.weigh(call.x, call.weight, out, operation.kind, is_placed=is_placed)
         return out
 
     def _observed(self, operation: ObservedOperation, call: BoundCall) -> ObservedWeight | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
 from lswag_fast.observe.samples.call import Call, Certainty, Mixed
-from lswag_fast.observe.samples.mixing import MixedTensors, call_name
+from lswag_fast.observe.samples.mixing import READERS, MixedTensors, call_name
 from lswag_fast.observe.samples.rows import SampleRows
 from lswag_fast.observe.samples.rules import RULES
 from lswag_fast.observe.weights import tensors_in
@@ -114,6 +114,8 @@ class SampleFlow:
                 self._known.pop(id(tensor), None)
             if known and (place is None or place is not answer):
                 self._mix(func, args, known, answer, tensor)
+        if func in READERS and known:
+            self.mixed.read_by(func, [tensor for tensor, _ in known])
         if self.mixed.marks:
             self.mixed.carry(func, args, received, outs)
 
@@ -140,7 +142,8 @@ class SampleFlow:
         is_summed = not is_placed and self.place_of(x) is not None
         if is_summed or self.place_of(weight) is not None:
             self.mixed.add(out, operation, Certainty.LIKELY)
-        self.mixed.carry(None, (), (x, weight), (out,))
+        if self.mixed.marks:
+            self.mixed.carry(None, (), (x, weight), (out,))
 
     def mixing_calls(self, outputs: Iterable[Tensor]) -> dict[Certainty, list[str]]:
         """By certainty, the names of the calls that may make a row of these outputs depend on several samples."""

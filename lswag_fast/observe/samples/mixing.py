@@ -19,7 +19,7 @@ from lswag_fast.observe.samples.call import Certainty
 Marks = frozenset[tuple[str, Certainty]]
 """The names of calls that brought samples together, each with how certain that is."""
 
-_READERS = frozenset((Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__float__, Tensor.__array__))
+READERS = frozenset((Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__float__, Tensor.__array__))
 """What makes Python numbers of a tensor, whose way nobody follows."""
 
 
@@ -67,6 +67,11 @@ class MixedTensors:
         """Mark a tensor of numbers."""
         self._set(tensor, self.of([tensor]) | {(name, certainty)})
 
+    def read_by(self, func: Callable[..., Any], tensors: Iterable[Tensor]) -> None:
+        """Say that Python read numbers of several samples."""
+        if any(tensor.is_floating_point() for tensor in tensors):
+            self.read |= {(call_name(func), Certainty.OPEN)}
+
     def carry(
         self,
         func: Callable[..., Any] | None,
@@ -79,7 +84,7 @@ class MixedTensors:
             marks = self.of(received)
         else:
             marks = self.of(tensor for tensor in received if reads_values(func, args, tensor))
-            if func in _READERS:
+            if func in READERS:
                 self.read |= marks
             if func is Tensor.__setitem__:
                 outs = args[:1]

@@ -138,12 +138,13 @@ def _run_chunk(
             progress.check_route(observation.route)
         skipped = observation.skipped
         loss = followed_loss(observation, outputs, chunk, options) if progress.with_backward else None
-        mixing = mixing_calls(observation, outputs, loss, options)
         if loss is not None:
             chosen = reducer.choose(observation.weights, chunk.n_samples)
             with backward_errors():
                 skipped += observation.backward(loss.total, chosen, reducer)
             progress.n_nonfinite_losses += loss.checked()
+        # After the backward: a run of the model in between might write into a buffer that it needs.
+        mixing = mixing_calls(observation, outputs, loss, options)
     progress.to_pack -= n_packed
     progress.add(observation.activations)
     progress.pairs = observation.pairs | progress.pairs

@@ -97,6 +97,11 @@ COUPLED: dict[str, tuple[Body, str]] = {
     "einsum": (lambda h: h + torch.einsum("bi,bj->ij", h, h).sum(0), "einsum"),
     "written into a buffer": (_written, "mean"),
     "the spread within groups of samples": (_stddev, "view"),
+    "scaled by a number of numpy's": (lambda h: h / float(h.detach().numpy().std()), "numpy"),
+    "a window of samples": (
+        lambda h: h + F.conv1d(h.t()[None], torch.ones(WIDTH, 1, 3).double(), padding=1, groups=WIDTH)[0].t(), "conv1d"
+    ),
+    "whitened": (lambda h: h @ torch.linalg.inv(torch.eye(WIDTH).double() + h.t() @ h), "matmul"),
     "a function nobody knows": (lambda h: h @ torch.cov(h.t()), "cov"),
 }  # fmt: skip
 
@@ -250,6 +255,30 @@ def test_what_does_not_reach_the_logits_does_not_count() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         score(Balanced(), batch, pattern_samples=SHOWN, chunk_size=4)
+
+
+class Memory(nn.Module):
+    """Attends to a bank of features, those of the batch among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, WIDTH), nn.Linear(WIDTH, CLASSES)
+        self.register_buffer("bank", torch.randn(12, WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        with torch.no_grad():
+            self.bank[: len(h)] = h.detach()
+        return self.last(F.relu(h + torch.softmax(h @ self.bank.t(), 1) @ self.bank))
+
+
+def test_a_bank_that_the_batch_is_written_into_is_found_and_does_not_break_the_backward() -> None:
+    torch.manual_seed(0)
+    model, batch = Memory(), (torch.randn(B, 5), torch.arange(B) % CLASSES)
+    bank = model.bank.clone()
+    with pytest.warns(LswagWarning, match="setitem.*depend on each other"):
+        score(model, batch, pattern_samples=SHOWN)
+    assert torch.equal(model.bank, bank)
 
 
 # ---- losses of one's own ----
