@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast import kernels, reference, score
+from lswag_fast import score
 from lswag_fast.data.batch import call_model
 from lswag_fast.errors import LswagWarning
-from lswag_fast.observe import ObservedWeight
-from lswag_fast.passes.standard.gradient_reducer import GradientReducer
 from lswag_fast.result import LayerScore
 from public_networks import PublicNetwork, each_network
+from support.kernel_calls import KernelCall, each_kernel_call
 
 SHOWN = 4  # pattern samples, so that a small batch needs no warning
 # Float64 sums in another order; a small sigma, which weighs most, is the difference of nearly equal gradients.
@@ -39,28 +36,6 @@ class Bounds:
         """Which standard deviations count, with every bound moved by a share `edge` so that fewer do."""
         rounding = (sigma > self.rounding * 2.0**-16 * (1 - edge)) & (sigma <= self.rounding * (1 + edge))
         return (sigma > 0) & (sigma >= self.least * (1 + edge)) & ~rounding
-
-
-@pytest.fixture
-def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Bounds]]:
-    """By parameter, the bounds of each of its pieces, from the operands that the kernel is given."""
-    found: dict[str, list[Bounds]] = defaultdict(list)
-    names: list[str] = []
-    reduce_weight, start = GradientReducer.reduce_weight, kernels.start_gradient_stats
-
-    def reduce_named(self: GradientReducer, weight: ObservedWeight) -> None:
-        names.append(weight.name)
-        reduce_weight(self, weight)
-
-    def start_bounded(calls: Sequence[tuple[Tensor, Tensor]], **options: Any) -> kernels.PendingStats:
-        feature_axis = -1 if options["conv"] is None else 1
-        rounding = reference.rounding_error(calls, feature_axis)
-        found[names[-1]].append(Bounds(rounding, reference.least_deviation(calls, feature_axis)))
-        return start(calls, **options)
-
-    monkeypatch.setattr(GradientReducer, "reduce_weight", reduce_named)
-    monkeypatch.setattr(kernels, "start_gradient_stats", start_bounded)
-    return found
 
 
 def losses(net: PublicNetwork, outputs: Any, targets: Tensor) -> Tensor:
@@ -109,9 +84,14 @@ def agrees(sigma: Tensor, layers: list[LayerScore], bounds: list[Bounds]) -> boo
 
 
 @each_network()
-def test_trainability_is_that_of_a_loop_over_the_samples(net: PublicNetwork, bounds: dict[str, list[Bounds]]) -> None:
+def test_trainability_is_that_of_a_loop_over_the_samples(net: PublicNetwork) -> None:
     model, batch = net.build(torch.float64)
-    with warnings.catch_warnings():
+    bounds: dict[str, list[Bounds]] = defaultdict(list)
+
+    def note_bounds(call: KernelCall) -> None:
+        bounds[call.name].append(Bounds(call.rounding, call.least))
+
+    with warnings.catch_warnings(), each_kernel_call(note_bounds):
         warnings.simplefilter("ignore", LswagWarning)  # of a coverage that is expected to be low
         found = score(model, batch, pattern_samples=SHOWN, **net.options)
     layers = defaultdict(list)

@@ -88,3 +88,52 @@ def test_a_normalisation_that_cancels_its_input(dtype: torch.dtype) -> None:
         layers = {layer.name: layer for layer in lswag_fast.score(model.to(dtype), (x.to(dtype), y)).layers}
     assert (layers["wide.weight"].n_zero_variance, layers["wide.weight"].trainability) == (24, -math.inf)
     assert layers["narrow.weight"].n_zero_variance == 0
+
+
+class Faint(nn.Module):
+    """Half of the hidden neurons reach the output by weights of 1e-8: their gradients are small, and right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(12, D), nn.Linear(D, 4)
+        with torch.no_grad():
+            self.head.weight[:, ::2] *= 1e-8
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.gelu(self.embed(x)).mean(1))
+
+
+def test_float64_keeps_what_float32_cannot_tell_from_noise() -> None:
+    torch.manual_seed(0)
+    model, x, y = Faint(), torch.randn(B, 5, 12), torch.arange(B) % 4
+    exact = reference.per_sample_gradients(model, (x, y), ["embed.weight"])["embed.weight"]
+    single = lswag_fast.score(model, (x, y)).layers[0]
+    assert (single.name, single.n_zero_variance) == ("embed.weight", D // 2 * 12)
+    double = lswag_fast.score(model.double(), (x.double(), y)).layers[0]
+    assert double.n_zero_variance == 0
+    assert double.trainability == pytest.approx(reference.trainability(exact), abs=1e-10)  # sums in another order
+
+
+class SaturatedGelu(nn.Module):
+    """A neuron whose GELU has a derivative of some 1e-55, beside others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(12, D), nn.Linear(D, 4)
+        with torch.no_grad():
+            self.embed.bias[0] = -16
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.gelu(self.embed(x)))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 5])
+def test_gradients_beyond_the_range_of_float32_count_in_neither_precision(chunk_size: int | None) -> None:
+    torch.manual_seed(0)
+    model, x, y = SaturatedGelu(), torch.randn(B, 12), torch.arange(B) % 4
+    exact = reference.per_sample_gradients(model, (x, y), ["embed.weight"])["embed.weight"]
+    assert 1e-100 < float(exact[:, 0].abs().max()) < 1e-30
+    for dtype, within in ((torch.float32, 1e-4), (torch.float64, 1e-10)):
+        found = lswag_fast.score(model.to(dtype), (x.to(dtype), y), chunk_size=chunk_size).layers[0]
+        assert (found.name, found.n_zero_variance) == ("embed.weight", 12)
+        assert found.trainability == pytest.approx(reference.trainability(exact[:, 1:]), abs=within)
