@@ -49,37 +49,42 @@ class DerivedWeights:
         self._lineage = lineage
         self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
         self._sources: dict[int, frozenset[str]] = {}  # of each tensor that is made, the parameters it is made from
+        self._scaled: set[int] = set()  # the parameters, and the tensors that are one that was scaled or masked
         self._costs: list[int] = []  # multiply-accumulates of each call that made one
         self._makers: dict[int, frozenset[int]] = {}  # of each tensor, the places in `_costs` of the calls behind it
         for name, parameter in parameters.items():
             self._made[id(parameter)] = parameter
             self._sources[id(parameter)] = frozenset((name,))
             self._makers[id(parameter)] = frozenset()
+            self._scaled.add(id(parameter))
 
     @cached_property
     def _parameter_names(self) -> set[str]:
         """Asked for only where there is a computed weight: it takes as long as a hundred calls."""
         return {name for name, _ in self._model.named_parameters()}
 
-    def follow(self, received: Iterable[Tensor], out: object, macs: int = 0) -> None:
+    def follow(self, received: Iterable[Tensor], out: object, macs: int = 0, scales: bool = False) -> None:
         """Follow a call: what parameters went into, and no sample, is made from parameters.
 
         Args:
             received: its tensors.
             out: what it returned, or wrote into.
             macs: its multiply-accumulates.
+            scales: whether it only scales what it received.
         """
         received = tuple(received)
         made = [tensor for tensor in received if self._is_made(tensor)]
         if not made or any(map(self._lineage.comes_from_batch, received)):
             return
-        sources = frozenset().union(*map(self._sources_of, made))
+        sources = frozenset().union(*map(self.sources_of, made))
         makers = frozenset().union(*map(self._makers_of, made))
         if macs:
             makers |= {len(self._costs)}
             self._costs.append(macs)
+        is_scaled = scales and all(map(self.is_scaled, made))
         for tensor in tensors_in(out):
             self._add(tensor, sources, makers)
+            (self._scaled.add if is_scaled else self._scaled.discard)(id(tensor))
             if tensor._base is not None and any(tensor is one for one in received):  # part of it was written
                 self._add(tensor._base, sources, makers)
 
@@ -87,6 +92,11 @@ class DerivedWeights:
         self._made[id(tensor)] = tensor
         self._sources[id(tensor)] = sources
         self._makers[id(tensor)] = makers
+
+    def is_scaled(self, tensor: Tensor) -> bool:
+        """Whether it is a parameter, or one that was scaled or masked element by element."""
+        made = self._made_of(tensor)
+        return made is not None and id(made) in self._scaled
 
     def name_of(self, weight: Tensor) -> str | None:
         """The name of the weight that a call received; None where it is none of these.
@@ -105,7 +115,7 @@ class DerivedWeights:
     def sources(self, names: Iterable[str]) -> frozenset[str]:
         """The parameters that the weights with these names are made from."""
         tensors = (tensor for name in names for tensor in self.tensors.get(name, ()))
-        return frozenset().union(*(self._sources_of(tensor) for tensor in tensors))
+        return frozenset().union(*(self.sources_of(tensor) for tensor in tensors))
 
     @property
     def macs(self) -> int:
@@ -113,7 +123,8 @@ class DerivedWeights:
         tensors = (tensor for weight in self.tensors.values() for tensor in weight)
         return sum(self._costs[maker] for maker in frozenset().union(*map(self._makers_of, tensors)))
 
-    def _sources_of(self, tensor: Tensor) -> frozenset[str]:
+    def sources_of(self, tensor: Tensor) -> frozenset[str]:
+        """The parameters that a tensor is made from."""
         made = self._made_of(tensor)
         return frozenset() if made is None else self._sources[id(made)]
 
@@ -141,7 +152,7 @@ class DerivedWeights:
         """The name of the weight that the running module computed before from the same, with the same values."""
         base = derived_name(self._model, ())
         for name, (first, *_) in self.tensors.items():
-            is_same = name.partition("#")[0] == base and self._sources_of(first) == self._sources_of(weight)
+            is_same = name.partition("#")[0] == base and self.sources_of(first) == self.sources_of(weight)
             if is_same and first.shape == weight.shape and torch.equal(first, weight):
                 return name
         return None

@@ -33,11 +33,12 @@ from lswag_fast.observe.operations import (
     in_train_mode,
     unobserved_reason,
 )
+from lswag_fast.observe.operations.matrices.matrix_products import MATRIX_PRODUCTS
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
-from lswag_fast.observe.samples.rules import PLACING
+from lswag_fast.observe.samples.rules import PLACING, SCALING
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
 
@@ -241,18 +242,26 @@ class ObservingMode(CallMode):
         received = tensors_in(args, kwargs)
         self.flow.follow(func, args, kwargs, received, out)
         if func not in _NO_GRADIENT:
-            self._follow_made(received, args[0] if func is Tensor.__setitem__ else out)
+            self._follow_made(received, args[0] if func is Tensor.__setitem__ else out, func in SCALING)
+        if func in MATRIX_PRODUCTS:
+            self._record_factors(received)
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, args, received, out)
         return out
 
-    def _follow_made(self, received: list[Tensor], out: Any) -> None:
+    def _record_factors(self, received: list[Tensor]) -> None:
+        """Record that what a weight matrix was scaled to is multiplied with features: no table is."""
+        if any(self.lineage.comes_from_batch(tensor) is not False for tensor in received):
+            for tensor in filter(self.derived.is_scaled, received):
+                self.tables.update(dict.fromkeys(self.derived.sources_of(tensor), False))
+
+    def _follow_made(self, received: list[Tensor], out: Any, scales: bool = False) -> None:
         """Follow what is made from parameters, unless no gradient would reach them through it.
 
         Torch switches gradients off where an autograd function of the model's runs, whose backward gives one.
         """
         if torch.is_grad_enabled() or self._asks_gradients or not self.capture.operands:
-            self.derived.follow(received, out)
+            self.derived.follow(received, out, scales=scales)
 
     def _couple_samples(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         normalised = args[0] if args else kwargs["input"]

@@ -251,6 +251,9 @@ _PRODUCTS = (multiplied, summed_over, attended, attended_by_heads, stepped, look
 PLACING = frozenset(function for function, rule in RULES.items() if rule not in _PRODUCTS)
 """Functions that scale, add, choose or move values: a parameter that only they use is a table, no weight matrix."""
 
+SCALING = frozenset(f for f, rule in RULES.items() if rule in (element_by_element, reshaped, viewed, converted))
+"""Functions that scale values or show them in another shape: what they make of a weight matrix is one."""
+
 # A parameter that only the calls above use is a table. Those that follow use it otherwise.
 _register(
     element_by_element,

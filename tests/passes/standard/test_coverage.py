@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -110,3 +111,26 @@ def test_a_table_of_positions_is_no_weight_matrix() -> None:
             return self.body(F.relu(x[:, None] + self.positions)).mean(1)
 
     assert lswag_fast.score(Positions(), batch(), proxy="zico").coverage == 1.0
+
+
+SCALED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "matmul": lambda x, w: x @ (2 * w),
+    "transposed": lambda x, w: x @ (w.t() / 2).t(),
+    "einsum": lambda x, w: torch.einsum("bi,io->bo", x, w * torch.ones(5, 9)),
+    "bilinear": lambda x, w: F.bilinear(x, x[:, :1], (-w).t()[..., None]),
+}
+
+
+@pytest.mark.parametrize("function", SCALED.values(), ids=SCALED)
+def test_a_scaled_weight_that_is_multiplied_with_features_is_no_table(function: Callable[..., Tensor]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.head = nn.Parameter(torch.randn(5, 9)), nn.Linear(9, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(function(x, self.weight).relu())
+
+    with pytest.warns(LswagWarning, match="the largest missing: weight"):
+        found = lswag_fast.score(Net(), (torch.randn(6, 5), torch.arange(6) % 3), pattern_samples=2)
+    assert found.coverage == 27 / (27 + 45)
