@@ -117,7 +117,7 @@ SCALED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "matmul": lambda x, w: x @ (2 * w),
     "transposed": lambda x, w: x @ (w.t() / 2).t(),
     "einsum": lambda x, w: torch.einsum("bi,io->bo", x, w * torch.ones(5, 9)),
-    "bilinear": lambda x, w: F.bilinear(x, x[:, :1], (-w).t()[..., None]),
+    "bilinear": lambda x, w: F.bilinear(x, x[:, :1], (-w).t().unsqueeze(2)),
 }
 
 
