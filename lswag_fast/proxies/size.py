@@ -20,7 +20,7 @@ from lswag_fast.proxies.registry import Measurements, register_proxy
 
 
 def params(measurements: Measurements) -> float:
-    """The number of parameters, tied ones counted once.
+    """The number of parameters, tied ones counted once; of a computed weight (weight norm) those that it is made from.
 
     Departure from the suite of NASLib: in units, where the suite gives millions.
     """
