@@ -8,13 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from bench.score.models import PUBLIC_MODELS
 from bench.score.models.apart import apart
-from bench.score.models.table import page
+from bench.score.models.table import KINDS, page
 from bench.score.run import rows_of
 from support.zoo_libraries import library
 
 ROOT = Path(__file__).parents[2]
+CSV, PAGE = ROOT / "bench/results/score/models.csv", ROOT / "docs/models.md"
 TINY = ("timm/resnet10t", "torchvision/mnasnet0_5", "transformers/SwinForImageClassification")
+
+
+def test_the_page_is_that_of_the_csv() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(rows_of(CSV)), "write it anew with bench.score.models.table"
+
+
+def test_each_network_that_is_known_was_measured_once() -> None:
+    measured = [f"{row['library']}/{row['model']}" for row in rows_of(CSV)]
+    assert sorted(measured) == sorted(model.label for model in PUBLIC_MODELS)
+    assert {model.kind for model in PUBLIC_MODELS} == set(KINDS)
 
 
 @pytest.mark.parametrize("label", TINY)

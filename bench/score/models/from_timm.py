@@ -100,7 +100,7 @@ _HYBRIDS = {
     "PoolFormer": ("poolformer_s12", {}),
     "SHViT": ("shvit_s1", {}),
     "SwiftFormer": ("swiftformer_xs", {}),
-    "TinyViT": ("tiny_vit_5m_224", {"img_size": 64}),
+    "TinyViT": ("tiny_vit_5m_224", {}),
     "ViT with a ResNet stem": ("vit_tiny_r_s16_p8_224", {"img_size": 64}),
     "ViTamin": ("vitamin_small_224", {"img_size": 64}),
     "CoAtNet": ("coatnet_pico_rw_224", {"img_size": 64}),
@@ -142,13 +142,28 @@ _TOKENS = {
     "XCiT": "xcit_nano_12_p16_224",
 }
 # Those whose side is not 64, and those that take any side without being told which.
-_SIDES = {"crossvit_9_240": 240, "eva02_tiny_patch14_224": 112, "inception_v3": 96, "inception_v4": 96}
+_SIDES = {
+    "crossvit_9_240": 240,
+    "eva02_tiny_patch14_224": 112,
+    "halonet26t": 256,
+    "inception_v3": 96,
+    "inception_v4": 96,
+}
 _SIDES |= {"inception_resnet_v2": 96, "swin_tiny_patch4_window7_224": 112, "swinv2_cr_tiny_224": 112}
 _ANY_SIDE = {"davit_tiny", "pvt_v2_b0", "focalnet_tiny_srf", "naflexvit_base_patch16_gap"}
 
 
 def _make(name: str, settings: dict[str, Any]) -> Callable[[], nn.Module]:
-    return lambda: library("timm").create_model(name, pretrained=False, num_classes=N_CLASSES, **settings).eval()
+    def make() -> nn.Module:
+        model: nn.Module = library("timm").create_model(name, pretrained=False, num_classes=N_CLASSES, **settings)
+        model.eval()
+        for module in model.modules():
+            if hasattr(module, "attention_bias_cache"):
+                # In eval mode it keeps its biases together with their graph, which one backward can use only.
+                module.training = True
+        return model
+
+    return make
 
 
 def _add(kind: str, family: str, name: str, settings: dict[str, Any]) -> None:

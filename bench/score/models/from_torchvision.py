@@ -13,6 +13,7 @@ from bench.score.models.registry import (
     BATCH,
     CONVOLUTIONS,
     DENSE,
+    HYBRIDS,
     N_CLASSES,
     PUBLIC_MODELS,
     TOKENS,
@@ -60,12 +61,12 @@ for _family, (_name, _side, _settings) in {
 }.items():
     _add(CONVOLUTIONS, _family, _name, _side, **_settings)
 for _family, (_name, _side, _settings) in {
-    "MaxViT": ("maxvit_t", 224, {}),
     "Swin": ("swin_t", 64, {}),
     "Swin V2": ("swin_v2_t", 64, {}),
     "ViT": ("vit_b_16", 64, {"image_size": 64}),
 }.items():
     _add(TOKENS, _family, _name, _side, **_settings)
+_add(HYBRIDS, "MaxViT", "maxvit_t", 224)
 for _family, _name in {
     "DeepLabV3": "deeplabv3_mobilenet_v3_large",
     "FCN": "fcn_resnet50",
@@ -77,6 +78,10 @@ for _family, _name in {
             output="out",
         )
     )  # fmt: skip
-for _family, (_name, _side) in {"Swin3D": ("swin3d_t", 64), "S3D": ("s3d", 64), "R3D": ("r3d_18", 32)}.items():
+for _family, (_name, _side) in {
+    "Swin3D": ("swin3d_t", 64),
+    "R(2+1)D": ("r2plus1d_18", 32),
+    "R3D": ("r3d_18", 32),
+}.items():
     _size = f"{_FRAMES} frames of {_side} px"
     PUBLIC_MODELS.append(PublicModel("torchvision", DENSE, _family, _name, _size, _make(_name), _film(_side), labels))

@@ -128,13 +128,13 @@ _DECODERS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("Qwen3", "Qwen3", _DECODER, _GROUPED),
     ("RWKV", "Rwkv", _DECODER, {
         "vocab_size": _VOCABULARY, "hidden_size": 256, "attention_hidden_size": 256, "num_hidden_layers": 4,
-        "intermediate_size": 1024, "context_length": 128,
+        "intermediate_size": 1024, "context_length": 128, "use_cache": False,
     }),
     ("StableLM", "StableLm", _DECODER, _GROUPED),
     ("Starcoder2", "Starcoder2", _DECODER, _GROUPED),
     ("xLSTM", "xLSTM", _DECODER, {
         "vocab_size": _VOCABULARY, "hidden_size": 256, "num_hidden_layers": 4, "num_blocks": 4, "num_heads": 4,
-        "chunk_size": 16,
+        "chunk_size": 16, "mode": "train", "use_cache": False,
     }),
 ]  # fmt: skip
 _VISION: list[tuple[str, str, str, dict[str, Any]]] = [
@@ -143,7 +143,8 @@ _VISION: list[tuple[str, str, str, dict[str, Any]]] = [
     (TOKENS, "DeiT", "DeiT", _IMAGE),
     (TOKENS, "DINOv2", "Dinov2", {**_IMAGE, "mlp_ratio": 4}),
     (TOKENS, "PVT", "Pvt", {
-        "image_size": _SIDE, "hidden_sizes": [32, 64, 96, 128], "depths": [1, 1, 1, 1], "num_labels": N_CLASSES,
+        "image_size": _SIDE, "hidden_sizes": [32, 64, 96, 128], "depths": [1, 1, 1, 1],
+        "num_attention_heads": [1, 2, 3, 4], "num_labels": N_CLASSES,
     }),
     (TOKENS, "SegFormer", "Segformer", {
         "hidden_sizes": [32, 64, 96, 128], "depths": [1, 1, 1, 1], "num_labels": N_CLASSES,
@@ -159,7 +160,7 @@ _VISION: list[tuple[str, str, str, dict[str, Any]]] = [
     }),
     (TOKENS, "ViT", "ViT", _IMAGE),
     (HYBRIDS, "CvT", "Cvt", {
-        "embed_dim": [32, 64, 96], "num_heads": [1, 2, 3], "depth": [1, 1, 2], "num_labels": N_CLASSES,
+        "embed_dim": [32, 64, 96], "num_heads": [1, 2, 3], "depth": [1, 2, 3], "num_labels": N_CLASSES,
     }),
     (HYBRIDS, "MobileViT", "MobileViT", {
         "image_size": _SIDE, "hidden_sizes": [48, 64, 80], "neck_hidden_sizes": [16, 16, 24, 48, 64, 80, 320],

@@ -26,7 +26,7 @@ from lswag_fast.result import Score
 SEED = 0
 LIMIT_S = 120.0  # of each of the measurements of a network
 MB_DIGITS, RATIO_DIGITS = 1, 3
-_SHAPE = re.compile(r" \([\d, ]+\)")
+_OF_ONE = re.compile(r" \([\d, ]+\)| '[^']*'")  # shapes and names, by which the same reason differs
 
 
 class Prepared:
@@ -123,7 +123,7 @@ def skipped(found: Score, matrices: dict[str, nn.Parameter]) -> Row:
     reasons = {one.name: one.reason for one in found.skipped if one.name in matrices}
     elements: Counter[str] = Counter()
     for name, reason in reasons.items():
-        elements[_SHAPE.sub("", reason)] += matrices[name].numel()
+        elements[_OF_ONE.sub("", reason)] += matrices[name].numel()
     named = {layer.name for layer in found.layers} | reasons.keys()
     return {
         "n_skipped": len(reasons),

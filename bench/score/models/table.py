@@ -24,21 +24,24 @@ LOW = 0.9  # below it a score warns
 _HEAD = """\
 # Public networks
 
-How much of a network a score observes, and what it costs, for {n_models} networks of {libraries}, at least one small
-one of each family, with random weights. {n_scored} of them score, {n_covered} with a coverage of .9 or more; every one
-is left as it was{unlisted}. The median price of a score is {ratio:.2f} plain forward and backward passes, and its peak
-memory is {memory:.2f} of theirs.
+How much of a network a score observes, and what it costs: {n_models} networks of {libraries},
+at least one small one of each family, with random weights. {n_scored} of them score, {n_covered} with a coverage of .9
+or more, and each is left as it was{but}. The median price of a score is {ratio:.2f} plain forward and backward passes,
+and the median peak of its memory {memory:.2f} times theirs.
 
 How to read the tables:
 
 - **Coverage** is the share of the elements of the trainable weight matrices that are observed, the least of the
   family's networks.
+- **Layers** counts the weights that have a statistic, and in brackets those among them in which no gradient varies at
+  the network's own initialisation (zero scales and heads); `init="rescue"` gives them one. *rescue*: that is so of all
+  of them, so the network was scored with it.
 - **Skipped** counts the weight matrices without a statistic, with the reason that most of their elements have. Tables
-  that are only added or chosen from (positions) are among them, although they do not count against the coverage.
+  that are only added or chosen from (positions), and parameters in whose place a computed weight is observed (weight
+  standardisation), are among them, although they do not count against the coverage.
 - **Price** is the time of `score` (L-SWAG, default options) by that of one plain forward and backward pass on the same
-  batch, **memory** the same of the peaks above the model and the batch; medians over the family's networks, the price
-  of the median of {n_rounds} pairs.
-- *rescue*: the network's own initialisation lets no gradient vary (a zero head), so it was scored with `init="rescue"`.
+  batch (median of {n_pairs} measured in turn), **memory** the same of the peaks above the model and the batch. Of
+  several networks of a family, the median.
 
 These networks and batches are small ({batch} samples, mostly of 64 pixels or 64 tokens): a pass takes some tens of
 milliseconds, and the calls themselves are a large part of the price. The README gives it for larger ones.
@@ -49,9 +52,8 @@ To repeat it, in about 20 minutes (nothing is downloaded but the libraries):
     rm bench/results/score/models.csv
     python -m bench.score.models --out bench/results/score/models.csv
     python -m bench.score.models.table bench/results/score/models.csv --page docs/models.md
-
 """
-_TITLES = ("family", "networks", "coverage", "skipped", "price", "memory")
+_TITLES = ("family", "networks", "coverage", "layers", "skipped", "price", "memory")
 
 
 def page(rows: Sequence[Row]) -> str:
@@ -84,10 +86,10 @@ def _head(rows: Sequence[Row]) -> str:
         libraries=" and ".join(", ".join(_libraries(rows)).rsplit(", ", 1)),
         n_scored=len(scored),
         n_covered=sum(float(row["coverage"]) >= LOW for row in scored),
-        unlisted="".join(f", {part}" for part in but),
+        but="".join(f", {part}" for part in but),
         ratio=_median(scored, "ratio"),
         memory=_median(scored, "memory_ratio"),
-        n_rounds=scored[0]["n"],
+        n_pairs=f"{scored[0]['n']} pair{'s' * (scored[0]['n'] != '1')}",
         batch=scored[0]["batch"],
     )
 
@@ -105,7 +107,7 @@ def _overview(rows: Sequence[Row]) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
-    lines = [f"| {' | '.join(_TITLES)} |", "| --- | --- | ---: | --- | ---: | ---: |"]
+    lines = [f"| {' | '.join(_TITLES)} |", "| --- | --- | ---: | ---: | --- | ---: | ---: |"]
     families = sorted({row["family"] for row in rows}, key=str.lower)
     return lines + [_line(family, [row for row in rows if row["family"] == family]) for family in families]
 
@@ -114,13 +116,15 @@ def _line(family: str, rows: Sequence[Row]) -> str:
     scored = _scored(rows)
     names = ", ".join(f"{row['model']}{' (*rescue*)' * (row['init'] == 'rescue')}" for row in rows)
     if not scored:
-        return f"| {family} | {names} | | no score, see below | | |"
+        return f"| {family} | {names} | | | no score, see below | | |"
     coverage = f"{min(int(float(row['coverage']) * 1000) for row in scored) / 1000:.3f}"
+    n_layers, n_constant = (sum(int(row[column]) for row in scored) for column in ("n_layers", "n_constant"))
+    layers = f"{n_layers} ({n_constant})" if n_constant else f"{n_layers}"
     n_skipped = sum(int(row["n_skipped"]) for row in scored)
     reasons = dict.fromkeys(row["skipped_reason"] for row in scored if row["skipped_reason"])
     skipped = f"{n_skipped}: {_cell('; '.join(reasons))}" if n_skipped else ""
     costs = f"{_median(scored, 'ratio'):.2f} | {_median(scored, 'memory_ratio'):.2f}"
-    return f"| {family} | {names} | {coverage} | {skipped} | {costs} |"
+    return f"| {family} | {names} | {coverage} | {layers} | {skipped} | {costs} |"
 
 
 def _scored(rows: Sequence[Row]) -> list[Row]:
