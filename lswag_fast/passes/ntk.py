@@ -44,8 +44,9 @@ class NtkMeasurements:
 def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]) -> NtkMeasurements:
     """Differentiate the sum of all logits, in the model's own mode, and multiply the samples' gradients.
 
-    With a BatchNorm in train mode a sample's gradient is its share of the batch gradient, and a warning says so. A list
-    of batches goes through as one. `options.layers` chooses the weights.
+    With samples that depend on each other, by a BatchNorm in train mode or otherwise (see `lswag_fast.score`), a
+    sample's gradient is its share of the batch gradient, and a warning says so. A list of batches goes through as one.
+    `options.layers` chooses the weights.
 
     Raises:
         InputError: outputs without logits, or a chunk size.

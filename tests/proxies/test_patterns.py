@@ -126,7 +126,7 @@ class OfTheMean(nn.Module):
         return self.last(hidden + F.silu(hidden.mean(0)))
 
 
-@pytest.mark.filterwarnings("ignore:only .* were observed")
+@pytest.mark.filterwarnings("ignore:only .* were observed", "ignore:calls that bring samples of the batch together")
 @pytest.mark.parametrize("proxy", ["swap", "lswag"])
 @pytest.mark.parametrize(("made", "shape", "name"), [(Mixed, (6, 5, 5), "silu@2"), (OfTheMean, (6, 5), "silu@1")])
 def test_an_activation_whose_samples_cannot_be_placed_is_named(made: Any, shape: Any, name: str, proxy: str) -> None:
