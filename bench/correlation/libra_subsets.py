@@ -4,10 +4,9 @@
 The tables are joined by --key, as `lswag-fast libra` does. A row of the result is one way to rank the architectures for
 one target and subset: what it was fitted on ranks `rho`, the architectures left out `rho_rest` (Spearman):
 
-    libra             the published rule
-    libra_ranks       Libra(binning="ranks"): the entropies see ranks, so that no outlier hides what a proxy adds
-    libra_stable      Libra(stability=20)
-    stable_ranks      both
+    libra             the default rule, "halves"
+    published         Algorithm 1
+    published_ranks   with binning="ranks": the entropies see ranks, so that no outlier hides what a proxy adds
     best_member       z1 alone, the proxy that ranks the subset best
     largest_gain      z1 and the two with the largest information gain instead of the least
     random_partners   z1 and two proxies drawn at random
@@ -31,24 +30,21 @@ from lswag_fast import Libra, LswagWarning, rank_aggregate
 from lswag_fast.data.tables import finite_numbers, join, read_table
 from lswag_fast.libra.ranking import oriented
 
-HALVES = 20
-
 
 def rules() -> dict[str, Libra]:
     """The published rule and its options."""
     return {
         "libra": Libra(),
-        "libra_ranks": Libra(binning="ranks"),
-        "libra_stable": Libra(stability=HALVES),
-        "stable_ranks": Libra(binning="ranks", stability=HALVES),
+        "published": Libra(rule="published"),
+        "published_ranks": Libra(rule="published", binning="ranks"),
     }
 
 
 def selections(subset: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int) -> dict[str, list[str]]:
     """What each way takes."""
     fitted = {way: libra.fit(subset, target, bias, proxies) for way, libra in rules().items()}
-    explained = fitted["libra"].explain()
-    first = fitted["libra"].selection[0]
+    explained = fitted["published"].explain()
+    first = fitted["published"].selection[0]
     near = explained[explained["in_tolerance"]]
     largest_gain = near["information_gain"].drop(first).nlargest(2).index
     random_pair = explained.index.drop(first).to_series().sample(2, random_state=seed)

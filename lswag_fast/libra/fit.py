@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lswag_fast.libra.windows import ComparisonWindow
+
 
 @dataclass(frozen=True)
 class Fit:
     """What a fit found.
 
+    Every rho is a Spearman correlation with the target; with a window the mean of those inside the windows.
+
     Attributes:
         selection: names of the selected proxies, z1 first.
-        rho: Spearman correlation of the combination with the target on the rows of the fit, 0 where the combination is
-            the same for all.
-        proxies: one row per proxy, with the columns rho (Spearman with the target, signed), in_tolerance,
-            information_gain (bits), bias, bias_distance, role (z1, z2, z3 or empty) and note.
+        rho: of the combination, on the rows of the fit; 0 where the combination is the same for all.
+        proxies: one row per proxy, with the columns rho (signed), in_tolerance, information_gain (bits), bias,
+            bias_distance, role (z1, z2, z3 or empty) and note.
         target: name of the target's column.
         bias: name of the bias's column.
         n_rows: rows that were used.
@@ -24,7 +27,8 @@ class Fit:
         n_bins: bins of the entropies.
         target_bias: correlation of the target with the bias.
         tolerance: the one that was used, see `Libra`.
-        proposals: with stability, what the halves selected, see `stability.proposals`, and the `rho` of each.
+        window: inside of what architectures were compared; None for all with all.
+        steps: with the rule "halves", what was tried, see `lswag_fast.libra.halves.join_by_gain`.
     """
 
     selection: tuple[str, ...]
@@ -37,4 +41,5 @@ class Fit:
     n_bins: int
     target_bias: float
     tolerance: float
-    proposals: pd.DataFrame | None = None
+    window: ComparisonWindow | None = None
+    steps: pd.DataFrame | None = None

@@ -1,4 +1,4 @@
-"""LIBRA: the choice of three proxies for a benchmark, and their combination (Casarin, Escalera, Lanz, CVPR 2025)."""
+"""LIBRA: the choice of up to three proxies for a benchmark, and their combination (Casarin et al., CVPR 2025)."""
 
 from __future__ import annotations
 
@@ -6,57 +6,54 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr, spearmanr
 
-from lswag_fast.data.tables import MIN_ROWS, finite_numbers, numbers
+from lswag_fast.data.tables import finite_numbers, numbers
 from lswag_fast.errors import InputError, LswagWarning, StorageError, TableError
-from lswag_fast.libra import information
+from lswag_fast.libra.algorithm1 import ROLES, WIDER_TOLERANCE, Correlation, Measured, measure
 from lswag_fast.libra.fit import Fit
-from lswag_fast.libra.information import Binning, Codes, Logarithm
+from lswag_fast.libra.halves import join_by_gain, random_halves
+from lswag_fast.libra.information import Binning, Logarithm
+from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.ranking import oriented, rank_aggregate
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
-from lswag_fast.libra.stability import Rows, proposals
 from lswag_fast.libra.stored import SCHEMA_VERSION
+from lswag_fast.libra.windows import ComparisonWindow
 from lswag_fast.proxies import list_proxies
 
-Correlation = Literal["rank", "raw"]
-WIDER_TOLERANCE = 0.2
-"""What the authors widen the tolerance to where it leaves too few proxies (supplement E)."""
-
-_DECIMALS = 12
-"""Of all that is compared, so that equal numbers are ties and the bound is strict however sums were rounded."""
-
-_ROLES = ("z1", "z2", "z3")
+Rule = Literal["halves", "published"]
 
 
 class Libra:
-    """Select three proxies for a target (Algorithm 1) and combine them.
+    """Select proxies for a target and combine them.
 
-    z1 has the highest Spearman correlation rho with the target; z2, among the proxies whose rho lies within the
-    tolerance of it, the lowest information gain H(y|z1) - H(y|z1, z2); z3, among those, the bias nearest to that of the
-    target. The selection needs a target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
+    z1 has the highest Spearman correlation rho with the target. Candidates to join it are the proxies whose rho lies
+    within the tolerance of it (Algorithm 1). By the rule "halves", which departs from the paper, the candidate that
+    raises the correlation on random halves of the table most joins, if by more than one standard error, and so on up
+    to three; one proxy alone is a possible answer. By the rule "published", z2 is the candidate with the lowest
+    information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is nearest to that of the target:
+    always three where there are candidates, also where they rank worse together than z1 alone. The selection needs a
+    target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
 
     Args:
-        tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves fewer than two beside z1 it is
-            widened to 0.2, as the authors do, and a warning says so; where that does not help the selection is shorter.
+        tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves the published rule fewer than two
+            beside z1 it is widened to 0.2, as the authors do, and a warning says so; where that does not help the
+            selection is shorter.
+        rule: who joins z1, see above.
         bias: how biases are correlated: "rank", Pearson of the ranks (the text), or "raw", of the values (the published
             Table 6).
         logarithm: of the number of bins of the entropies, see `information.sturges_bins`.
         binning: where the bins' edges lie, see `information.discretised`; both defaults are those of the notebook of
             NAS-Bench-Suite-Zero. With "equal_width" the gain is not invariant under monotone transforms: one outlier
-            makes a proxy look as if it added nothing, and it is then chosen.
-        combine: how `predict` combines the three; the paper does not say. See `rank_aggregate`. "product" may rank far
+            makes a proxy look as if it added nothing, and the published rule then chooses it.
+        combine: how `predict` combines them; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
-        stability: None, the published choice; or a number of random halves of the table. Each half proposes a selection
-            by Algorithm 1, and the one whose combination ranks the held-out halves best, on average, is taken; the best
-            proxy alone is judged with them, and what ranks the whole table worse than it is never taken. The choice
-            changes less from sample to sample.
+        halves: how many halves of the table the rule "halves" looks at.
         seed: of the halves.
 
     Raises:
@@ -69,7 +66,7 @@ class Libra:
         >>> table = pd.DataFrame({"accuracy": accuracy, "params": params, **proxies})
         >>> libra = Libra().fit(table, target="accuracy", bias="params")
         >>> len(libra.selection)
-        3
+        2
         >>> libra.explain().index[0] == libra.selection[0]
         True
         >>> bool(libra.predict(table).corr(table["accuracy"], method="spearman") > 0.9)
@@ -82,32 +79,39 @@ class Libra:
         self,
         tolerance: float = 0.1,
         *,
+        rule: Rule = "halves",
         bias: Correlation = "rank",
         logarithm: Logarithm = "natural",
         binning: Binning = "equal_width",
         combine: Aggregate = "log_rank",
-        stability: int | None = None,
+        halves: int = 20,
         seed: int = 0,
     ) -> None:
         is_number = isinstance(tolerance, (int, float, np.integer, np.floating)) and not isinstance(tolerance, bool)
         if not is_number or not 0 < tolerance < 2:
             raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
-        options = (("bias", bias, Correlation), ("logarithm", logarithm, Logarithm), ("binning", binning, Binning))
         check_aggregate("combine", combine)
-        for name, value, kind in options:
-            if value not in get_args(kind):
-                raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}")
+        _check_choice("rule", rule, Rule)
+        _check_choice("bias", bias, Correlation)
+        _check_choice("logarithm", logarithm, Logarithm)
+        _check_choice("binning", binning, Binning)
         self.tolerance = float(tolerance)
+        self.rule = rule
         self.bias = bias
         self.logarithm = logarithm
         self.binning = binning
         self.combine = combine
-        self.stability = _checked_halves(stability)
+        self.halves = _checked_halves(halves)
         self.seed = seed
         self._fit: Fit | None = None
 
     def fit(
-        self, table: pd.DataFrame, target: str, bias: str = "params", proxies: Sequence[str] | None = None
+        self,
+        table: pd.DataFrame,
+        target: str,
+        bias: str = "params",
+        proxies: Sequence[str] | None = None,
+        window: ComparisonWindow | None = None,
     ) -> Libra:
         """Select on a table of architectures x (target, proxies, bias).
 
@@ -117,142 +121,87 @@ class Libra:
             bias: the column that proxies may be biased to, which may be a proxy itself.
             proxies: the columns to choose from; None for those named like a registered proxy. Registered proxies for
                 which lower is better are negated, all others are taken as they are.
+            window: every rho is then the mean of the correlations inside such windows, which is what counts under the
+                budget of a search; see `lswag_fast.libra.windows`.
 
         Returns:
             Itself.
 
         Raises:
-            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with stability), or
-                the target is constant.
-            InputError: fewer than two proxies vary.
+            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with the rule
+                "halves"), no window holds 10, or the target is constant.
+            InputError: fewer than two proxies vary, or the target is among them or is the bias.
 
         Example:
-            >>> values = np.arange(12.0)
+            >>> values = np.arange(20.0)
             >>> columns = ("accuracy", "size", "nwot", "zico", "snip")
             >>> Libra().fit(pd.DataFrame(dict.fromkeys(columns, values)), "accuracy", bias="size").result.n_rows
-            12
+            20
         """
         names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
         if not names:
             raise InputError("no proxy to choose from; give the names of columns in proxies")
         if target in names:
             raise InputError(f"the target {target!r} is among the proxies; leave it out there")
+        if target == bias:
+            raise InputError(f"the target {target!r} is the bias, too; name what the proxies may lean to")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
-        if chosen[target].nunique() == 1:
-            raise TableError(f"the target {target!r} is {chosen[target].iloc[0]} in every row")
-        if chosen[bias].nunique() == 1:
-            warnings.warn(
-                f"LIBRA: the bias {bias!r} is {chosen[bias].iloc[0]:g} in every row, so that no proxy leans to it: the "
-                "third is chosen by its correlation alone",
-                LswagWarning,
-                stacklevel=2,
-            )
-        scores = oriented(chosen, names)
-        fit = self._selected(scores, chosen[target], chosen[bias], n_dropped)
-        if self.stability is not None:
-            fit = self._stabilised(fit, scores, chosen[target], chosen[bias], self.stability)
+        _check_varies(chosen, target, bias)
+        sizes = None if window is None else window.sizes(table)[chosen.index]
+        candidates = Candidates(oriented(chosen, names), chosen[target], chosen[bias], sizes, window)
+        self._fit = self._selected(candidates, n_dropped)
         constant = [name for name in names if chosen[name].nunique() == 1]
-        fit.proxies.loc[constant, "note"] = [f"constant, {chosen[name].iloc[0]:g}" for name in constant]
-        self._fit = fit
+        self._fit.proxies.loc[constant, "note"] = [f"constant, {chosen[name].iloc[0]:g}" for name in constant]
         return self
 
-    def _selected(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_dropped: int) -> Fit:
-        rows = self._measured(scores, y, bias)
-        order = rows.dropna(subset="rho").sort_values(["rho", "name"], ascending=[False, True]).index
-        if len(order) < 2:  # z1 and z2
-            raise InputError(f"LIBRA chooses among proxies that vary, and found {len(order)}")
-        z1 = order[0]
-        tolerance, near = self._candidates(rows["rho"], order)
-        rows.loc[[z1, *near], "in_tolerance"] = True
-        n_bins = information.sturges_bins(len(y), self.logarithm)
-        self._add_gains(rows, scores, y, z1, near, n_bins)
-        selection = [z1, *_least(rows, near, "information_gain")]
-        selection += _least(rows, [name for name in near if name not in selection], "bias_distance")
-        rows["role"] = _roles(rows.index, selection)
-        found = rows.loc[[*order, *rows.index.difference(order, sort=False)]].drop(columns="name")
-        target_bias = _correlated(y, bias, self.bias)
-        chosen = tuple(selection)
-        rho = self._rho(chosen, scores, y)
-        return Fit(chosen, rho, found, str(y.name), str(bias.name), len(y), n_dropped, n_bins, target_bias, tolerance)
+    def _selected(self, table: Candidates, n_dropped: int) -> Fit:
+        judge = Judge(table, None, self.combine)
+        if table.window is not None:
+            judge.windows.check(table.window)
+        measured = self._measured(table, judge)
+        if self.rule == "published":
+            selection, steps = measured.published(), None
+        else:
+            judges = random_halves(table, self.halves, self.seed, self.combine)
+            selection, steps = join_by_gain(measured.first, measured.near, judges)
+        roles = dict(zip(selection, ROLES, strict=False))
+        rows = measured.rows.assign(role=[roles.get(name, "") for name in measured.rows.index])
+        ordered = [*measured.order, *rows.index.difference(measured.order, sort=False)]
+        return Fit(
+            selection=tuple(selection),
+            rho=judge.rho(selection),
+            proxies=rows.loc[ordered].drop(columns="name"),
+            target=str(table.target.name),
+            bias=str(table.bias.name),
+            n_rows=len(table),
+            n_dropped=n_dropped,
+            n_bins=measured.n_bins,
+            target_bias=measured.target_bias,
+            tolerance=measured.tolerance,
+            window=table.window,
+            steps=steps,
+        )
 
-    def _rho(self, chosen: tuple[str, ...], scores: pd.DataFrame, y: pd.Series) -> float:
-        combined = rank_aggregate(scores[list(chosen)], self.combine)
-        if combined.nunique() == 1:  # a product of which each row has a factor 0 ranks nothing
-            return 0.0
-        return _rounded(spearmanr(combined, y).statistic)
-
-    def _stabilised(self, fit: Fit, scores: pd.DataFrame, y: pd.Series, bias: pd.Series, n_halves: int) -> Fit:
-        """The fit with the selection that best ranks what it was not chosen on."""
-        if len(y) < 2 * MIN_ROWS:
-            raise TableError(f"stability needs {2 * MIN_ROWS} finite rows to cut in halves, the table has {len(y)}")
-
-        scores, y, bias = scores.sort_index(), y.sort_index(), bias.sort_index()  # the cuts see no order of rows
-
-        def select(rows: Rows) -> tuple[str, ...]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", LswagWarning)  # what the whole table has to say was said
-                return self._selected(scores.iloc[rows], y.iloc[rows], bias.iloc[rows], 0).selection
-
-        def rho(chosen: tuple[str, ...], rows: Rows) -> float:
-            return self._rho(chosen, scores.iloc[rows], y.iloc[rows])
-
-        alone = fit.selection[:1]
-        found = proposals(select, rho, n_rows=len(y), n_halves=n_halves, seed=self.seed, also=[fit.selection, alone])
-        found["rho"] = [self._rho(chosen, scores, y) for chosen in found["selection"]]
-        taken = found[found["rho"] >= self._rho(alone, scores, y)].iloc[0]
-        rows = fit.proxies.assign(role=_roles(fit.proxies.index, taken["selection"]))
-        return replace(fit, selection=taken["selection"], rho=float(taken["rho"]), proxies=rows, proposals=found)
-
-    def _measured(self, scores: pd.DataFrame, y: pd.Series, bias: pd.Series) -> pd.DataFrame:
-        """Correlation and bias of every proxy that varies."""
-        target_bias = _correlated(y, bias, self.bias)
-        rows = []
-        for name in scores.columns:
-            z = scores[name]
-            varies = z.nunique() > 1
-            own_bias = _correlated(z, bias, self.bias) if varies else np.nan
-            rows.append(
-                {
-                    "name": name,
-                    "rho": _rounded(spearmanr(z, y).statistic) if varies else np.nan,
-                    "in_tolerance": False,
-                    "information_gain": np.nan,
-                    "bias": own_bias,
-                    "bias_distance": _rounded(abs(target_bias - own_bias)),
-                    "role": "",
-                    "note": "",
-                }
-            )
-        return pd.DataFrame(rows).set_index("name", drop=False).rename_axis("proxy")
-
-    def _candidates(self, rho: pd.Series, order: pd.Index) -> tuple[float, list[str]]:
-        """The tolerance that was used, and the proxies within it beside the best."""
-        best = rho[order[0]]
-        for tolerance in (self.tolerance, max(self.tolerance, WIDER_TOLERANCE)):
-            near = [name for name in order[1:] if _rounded(best - tolerance) < rho[name]]
-            if len(near) >= len(_ROLES) - 1:
-                break
-        if tolerance != self.tolerance or len(near) < len(_ROLES) - 1:
-            widened = f"; widened to {tolerance:g}, which leaves" if tolerance != self.tolerance else ":"
+    def _measured(self, table: Candidates, judge: Judge) -> Measured:
+        wider = [max(self.tolerance, WIDER_TOLERANCE)] if self.rule == "published" else []
+        measured = measure(
+            table,
+            judge,
+            [self.tolerance, *wider],
+            bias=self.bias,
+            logarithm=self.logarithm,
+            binning=self.binning,
+        )
+        if self.rule == "published" and (measured.tolerance != self.tolerance or measured.is_short()):
+            is_wider = measured.tolerance != self.tolerance
+            widened = f"; widened to {measured.tolerance:g}, which leaves" if is_wider else ":"
             warnings.warn(
-                f"LIBRA: within {self.tolerance:g} of the best proxy ({order[0]}, rho {best:.3f}) lie too few others"
-                f"{widened} {len(near)}",
+                f"LIBRA: within {self.tolerance:g} of the best proxy ({measured.first}, rho "
+                f"{measured.rows['rho'].max():.3f}) lie too few others{widened} {len(measured.near)}",
                 LswagWarning,
                 stacklevel=4,
             )
-        return tolerance, near
-
-    def _add_gains(
-        self, rows: pd.DataFrame, scores: pd.DataFrame, y: pd.Series, z1: str, near: Sequence[str], n_bins: int
-    ) -> None:
-        def codes(column: pd.Series) -> Codes:
-            return information.discretised(column.to_numpy(dtype=float), n_bins, self.binning)
-
-        target, first = codes(y), codes(scores[z1])
-        alone = information.conditional_entropy(target, [first])
-        for name in near:
-            together = information.conditional_entropy(target, [first, codes(scores[name])])
-            rows.loc[name, "information_gain"] = _rounded(alone - together)
+        return measured
 
     @property
     def result(self) -> Fit:
@@ -267,7 +216,7 @@ class Libra:
 
     @property
     def selection(self) -> tuple[str, ...]:
-        """(z1, z2, z3); shorter where the table has too few proxies near the best."""
+        """z1 and what joined it."""
         return self.result.selection
 
     def explain(self) -> pd.DataFrame:
@@ -315,7 +264,8 @@ class Libra:
                 "bias": self.bias,
                 "logarithm": self.logarithm,
                 "binning": self.binning,
-                "stability": self.stability,
+                "rule": self.rule,
+                "halves": self.halves,
                 "seed": self.seed,
             },
             "fitted_on": {
@@ -327,9 +277,10 @@ class Libra:
                 "rho": found.rho,
                 "target_bias": found.target_bias,
                 "tolerance": found.tolerance,
+                "window": None if found.window is None else asdict(found.window),
             },
             "proxies": rows.to_dict(orient="records"),
-            "proposals": None if found.proposals is None else json.loads(found.proposals.to_json(orient="records")),
+            "steps": None if found.steps is None else json.loads(found.steps.to_json(orient="records")),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -346,7 +297,7 @@ class Libra:
             >>> import tempfile
             >>> from lswag_fast.libra.stored import read_selection
             >>> columns = ("accuracy", "size", "nwot", "zico", "snip")
-            >>> libra = Libra().fit(pd.DataFrame(dict.fromkeys(columns, np.arange(12.0))), "accuracy", bias="size")
+            >>> libra = Libra().fit(pd.DataFrame(dict.fromkeys(columns, np.arange(20.0))), "accuracy", bias="size")
             >>> with tempfile.NamedTemporaryFile(suffix=".json") as file:
             ...     libra.save(file.name)
             ...     read_selection(file.name).proxies == libra.selection
@@ -365,36 +316,25 @@ def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:
     return [name for name in table.columns if name in known and name != target]
 
 
-def _correlated(values: pd.Series, bias: pd.Series, kind: Correlation) -> float:
-    """Pearson correlation with the bias, of the ranks or of the values; 0 where the bias is constant."""
-    if bias.nunique() == 1:
-        return 0.0
-    found = (
-        spearmanr(values, bias) if kind == "rank" else pearsonr(values, bias)
-    )  # Spearman's is Pearson's of the ranks
-    return float(found.statistic)
+def _check_varies(table: pd.DataFrame, target: str, bias: str) -> None:
+    """Refuse a target that says nothing, and warn of such a bias."""
+    if table[target].nunique() == 1:
+        raise TableError(f"the target {target!r} is {table[target].iloc[0]} in every row")
+    if table[bias].nunique() == 1:
+        warnings.warn(
+            f"LIBRA: the bias {bias!r} is {float(table[bias].iloc[0]):g} in every row, so that no proxy leans to it: "
+            "the published rule chooses its third by the correlation alone",
+            LswagWarning,
+            stacklevel=3,
+        )
 
 
-def _rounded(value: float) -> float:
-    return round(float(value), _DECIMALS) + 0.0  # no -0.0
+def _check_choice(name: str, value: object, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
 
 
-def _roles(names: pd.Index, selection: Sequence[str]) -> list[str]:
-    roles = dict(zip(selection, _ROLES, strict=False))
-    return [roles.get(name, "") for name in names]
-
-
-def _checked_halves(stability: int | None) -> int | None:
-    if stability is None:
-        return None
-    if not isinstance(stability, (int, np.integer)) or isinstance(stability, bool) or stability < 1:
-        raise InputError(f"stability must be None or a number of halves of at least 1, got {stability!r}")
-    return int(stability)
-
-
-def _least(rows: pd.DataFrame, names: Sequence[str], column: str) -> list[str]:
-    """The name with the least value, ties going to the higher rho, then to the name; none of none."""
-    if not names:
-        return []
-    ordered = rows.loc[list(names)].sort_values([column, "rho", "name"], ascending=[True, False, True])
-    return [str(ordered.index[0])]
+def _checked_halves(halves: int) -> int:
+    if not isinstance(halves, (int, np.integer)) or isinstance(halves, bool) or halves < 2:
+        raise InputError(f"halves must be a number of at least 2, got {halves!r}")
+    return int(halves)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support.libra_oracle import N_ROWS, by_hand, swapped
 
 pytestmark = pytest.mark.filterwarnings("ignore:LIBRA. the bias 'params' is 1 in every row")  # of `small`
 
+published = partial(Libra, rule="published")
 ROUNDING = 1e-11  # the library rounds to 12 decimals what it compares
 
 
@@ -28,11 +30,11 @@ def small() -> pd.DataFrame:
 
 
 def fitted(**options: Any) -> Libra:
-    return Libra(**options).fit(small(), "acc", proxies=["zen", "nwot", "snip"])
+    return published(**options).fit(small(), "acc", proxies=["zen", "nwot", "snip"])
 
 
 def test_fit_returns_itself_and_leaves_the_table_as_it_was() -> None:
-    table, libra = small(), Libra()
+    table, libra = small(), published()
     assert libra.fit(table, "acc", proxies=["zen", "nwot", "snip"]) is libra
     assert libra.selection == ("nwot", "zen", "snip")
     pd.testing.assert_frame_equal(table, small(), check_exact=True)
@@ -48,24 +50,24 @@ def test_a_second_fit_replaces_the_first() -> None:
 def test_the_columns_named_like_proxies_are_the_default() -> None:
     table = small().assign(swap=swapped((3, 4)), mine=swapped(), note=["text"] * N_ROWS)
     known = {info.name for info in list_proxies()}
-    found = Libra().fit(table, "acc").explain()
+    found = published().fit(table, "acc").explain()
     assert set(found.index) == {"params", "zen", "nwot", "snip", "swap"} == known & set(table.columns)
 
 
 def test_a_target_named_like_a_proxy_is_no_candidate() -> None:
     table = small().rename(columns={"acc": "zico"})
-    assert set(Libra().fit(table, "zico").explain().index) == {"params", "zen", "nwot", "snip"}
+    assert set(published().fit(table, "zico").explain().index) == {"params", "zen", "nwot", "snip"}
 
 
 def test_unregistered_proxies_are_taken_by_name_once() -> None:
     table = small().assign(mine=swapped((9, 10)))
-    found = Libra().fit(table, "acc", proxies=["mine", "nwot", "mine", "zen"]).explain()
+    found = published().fit(table, "acc", proxies=["mine", "nwot", "mine", "zen"]).explain()
     assert sorted(found.index) == ["mine", "nwot", "zen"]
 
 
 def test_the_bias_may_be_a_proxy_itself() -> None:
     table = small().assign(params=swapped((0, 1)))
-    fit = Libra().fit(table, "acc").result
+    fit = published().fit(table, "acc").result
     assert fit.proxies.loc["params", "bias"] == pytest.approx(1, abs=ROUNDING)
     assert "params" in fit.selection
 
@@ -75,7 +77,7 @@ def test_rows_that_are_not_finite_are_dropped_and_counted(values: list[float]) -
     clean = big()
     dirty = pd.concat([clean, clean.tail(2).rename("{}x".format)])
     dirty.loc[dirty.index[-2:], "zen"] = values
-    found, expected = (Libra().fit(table, "acc").result for table in (dirty, clean))
+    found, expected = (published().fit(table, "acc").result for table in (dirty, clean))
     assert (found.n_rows, found.n_dropped) == (len(clean), 2)
     assert (expected.n_rows, expected.n_dropped) == (len(clean), 0)
     pd.testing.assert_frame_equal(found.proxies, expected.proxies, check_exact=True)
@@ -83,9 +85,9 @@ def test_rows_that_are_not_finite_are_dropped_and_counted(values: list[float]) -
 
 def test_a_gap_in_a_column_that_is_not_used_costs_no_row() -> None:
     table = big().assign(swap=math.nan)
-    assert Libra().fit(table, "acc", proxies=["nwot", "zen", "snip"]).result.n_dropped == 0
+    assert published().fit(table, "acc", proxies=["nwot", "zen", "snip"]).result.n_dropped == 0
     with pytest.raises(TableError, match=r"0 of 40 rows are finite, at least 10 are needed; 'swap' .* in 40"):
-        Libra().fit(table, "acc")
+        published().fit(table, "acc")
 
 
 def big(n_rows: int = 40) -> pd.DataFrame:
@@ -99,8 +101,8 @@ def test_a_proxy_of_which_less_is_better_is_negated_in_fit_and_predict() -> None
     table = big().rename(columns={"nwot": "te_nas_ntk"})
     flipped = table.assign(te_nas_ntk=-table["te_nas_ntk"])
     names = ["te_nas_ntk", "zen", "snip"]
-    plain = Libra().fit(table.rename(columns={"te_nas_ntk": "mine"}), "acc", proxies=["mine", "zen", "snip"])
-    libra = Libra().fit(flipped, "acc", proxies=names)
+    plain = published().fit(table.rename(columns={"te_nas_ntk": "mine"}), "acc", proxies=["mine", "zen", "snip"])
+    libra = published().fit(flipped, "acc", proxies=names)
     assert libra.explain()["rho"]["te_nas_ntk"] == plain.explain()["rho"]["mine"] > 0.9  # near enough to be chosen
     assert set(libra.selection) == set(names)
     expected = plain.predict(table.rename(columns={"te_nas_ntk": "mine"}))
@@ -145,7 +147,7 @@ def test_an_architecture_that_is_not_finite_has_nan_and_takes_no_part(combine: A
 @pytest.mark.parametrize("combine", ["log_rank", "mean_rank", "rank_sum", "product"])
 def test_the_fit_says_how_its_combination_ranks_the_table(combine: Aggregate) -> None:
     table = with_a_constant()
-    libra = Libra(0.15, combine=combine).fit(table, "acc")
+    libra = published(0.15, combine=combine).fit(table, "acc")
     ranked = libra.predict(table).corr(table["acc"], method="spearman")
     assert libra.result.rho == pytest.approx(ranked, abs=1e-11)  # kept to 12 decimals
 
@@ -153,7 +155,7 @@ def test_the_fit_says_how_its_combination_ranks_the_table(combine: Aggregate) ->
 def test_a_combination_that_is_the_same_for_all_ranks_nothing(tmp_path: Path) -> None:
     high, low = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 0, 0, 0, 0]
     table = pd.DataFrame({"acc": range(10), "snip": high, "zen": low, "params": range(10)})
-    libra = Libra(1.99, combine="product")
+    libra = published(1.99, combine="product")
     with pytest.warns(LswagWarning, match="too few others"):
         libra.fit(table, "acc", proxies=["snip", "zen"])
     assert libra.predict(table).tolist() == [0.0] * 10
@@ -181,7 +183,7 @@ def refuse(constant: str) -> Any:
 
 
 def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
-    libra = Libra(0.15, bias="raw", combine="product").fit(with_a_constant(), "acc")
+    libra = published(0.15, bias="raw", combine="product").fit(with_a_constant(), "acc")
     libra.save(tmp_path / "libra.json")
     text = (tmp_path / "libra.json").read_text(encoding="utf-8")
     assert text.endswith("}\n")
@@ -190,8 +192,8 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
     assert (found["schema_version"], found["combine"]) == (1, "product")
     assert found["selection"] == list(libra.selection)
     options = {"tolerance": 0.15, "bias": "raw", "logarithm": "natural", "binning": "equal_width"}
-    assert found["options"] == {**options, "stability": None, "seed": 0}
-    assert found["proposals"] is None
+    assert found["options"] == {**options, "rule": "published", "halves": 20, "seed": 0}
+    assert found["steps"] is None
     fit = libra.result
     assert found["fitted_on"] == {
         "target": "acc",
@@ -202,11 +204,12 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
         "rho": fit.rho,
         "target_bias": fit.target_bias,
         "tolerance": 0.15,
+        "window": None,
     }
 
 
 def test_what_is_saved_has_null_for_what_was_not_computed() -> None:
-    rows = {row["proxy"]: row for row in Libra().fit(with_a_constant(), "acc").to_dict()["proxies"]}
+    rows = {row["proxy"]: row for row in published().fit(with_a_constant(), "acc").to_dict()["proxies"]}
     assert rows["epe_nas"] == {
         "proxy": "epe_nas",
         "rho": None,
@@ -232,26 +235,26 @@ def with_a_constant() -> pd.DataFrame:
 @pytest.mark.parametrize("name", ["te_nas_ntk", "epe_nas"])
 def test_the_value_of_a_constant_is_the_table_s_own(name: str) -> None:
     """Also of a proxy for which lower is better, which is negated inside."""
-    found = Libra().fit(big().assign(**{name: 2.5}), "acc").explain()
+    found = published().fit(big().assign(**{name: 2.5}), "acc").explain()
     assert found.loc[name, "note"] == "constant, 2.5"
 
 
 def test_a_constant_bias_is_said_aloud() -> None:
     with pytest.warns(LswagWarning, match="the bias 'size' is 3 in every row, so that no proxy leans to it"):
-        Libra().fit(big().assign(size=3.0), "acc", bias="size")
+        published().fit(big().assign(size=3.0), "acc", bias="size")
 
 
 @pytest.mark.parametrize("tolerance", [np.float32(0.125), np.float64(0.125), 1, np.int64(1)])
 def test_numbers_of_numpy_are_numbers(tolerance: Any) -> None:
-    libra = Libra(tolerance).fit(big(), "acc")
+    libra = published(tolerance).fit(big(), "acc")
     assert libra.result.tolerance == tolerance
     json.dumps(libra.to_dict())
 
 
 def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
-    found = Libra().fit(with_a_constant(), "acc").explain()
+    found = published().fit(with_a_constant(), "acc").explain()
     assert found.index[-1] == "epe_nas"
-    pd.testing.assert_frame_equal(found.drop("epe_nas"), Libra().fit(big(), "acc").explain(), check_exact=True)
+    pd.testing.assert_frame_equal(found.drop("epe_nas"), published().fit(big(), "acc").explain(), check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +267,8 @@ def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
         ({"bias": "pearson"}, "bias must be one of rank, raw, got 'pearson'"),
         ({"logarithm": "base2"}, "logarithm must be one of natural, base10, got 'base2'"),
         ({"binning": "quantile"}, "binning must be one of equal_width, equal_count, ranks, got 'quantile'"),
+        ({"rule": "held out"}, "rule must be one of halves, published, got 'held out'"),
+        *[({"halves": n}, rf"halves must be a number of at least 2, got {n!r}") for n in (1, True, 2.5, None)],
         ({"combine": None}, "combine must be one of log_rank, mean_rank, rank_sum, product, got None"),
     ],
 )
@@ -289,18 +294,18 @@ def test_options_that_are_refused(options: dict[str, Any], words: str) -> None:
 def test_fits_that_are_refused(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
     table = big().assign(flat=3.0, text="a")
     with pytest.raises(error, match=words):
-        Libra().fit(table, **{"target": "acc", **arguments})
+        published().fit(table, **{"target": "acc", **arguments})
 
 
 def test_a_table_without_a_registered_proxy_is_refused() -> None:
     with pytest.raises(InputError, match="no proxy to choose from; give the names of columns in proxies"):
-        Libra().fit(big()[["acc"]].assign(mine=range(40)), "acc", bias="mine")
+        published().fit(big()[["acc"]].assign(mine=range(40)), "acc", bias="mine")
 
 
 def test_a_short_table_is_refused() -> None:
     with pytest.raises(TableError, match="9 of 9 rows are finite, at least 10 are needed"):
-        Libra().fit(big(9), "acc")
-    assert Libra().fit(big(10), "acc").result.n_rows == 10
+        published().fit(big(9), "acc")
+    assert published().fit(big(10), "acc").result.n_rows == 10
 
 
 @pytest.mark.parametrize(
@@ -316,7 +321,7 @@ def test_a_short_table_is_refused() -> None:
 )
 def test_nothing_is_known_before_a_fit(ask: Callable[[Libra], Any]) -> None:
     with pytest.raises(InputError, match="fit first: nothing is selected yet"):
-        ask(Libra())
+        ask(published())
 
 
 def test_a_fit_that_is_refused_keeps_the_one_before() -> None:

@@ -1,4 +1,4 @@
-"""`lswag-fast libra`: which three proxies of a table to combine."""
+"""`lswag-fast libra`: which proxies of a table to combine."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from lswag_fast.libra.selection import Libra
 
 _DESCRIPTION = """\
-Select three proxies for a target (LIBRA, Algorithm 1) and show every number that led to the choice."""
+Select up to three proxies for a target (LIBRA) and show every number that led to the choice."""
 
 _EPILOG = """\
 examples:
   lswag-fast libra scores.csv --target cifar10_test --out selection.json
   lswag-fast libra nb201_accuracy.csv.gz nb201_proxies_suite_cifar10.csv.gz --key index --target cifar10_test
+  lswag-fast libra vit.csv --target imagenet_top1 --window params:8%
   lswag-fast search nasbench201 --proxies libra:selection.json
 
-The entropies, the tolerance and the bias follow the paper and the notebook published with it; lswag_fast.Libra has
-further options."""
+By the rule "halves", a proxy joins the best one only where it raises the correlation on random halves of the table by
+more than one standard error; one proxy alone is a possible answer. The rule "published" is Algorithm 1 of the paper.
+lswag_fast.Libra has further options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +40,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "the quantity that the proxies should not be biased towards (default: params)"
     parser.add_argument("--bias", default="params", metavar="COLUMN", help=text)
     parser.add_argument("--tolerance", type=float, default=0.1, metavar="T", help="of the correlation (default: 0.1)")
-    text = "select on this many random halves of the table, judged on the held-out halves (default: the published rule)"
-    parser.add_argument("--stability", type=positive, metavar="N", help=text)
+    parser.add_argument("--rule", choices=("halves", "published"), default="halves", help="(default: halves)")
+    text = "random halves of the table that the rule halves looks at (default: 20)"
+    parser.add_argument("--halves", type=positive, default=20, metavar="N", help=text)
+    options.add_window(parser)
     options.add_seed(parser, "of the halves")
     options.add_out(parser, "write the selection, for --proxies libra:FILE")
     options.add_json(parser, "every number that led to the choice")
@@ -51,8 +55,8 @@ def _run(args: argparse.Namespace) -> int:
 
     data = options.read_tables(args)
     names = columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
-    libra = Libra(args.tolerance, stability=args.stability, seed=args.seed)
-    libra.fit(data, args.target, args.bias, names)
+    libra = Libra(args.tolerance, rule=args.rule, halves=args.halves, seed=args.seed)
+    libra.fit(data, args.target, args.bias, names, options.window_of(args))
     if args.out is not None:
         libra.save(args.out)
     if not write_json(args.json, _facts(libra)):
@@ -75,7 +79,8 @@ def _facts(libra: Libra) -> dict[str, object]:
         "tolerance": fit.tolerance,
         "target_bias": fit.target_bias,
         "proxies": libra.explain().reset_index().to_dict(orient="records"),
-        "proposals": None if fit.proposals is None else fit.proposals.to_dict(orient="records"),
+        "window": None if fit.window is None else str(fit.window),
+        "steps": None if fit.steps is None else fit.steps.to_dict(orient="records"),
     }
 
 
@@ -86,20 +91,24 @@ def _show(libra: Libra) -> None:
         rows.add_row(str(name), row["role"], *figures, row["note"])
     OUT.print(rows)
     fit = libra.result
-    if fit.proposals is not None:
-        _show_proposals(fit.proposals)
-    say(f"\nselected: {', '.join(libra.selection)}")
-    say(_judgement(fit))
+    if fit.steps is not None:
+        _show_steps(fit.steps)
+    alone = ", one proxy alone: nothing raised its correlation by more than chance" if len(fit.selection) == 1 else ""
+    say(f"\nselected: {', '.join(fit.selection)}{alone}")
+    if len(fit.selection) > 1:
+        say(_judgement(fit))
     say(f"{fit.n_rows} architectures, {fit.n_dropped} left out")
     say(f"{fit.n_bins} bins, tolerance {fit.tolerance:g}")
     say(f"bias of {fit.target} to {fit.bias}: {fit.target_bias:.3f}; gain in bits")
+    if fit.window is not None:
+        say(f"rho: the mean of the Spearman correlations inside windows, {fit.window}")
 
 
-def _show_proposals(found: pd.DataFrame) -> None:
-    rows = table("selection", "proposed", "rho held out", "rho", left=("selection",))
-    for _, row in found.iterrows():
-        figures = (options.figure(row[key]) for key in ("rho_held_out", "rho"))
-        rows.add_row(", ".join(row["selection"]), f"{row['n_proposed']}", *figures)
+def _show_steps(steps: pd.DataFrame) -> None:
+    rows = table("step", "proxy", "rho of halves", "gain", "standard error", "", left=("proxy", ""))
+    for _, row in steps.iterrows():
+        figures = (options.figure(row[key]) for key in ("rho_halves", "gain", "standard_error"))
+        rows.add_row(str(row["step"]), row["proxy"], *figures, "joins" if row["joined"] else "")
     OUT.print(rows)
 
 
@@ -109,10 +118,7 @@ def _judgement(fit: Fit) -> str:
     alone = fit.proxies["rho"].max()
     if fit.rho >= alone:
         return f"{together}, of its best member alone {alone:.3f}"
-    return (
-        f"{together}, below the {alone:.3f} of its best member alone; --stability 20 takes no combination that ranks "
-        "worse than that"
-    )
+    return f"{together}, below the {alone:.3f} of its best member alone"
 
 
-COMMAND = Command("libra", "select three proxies for a target", _DESCRIPTION, _EPILOG, _add_options, _run)
+COMMAND = Command("libra", "select proxies for a target", _DESCRIPTION, _EPILOG, _add_options, _run)

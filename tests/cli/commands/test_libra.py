@@ -23,7 +23,7 @@ def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     return table
 
 
-COMMAND = ("libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.5")
+COMMAND = ("libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.5", "--rule", "published")
 
 
 def test_the_selection_is_shown_and_written(scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,12 +44,19 @@ def test_the_numbers_of_the_choice_as_json(scores: pd.DataFrame, capsys: pytest.
     assert set(content["selection"]) == {"lswag", "zico", "params"}
 
 
+TWO = ("--proxies", "lswag,zico")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--proxies", "accuracy"), "is among the proxies"),
         (("--proxies", "x"), "no column"),
-        (("--stability", "0"), "--stability"),
+        (("--halves", "0"), "--halves"),
+        ((*TWO, "--rule", "halves", "--halves", "1"), "halves must be a number of at least 2"),
+        ((*TWO, "--within", "params"), "no window (one params) holds 10"),
+        ((*TWO, "--window", "params"), "--window: a window is COLUMN:SHARE%"),
+        ((*TWO, "--bias", "accuracy"), "the target 'accuracy' is the bias"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -62,22 +69,41 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not Path("selection.json").exists()
 
 
-def test_a_selection_by_halves_shows_what_was_proposed(
+def table_of(folder: Path, **scores: list[float]) -> None:
+    rows = {"arch": [f"a{row:02d}" for row in range(60)], **scores}
+    pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+
+
+def test_a_selection_by_halves_shows_its_steps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rows = {"arch": [f"a{row:02d}" for row in range(30)], "accuracy": range(30)}
-    scores = {"params": range(30), "snip": [row % 29 for row in range(30)], "nwot": [row % 28 for row in range(30)]}
-    pd.DataFrame({**rows, **scores}).to_csv("scores.csv", index=False)
-    words = ["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.9", "--stability", "3", "--seed", "1"]
-    assert main([*words, "--out", "selection.json"]) == 0
+    accuracy, one, other, size = np.random.default_rng(0).normal(size=(4, 60))
+    params = np.exp(size / 9)
+    table_of(tmp_path, accuracy=accuracy, params=params, snip=accuracy + one / 2, nwot=accuracy + other / 2)
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--halves", "10", "--seed", "1"]
+    assert main([*command, "--window", "params:20%", "--out", "selection.json"]) == 0
     out = capsys.readouterr().out
     content = json.loads(Path("selection.json").read_text())
-    assert (content["options"]["stability"], content["options"]["seed"]) == (3, 1)
-    assert sum(row["n_proposed"] for row in content["proposals"]) == 3
-    assert "rho held out" in out
+    assert (content["options"]["rule"], content["options"]["halves"], content["options"]["seed"]) == ("halves", 10, 1)
+    assert [row["joined"] for row in content["steps"]] == [True, True]
+    assert "standard error" in out and "joins" in out
     rho = content["fitted_on"]["rho"]
-    assert f"rho of the combination on this table {rho:.3f}, of its best member alone {rho:.3f}" in out
+    assert f"rho of the combination on this table {rho:.3f}, of its best member alone" in out
+    assert "correlations inside windows, params +-20 %" in out
+
+
+def test_one_proxy_alone_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    accuracy, noise = np.random.default_rng(0).normal(size=(2, 60))
+    table_of(tmp_path, accuracy=accuracy, params=noise, snip=accuracy + noise, nwot=np.exp(accuracy + noise))
+    assert main(["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot"]) == 0
+    assert "selected: nwot, one proxy alone: nothing raised" in " ".join(capsys.readouterr().out.split())
+
+
+PUBLISHED = ("--rule", "published", "--out", "selection.json")
 
 
 def test_a_combination_below_its_best_member_is_said(
@@ -88,7 +114,7 @@ def test_a_combination_below_its_best_member_is_said(
     rows = {"arch": [f"a{row:02d}" for row in range(30)], "accuracy": range(30)}
     scores = {"params": range(30), "snip": rng.permutation(30), "nwot": rng.permutation(30)}
     pd.DataFrame({**rows, **scores}).to_csv("scores.csv", index=False)
-    assert main(["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.9", "--out", "selection.json"]) == 0
+    assert main(["libra", "scores.csv", "--target", "accuracy", "--tolerance", "1.9", *PUBLISHED]) == 0
     rho = json.loads(Path("selection.json").read_text())["fitted_on"]["rho"]
     assert rho < 1
     out = " ".join(capsys.readouterr().out.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from lswag_fast import Libra
 from lswag_fast.data.tables import read_table
 from lswag_fast.errors import LswagWarning
+from lswag_fast.libra.algorithm1 import Correlation
 from lswag_fast.libra.information import Binning, sturges_bins
-from lswag_fast.libra.selection import Correlation
 from support.libra_oracle import N_ROWS, algorithm_1, by_hand, pearson, spearman, swapped
 from support.published import published_file
 
+published = partial(Libra, rule="published")
 ROUNDING = 1e-11  # the library rounds to 12 decimals what it compares
 
 
@@ -35,7 +37,7 @@ def worked() -> pd.DataFrame:
 
 
 def test_the_worked_example() -> None:
-    libra = Libra(logarithm="base10").fit(worked(), "acc", bias="size")
+    libra = published(logarithm="base10").fit(worked(), "acc", bias="size")
     assert libra.selection == ("snip", "flops", "nwot")
     found = libra.explain()
     assert found.index.tolist() == ["snip", "flops", "zen", "nwot", "epe_nas"]  # flops and zen tie, by name
@@ -49,7 +51,7 @@ def test_the_worked_example() -> None:
 def test_the_gains_of_the_worked_example() -> None:
     """Under snip's bin 0 lie the target's bins 0, 0, 1, under its bin 1 the bins 0, 1: zen tells all of them apart,
     nwot leaves one pair, flops tells nothing."""
-    found = Libra(logarithm="base10").fit(worked(), "acc", bias="size").explain()["information_gain"]
+    found = published(logarithm="base10").fit(worked(), "acc", bias="size").explain()["information_gain"]
     three_rows = (2 * math.log2(3 / 2) + math.log2(3)) / 11
     expected = {"flops": 0.0, "nwot": three_rows, "zen": three_rows + 2 / 11}
     assert found[["flops", "nwot", "zen"]].to_dict() == pytest.approx(expected, abs=ROUNDING)
@@ -58,7 +60,7 @@ def test_the_gains_of_the_worked_example() -> None:
 
 def test_the_biases_of_the_worked_example() -> None:
     """S to `size`, which has 50 to the target."""
-    fit = Libra(logarithm="base10").fit(worked(), "acc", bias="size").result
+    fit = published(logarithm="base10").fit(worked(), "acc", bias="size").result
     s = {"snip": 52, "flops": 54, "zen": 34, "nwot": 38, "epe_nas": 5**2 + 5**2 + 10**2}
     assert fit.target_bias == pytest.approx(1 - 50 / 220, abs=ROUNDING)
     assert fit.proxies["bias"].to_dict() == pytest.approx({name: 1 - s[name] / 220 for name in s}, abs=ROUNDING)
@@ -85,7 +87,7 @@ def test_it_is_the_algorithm_in_plain_python(seed: int, kind: Correlation) -> No
     lists = {name: table[name].tolist() for name in table.columns}
     correlation = spearman if kind == "rank" else pearson
     expected = algorithm_1({n: lists[n] for n in names}, lists["acc"], lists["params"], sturges_bins(150), correlation)
-    fit = Libra(bias=kind).fit(table, "acc", proxies=names).result
+    fit = published(bias=kind).fit(table, "acc", proxies=names).result
     assert fit.selection == expected.selection
     assert fit.target_bias == pytest.approx(expected.target_bias, abs=ROUNDING)
     assert fit.proxies["rho"].to_dict() == pytest.approx(expected.rho, abs=ROUNDING)
@@ -113,7 +115,7 @@ def test_a_proxy_at_the_tolerance_itself_is_no_candidate(tolerance: float, best:
     first = swapped() if best == 0 else at(best)
     table = by_hand(first=first, in1=at(edge - 2), in2=at(edge - 4), edge=at(edge), beyond=at(edge + 2), size=swapped())
     names = ["first", "in1", "in2", "edge", "beyond"]
-    found = Libra(tolerance).fit(table, "acc", bias="size", proxies=names).explain()
+    found = published(tolerance).fit(table, "acc", bias="size", proxies=names).explain()
     assert found.index.tolist() == ["first", "in2", "in1", "edge", "beyond"]
     assert found["in_tolerance"].tolist() == [True, True, True, False, False]
     assert found["information_gain"].notna().tolist() == [False, True, True, False, False]
@@ -128,7 +130,7 @@ def test_it_widens_to_two_tenths_and_says_so() -> None:
     with pytest.warns(
         LswagWarning, match=r"within 0\.1 of .*\(first, rho 1\.000\).*; widened to 0\.2, .* 3$"
     ) as caught:
-        libra = Libra().fit(rivals(20, 24, 42), "acc", bias="size", proxies=["first", "a", "b", "c"])
+        libra = published().fit(rivals(20, 24, 42), "acc", bias="size", proxies=["first", "a", "b", "c"])
     assert [w.filename for w in caught] == [__file__]
     assert libra.result.tolerance == 0.2
     assert set(libra.explain().query("in_tolerance").index) == {"first", "a", "b", "c"}
@@ -137,21 +139,21 @@ def test_it_widens_to_two_tenths_and_says_so() -> None:
 
 def test_widening_is_strict_too_and_may_leave_two() -> None:
     with pytest.warns(LswagWarning, match=r"widened to 0\.2, which leaves 1"):
-        libra = Libra().fit(rivals(42, 44), "acc", bias="size", proxies=["first", "a", "b"])
+        libra = published().fit(rivals(42, 44), "acc", bias="size", proxies=["first", "a", "b"])
     assert libra.selection == ("first", "a")
     assert libra.explain()["role"].tolist() == ["z1", "z2", ""]
 
 
 def test_none_near_the_best_leaves_it_alone() -> None:
     with pytest.warns(LswagWarning, match=r"widened to 0\.2, which leaves 0"):
-        libra = Libra().fit(rivals(44, 100, 200), "acc", bias="size", proxies=["first", "a", "b", "c"])
+        libra = published().fit(rivals(44, 100, 200), "acc", bias="size", proxies=["first", "a", "b", "c"])
     assert libra.selection == ("first",)
 
 
 @pytest.mark.parametrize("tolerance", [0.2, 0.3])
 def test_a_tolerance_that_cannot_be_widened_is_not_called_widened(tolerance: float) -> None:
     with pytest.warns(LswagWarning, match=rf"within {tolerance:g} of .* lie too few others: 1$"):
-        libra = Libra(tolerance).fit(rivals(20, 200), "acc", bias="size", proxies=["first", "a", "b"])
+        libra = published(tolerance).fit(rivals(20, 200), "acc", bias="size", proxies=["first", "a", "b"])
     assert libra.result.tolerance == tolerance
     assert libra.selection == ("first", "a")
 
@@ -159,7 +161,7 @@ def test_a_tolerance_that_cannot_be_widened_is_not_called_widened(tolerance: flo
 def test_two_candidates_need_no_widening() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        libra = Libra().fit(rivals(18, 20, 24), "acc", bias="size", proxies=["first", "a", "b", "c"])
+        libra = published().fit(rivals(18, 20, 24), "acc", bias="size", proxies=["first", "a", "b", "c"])
     assert (libra.result.tolerance, set(libra.selection)) == (0.1, {"first", "a", "b"})
 
 
@@ -167,14 +169,14 @@ def test_two_candidates_need_no_widening() -> None:
 def test_equal_proxies_are_taken_by_name(order: tuple[str, ...]) -> None:
     table = by_hand(size=swapped((1, 2)), **{name: swapped((2, 3)) for name in order})
     for names in (order, order[::-1]):
-        assert Libra().fit(table, "acc", bias="size", proxies=names).selection == ("a", "b", "c")
+        assert published().fit(table, "acc", bias="size", proxies=names).selection == ("a", "b", "c")
 
 
 def test_equal_gains_go_to_the_higher_correlation_before_the_name() -> None:
     table = by_hand(
         size=swapped((0, 10)), top=swapped((2, 3)), a=swapped((0, 1), (2, 3), (9, 10)), z=swapped((2, 3), (9, 10))
     )
-    libra = Libra(logarithm="base10").fit(table, "acc", bias="size", proxies=["a", "z", "top"])
+    libra = published(logarithm="base10").fit(table, "acc", bias="size", proxies=["a", "z", "top"])
     assert libra.explain()["information_gain"].dropna().tolist() == [0.0, 0.0]
     assert libra.selection == ("top", "z", "a")
 
@@ -182,7 +184,7 @@ def test_equal_gains_go_to_the_higher_correlation_before_the_name() -> None:
 @pytest.mark.filterwarnings("ignore:LIBRA. the bias 'size'")
 def test_equal_biases_go_to_the_higher_correlation_before_the_name() -> None:
     table = by_hand(size=[3.0] * N_ROWS, first=swapped(), b=swapped(), a=swapped((0, 3)), z=swapped((9, 10)))
-    libra = Libra().fit(table, "acc", bias="size", proxies=["a", "b", "first", "z"])
+    libra = published().fit(table, "acc", bias="size", proxies=["a", "b", "first", "z"])
     assert set(libra.explain()["bias_distance"]) == {0.0}  # a constant size biases nothing
     assert libra.selection == ("b", "first", "z")
 
@@ -191,7 +193,9 @@ def test_ranks_and_values_choose_another_third() -> None:
     """The size doubles with each row: its ranks see (0, 3) exchanged more than (9, 10), its values hardly at all."""
     size = [2.0**row for row in range(N_ROWS)]
     table = by_hand(size=size, a=swapped(), b=swapped(), low=swapped((0, 3)), high=swapped((9, 10)))
-    by_kind = {kind: Libra(bias=kind).fit(table, "acc", "size", ["a", "b", "low", "high"]) for kind in ("rank", "raw")}
+    by_kind = {
+        kind: published(bias=kind).fit(table, "acc", "size", ["a", "b", "low", "high"]) for kind in ("rank", "raw")
+    }
     assert by_kind["rank"].selection == ("a", "b", "high")
     assert by_kind["raw"].selection == ("a", "b", "low")
     assert by_kind["rank"].result.target_bias == pytest.approx(1, abs=ROUNDING)
@@ -203,7 +207,7 @@ def test_an_outlier_looks_like_no_gain_to_bins_of_equal_width_alone() -> None:
     table["nwot"] = (table["nwot"] + table["acc"]) / 2  # the best
     table["broken"] = table["zen"].where(table["zen"] < table["zen"].max(), 1e12)
     rows = {
-        binning: Libra(binning=binning).fit(table, "acc", proxies=["nwot", "zen", "broken"])
+        binning: published(binning=binning).fit(table, "acc", proxies=["nwot", "zen", "broken"])
         for binning in ("equal_width", "ranks")
     }
     wide, ranked = (libra.explain()["information_gain"] for libra in rows.values())
@@ -220,7 +224,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(seed: int, binning: Binni
     shuffled = table.sample(frac=1, random_state=seed).sample(frac=1, axis=1, random_state=seed)
     assert shuffled.columns.tolist() != table.columns.tolist()
     for kind in ("rank", "raw"):
-        first, again = (Libra(bias=kind, binning=binning).fit(t, "acc").result for t in (table, shuffled))
+        first, again = (published(bias=kind, binning=binning).fit(t, "acc").result for t in (table, shuffled))
         assert again.selection == first.selection
         pd.testing.assert_frame_equal(again.proxies, first.proxies, rtol=0, atol=ROUNDING)
 
@@ -229,7 +233,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(seed: int, binning: Binni
 def test_it_is_no_worse_than_its_best_member_on_published_proxies(seed: int) -> None:
     path = published_file("nasbench201", "nb201_proxies_suite_cifar10.csv.gz")
     table = read_table(path, key="index").sample(1_000, random_state=seed)
-    libra = Libra().fit(table, "val_accuracy_suite")
+    libra = published().fit(table, "val_accuracy_suite")
     assert len(libra.selection) == 3
     best = libra.explain().loc[list(libra.selection), "rho"].max()
     combined = libra.predict(table).corr(table["val_accuracy_suite"], method="spearman")
