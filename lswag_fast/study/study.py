@@ -36,14 +36,7 @@ from lswag_fast.study.settings import (
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.folder import write_result_files
 from lswag_fast.study.storage.protocol import Record, collector_paused, damage_named
-from lswag_fast.study.storage.records import (
-    ChangedRecords,
-    attr_records,
-    batch_record,
-    latency_records,
-    result_record,
-    state_records,
-)
+from lswag_fast.study.storage.records import BatchWriter, attr_records, latency_records, result_record
 from lswag_fast.study.storage.study_record import StudyRecord
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import (
@@ -141,7 +134,7 @@ class Study:
         self._started: dict[int, float] = {}
         self._n_batches = 0
         self._memory: Mapping[str, Any] | None = None
-        self._state = ChangedRecords()
+        self._batches = BatchWriter()
         self._clock_ms, self._opened = 0.0, time.perf_counter()
         self._open()
         self._random_state = self._pool.rng.getstate()
@@ -270,10 +263,9 @@ class Study:
             )
 
     def _store_batch(self, trials: Sequence[Trial], rng_state: Any, memory: Mapping[str, Any] | None) -> None:
-        n_trials = len(self._history) + len(trials)
-        state = self._state.changed(state_records(self._n_batches + 1, n_trials, rng_state, memory))
-        self.storage.write([batch_record(self._n_batches, trials), *state])
-        self._state.keep(state)
+        records = self._batches.records(self._n_batches, trials, rng_state, memory)
+        self.storage.write(records)
+        self._batches.keep(records)
 
     def _trial(self, number: int, proposal: Proposal) -> Trial:
         candidate = proposal.candidate

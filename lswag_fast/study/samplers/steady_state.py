@@ -11,7 +11,7 @@ from lswag_fast.study.candidate_pool import CandidatePool
 from lswag_fast.study.history import History
 from lswag_fast.study.samplers.breeding import children, filled, mutant
 from lswag_fast.study.samplers.protocol import Proposal, ProposalBatch
-from lswag_fast.study.trial import COMPLETE
+from lswag_fast.study.trial import COMPLETE, Trial
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class SteadyStateSampler:
     def propose(self, pool: CandidatePool, history: History, memory: Mapping[str, Any] | None) -> ProposalBatch:
         """Return the random population, then mutations of members; random where those give nothing new."""
         if memory is None:
-            return ProposalBatch(filled(pool, [], self.population), {"members": [], "n_seen": 0})
-        members = self._members(history, memory["members"], memory["n_seen"])
+            return ProposalBatch(filled(pool, [], self.population), {"members": []})
+        members = self._members(history, memory["members"])
         parents = [history.trials[number].arch for number in members]
         mutants = children(pool, self.proposals_per_batch, lambda: mutant(pool, parents)) if parents else ()
         proposals = [Proposal(candidate, "mutation") for candidate in mutants]
         made = filled(pool, proposals, self.proposals_per_batch)
-        return ProposalBatch(made, {"members": members, "n_seen": len(history)})
+        return ProposalBatch(made, {"members": members})
 
-    def _members(self, history: History, members: Sequence[int], n_seen: int) -> list[int]:
-        """The population after the trials from number `n_seen` on have asked for a place, in order."""
-        joining = [trial.number for trial in history.trials[n_seen:] if trial.state == COMPLETE]
+    def _members(self, history: History, members: Sequence[int]) -> list[int]:
+        """The population after the trials of the last batch have asked for a place, in order."""
+        joining = [trial.number for trial in _last_batch(history) if trial.state == COMPLETE]
         scores = history.scores([*members, *joining])
         places, place_scores = list(members), scores[: self.population].copy()
         for number, score in zip(joining, scores[len(members) :], strict=True):
@@ -75,3 +75,11 @@ class SteadyStateSampler:
             if score > place_scores[worst]:
                 places[worst], place_scores[worst] = number, score
         return places
+
+
+def _last_batch(history: History) -> list[Trial]:
+    """The trials that were proposed last, all of them told."""
+    first = len(history) - 1
+    while first and history.trials[first - 1].proposal_batch == history.trials[-1].proposal_batch:
+        first -= 1
+    return history.trials[first:]

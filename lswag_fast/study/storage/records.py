@@ -1,9 +1,11 @@
 """What the records of a study mean, and what each event writes; `StudyRecord` reads all of them together.
 
 attr NAME         something known of the study: its settings, its versions, its status, ...
-batch NUMBER      of one batch of proposals: the `PROPOSAL_FIELDS` of its trials, one trial after the other
-state NAME        after the last batch: how many there are, and the state of the random generator
-memory NAME       an entry of the sampler's memory after the last batch
+batch NUMBER      of one batch of proposals: the `CHANCE_FIELDS` after it, then the `PROPOSAL_FIELDS` of its trials, one
+                  trial after the other
+state words       the words of the random generator, see `Chance`
+state memory      the names in the sampler's memory after the last batch; None without one
+memory NAME       an entry of it
 result NUMBER     of a complete trial: [start_ms, elapsed_ms, clock_ms, and the value of each proxy of the objective]
 failure NUMBER    of a failed trial: [start_ms, elapsed_ms, clock_ms, error, traceback, {proxy: value}]
 latency ARCH      a measured latency in milliseconds
@@ -13,25 +15,20 @@ latency ARCH      a measured latency in milliseconds
 
 from __future__ import annotations
 
-import base64
-import math
-import random
-import sys
-from array import array
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from lswag_fast.study.storage.chance import Chance, State
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.trial import COMPLETE, Trial
 
 PROPOSAL_FIELDS = ("arch_json", "origin", "n_params", "macs", "latency_ms")
 """The fields of a trial that its proposal decides."""
 
-RANDOM_WORDS = 624
-"""Of the Mersenne twister."""
+CHANCE_FIELDS = ("n_renewals", "place", "gauss")
+"""The fields of `Chance` that each batch has; its words are written apart, once in a while."""
 
-_RANDOM_VERSION = 3
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=timezone.utc), timedelta(milliseconds=1)
 
 Memory = Mapping[str, Any]
@@ -47,9 +44,10 @@ def latency_records(latencies: Mapping[str, float]) -> list[Record]:
     return [Record("latency", arch_json, latency_ms) for arch_json, latency_ms in latencies.items()]
 
 
-def batch_record(number: int, trials: Sequence[Trial]) -> Record:
+def batch_record(number: int, trials: Sequence[Trial], chance: Chance) -> Record:
     """Return the record of a batch of proposals; the trials continue the numbers of the batches before."""
-    return Record("batch", number, [getattr(trial, name) for trial in trials for name in PROPOSAL_FIELDS])
+    fields = [getattr(trial, name) for trial in trials for name in PROPOSAL_FIELDS]
+    return Record("batch", number, [*(getattr(chance, name) for name in CHANCE_FIELDS), *fields])
 
 
 def result_record(trial: Trial, proxies: Sequence[str], traceback: str, clock_ms: float) -> Record:
@@ -70,43 +68,35 @@ def start_time_of(milliseconds: int) -> str:
     return (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds")
 
 
-def state_records(n_batches: int, n_trials: int, rng_state: Any, memory: Memory | None) -> list[Record]:
-    """Return the records of the state after so many batches: of the generator and of the sampler."""
-    _, words, gauss = rng_state
-    # The words change once in 624 draws; apart from the place in them, a storage that appends need not repeat them.
-    packed = array("I", words[:-1])
-    if sys.byteorder == "big":
-        packed.byteswap()
+def state_records(chance: Chance, memory: Memory | None) -> list[Record]:
+    """Return the records of what is known beside a batch: the words of the generator and the sampler's memory."""
     return [
-        Record("state", "words", base64.b64encode(packed.tobytes()).decode()),
-        Record("state", "place", [words[-1], gauss]),
-        Record("state", "batches", [n_batches, n_trials, None if memory is None else list(memory)]),
+        Record("state", "words", chance.words),
+        Record("state", "memory", None if memory is None else list(memory)),
         *(Record("memory", name, value) for name, value in (memory or {}).items()),
     ]
 
 
-def unpack_random(text: str, place: int, gauss: float | None) -> random.Random:
-    """Return the generator whose state `state_records` wrote. Raises ValueError or TypeError where it is damaged."""
-    words = array("I", base64.b64decode(text, validate=True))
-    if sys.byteorder == "big":
-        words.byteswap()
-    if len(words) != RANDOM_WORDS or not (gauss is None or (type(gauss) in (int, float) and math.isfinite(gauss))):
-        raise ValueError("the state of the random generator is damaged")
-    rng = random.Random()
-    rng.setstate((_RANDOM_VERSION, (*words, place), gauss))
-    return rng
-
-
-class ChangedRecords:
-    """Leaves out what was written before with the same value."""
+class BatchWriter:
+    """Makes the records of one batch of proposals after the other; of the state beside them only what is new."""
 
     def __init__(self) -> None:
         self._written: dict[tuple[str, Any], Any] = {}
+        self._last: tuple[Chance, State] | None = None
+        self._next: tuple[Chance, State] | None = None
 
-    def changed(self, records: Sequence[Record]) -> list[Record]:
-        """Return the records whose values are new."""
-        return [r for r in records if (r.kind, r.key) not in self._written or self._written[r.kind, r.key] != r.value]
+    def records(self, number: int, trials: Sequence[Trial], rng_state: State, memory: Memory | None) -> list[Record]:
+        """Return the records of a batch; `rng_state` and `memory` are those after it."""
+        chance = Chance.of(rng_state) if self._last is None else self._last[0].advanced(self._last[1], rng_state)
+        self._next = chance, rng_state
+        state = state_records(chance, memory)
+        return [batch_record(number, trials, chance), *(record for record in state if self._is_new(record))]
+
+    def _is_new(self, record: Record) -> bool:
+        place = (record.kind, record.key)
+        return place not in self._written or self._written[place] != record.value
 
     def keep(self, records: Sequence[Record]) -> None:
-        """Take note of what was written."""
-        self._written.update({(record.kind, record.key): record.value for record in records})
+        """Take note that the records of the last batch were stored; without this they are made again."""
+        self._written.update({(record.kind, record.key): record.value for record in records[1:]})
+        self._last = self._next

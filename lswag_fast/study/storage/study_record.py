@@ -16,8 +16,9 @@ from lswag_fast.libra.ranks import Matrix
 from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
 from lswag_fast.study.storage.attributes import LARGEST_COUNT, check_attributes
+from lswag_fast.study.storage.chance import Chance
 from lswag_fast.study.storage.protocol import REMEDY, Records
-from lswag_fast.study.storage.records import PROPOSAL_FIELDS, Memory, start_time_of, unpack_random
+from lswag_fast.study.storage.records import CHANCE_FIELDS, PROPOSAL_FIELDS, Memory, start_time_of
 from lswag_fast.study.trial import COMPLETE, FAILED, Trial, TrialList
 
 _N_TIMES = 3  # start_ms, elapsed_ms and clock_ms stand first in the row of every finished trial
@@ -40,11 +41,11 @@ class Proposals(NamedTuple):
         if sorted(batches) != list(range(len(batches))):
             raise ValueError("the batches of proposals do not follow each other")
         ordered = [batches[number] for number in range(len(batches))]
-        n_fields = len(PROPOSAL_FIELDS)
-        sizes = np.fromiter(map(len, ordered), np.int64, len(ordered))
-        if _types(ordered) - {list} or (sizes % n_fields).any():
+        n_chance, n_fields = len(CHANCE_FIELDS), len(PROPOSAL_FIELDS)
+        sizes = np.fromiter(map(len, ordered), np.int64, len(ordered)) - n_chance
+        if _types(ordered) - {list} or (sizes < 0).any() or (sizes % n_fields).any():
             raise ValueError("a batch of proposals does not have the fields that proposals have")
-        cells = list(itertools.chain.from_iterable(ordered))
+        cells = list(itertools.chain.from_iterable([batch[n_chance:] for batch in ordered]))
         columns = {name: cells[place::n_fields] for place, name in enumerate(PROPOSAL_FIELDS)}
         proposals = cls(**columns, batch=np.arange(len(ordered)).repeat(sizes // n_fields).tolist())
         texts, counts = (proposals.arch_json, proposals.origin), (proposals.n_params, proposals.macs)
@@ -128,14 +129,12 @@ class StudyRecord:
         failures: Mapping[Any, Any] = records.get("failure", {})
         _check_failures(failures, settings.objective.proxies)
         _check_numbers(results, failures, len(proposals.batch))
-        n_batches, n_trials, rng, memory = _state(records)
-        if (n_batches, n_trials) != (len(batches), len(proposals.batch)):
-            raise ValueError("its trials do not fit together")
+        rng, memory = _state(records)
         latencies: dict[Any, Any] = dict(records.get("latency", {}))
         if not _types(latencies) <= {str}:
             raise ValueError("a latency belongs to no architecture")
         _finite(list(latencies.values()), "a latency")
-        return cls(attrs, settings, proposals, results, failures, n_batches, rng, memory, latencies)
+        return cls(attrs, settings, proposals, results, failures, len(batches), rng, memory, latencies)
 
     @property
     def n_trials(self) -> int:
@@ -199,14 +198,15 @@ def _decoded(decode: Callable[[str], Any], arch_json: str, number: int) -> Any:
         ) from error
 
 
-def _state(records: Records) -> tuple[int, int, random.Random | None, Memory | None]:
-    """The number of batches and trials, the generator and the sampler's memory after the last batch."""
-    state = records.get("state")
-    if state is None:
-        return 0, 0, None, None
-    n_batches, n_trials, names = state["batches"]
+def _state(records: Records) -> tuple[random.Random | None, Memory | None]:
+    """The generator and the sampler's memory after the last batch."""
+    batches, state = records.get("batch", {}), records.get("state", {})
+    if not batches:
+        return None, None
+    chance = Chance(state["words"], *batches[len(batches) - 1][: len(CHANCE_FIELDS)])
+    names = state["memory"]
     memory = None if names is None else {name: records["memory"][name] for name in names}
-    return n_batches, n_trials, unpack_random(state["words"], *state["place"]), memory
+    return chance.generator(), memory
 
 
 def _check_failures(failures: Mapping[Any, Sequence[Any]], proxies: Sequence[str]) -> None:

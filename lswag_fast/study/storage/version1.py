@@ -18,8 +18,10 @@ from operator import itemgetter
 from typing import Any
 
 from lswag_fast.options import ScoreOptions
+from lswag_fast.study.storage.chance import Chance, State
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.storage.records import (
+    CHANCE_FIELDS,
     attr_records,
     latency_records,
     milliseconds_of,
@@ -30,6 +32,8 @@ from lswag_fast.study.trial import COMPLETE
 TABLES = frozenset({"fact", "proposal", "result", "wave", "latency"})
 """What a database of version 1 has."""
 
+# Only the state of chance after the last batch was kept.
+_UNKNOWN_CHANCE = [0, 0, None]
 _SAMPLERS = {"steady": "steady_state"}
 _SAMPLER_OPTIONS = {"wave": "proposals_per_batch"}
 # Options that later versions added, at the values that make what version 1 made.
@@ -52,17 +56,21 @@ def read_records(connection: sqlite3.Connection) -> list[Record]:
     _renew_command(attrs.get("metadata") or {})
     proxies = attrs["settings"]["objective"]["proxies"]
     records = attr_records(attrs)
-    n_batches = n_trials = 0
+    batches: dict[int, list[Any]] = {}
+    n_trials = 0
     for batch, rows in itertools.groupby(_rows(connection, "proposal"), key=itemgetter(3)):
         trials = [(arch, origin, n_params, macs, latency) for _, arch, origin, _, n_params, macs, latency in rows]
-        records.append(Record("batch", batch, list(itertools.chain.from_iterable(trials))))
-        n_batches, n_trials = batch + 1, n_trials + len(trials)
+        batches[batch] = [*_UNKNOWN_CHANCE, *itertools.chain.from_iterable(trials)]
+        n_trials += len(trials)
     for number, state, values, error, traceback, *times in _rows(connection, "result"):
         records.append(_finished(number, state, json.loads(values), error, traceback, times, proxies))
     for _, number, n_proposals, packed, gauss, memory in _rows(connection, "wave"):
-        if (number + 1, n_proposals) != (n_batches, n_trials):
+        if (number + 1, n_proposals) != (len(batches), n_trials):
             raise ValueError("its trials do not fit together")
-        records += state_records(n_batches, n_trials, _random_state(packed, gauss), json.loads(memory))
+        chance = Chance.of(_random_state(packed, gauss))
+        batches[number][: len(CHANCE_FIELDS)] = chance.n_renewals, chance.place, chance.gauss
+        records += state_records(chance, json.loads(memory))
+    records += [Record("batch", number, fields) for number, fields in batches.items()]
     return records + latency_records(dict(_rows(connection, "latency")))
 
 
@@ -86,7 +94,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...
         yield tuple(cells)
 
 
-def _random_state(packed: bytes, gauss: float | None) -> tuple[int, tuple[int, ...], float | None]:
+def _random_state(packed: bytes, gauss: float | None) -> State:
     words = array("I", packed)
     if sys.byteorder == "big":
         words.byteswap()

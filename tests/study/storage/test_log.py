@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+import zlib
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,28 @@ def test_a_flipped_bit_is_refused_where_whole_lines_follow(log: bytes, tmp_path:
         assert (folder / LOG_FILE).read_bytes() == bad
 
 
-def test_every_line_is_json_with_its_length(log: bytes) -> None:
-    for line in log.splitlines():
+def test_damage_of_the_last_whole_line_is_cut_off_and_kept(log: bytes, tmp_path: Path) -> None:
+    last = log[:-1].rfind(b"\n") + 1
+    for place in range(last, len(log), 5):
+        bad = log[:place] + bytes([log[place] ^ 0x80]) + log[place + 1 :]
+        folder = folder_with(bad, tmp_path / str(place))
+        with pytest.warns(LswagWarning, match="ended in the middle of a record"):
+            storage = LogStorage(folder)
+            assert len((storage.open() or {})["result"]) == 2
+        storage.write(LATER[2])  # the sums continue with what is left
+        storage.close()
+        assert (folder / LOG_FILE).read_bytes() == log
+        assert (folder / f"{LOG_FILE}.torn-{last}").read_bytes() == bad[last:]
+
+
+def test_every_line_is_json_with_its_length_and_the_sum_of_all_before(log: bytes) -> None:
+    end = 0
+    for line in log.splitlines(keepends=True):
         found = json.loads(line)
-        assert int(found["length"], 16) == len(json.dumps(found["records"], separators=(",", ":")))
+        assert int(found["length"], 16) + len("[]") == len(json.dumps(found["records"], separators=(",", ":")))
+        end += len(line)
+        summed = log[: end - len('00000000"}\n')]
+        assert int(found["crc32"], 16) == zlib.crc32(summed)
 
 
 @pytest.mark.parametrize("content", [b"mine\n", b"\x00" * 100, b'{"a": 1}\n'])
@@ -117,6 +136,8 @@ def test_a_write_that_fails_leaves_no_part_of_a_line(tmp_path: Path, monkeypatch
         with pytest.raises(StorageError, match="No space left on device"):
             storage.write(LATER[0])
     assert (tmp_path / "run" / LOG_FILE).read_bytes() == before
+    with pytest.raises(StorageError, match="JSON"):
+        storage.write([Record("attr", "a", object())])
     storage.write(LATER[1])
     storage.close()
     assert list(LogStorage(tmp_path / "run").read()["result"]) == [1]

@@ -7,13 +7,14 @@ import random
 import pytest
 
 from lswag_fast.study.storage import Record
+from lswag_fast.study.storage.chance import Chance
 from lswag_fast.study.storage.records import (
-    ChangedRecords,
+    BatchWriter,
+    batch_record,
     milliseconds_of,
     result_record,
     start_time_of,
     state_records,
-    unpack_random,
 )
 from lswag_fast.study.trial import COMPLETE, FAILED, Trial
 
@@ -40,16 +41,34 @@ def test_times_come_back_to_the_millisecond(text: str) -> None:
     assert start_time_of(milliseconds_of(text)) == text
 
 
-def test_the_state_of_chance_comes_back() -> None:
-    rng = random.Random(3)
-    rng.gauss(0, 1)
-    found = {record.key: record.value for record in state_records(0, 0, rng.getstate(), None)}
-    again = unpack_random(found["words"], *found["place"])
-    assert [again.gauss(0, 1), again.random()] == [rng.gauss(0, 1), rng.random()]
+def test_a_batch_has_the_state_of_chance_and_the_proposals_one_after_the_other() -> None:
+    trials = [Trial(number, {}, "{}", "random", 0, 1, 2) for number in range(2)]
+    chance = Chance("AAAA", 3, 5, None)
+    proposal = ["{}", "random", 1, 2, None]
+    assert batch_record(7, trials, chance) == Record("batch", 7, [3, 5, None, *proposal, *proposal])
 
 
-def test_what_did_not_change_is_left_out() -> None:
-    changed, records = ChangedRecords(), [Record("state", "a", 1), Record("state", "b", [1])]
-    assert changed.changed(records) == records
-    changed.keep(records)
-    assert changed.changed([Record("state", "a", 2), Record("state", "b", [1])]) == [Record("state", "a", 2)]
+@pytest.mark.parametrize(("memory", "names"), [(None, None), ({}, []), ({"a": 1}, ["a"])])
+def test_no_memory_is_told_from_an_empty_one(memory: dict[str, int] | None, names: list[str] | None) -> None:
+    records = state_records(Chance("AAAA", 3, 5, None), memory)
+    assert records[:2] == [Record("state", "words", "AAAA"), Record("state", "memory", names)]
+    assert records[2:] == [Record("memory", name, value) for name, value in (memory or {}).items()]
+
+
+def test_of_the_state_only_what_changed_is_written_again() -> None:
+    rng, writer = random.Random(1), BatchWriter()
+    first = writer.records(0, [], rng.getstate(), {"a": 1, "b": [1]})
+    assert [(record.kind, record.key) for record in first] == [
+        ("batch", 0),
+        ("state", "words"),
+        ("state", "memory"),
+        ("memory", "a"),
+        ("memory", "b"),
+    ]
+    assert writer.records(0, [], rng.getstate(), {"a": 1, "b": [1]}) == first  # that could not be stored
+    writer.keep(first)
+    rng.getrandbits(32 * 700)
+    (batch, changed) = writer.records(1, [], rng.getstate(), {"a": 2, "b": [1]})
+    assert changed == Record("memory", "a", 2)
+    words = first[1].value
+    assert Chance(words, *batch.value).generator().getstate() == rng.getstate()

@@ -45,9 +45,14 @@ RESULT = [0, 1.0, 1.0, 1.0]
 FAILURE = [0, 1.0, 1.0, "broken", "", {}]
 
 
-def batch(**fields: Any) -> list[Any]:
+def batch(n_renewals: Any = 0, place: Any = 5, gauss: Any = None, **fields: Any) -> list[Any]:
     usual = dict(zip(PROPOSAL_FIELDS, ("{}", "random", 1, 2, None), strict=True))
-    return list((usual | fields).values())
+    return [n_renewals, place, gauss, *(usual | fields).values()]
+
+
+def whole(**chance: Any) -> list[Any]:
+    """A batch of as many proposals as the sampler makes at first."""
+    return batch(**chance) + 49 * batch()[3:]
 
 
 DAMAGE = {
@@ -79,9 +84,15 @@ DAMAGE = {
     "a clock as text": Record("failure", 3, [0, 1.0, "1", "broken", "", {}]),
     "words of chance": Record("state", "words", "AAAA"),
     "words that are not base64": Record("state", "words", "\u00e9"),
-    "a place far away": Record("state", "place", [10**30, None]),
-    "other numbers": Record("state", "batches", [1, 3, None]),
-    "a memory that is not there": Record("state", "batches", [1, 50, ["members"]]),
+    "a place far away": Record("batch", 0, whole(place=10**30)),
+    "a place as text": Record("batch", 0, whole(place="5")),
+    "renewals without end": Record("batch", 0, whole(n_renewals=10**9)),
+    "renewals as text": Record("batch", 0, whole(n_renewals="1")),
+    "a left-over number as text": Record("batch", 0, whole(gauss="1")),
+    "a batch without proposals of its trials": Record("batch", 0, batch()),
+    "a batch without chance": Record("batch", 0, []),
+    "a memory that is not there": Record("state", "memory", ["members"]),
+    "a memory as a number": Record("state", "memory", 3),
     "a latency as text": Record("latency", "{}", "fast"),
 }
 
