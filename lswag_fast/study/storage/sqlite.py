@@ -6,19 +6,21 @@ machines could write at once: there `LogStorage` keeps a study.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lswag_fast.errors import StorageError
-from lswag_fast.files.durable import DeferredFsync, sync_folder
+from lswag_fast.errors import LswagWarning, StorageError
+from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
 from lswag_fast.files.lock import FileLock, read_owner
-from lswag_fast.study.storage import schema
+from lswag_fast.study.storage import schema, wal
 from lswag_fast.study.storage.folder import prepare
 from lswag_fast.study.storage.protocol import Record, Records, damage_named
 
@@ -32,8 +34,9 @@ class SQLiteStorage:
     """Keeps one study in a folder on a local disk.
 
     A killed process loses nothing. A power cut loses at most the last second (`durable.SYNC_WITHIN_S`): commits go to
-    SQLite's write-ahead log without waiting for the disk, and a thread syncs the log. A study of an earlier version is
-    migrated when it is opened, and only read by `read`.
+    SQLite's write-ahead log without waiting for the disk, and a thread syncs the log. A log that is damaged ends where
+    the damage begins: a warning says so where that can be told (`wal.lost_end`), and `open` keeps a copy of it. A study
+    of an earlier version is migrated when it is opened, and only read by `read`.
 
     Args:
         path: the folder: new, empty, or one that holds a study. `open` makes it with its parents.
@@ -53,6 +56,7 @@ class SQLiteStorage:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._database = self._path / schema.DATABASE_FILE
+        self._log = self._path / f"{schema.DATABASE_FILE}-wal"
         self._finalizer: weakref.finalize[..., SQLiteStorage] | None = None
 
     @property
@@ -78,9 +82,10 @@ class SQLiteStorage:
         lock = FileLock(self._path / schema.LOCK_FILE, self._path)
         try:
             with schema.reported(self._database, "open"):
+                self._keep_lost_end()
                 self._connection = sqlite3.connect(self._database, timeout=_BUSY_S, isolation_level=None)
                 stored = self._open()
-                self._sync = DeferredFsync(self._database.with_name(self._database.name + "-wal"))
+                self._sync = DeferredFsync(self._log)
                 sync_folder(self._path)
         except BaseException:
             lock.release()
@@ -88,6 +93,26 @@ class SQLiteStorage:
         # A study that is dropped without a word must not hold the folder, nor keep the thread.
         self._finalizer = weakref.finalize(self, _drop, self._sync, self._connection, lock)
         return stored
+
+    def _keep_lost_end(self) -> None:
+        """Keep a copy of a damaged log before SQLite cuts it back, and say so."""
+        if (lost := wal.lost_end(self._log)) is None:
+            return
+        numbers = (number for number in itertools.count(1) if not self._copy(number).exists())
+        copy = self._copy(next(numbers))
+        replace_file(copy, self._log.read_bytes())
+        self._warn(lost, f"a copy of it is kept in {copy.name}")
+
+    def _copy(self, number: int) -> Path:
+        return self._log.with_name(f"{self._log.name}.damaged-{number}")
+
+    def _warn(self, lost: wal.LostEnd, remedy: str) -> None:
+        warnings.warn(
+            f"{self._log} is damaged after {lost.n_frames} of its {lost.n_frames + lost.n_lost} pages: what was stored "
+            f"after them is lost, and the study is that of before; {remedy}",
+            LswagWarning,
+            stacklevel=2,
+        )
 
     def _open(self) -> Records | None:
         blank = schema.is_blank(self._connection)
@@ -131,6 +156,8 @@ class SQLiteStorage:
         if not self._database.is_file():
             raise StorageError(f"{self._path} holds no study; name the folder that a search wrote (--out)")
         with schema.reported(self._database, "read"):
+            if not self.is_being_written() and (lost := wal.lost_end(self._log)):
+                self._warn(lost, "a search that continues it keeps a copy")
             try:
                 return _read(self._database)
             except sqlite3.OperationalError:
