@@ -96,8 +96,10 @@ def test_a_torn_log_is_cut_back_to_whole_transactions(cut: Path, tmp_path: Path,
     assert all(check_torn(cut, WAL, tmp_path, whole, 6))
 
 
-def test_garbage_in_the_log_ends_it_there(cut: Path, tmp_path: Path, whole: Rows) -> None:
+@pytest.mark.filterwarnings("ignore:.*study.sqlite-wal is damaged after")
+def test_garbage_in_the_log_ends_it_there_and_a_copy_is_kept(cut: Path, tmp_path: Path, whole: Rows) -> None:
     assert all(check_garbage(cut, WAL, tmp_path, whole, 6))
+    assert all((folder / f"{WAL}.damaged-1").exists() for folder in tmp_path.iterdir())
 
 
 def test_a_torn_database_is_refused_or_misses_nothing(closed: Path, tmp_path: Path, whole: Rows) -> None:
@@ -119,6 +121,7 @@ def test_garbage_after_the_end_does_not_matter(closed: Path, tmp_path: Path, who
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*study.sqlite-wal is damaged after")
 @pytest.mark.parametrize("damage", [check_torn, check_garbage])
 @pytest.mark.parametrize("name", [WAL, DATABASE])
 def test_damage_at_many_places(cut: Path, tmp_path: Path, whole: Rows, name: str, damage: Any) -> None:
