@@ -44,9 +44,9 @@ def lost_end(path: Path) -> LostEnd | None:
     """Return what of a log is lost by damage; None for a whole log, or none, or what a killed process leaves.
 
     Damage is what no killed process leaves: a transaction that is whole by itself behind the place where the log
-    breaks, a last frame that is there in full and is not what was written, or frames behind a head that is none. A
-    log that was only cut short cannot be told from one whose process was killed there, nor can damage in the very last
-    transaction where frames of an earlier use of the file follow it.
+    breaks, or frames behind a head that is none. What cannot be told: a log that was cut short, and damage in its very
+    last transaction. A process that is killed while it writes a frame over one of an earlier use of the file leaves the
+    same.
 
     Args:
         path: `study.sqlite-wal`, which no process writes.
@@ -63,14 +63,14 @@ def lost_end(path: Path) -> LostEnd | None:
         n_frames = (len(content) - _HEAD_BYTES) // (_FRAME_HEAD_BYTES + _SMALLEST_PAGE)
         return LostEnd(0, n_frames) if n_frames else None
     size = _FRAME_HEAD_BYTES + page_size
-    n_frames, rest = divmod(len(content) - _HEAD_BYTES, size)
+    n_frames = (len(content) - _HEAD_BYTES) // size
     if not n_frames:
         return None
     frames = np.frombuffer(content, np.uint8, n_frames * size, _HEAD_BYTES).reshape(n_frames, size)
-    return _lost_frames(frames, head, is_full=not rest)
+    return _lost_frames(frames, head)
 
 
-def _lost_frames(frames: NDArray[np.uint8], head: Any, *, is_full: bool) -> LostEnd | None:
+def _lost_frames(frames: NDArray[np.uint8], head: Any) -> LostEnd | None:
     heads = np.ascontiguousarray(frames[:, :_FRAME_HEAD_BYTES]).view(">u4")
     is_present = (heads[:, _SALT] == head[_LOG_SALT]).all(axis=1)
     is_commit = heads[:, _SIZE_AFTER_COMMIT] != 0
@@ -83,11 +83,7 @@ def _lost_frames(frames: NDArray[np.uint8], head: Any, *, is_full: bool) -> Lost
         return None
     commits = np.flatnonzero(is_commit[:n_whole])
     n_taken = int(commits[-1]) + 1 if len(commits) else 0
-    committed_after = (follows & is_commit)[n_whole:].any()
-    # A file grows by what was written: nothing of a frame is there unwritten, unless the file was begun again from its
-    # start and a process was killed in the middle of just the last frame of the earlier use.
-    last_is_wrong = is_full and n_whole == len(frames) - 1
-    if committed_after or last_is_wrong:
+    if (follows & is_commit)[n_whole:].any():
         return LostEnd(n_taken, len(frames) - n_taken)
     return None
 

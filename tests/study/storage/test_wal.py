@@ -70,8 +70,8 @@ def test_a_whole_log_and_none_are_not_damaged(folder: Path) -> None:
     assert lost_end(folder / "no log") is None
 
 
-# Of the first, a middle and the last frame: the number of its page, whether it commits, its salt, its sum, its page.
-PLACES = [(which, place) for which in (0, 3, -1) for place in (3, 7, 9, 20, 24, 24 + 2000)]
+# Of the first, a middle and a late frame: the number of its page, whether it commits, its salt, its sum, its page.
+PLACES = [(which, place) for which in (0, 3, -3) for place in (3, 7, 9, 20, 24, 24 + 2000)]
 
 
 @pytest.mark.parametrize(("which", "place"), PLACES)
@@ -82,6 +82,11 @@ def test_one_flipped_bit_in_any_frame_is_seen(folder: Path, which: int, place: i
     taken = n_taken(folder)
     assert lost == LostEnd(taken, len(starts) - taken)
     assert lost.n_frames <= range(len(starts))[which]
+
+
+def test_damage_in_the_last_transaction_cannot_be_told_from_a_killed_process(folder: Path) -> None:
+    flip(log_of(folder), frame_starts(log_of(folder))[-1] + 100)
+    assert lost_end(log_of(folder)) is None
 
 
 @pytest.mark.parametrize("place", range(0, HEAD, 3))
