@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
-from sklearn.linear_model import RidgeCV
 
+from bench.correlation.alternatives import ridge
 from bench.correlation.libra_subsets import judged
 from lswag_fast import rank_aggregate
 from lswag_fast.data.tables import finite_numbers, join, read_table
@@ -32,7 +32,6 @@ from lswag_fast.libra.ranking import oriented
 
 MOST = 3
 """Proxies in a combination, as many as LIBRA takes."""
-PENALTIES = np.logspace(-3, 3, 13)
 
 Values = NDArray[np.float64]
 
@@ -48,12 +47,6 @@ def best_combination(scores: pd.DataFrame, y: Values) -> tuple[str, ...]:
     return tuple(scores.columns[list(chosen[int(np.argmax(rho.round(12)))])])
 
 
-def regressed(here: pd.DataFrame, y: pd.Series, rest: pd.DataFrame) -> pd.Series:
-    """The ranks that a ridge regression on the rows `here` predicts for `rest`."""
-    model = RidgeCV(PENALTIES).fit(here.rank(pct=True), y[here.index].rank(pct=True))
-    return pd.Series(model.predict(rest.rank(pct=True)), index=rest.index)
-
-
 def bounds(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The rows of one half; `overall` is the best combination of the whole table."""
     here = scores.sample(len(scores) // 2, random_state=seed)
@@ -62,7 +55,7 @@ def bounds(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ..
     for way, chosen in {"all_labels": overall, "search": searched}.items():
         on_here, on_rest = (rank_aggregate(rows[list(chosen)]) for rows in (here, rest))
         yield judged(y, seed, way, " ".join(chosen), on_here, on_rest)
-    yield judged(y, seed, "ridge", "all", regressed(here, y, here), regressed(here, y, rest))
+    yield judged(y, seed, "ridge", "all", *ridge(here, y[here.index], rest))
 
 
 def main() -> None:
