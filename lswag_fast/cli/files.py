@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lswag_fast.cli.console import say
 from lswag_fast.cli.values import STDOUT
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import InputError, StorageError
 from lswag_fast.files.durable import replace_file
+
+
+def check_targets(targets: Mapping[str, Path | str | None], inputs: Iterable[Path] = ()) -> None:
+    """Refuse what a command could not write, or would write over, before it does anything.
+
+    Args:
+        targets: {option: the file that it names, `-` for standard output, or None}.
+        inputs: what the command reads.
+
+    Raises:
+        InputError: two options name one file, or one of them a file that is read.
+        StorageError: a file's folder can neither be there nor be made.
+
+    Example:
+        >>> check_targets({"--csv": Path("rho.csv"), "--json": "-", "--plot": None}, [Path("scores.csv")])
+    """
+    taken = {path.resolve(): "" for path in inputs}
+    for option, name in targets.items():
+        if name is None or name == STDOUT:
+            continue
+        path = Path(name)
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            also = f"also what {other} names" if other else "what is read"
+            raise InputError(f"{option}: {path} is {also}; name another file")
+        folder = next((parent for parent in path.parents if parent.exists()), Path())
+        if not folder.is_dir():
+            raise StorageError(f"{option}: cannot write {path}: {folder} is no folder")
 
 
 def write(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from lswag_fast.cli.values import (
     threads,
     workers,
 )
+from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,14 +133,22 @@ def window_of(args: argparse.Namespace) -> ComparisonWindow | None:
         return ComparisonWindow.parse(args.window)
 
 
+def check_dataset(dataset: str | None, tables: Sequence[Path]) -> None:
+    """Refuse --dataset where no table has data sets; raises InputError."""
+    if dataset is not None and not any(path.suffix == ".json" for path in tables):
+        raise InputError(f"--dataset: names a data set of a .json table, and there is none ({dataset!r})")
+
+
 def read_tables(args: argparse.Namespace) -> pd.DataFrame:
     """Read the tables and join them by the names of the architectures.
 
     Raises:
+        InputError: --dataset without a table that has data sets.
         TableError: one cannot be read, or they do not fit together.
     """
     from lswag_fast.data.tables import join, read_table
 
+    check_dataset(args.dataset, args.table)
     return join([read_table(path, args.key, args.dataset) for path in args.table])
 
 

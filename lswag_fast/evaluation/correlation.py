@@ -9,13 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from lswag_fast.data.tables import finite_numbers
-from lswag_fast.errors import InputError
+from lswag_fast.data.tables import finite_numbers, numbers
+from lswag_fast.errors import InputError, TableError
 from lswag_fast.libra.windows import ComparisonWindow, Rows
 from lswag_fast.proxies import list_proxies
 
 TOP_FRACTION = 0.05
 CONFIDENCE = 0.95
+MOST_RESAMPLES = 1_000_000
+"""More would run for days, and tell nothing that fewer do not."""
 Values = NDArray[np.float64]
 Measure = Callable[[Rows], float]
 """Of some rows, which may be drawn repeatedly."""
@@ -51,8 +53,10 @@ def correlate(
         A proxy that is constant has NaN.
 
     Raises:
-        TableError: a column is not there or has fewer than 10 finite rows, or no window holds 10.
-        InputError: n_bootstrap is negative or 1, the seed is negative, there is no proxy, or one is the target.
+        TableError: a column is not there or has fewer than 10 finite rows, or no window holds 10; or the
+            target is the same in every row.
+        InputError: n_bootstrap is negative, 1 or beyond a million, the seed is negative, there is no proxy, or one is
+            the target.
 
     Example:
         >>> table = pd.DataFrame({"accuracy": range(20), "params": [n**2 for n in range(20)]})
@@ -60,14 +64,19 @@ def correlate(
         >>> float(found.loc["params", "spearman"]), int(found.loc["params", "n"])
         (1.0, 20)
     """
-    if n_bootstrap < 0 or n_bootstrap == 1:
-        raise InputError(f"n_bootstrap must be 0 for no intervals, or at least 2, got {n_bootstrap}")
+    if not (n_bootstrap == 0 or 2 <= n_bootstrap <= MOST_RESAMPLES):
+        raise InputError(
+            f"n_bootstrap must be 0 for no intervals, or from 2 to {MOST_RESAMPLES:,}, got {n_bootstrap:,}"
+        )
     if seed < 0:
         raise InputError(f"seed must be at least 0, got {seed}")
     if not len(proxies):
         raise InputError("name at least one proxy to compare with the target")
     if target in proxies:
         raise InputError(f"the target {target!r} is among the proxies; leave it out there")
+    known = numbers(table, [target])[target].replace([np.inf, -np.inf], np.nan).dropna()
+    if known.nunique() == 1:
+        raise TableError(f"the target {target!r} is {known.iloc[0]:g} in every row; there is nothing to rank")
     lower = {info.name for info in list_proxies() if not info.higher_is_better}
     rows = {}
     for name in proxies:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lswag_fast.cli.files import encoded, write, write_json
-from lswag_fast.errors import StorageError
+from lswag_fast.cli.files import check_targets, encoded, write, write_json
+from lswag_fast.errors import InputError, StorageError
 
 
 def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
@@ -47,3 +47,20 @@ def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_written_as_escapes() -> None:
     assert encoded("runs/\udcff \u00e9") == b"runs/\\udcff \xc3\xa9"
+
+
+def test_results_take_no_place_of_each_other_or_of_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read, there = tmp_path / "scores.csv", tmp_path / "file"
+    read.touch()
+    there.touch()
+    check_targets({"--csv": Path("a.csv"), "--json": "-", "--plot": Path("new/folder/a.png"), "--out": None}, [read])
+    with pytest.raises(InputError, match=r"--json: a\.csv is also what --csv names; name another file"):
+        check_targets({"--csv": Path("a.csv"), "--json": str(tmp_path / "a.csv")})
+    with pytest.raises(InputError, match=r"--csv: scores\.csv is what is read"):
+        check_targets({"--csv": Path("./scores.csv")}, [read])
+    with pytest.raises(StorageError, match=r"--csv: cannot write file/new/a\.csv: file is no folder"):
+        check_targets({"--csv": Path("file/new/a.csv")})
+    assert sorted(tmp_path.iterdir()) == [there, read]

@@ -82,7 +82,7 @@ def test_refusals() -> None:
     with pytest.raises(TableError, match="9 of 9 rows are finite, at least 10"):
         correlate(TABLE.iloc[:9], "accuracy", ["same"])
     for n_bootstrap in (-1, 1):
-        with pytest.raises(InputError, match="n_bootstrap must be 0 for no intervals, or at least 2"):
+        with pytest.raises(InputError, match="n_bootstrap must be 0 for no intervals, or from 2 to"):
             correlate(TABLE, "accuracy", ["same"], n_bootstrap=n_bootstrap)
     with pytest.raises(InputError, match="seed must be at least 0"):
         correlate(TABLE, "accuracy", ["same"], seed=-1)
@@ -103,6 +103,11 @@ def test_inside_windows_size_says_nothing_that_size_alone_says() -> None:
         assert row["inside"] == windows.spearman(table[name].to_numpy(), table["accuracy"].to_numpy())
         assert row["n_inside"] == N - windows.n_left_out
         assert row["inside_low"] < row["inside"] < row["inside_high"]
+
+
+def test_a_target_that_is_the_same_for_all_is_refused() -> None:
+    with pytest.raises(TableError, match="the target 'constant' is 1 in every row"):
+        correlate(TABLE, "constant", ["noisy"])
 
 
 def test_too_small_windows_are_refused() -> None:

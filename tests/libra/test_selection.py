@@ -268,7 +268,10 @@ def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
         ({"logarithm": "base2"}, "logarithm must be one of natural, base10, got 'base2'"),
         ({"binning": "quantile"}, "binning must be one of equal_width, equal_count, ranks, got 'quantile'"),
         ({"rule": "held out"}, "rule must be one of halves, published, got 'held out'"),
-        *[({"halves": n}, rf"halves must be a number of at least 2, got {n!r}") for n in (1, True, 2.5, None)],
+        *[
+            ({"halves": n}, rf"halves must be a number from 2 to 10,000, got {n!r}")
+            for n in (1, True, 2.5, None, 10**12)
+        ],
         ({"combine": None}, "combine must be one of log_rank, mean_rank, rank_sum, product, got None"),
     ],
 )

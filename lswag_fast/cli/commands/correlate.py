@@ -7,7 +7,7 @@ import argparse
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
-from lswag_fast.cli.files import write, write_json
+from lswag_fast.cli.files import check_targets, write, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import file_target, listed, naming
 from lswag_fast.cli.views.correlations import joined_correlations, show_correlations
@@ -43,6 +43,7 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.plots import plot_correlations
 
     check_plot(args.plot)
+    check_targets({"--csv": args.csv, "--json": args.json, "--plot": args.plot}, args.table)
     data = options.read_tables(args)
     with naming("--target"):
         targets = listed(args.target)

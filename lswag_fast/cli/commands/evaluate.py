@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
+from lswag_fast.cli.files import check_targets
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.values import listed, naming
@@ -59,7 +60,9 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.execution import open_executor
     from lswag_fast.score_job import ScoreJob
 
+    check_targets({"--out": args.out}, [args.table])
     space = targets.find_space(args.space, args)
+    options.check_dataset(args.dataset, [args.table])
     table = read_table(args.table, args.key, args.dataset)
     if args.trials is not None and args.trials > len(table):
         raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")

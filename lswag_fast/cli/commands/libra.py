@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import OUT, say, table
-from lswag_fast.cli.files import write_json
+from lswag_fast.cli.files import check_targets, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import positive
 
@@ -53,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     """Fit, print the table that explains the choice, and write the selection."""
     from lswag_fast.libra.selection import Libra
 
+    check_targets({"--out": args.out, "--json": args.json}, args.table)
     data = options.read_tables(args)
     names = columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
     libra = Libra(args.tolerance, rule=args.rule, halves=args.halves, seed=args.seed)

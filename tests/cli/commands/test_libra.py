@@ -53,7 +53,7 @@ TWO = ("--proxies", "lswag,zico")
         (("--proxies", "accuracy"), "is among the proxies"),
         (("--proxies", "x"), "no column"),
         (("--halves", "0"), "--halves"),
-        ((*TWO, "--rule", "halves", "--halves", "1"), "halves must be a number of at least 2"),
+        ((*TWO, "--rule", "halves", "--halves", "1"), "halves must be a number from 2 to 10,000"),
         ((*TWO, "--within", "params"), "no window (one params) holds 10"),
         ((*TWO, "--window", "params"), "--window: a window is COLUMN:SHARE%"),
         ((*TWO, "--bias", "accuracy"), "the target 'accuracy' is the bias"),
