@@ -109,11 +109,10 @@ def observe_embedding_bag(observer: CallObserver, args: tuple[Any, ...], kwargs:
     names = ("input", "weight", "offsets", "max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse",
              "per_sample_weights", "include_last_offset", "padding_idx")  # fmt: skip
     given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    refused = ("offsets", "max_norm", "scale_grad_by_freq", "padding_idx")
     indices, mode, weights = given["input"], given.get("mode", "mean"), given.get("per_sample_weights")
-    if any(given.get(name) not in (None, False) for name in refused if not isinstance(given.get(name), Tensor)):
+    if any(given.get(name) is not None for name in ("offsets", "max_norm", "padding_idx")):  # each may be 0
         return NotImplemented
-    if isinstance(given.get("offsets"), Tensor) or indices.dim() != 2 or mode not in ("sum", "mean"):
+    if given.get("scale_grad_by_freq") or indices.dim() != 2 or mode not in ("sum", "mean"):
         return NotImplemented
     rows = _looked_up(observer, indices, given["weight"], None)
     rows = rows if weights is None else rows * weights[..., None]

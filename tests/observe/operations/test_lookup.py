@@ -60,6 +60,8 @@ DECLINED = {
         lambda ids, w: F.embedding_bag(ids.flatten(), w, offsets=torch.arange(len(ids)) * T), "bags"
     ),
     "padding in a bag": (lambda ids, w: F.embedding_bag(ids, w, padding_idx=1), "bags"),
+    "row 0 is the padding": (lambda ids, w: F.embedding_bag(ids, w, padding_idx=0), "bags"),
+    "row 0 is the padding of sums": (lambda ids, w: F.embedding_bag(ids, w, mode="sum", padding_idx=0), "bags"),
 }  # fmt: skip
 
 
