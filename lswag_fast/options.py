@@ -49,7 +49,8 @@ class ScoreOptions:
             `logits`, with targets of class indices, (B,) or one per position, or of class probabilities (one-hot and
             soft labels) of the logits' shape. The losses of a sample's positions are summed.
         loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
-            scale every gradient by 1/B.
+            scale every gradient by 1/B. A mean that divides by anything but B (class weights, `ignore_index`) makes the
+            samples depend on each other, and a warning says so.
         output: the part of what the model returns that holds the logits, for every pass, and that `loss_fn` gets: its
             place in a tuple (-1 of `(features, logits)`), its name (a key or an attribute), or `f(outputs)`.
         ignore_index: the class index of samples, pixels or tokens that the default loss leaves out, such as 255 or

@@ -66,6 +66,11 @@ class Observation:
         return self._mode.couples_samples
 
     @property
+    def independent_samples(self) -> bool:
+        """Whether samples that depend on each other are refused."""
+        return self._mode.independent_samples
+
+    @property
     def eval_avoids_coupling(self) -> bool:
         """Whether that BatchNorm would keep the samples apart in eval mode."""
         return self._mode.eval_avoids_coupling

@@ -10,12 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import InputError, LswagWarning
 from lswag_fast.observe import Observation
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.checks import listed
 from lswag_fast.passes.shared.loss import Loss, sample_losses, total_loss
 from lswag_fast.passes.shared.outputs import scored_tensors
+from lswag_fast.passes.standard.scalar_loss import couples_samples
 
 
 def is_own_loss(options: ScoreOptions) -> bool:
@@ -44,6 +45,28 @@ def mixing_calls(observation: Observation, outputs: Any, loss: Loss | None, opti
 
 def _scored(options: ScoreOptions, is_of_samples: bool, outputs: Any, targets: Any) -> Sequence[Tensor]:
     return [sample_losses(outputs, targets, options)[0]] if is_of_samples else scored_tensors(outputs, options)
+
+
+def warn_of_scalar_loss(
+    observation: Observation, outputs: Any, loss: Loss | None, chunk: Batch, options: ScoreOptions
+) -> None:
+    """Warn of a scalar loss that is not made of the losses that the samples have alone.
+
+    Raises:
+        InputError: it is that of a chunk of the batch.
+    """
+    if loss is None or not couples_samples(outputs, loss, chunk, options):
+        return
+    what = f"loss_fn makes the samples depend on each other: the {options.loss_reduction} that it returns for a batch"
+    what += f" is not the {options.loss_reduction} of its parts (class weights, ignored labels or a term of the batch)"
+    if observation.independent_samples:
+        raise InputError(f"chunk_size needs independent samples, but {what}; leave chunk_size out")
+    warnings.warn(
+        f"{what}, and a sample's gradient is its share of the batch gradient; return one loss per sample, and leave "
+        "labels out by ignore_index= of the default loss",
+        LswagWarning,
+        stacklevel=2,
+    )
 
 
 def warn_of_coupling(observation: Observation, mixing: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.checks import backward_errors, listed
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
-from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling
+from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling, warn_of_scalar_loss
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
 from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
@@ -145,6 +145,7 @@ def _run_chunk(
             progress.n_nonfinite_losses += loss.checked()
         # After the backward: a run of the model in between might write into a buffer that it needs.
         mixing = mixing_calls(observation, outputs, loss, options)
+        warn_of_scalar_loss(observation, outputs, loss, chunk, options)
     progress.to_pack -= n_packed
     progress.add(observation.activations)
     progress.pairs = observation.pairs | progress.pairs
