@@ -53,11 +53,12 @@ class LayerScore:
     n_nonfinite: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Score:
     """The zero-cost score of one proxy.
 
-    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options.
+    Scores are comparable only at the same batch size, `n_pattern_samples`, data and options. Printed, a score is one
+    line; the table of its layers is `layers` (a row each), `plot()` draws it, and `to_dict()` has everything.
 
     Attributes:
         value: `raw`, or its logarithm for proxies whose values explode.
@@ -83,6 +84,8 @@ class Score:
         >>> found = lswag_fast.score(model, (torch.randn(8, 8), torch.arange(8) % 3), proxy="params")
         >>> found.value, found.n_samples, found.error
         (195.0, 8, None)
+        >>> found
+        Score(proxy='params', value=195.0, 0 layers, coverage=None, error=None)
     """
 
     value: float
@@ -100,6 +103,14 @@ class Score:
     raw: float = math.nan
     higher_is_better: bool = True
     coverage: float | None = None
+
+    def __repr__(self) -> str:
+        """Return the outcome in one line."""
+        n = len(self.layers)
+        return (
+            f"Score(proxy={self.proxy!r}, value={self.value!r}, {n} layer{'s' if n != 1 else ''}, "
+            f"coverage={self.coverage!r}, error={self.error!r})"
+        )
 
     def __float__(self) -> float:
         """Return the value."""

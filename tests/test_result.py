@@ -34,6 +34,12 @@ def test_it_says_how_it_came_about(result: Score) -> None:
     assert result.options["layers"] == (0, 10)
 
 
+def test_printed_it_is_one_line(result: Score) -> None:
+    assert str(result) == f"Score(proxy='lswag', value={result.value!r}, 2 layers, coverage=1.0, error=None)"
+    failed = replace(result, value=math.nan, layers=result.layers[:1], coverage=0.5, error="first\nsecond")
+    assert repr(failed) == "Score(proxy='lswag', value=nan, 1 layer, coverage=0.5, error='first\\nsecond')"
+
+
 def test_layers_have_place_and_size(result: Score) -> None:
     first, last = result.layers
     assert (first.name, first.kind, first.depth, first.percentile, first.n_weights) == (
