@@ -3,8 +3,11 @@
 Each error is also the builtin a caller would expect, so `except ValueError` keeps working.
 """
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class LswagError(Exception):
@@ -149,4 +152,49 @@ class JobAbortedError(LswagError, RuntimeError):
 
 
 class LswagWarning(UserWarning):
-    """The one category of all warnings of lswag_fast."""
+    """The one category of all warnings of lswag_fast.
+
+    Attributes:
+        place: file and line of the code that found a reason to warn; None where `warn` did not issue it. The file and
+            line that Python shows are the caller's.
+    """
+
+    place: tuple[str, int] | None = None
+
+
+_PASSED_THROUGH = frozenset((__name__.partition(".")[0], "contextlib", "functools", "torch"))
+"""The packages whose frames may lie between a caller and a warning: this one, and what calls its functions."""
+
+
+def warn(message: str, place: tuple[str, int] | None = None) -> None:
+    """Issue an `LswagWarning` that names the line of the caller's that led to it, however many calls lie between.
+
+    Args:
+        message: what is wrong and what to do.
+        place: where the reason was found, default the line that calls this.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     warn("the batch is small")
+        >>> caught[0].message
+        LswagWarning('the batch is small')
+    """
+    here = sys._getframe(1)
+    warning = LswagWarning(message)
+    warning.place = place or (here.f_code.co_filename, here.f_lineno)
+    frame = _callers_frame(here)
+    registry = frame.f_globals.setdefault("__warningregistry__", {})  # what Python has shown of that module
+    module = frame.f_globals.get("__name__", "<unknown>")
+    warnings.warn_explicit(warning, LswagWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def _callers_frame(frame: FrameType) -> FrameType:
+    """The innermost frame outside of this package; the outermost where all lie inside."""
+    while _is_passed_through(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _is_passed_through(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _PASSED_THROUGH

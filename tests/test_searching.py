@@ -168,5 +168,6 @@ def test_a_job_that_cannot_be_sent_is_refused_before_a_study_is_begun(tmp_path):
 def test_a_study_that_is_continued_with_a_nameless_function_says_so(tmp_path):
     width = lambda model, batch: float(batch is None)  # noqa: E731  (it is about lambdas)
     run(proxy=width, n_trials=2, storage=tmp_path)
-    with pytest.warns(LswagWarning, match=r"is continued with .*<lambda>: .* has no name of its own"):
+    with pytest.warns(LswagWarning, match=r"is continued with .*<lambda>: .* has no name of its own") as caught:
         run(proxy=width, n_trials=3, storage=tmp_path)
+    assert [warning.filename for warning in caught] == [__file__]

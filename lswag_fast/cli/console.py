@@ -105,12 +105,17 @@ def warnings_once() -> Iterator[None]:
         ) -> None:
             if not issubclass(category, LswagWarning):
                 as_python_does(message, category, filename, lineno, file, line)
-            elif not shown.intersection((text := _one_line(message), place := (filename, lineno))):
+            elif not shown.intersection((text := _one_line(message), place := _place(message, filename, lineno))):
                 say(f"lswag-fast: warning: {text}", ERR)
                 shown.update((text, place))
 
         warnings.showwarning = show
         yield
+
+
+def _place(message: object, filename: str, lineno: int) -> tuple[str, int]:
+    """Where the reason to warn was found; what Python is shown is the caller's line, the same for many warnings."""
+    return getattr(message, "place", None) or (filename, lineno)
 
 
 def _one_line(message: object) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli.values import listed, naming
-from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.errors import InputError, warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +107,7 @@ def columns_of(table: pd.DataFrame, text: str) -> list[str]:
     empty = [name for name in found if table[name].isna().all()]
     if empty:
         left_out = f"without a value for any architecture, left out: {', '.join(empty)}"
-        warnings.warn(left_out, LswagWarning, stacklevel=2)
+        warn(left_out)
     if len(empty) == len(found):
         raise InputError(
             f"{OPTION}: no column with values is named like a proxy; name those to compare, of "

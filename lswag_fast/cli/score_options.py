@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from lswag_fast.cli.values import (
     proxy_assignment,
     seed,
 )
-from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.errors import InputError, warn
 
 if TYPE_CHECKING:
     from lswag_fast.options import ScoreOptions
@@ -193,9 +192,7 @@ def _warn_of_unused_features(proxies: Collection[str]) -> None:
 
     if not any(looks(get_proxy(name).needs) for name in proxies):
         those = ", ".join(info.name for info in list_proxies() if looks(info.needs))
-        warnings.warn(
-            f"--features is of no use to {', '.join(proxies)}; {those} look at features", LswagWarning, stacklevel=2
-        )
+        warn(f"--features is of no use to {', '.join(proxies)}; {those} look at features")
 
 
 def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) -> Any:

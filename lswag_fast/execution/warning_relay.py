@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import LswagWarning, warn
 from lswag_fast.execution.runner import Job
 
 
 @dataclass(frozen=True)
 class ResultWithWarnings:
-    """A result, and the warnings on the way to it: text, file and line of each."""
+    """A result, and the warnings on the way to it: the text of each, and the file and line where it was found."""
 
     result: Any
     warnings: tuple[tuple[str, str, int], ...]
@@ -37,7 +37,8 @@ class WarningRecorder:
         ours = []
         for warning in caught:
             if issubclass(warning.category, LswagWarning):
-                ours.append((str(warning.message), warning.filename, warning.lineno))
+                found_at = getattr(warning.message, "place", None)
+                ours.append((str(warning.message), *(found_at or (warning.filename, warning.lineno))))
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return ResultWithWarnings(result, tuple(ours)) if ours else result
@@ -49,7 +50,7 @@ def without_warnings(future: Future[Any]) -> Future[Any]:
         return future
     recorded: ResultWithWarnings = future.result()
     for text, filename, line in recorded.warnings:
-        warnings.warn_explicit(text, LswagWarning, filename, line)
+        warn(text, (filename, line))
     plain: Future[Any] = Future()
     plain.set_result(recorded.result)
     return plain

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lswag_fast.data.tables import finite_numbers, numbers
-from lswag_fast.errors import InputError, LswagWarning, StorageError, TableError
+from lswag_fast.errors import InputError, StorageError, TableError, warn
 from lswag_fast.libra.algorithm1 import ROLES, WIDER_TOLERANCE, Correlation, Measured, measure
 from lswag_fast.libra.fit import Fit
 from lswag_fast.libra.halves import join_by_gain, random_halves
@@ -197,11 +196,9 @@ class Libra:
         if self.rule == "published" and (measured.tolerance != self.tolerance or measured.is_short()):
             is_wider = measured.tolerance != self.tolerance
             widened = f"; widened to {measured.tolerance:g}, which leaves" if is_wider else ":"
-            warnings.warn(
+            warn(
                 f"LIBRA: within {self.tolerance:g} of the best proxy ({measured.first}, rho "
-                f"{measured.rows['rho'].max():.3f}) lie too few others{widened} {len(measured.near)}",
-                LswagWarning,
-                stacklevel=4,
+                f"{measured.rows['rho'].max():.3f}) lie too few others{widened} {len(measured.near)}"
             )
         return measured
 
@@ -323,11 +320,9 @@ def _check_varies(table: pd.DataFrame, target: str, bias: str) -> None:
     if table[target].nunique() == 1:
         raise TableError(f"the target {target!r} is {table[target].iloc[0]} in every row")
     if table[bias].nunique() == 1:
-        warnings.warn(
+        warn(
             f"LIBRA: the bias {bias!r} is {float(table[bias].iloc[0]):g} in every row, so that no proxy leans to it: "
-            "the published rule chooses its third by the correlation alone",
-            LswagWarning,
-            stacklevel=3,
+            "the published rule chooses its third by the correlation alone"
         )
 
 

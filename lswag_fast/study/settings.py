@@ -6,14 +6,13 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
-from lswag_fast.errors import InputError, LswagWarning, StorageError
+from lswag_fast.errors import InputError, StorageError, warn
 from lswag_fast.files.differences import differences
 from lswag_fast.options import is_nameless
 from lswag_fast.spaces import SearchSpace
@@ -186,11 +185,9 @@ def warn_of_nameless(where: Any, settings: StudySettings) -> None:
     """Say where a study is continued with a function of which nobody can tell whether it is the same as before."""
     scoring = settings.scoring
     for name in filter(is_nameless, (scoring.function, *scoring.options.values())):
-        warnings.warn(
+        warn(
             f"{where} is continued with {name}: such a function has no name of its own, so that nobody can tell "
-            "whether it is the same as before; give it a name (def) in a module",
-            LswagWarning,
-            stacklevel=2,
+            "whether it is the same as before; give it a name (def) in a module"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lswag_fast.cli.console import _Output, any_text, say, say_error, warnings_once
-from lswag_fast.errors import LswagWarning, StorageError
+from lswag_fast.errors import LswagWarning, StorageError, warn
 
 
 def test_warnings_appear_once_and_on_one_line(capsys):
@@ -23,6 +23,13 @@ def test_warnings_appear_once_and_on_one_line(capsys):
         "lswag-fast: warning: the batch is small\nlswag-fast: warning: another\n"
         "lswag-fast: warning: from one place: 0.weight\n"
     )
+
+
+def test_a_warning_is_told_from_others_by_the_place_that_found_it(capsys):
+    with warnings_once():  # all of them name the one line of the caller's
+        for text, file in (("few samples", "a.py"), ("no activations", "b.py"), ("fewer samples", "a.py")):
+            warn(text, (file, 1))
+    assert capsys.readouterr().err == ("lswag-fast: warning: few samples\nlswag-fast: warning: no activations\n")
 
 
 def test_other_warnings_pass_through():

@@ -8,7 +8,6 @@ replaced shows their order.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import warn
 from lswag_fast.observe.calls import ActivationCall, WeightCall
 from lswag_fast.observe.dispatch import CallMode, Key
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode
@@ -127,12 +126,10 @@ def _probe(run: Run, mode: ProbeMode, samples: Sequence[int]) -> ProbeMode | Non
         with mode:
             mode.outputs = run(samples)
     except Exception as error:  # whatever a user's forward raises on a batch of another size
-        warnings.warn(
+        warn(
             f"the model does not run on a batch of {len(samples)} samples ({type(error).__name__}: {error}), so where "
             "the samples lie in some of its tensors, or whether they depend on each other, stays open; see "
-            "Score.skipped",
-            LswagWarning,
-            stacklevel=2,
+            "Score.skipped"
         )
         return None
     return mode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -11,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from lswag_fast.data.batch import MIN_SAMPLES
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import warn
 from lswag_fast.options import ScoreOptions
 
 T = TypeVar("T")
@@ -43,7 +42,5 @@ def halving_chunks(run: Callable[[ScoreOptions], T], options: ScoreOptions, n_sa
             smaller = max(math.ceil(chunk / 2 / group) * group, least)
         if smaller >= chunk:
             smaller = least
-        warnings.warn(
-            f"out of memory with chunks of {chunk} samples; going on with {smaller}", LswagWarning, stacklevel=3
-        )
+        warn(f"out of memory with chunks of {chunk} samples; going on with {smaller}")
         options = replace(options, chunk_size=smaller)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.errors import InputError, warn
 from lswag_fast.observe import Observation
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.checks import listed
@@ -61,11 +60,9 @@ def warn_of_scalar_loss(
     what += f" is not the {options.loss_reduction} of its parts (class weights, ignored labels or a term of the batch)"
     if observation.independent_samples:
         raise InputError(f"chunk_size needs independent samples, but {what}; leave chunk_size out")
-    warnings.warn(
+    warn(
         f"{what}, and a sample's gradient is its share of the batch gradient; return one loss per sample, and leave "
-        "labels out by ignore_index= of the default loss",
-        LswagWarning,
-        stacklevel=2,
+        "labels out by ignore_index= of the default loss"
     )
 
 
@@ -79,8 +76,4 @@ def warn_of_coupling(observation: Observation, mixing: Sequence[str]) -> None:
     else:
         what = "a BatchNorm in train mode makes"
         advice = "; model.eval() avoids it" if observation.eval_avoids_coupling else ""
-    warnings.warn(
-        f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}",
-        LswagWarning,
-        stacklevel=2,
-    )
+    warn(f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lswag_fast.errors import LowCoverageError, LswagWarning
+from lswag_fast.errors import LowCoverageError, warn
 
 WARN_BELOW = 0.9
 """The share of the elements below which a score says that it does not see the network."""
@@ -52,7 +51,7 @@ class Coverage:
     def warn(self) -> None:
         """Say it in a warning where it is less than `WARN_BELOW`."""
         if self.share < WARN_BELOW:
-            warnings.warn(f"only {self.describe()}; Score.skipped has all of them", LswagWarning, stacklevel=2)
+            warn(f"only {self.describe()}; Score.skipped has all of them")
 
     def check(self, least: float | None) -> None:
         """Raise LowCoverageError where the share is less than wanted."""

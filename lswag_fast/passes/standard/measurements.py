@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +9,11 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import (
-    LswagWarning,
     NoActivationsError,
     NonFiniteGradientError,
     NothingObservedError,
     ZeroVarianceError,
+    warn,
 )
 from lswag_fast.kernels import GradientStats
 from lswag_fast.observe import Skipped
@@ -174,11 +173,9 @@ class StandardMeasurements:
                 f"samples identical, or is the network constant? {RESCUE}"
             )
         if constant:
-            warnings.warn(
+            warn(
                 f"no gradient varies over the samples in {len(constant)} of {len(self.all_layers)} layers "
-                f"({listed(constant)}), which are left out of the score. {RESCUE}",
-                LswagWarning,
-                stacklevel=2,
+                f"({listed(constant)}), which are left out of the score. {RESCUE}"
             )
         return varying
 

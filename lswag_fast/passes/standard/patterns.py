@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from lswag_fast import kernels
-from lswag_fast.errors import InputError, LswagWarning
+from lswag_fast.errors import InputError, warn
 from lswag_fast.observe import ActivationCall
 
 WORD_BITS = 64
@@ -103,11 +102,9 @@ class Patterns:
                 f"only {AUTO_LIMIT} are packed for pattern_samples='auto': pass the number you want"
             )
         if wanted > n_samples:
-            warnings.warn(
+            warn(
                 f"the batch of {n_samples} is smaller than the ceil(log2 V) + 2 samples that the patterns want for V "
-                "neurons; cardinalities saturate: use a larger batch, or pass pattern_samples to accept it",
-                LswagWarning,
-                stacklevel=2,
+                "neurons; cardinalities saturate: use a larger batch, or pass pattern_samples to accept it"
             )
         return min(wanted, n_samples)
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
 import weakref
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lswag_fast.errors import LswagWarning, StorageError, StorageVersionError
+from lswag_fast.errors import StorageError, StorageVersionError, warn
 from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
 from lswag_fast.study.storage import schema
 from lswag_fast.study.storage.folder import prepare
@@ -100,11 +99,9 @@ class LogStorage:
             torn = self._log.with_name(f"{LOG_FILE}.torn-{end}")
             replace_file(torn, content[end:])
             os.truncate(self._log, end)
-            warnings.warn(
+            warn(
                 f"{self._log} ended in the middle of a record: {len(content) - end} bytes were cut off and are kept in "
-                f"{torn.name}; no whole record is lost",
-                LswagWarning,
-                stacklevel=2,
+                f"{torn.name}; no whole record is lost"
             )
         whole = content[:end]
         return _records(whole, self._log) if whole else None, zlib.crc32(whole)

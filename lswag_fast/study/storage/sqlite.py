@@ -11,13 +11,12 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lswag_fast.errors import LswagWarning, StorageError
+from lswag_fast.errors import StorageError, warn
 from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
 from lswag_fast.files.lock import FileLock, read_owner
 from lswag_fast.study.storage import schema, wal
@@ -107,11 +106,9 @@ class SQLiteStorage:
         return self._log.with_name(f"{self._log.name}.damaged-{number}")
 
     def _warn(self, lost: wal.LostEnd, remedy: str) -> None:
-        warnings.warn(
+        warn(
             f"{self._log} is damaged after {lost.n_frames} of its {lost.n_frames + lost.n_lost} pages: what was stored "
-            f"after them is lost, and the study is that of before; {remedy}",
-            LswagWarning,
-            stacklevel=2,
+            f"after them is lost, and the study is that of before; {remedy}"
         )
 
     def _open(self) -> Records | None:

@@ -54,6 +54,7 @@ def test_a_torn_end_is_cut_at_every_byte_said_once_and_kept(log: bytes, tmp_path
             (warning,) = caught
             assert issubclass(warning.category, LswagWarning)
             assert "\n" not in str(warning.message)
+            assert warning.filename == __file__
             assert (folder / f"{LOG_FILE}.torn-{whole}").read_bytes() == log[whole:size]
 
 
