@@ -29,6 +29,27 @@ def test_each_network_that_is_known_was_measured_once() -> None:
     assert {model.kind for model in PUBLIC_MODELS} == set(KINDS)
 
 
+def test_the_page_says_what_its_rows_say() -> None:
+    row = {**rows_of(CSV)[0], "library": "timm", "model": "one", "family": "F", "n_layers": "7", "n_constant": "0"}
+    other = {**row, "library": "torchvision", "n_layers": "9", "n_constant": "2"}
+    text = " ".join(page([row, other]).split())
+    assert "All of them score" in text
+    assert "one pair, so that a single price may be far off" in text
+    assert "measured beside much other work" in text
+    assert "*rescue*" not in text
+    assert "| F | timm/one, torchvision/one |" in text
+    assert "| 7, 9 (2) |" in text
+
+    changes = {"n": "5", "load": "1.30", "init": "rescue", "coverage": "0.8000"}
+    text = " ".join(page([{**row, **changes}, {**other, **changes, "error": "no"}]).split())
+    assert "1 of them score, all but one (0.800) with a coverage of 0.9 or more" in text
+    assert "median of 5 pairs measured in turn" in text
+    assert "cores was 1.3 in the median" in text
+    assert "timm/one (*rescue*)" in text
+    assert "*rescue*: no gradient varies in any of its layers" in text
+    assert "other work" not in text
+
+
 @pytest.mark.parametrize("label", TINY)
 def test_a_network_is_measured_once_and_not_again(label: str, tmp_path: Path) -> None:
     library(label.partition("/")[0])

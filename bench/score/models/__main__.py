@@ -29,7 +29,7 @@ from bench.score.run import KEEP_MEMORY, rows_of
 COLUMNS = (
     "library", "kind", "family", "model", "size", "batch", "init", "parameters", "macs", "coverage", "n_layers",
     "n_constant", "n_skipped", "skipped_reason", "unlisted", "left_as_it_was", "lswag", "plain_s", "score_s", "ratio",
-    "n", "plain_mb", "score_mb", "memory_ratio", "warnings", "error", "cpu", "cores", "isa", "threads", "torch",
+    "n", "plain_mb", "score_mb", "memory_ratio", "warnings", "error", "cpu", "cores", "load", "isa", "threads", "torch",
     "lswag_fast", "compiler", "python", "torchvision", "timm", "transformers", "date",
 )  # fmt: skip
 N_MEASUREMENTS = 5  # building it, and four children
@@ -69,7 +69,8 @@ def measure_all(out: Path, only: list[str], n_rounds: int) -> None:
         for model in models:
             row = row_of(model, n_rounds)
             date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-            writer.writerow({**row, **machine_columns(), **versions(), "date": date})
+            load = f"{os.getloadavg()[0]:.2f}"  # of the minute in which the row was measured
+            writer.writerow({**row, **machine_columns(), **versions(), "load": load, "date": date})
             file.flush()
             said = row.get("error") or f"coverage {row['coverage']}, {row['ratio']:.2f} x plain"
             sys.stderr.write(f"{model.label}: {said}\n")

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,31 +22,36 @@ KINDS = (
     registry.OTHERS,
 )  # fmt: skip
 LOW = 0.9  # below it a score warns
+_WIDTH = 120
 
 _HEAD = """\
 # Public networks
 
 How much of a network a score observes, and what it costs: {n_models} networks of {libraries},
-at least one small one of each family, with random weights. {n_scored} of them score, {n_covered} with a coverage of .9
-or more, and each is left as it was{but}. The median price of a score is {ratio:.2f} plain forward and backward passes,
-and the median peak of its memory {memory:.2f} times theirs.
+at least one small one of each family, with random weights. {scored},
+{covered}, and each is left as it was{but}. The median price of a score is
+{ratio:.2f} plain forward and backward passes, and the median peak of its memory {memory:.2f} times theirs.
 
 How to read the tables:
 
-- **Coverage** is the share of the elements of the trainable weight matrices that are observed, the least of the
-  family's networks.
+- **Networks** are named by their library, as `python -m bench.score.models --only` takes them.{rescue}
+- **Coverage** is the share of the elements of the trainable weight matrices that are observed; of several networks of a
+  family, the least.
 - **Layers** counts the weights that have a statistic, and in brackets those among them in which no gradient varies at
-  the network's own initialisation (zero scales and heads); `init="rescue"` gives them one. *rescue*: that is so of all
-  of them, so the network was scored with it.
-- **Skipped** counts the weight matrices without a statistic, with the reason that most of their elements have. Tables
-  that are only added or chosen from (positions), and parameters in whose place a computed weight is observed (weight
-  standardisation), are among them, although they do not count against the coverage.
+  the network's own initialisation (zero scales and heads); `init="rescue"` gives them one. Several networks have a
+  number each, in their order.
+- **Skipped** counts the weight matrices without a statistic, of all networks of a family together, with the reason that
+  most of their elements have. Tables that are only added or chosen from (positions), and parameters in whose place a
+  computed weight is observed (weight standardisation), are among them, although they do not count against the coverage.
 - **Price** is the time of `score` (L-SWAG, default options) by that of one plain forward and backward pass on the same
-  batch (median of {n_pairs} measured in turn), **memory** the same of the peaks above the model and the batch. Of
+  batch ({pairs}), **memory** the same of the peaks above the model and the batch. Of
   several networks of a family, the median.
 
-These networks and batches are small ({batch} samples, mostly of 64 pixels or 64 tokens): a pass takes some tens of
-milliseconds, and the calls themselves are a large part of the price. The README gives it for larger ones.
+**Why the price is above the README's headline**, which is of batches of 8 and 32 images at 224 pixels: these networks
+and batches are small ({batch} samples, mostly of 64 pixels or 64 tokens; a plain pass took {plain_s:.2f} s in the
+median), and what a score does once for each layer, and for each weight and sample however few positions the sample has,
+is a larger part of it. The half of the networks with the quicker plain passes has a median price of {quick:.2f}, the
+other half {slow:.2f}. {load}
 
 To repeat it, in about 20 minutes (nothing is downloaded but the libraries):
 
@@ -53,6 +60,9 @@ To repeat it, in about 20 minutes (nothing is downloaded but the libraries):
     python -m bench.score.models --out bench/results/score/models.csv
     python -m bench.score.models.table bench/results/score/models.csv --page docs/models.md
 """
+_RESCUE = """
+  *rescue*: no gradient varies in any of its layers at its own initialisation, so that it was scored with
+  `init="rescue"`."""
 _TITLES = ("family", "networks", "coverage", "layers", "skipped", "price", "memory")
 
 
@@ -81,16 +91,66 @@ def _head(rows: Sequence[Row]) -> str:
     unlisted = [row["model"] for row in scored if row["unlisted"]]
     but = [f"but {', '.join(changed)}"] if changed else []
     but += [f"with weights neither observed nor listed in {', '.join(unlisted)}"] if unlisted else []
-    return _HEAD.format(
+    by_time = sorted(scored, key=lambda row: float(row["plain_s"]))
+    half = len(by_time) // 2
+    text = _HEAD.format(
         n_models=len(rows),
-        libraries=" and ".join(", ".join(_libraries(rows)).rsplit(", ", 1)),
-        n_scored=len(scored),
-        n_covered=sum(float(row["coverage"]) >= LOW for row in scored),
+        libraries=_listed(_libraries(rows)),
+        scored="All of them score" if len(scored) == len(rows) else f"{len(scored)} of them score",
+        covered=_covered(scored),
         but="".join(f", {part}" for part in but),
         ratio=_median(scored, "ratio"),
         memory=_median(scored, "memory_ratio"),
-        n_pairs=f"{scored[0]['n']} pair{'s' * (scored[0]['n'] != '1')}",
+        rescue=_RESCUE if any(row["init"] == "rescue" for row in scored) else "",
+        pairs=_pairs(scored),
         batch=scored[0]["batch"],
+        plain_s=_median(scored, "plain_s"),
+        quick=_median(by_time[:half] or by_time, "ratio"),
+        slow=_median(by_time[half:], "ratio"),
+        load=_load(scored),
+    )
+    return "\n\n".join(_filled(block) for block in text.split("\n\n"))
+
+
+def _filled(block: str) -> str:
+    """A paragraph or a list in lines of equal length, whatever was put into it; code and titles as they are."""
+    if block.startswith(("#", " ")):
+        return block
+    return "\n".join(
+        textwrap.fill(
+            " ".join(item.split()),
+            _WIDTH,
+            subsequent_indent="  " * item.startswith("- "),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for item in re.split(r"\n(?=- )", block)
+    )
+
+
+def _covered(scored: Sequence[Row]) -> str:
+    low = [f"{row['model']} ({_coverage([row])})" for row in scored if float(row["coverage"]) < LOW]
+    return f"all {f'but {_listed(low)} ' if low else ''}with a coverage of {LOW:g} or more"
+
+
+def _pairs(scored: Sequence[Row]) -> str:
+    counts = sorted({int(row["n"]) for row in scored})
+    if counts == [1]:
+        return "one pair, so that a single price may be far off"
+    return f"median of {' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))} pairs measured in turn"
+
+
+def _load(scored: Sequence[Row]) -> str:
+    """How busy the machine was: the measurement itself keeps as many of its cores busy as it has threads."""
+    loads = [float(row["load"]) for row in scored if row.get("load")]
+    if len(loads) < len(scored):
+        return (
+            "These rows, which have no load of the machine, were measured beside much other work: their seconds are up "
+            "to ten times those of a machine that has nothing else to do, and their prices scatter."
+        )
+    return (
+        f"The load of the machine's {scored[0]['cores']} cores was {statistics.median(loads):.1f} in the median, "
+        f"{scored[0]['threads']} of it this measurement's own."
     )
 
 
@@ -114,21 +174,29 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 def _line(family: str, rows: Sequence[Row]) -> str:
     scored = _scored(rows)
-    names = ", ".join(f"{row['model']}{' (*rescue*)' * (row['init'] == 'rescue')}" for row in rows)
+    labels = ((f"{row['library']}/{row['model']}", row["init"]) for row in rows)
+    names = ", ".join(f"{label}{' (*rescue*)' * (init == 'rescue')}" for label, init in labels)
     if not scored:
         return f"| {family} | {names} | | | no score, see below | | |"
-    coverage = f"{min(int(float(row['coverage']) * 1000) for row in scored) / 1000:.3f}"
-    n_layers, n_constant = (sum(int(row[column]) for row in scored) for column in ("n_layers", "n_constant"))
-    layers = f"{n_layers} ({n_constant})" if n_constant else f"{n_layers}"
+    layers = ", ".join(row["n_layers"] + f" ({row['n_constant']})" * (row["n_constant"] != "0") for row in scored)
     n_skipped = sum(int(row["n_skipped"]) for row in scored)
     reasons = dict.fromkeys(row["skipped_reason"] for row in scored if row["skipped_reason"])
     skipped = f"{n_skipped}: {_cell('; '.join(reasons))}" if n_skipped else ""
     costs = f"{_median(scored, 'ratio'):.2f} | {_median(scored, 'memory_ratio'):.2f}"
-    return f"| {family} | {names} | {coverage} | {layers} | {skipped} | {costs} |"
+    return f"| {family} | {names} | {_coverage(scored)} | {layers} | {skipped} | {costs} |"
 
 
 def _scored(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row["error"]]
+
+
+def _coverage(scored: Sequence[Row]) -> str:
+    """The least of them, rounded down: 1.000 is all."""
+    return f"{min(int(float(row['coverage']) * 1000) for row in scored) / 1000:.3f}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 def _libraries(rows: Sequence[Row]) -> list[str]:
