@@ -68,6 +68,7 @@ class ScoreOptions:
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
+            Chunks whose calls, neurons or observed weights differ are refused, for they give no numbers of the batch.
             Keeps a running mean and M2 of all weights, 2 x the parameters in float32. Refused with a train-mode
             BatchNorm, and with a model that brings samples together otherwise (`score` says how).
         features: for proxies of certain tensors (zen, az_nas): the name of a module, a pattern of names ("blocks.*"),

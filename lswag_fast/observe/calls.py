@@ -12,6 +12,7 @@ from torch import Tensor
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations import LOOKUP, ObservedOperation, one_hot
 from lswag_fast.observe.samples.axis import AxisCandidates, Place
+from lswag_fast.observe.samples.rows import SampleRows
 from lswag_fast.observe.weights import Piece
 
 Operands = tuple[Tensor, Tensor]
@@ -164,9 +165,24 @@ class ActivationCall:
         if self.candidates.certain:
             self.sample_axis = self.candidates.options[0]
 
-    def resolved(self, kept: tuple[Tensor, ...]) -> Tensor | None:
-        """What `words` or `agreements` hold for the resolved sample axis; None when it was not asked for."""
-        return kept[self.candidates.options.index(cast(Place, self.sample_axis))] if kept else None
+    @property
+    def follows_rows(self) -> bool:
+        """Whether the data chose how many rows a sample has, so that V is that of the sample with the most."""
+        return isinstance(self.sample_axis, SampleRows)
+
+    @property
+    def resolved_words(self) -> Tensor:
+        """What `words` hold for the resolved sample axis."""
+        return self.words[self._choice]
+
+    @property
+    def resolved_agreements(self) -> Tensor | None:
+        """What `agreements` hold for the resolved sample axis; None when they were not asked for."""
+        return self.agreements[self._choice] if self.agreements else None
+
+    @property
+    def _choice(self) -> int:
+        return self.candidates.options.index(cast(Place, self.sample_axis))
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,16 @@ def capture_activation(
     with torch.no_grad():
         views = [axis.sample_first(out.detach(), n_samples) for axis in candidates.options]
         n_neurons = views[0].numel() // n_samples
-        words = tuple(kernels.pack_signs(view, n_packed) for view in views if n_packed)
+        words = tuple(_packed(view, n_neurons, n_packed) for view in views)
         agreements = tuple(_agreements(view, n_neurons) for view in views if options.agreements)
     return ActivationCall(index, name, out.shape, candidates, n_neurons, words, n_packed, agreements)
+
+
+def _packed(view: Tensor, n_neurons: int, n_packed: int) -> Tensor:
+    """The signs (V, ceil(n_packed/64)) of the first samples of a view (B, ...)."""
+    if n_packed == 0:
+        return torch.zeros(n_neurons, 0, dtype=torch.int64, device=view.device)
+    return kernels.pack_signs(view, n_packed)
 
 
 def _agreements(view: Tensor, n_neurons: int) -> Tensor:

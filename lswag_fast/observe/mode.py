@@ -57,6 +57,7 @@ class ObservingMode(CallMode):
         tables: by the name of a parameter that is used otherwise than as a weight, whether only to be added, chosen
             from and the like.
         unpackable: by the number of an activation call, its name and why its signs cannot be packed.
+        empty: the names of those whose output has no elements.
         couples_samples: whether a BatchNorm ran in train mode.
         eval_avoids_coupling: whether each of those is given statistics that it would normalise by in eval mode.
         independent_samples: whether what makes samples depend on each other is refused.
@@ -83,6 +84,7 @@ class ObservingMode(CallMode):
         self.reasons: dict[str, str] = {}
         self.tables: dict[str, bool] = {}
         self.unpackable: dict[int, tuple[str, str]] = {}
+        self.empty: set[str] = set()
         self.flow = SampleFlow(n_samples)
         counting = {name: p for name, p in table.parameters.items() if name not in table.frozen}
         self.derived = DerivedWeights(model, self.lineage, counting)
@@ -219,6 +221,8 @@ class ObservingMode(CallMode):
         reason = unpackable_reason(out, candidates)
         if reason is not None:
             self.unpackable[index] = (name, reason)
+            if out.numel() == 0:
+                self.empty.add(name)
             return
         self.activations.append(capture_activation(index, name, out, candidates, self.n_samples, self.capture))
 

@@ -41,6 +41,8 @@ class Observation:
             attention (see `lswag_fast.observe.lineage`).
         pairs: of each call on a weight, by its number, the number of the activation call that feeds it; empty without
             activations.
+        empty_activations: the names of the skipped activations whose outputs have no elements, as those of an expert
+            without rows.
         skipped: the parameters and activations that take no part, with the reasons.
         n_elements: {name: elements} of the weight matrices, observed or not: the trainable parameters with at least two
             axes longer than 1, without tables that are only added or chosen from (positions), and computed weights in
@@ -52,6 +54,7 @@ class Observation:
         self.weights: tuple[ObservedWeight, ...] = ()
         self.activations: tuple[ActivationCall, ...] = ()
         self.pairs: dict[int, int] = {}
+        self.empty_activations: frozenset[str] = frozenset()
         self.skipped: tuple[Skipped, ...] = ()
         self.n_elements: dict[str, int] = {}
         self._model = model
@@ -98,10 +101,15 @@ class Observation:
         self._mode.finish(outputs)
         self._resolve(before)
         self.activations = tuple(call for call in self._mode.activations if call.sample_axis is not None)
-        self.pairs = self._mode.lineage.pairs([call.index for call in self.activations]) if self.activations else {}
+        self.pairs = self.pairs_among([call.index for call in self.activations])
+        self.empty_activations = frozenset(self._mode.empty)
         self.weights, self.skipped = _sorted_out(self._mode)
         self.n_elements = _n_elements(self._mode)
         return outputs
+
+    def pairs_among(self, activations: Sequence[int]) -> dict[int, int]:
+        """`pairs`, if these were the activation calls in whose outputs the samples are known, in order of execution."""
+        return self._mode.lineage.pairs(activations) if activations else {}
 
     def _resolve(self, before: RandomState) -> None:
         """Tell the sample axes that are open; `before` is the state in which the pass began."""

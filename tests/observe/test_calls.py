@@ -85,5 +85,5 @@ def test_an_activation_gives_what_belongs_to_its_sample_axis() -> None:
     options = AxisCandidates((SampleAxis(0), SampleAxis(1)), certain=False)
     made = ActivationCall(0, "relu@0", torch.Size((B, B)), options, B, (first, second), B)
     made.sample_axis = SampleAxis(1)
-    assert made.resolved(made.words) is second
-    assert made.resolved(made.agreements) is None
+    assert made.resolved_words is second
+    assert made.resolved_agreements is None

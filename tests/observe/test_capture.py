@@ -25,7 +25,7 @@ def test_signs_are_packed_for_each_candidate() -> None:
 def test_agreements_count_the_neurons_with_equal_signs() -> None:
     out = torch.tensor([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
     found = capture_activation(0, "relu@0", out, FIRST, B, CaptureOptions(n_packed=0, agreements=True))
-    assert found.words == ()
+    assert found.resolved_words.shape == (3, 0)
     assert found.agreements[0].tolist() == [[3, 2, 1], [2, 3, 0], [1, 0, 3]]
 
 

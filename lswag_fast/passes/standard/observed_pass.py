@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError
-from lswag_fast.observe import ActivationCall, CaptureOptions, Skipped, observe
+from lswag_fast.observe import CaptureOptions, Skipped, observe
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.checks import backward_errors, listed
+from lswag_fast.passes.shared.checks import backward_errors
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling, warn_of_scalar_loss
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
-from lswag_fast.passes.standard.patterns import Activation, Patterns, samples_to_pack
+from lswag_fast.passes.standard.patterns import Patterns, samples_to_pack
+from lswag_fast.passes.standard.progress import Progress
 
 
 @dataclass
@@ -28,52 +27,6 @@ class ObservedPass:
     skipped: tuple[Skipped, ...]
     coverage: Coverage
     n_nonfinite_losses: int
-
-
-@dataclass
-class _Progress:
-    """What accumulates over the chunks of a batch."""
-
-    statistics: frozenset[str]
-    to_pack: int
-    activations: list[Activation] = field(default_factory=list)
-    pairs: dict[int, int] = field(default_factory=dict)
-    skipped: dict[str, Skipped] = field(default_factory=dict)
-    n_elements: dict[str, int] = field(default_factory=dict)
-    unseen: dict[str, str] = field(default_factory=dict)
-    n_nonfinite_losses: int = 0
-    route: tuple[tuple[int, str], ...] = ()
-
-    @property
-    def with_backward(self) -> bool:
-        """Whether any statistic needs gradients."""
-        return not GRADIENT_STATISTICS.isdisjoint(self.statistics)
-
-    def check_route(self, route: tuple[tuple[int, str], ...]) -> None:
-        """Refuse a chunk that takes another way through the model than the one before.
-
-        Its weights and activations are others, so that what is known of them is not that of all samples.
-
-        Raises:
-            InputError: names the weights that the one calls and the other does not.
-        """
-        if self.route and route != self.route:
-            others = {name for _, name in self.route} ^ {name for _, name in route}
-            which = f" ({listed(sorted(others))} not in all)" if others else ""
-            raise InputError(
-                "chunks and lists of batches need a model that makes the same calls for each of them, and this one "
-                f"makes other calls for other samples{which}; score one batch, without chunk_size"
-            )
-        self.route = route
-
-    def add(self, calls: Sequence[ActivationCall]) -> None:
-        """Take the packed signs of a chunk."""
-        known = {activation.index: activation for activation in self.activations}
-        for call in calls:
-            if call.index in known:
-                known[call.index].append(call)
-            else:
-                self.activations.append(Activation.of(call))
 
 
 GRADIENT_STATISTICS = frozenset(("gradients", "batch_gradient", "fisher"))
@@ -103,15 +56,13 @@ def observed_pass(
     """Run the pass and hand the weights to `reducer`, which makes of them what it likes; `options` fit the batch."""
     patterned = "patterns" in statistics
     to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
-    progress = _Progress(statistics, to_pack)
+    progress = Progress(to_pack)
     with preserve_model_state(model, options.seed) as snapshot:
         for chunk in batch.chunks(options.chunk_size):
-            _run_chunk(model, batch, chunk, options, snapshot, reducer, progress)
+            _run_chunk(model, batch, chunk, options, snapshot, statistics, reducer, progress)
     to_count = options.pattern_samples if patterned else None
     patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
-    skipped = tuple(progress.skipped.values())
-    coverage = Coverage(progress.n_elements, progress.unseen)
-    return ObservedPass(patterns, skipped, coverage, progress.n_nonfinite_losses)
+    return ObservedPass(patterns, progress.skipped, progress.coverage, progress.n_nonfinite_losses)
 
 
 def _run_chunk(
@@ -120,15 +71,16 @@ def _run_chunk(
     chunk: Batch,
     options: ScoreOptions,
     snapshot: ModelSnapshot,
+    statistics: frozenset[str],
     reducer: Reducer,
-    progress: _Progress,
+    progress: Progress,
 ) -> None:
-    n_packed = min(progress.to_pack, chunk.n_samples)
+    n_packed = progress.next_packed(chunk.n_samples)
     is_part = chunk.n_samples < batch.n_samples
     with observe(
         model,
         chunk,
-        _capture(progress.statistics, n_packed, is_part),
+        _capture(statistics, n_packed, is_part),
         probed=batch,
         protect=snapshot.protect,
         independent_samples=is_part and batch.n_batches == 1,
@@ -136,23 +88,18 @@ def _run_chunk(
         outputs = observation.run()
         if is_part:
             progress.check_route(observation.route)
-        skipped = observation.skipped
-        loss = followed_loss(observation, outputs, chunk, options) if progress.with_backward else None
+        unreached: tuple[Skipped, ...] = ()
+        with_backward = not GRADIENT_STATISTICS.isdisjoint(statistics)
+        loss = followed_loss(observation, outputs, chunk, options) if with_backward else None
         if loss is not None:
             chosen = reducer.choose(observation.weights, chunk.n_samples)
             with backward_errors():
-                skipped += observation.backward(loss.total, chosen, reducer)
+                unreached = observation.backward(loss.total, chosen, reducer)
             progress.n_nonfinite_losses += loss.checked()
         # After the backward: a run of the model in between might write into a buffer that it needs.
         mixing = mixing_calls(observation, outputs, loss, options)
         warn_of_scalar_loss(observation, outputs, loss, chunk, options)
-    progress.to_pack -= n_packed
-    progress.add(observation.activations)
-    progress.pairs = observation.pairs | progress.pairs
-    progress.n_elements |= observation.n_elements
-    # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
-    progress.unseen |= {skip.name: skip.reason for skip in observation.skipped if skip.name in observation.n_elements}
-    progress.skipped |= {skip.name: skip for skip in skipped}
+    progress.add(observation, unreached, n_packed)
     warn_of_coupling(observation, mixing)
 
 
@@ -160,7 +107,7 @@ def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> Captur
     codes = "activation_codes" in statistics
     return CaptureOptions(
         n_packed,
-        activations=n_packed > 0 or codes,
+        activations="patterns" in statistics or codes,
         operands=not GRADIENT_STATISTICS.isdisjoint(statistics),
         agreements=codes and not is_part,
         outputs="fisher" in statistics,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast import kernels
@@ -45,29 +46,40 @@ def samples_to_pack(pattern_samples: int | Literal["auto"], n_samples: int, chun
 
 @dataclass
 class Activation:
-    """One activation call over all chunks of a batch: V, the packed signs (V, W) of `n_packed` samples so far, and the
-    agreements (B, B) of all samples; None for what was not asked for, and agreements do not reach over chunks."""
+    """One activation call over all chunks of a batch: V, the packed signs (V, W) so far, and the agreements (B, B) of
+    all samples; None for what was not asked for, and agreements do not reach over chunks.
+
+    V grows where the data choose how many rows a sample has: it is that of the sample with the most rows. The rows of a
+    sample come in their order, so that the neurons of a further row are the last ones.
+    """
 
     index: int
     name: str
     n_neurons: int
-    words: Tensor | None
-    n_packed: int
-    agreements: Tensor | None
+    words: Tensor
+    agreements: Tensor | None = None
 
     @classmethod
-    def of(cls, call: ActivationCall) -> Activation:
-        """What the first chunk's call found."""
-        words, agreements = call.resolved(call.words), call.resolved(call.agreements)
-        return cls(call.index, call.name, call.n_neurons, words, call.n_packed, agreements)
+    def of(cls, call: ActivationCall, n_before: int = 0) -> Activation:
+        """What the first chunk with elements found, after `n_before` packed samples that switched nothing on."""
+        words = call.resolved_words
+        words = words << n_before if n_before else words
+        return cls(call.index, call.name, call.n_neurons, words, call.resolved_agreements)
 
-    def append(self, call: ActivationCall) -> None:
-        """Add the samples of the next chunk as higher bits."""
-        more = call.resolved(call.words)
-        if self.words is not None and more is not None:
-            self.words |= more << self.n_packed
-            self.n_packed += call.n_packed
+    def append(self, call: ActivationCall, n_before: int) -> None:
+        """Add the samples of a further chunk as bits above those of the `n_before` packed so far."""
+        more = call.resolved_words << n_before
+        shape = [max(sizes) for sizes in zip(self.words.shape, more.shape, strict=True)]
+        self.words = _padded(self.words, shape)
+        self.words |= _padded(more, shape)
+        self.n_neurons = max(self.n_neurons, call.n_neurons)
         self.agreements = None
+
+
+def _padded(words: Tensor, shape: Sequence[int]) -> Tensor:
+    """Words (V, W) with zeros after them, up to a shape."""
+    further = [size - there for size, there in zip(shape, words.shape, strict=True)]
+    return F.pad(words, (0, further[1], 0, further[0])) if any(further) else words
 
 
 class Patterns:
@@ -125,6 +137,9 @@ class Patterns:
 
     def union_cardinality(self, activations: Iterable[int]) -> int:
         """Distinct neuron patterns of several activations taken together."""
-        chosen = (self.activations[a].words for a in sorted(set(activations)))
-        words = [w for w in chosen if w is not None]
-        return kernels.count_distinct(words, self.n_samples) if words else 0
+        words = [self.activations[a].words for a in sorted(set(activations))]
+        if not words or self.n_samples == 0:
+            return 0
+        # One that has elements for none of the packed samples has no words yet.
+        width = max(-(-self.n_samples // WORD_BITS), *(w.shape[1] for w in words))
+        return kernels.count_distinct([_padded(w, (len(w), width)) for w in words], self.n_samples)

@@ -134,7 +134,7 @@ def test_an_activation_is_seen_once_with_the_signs_of_its_output(function: Calla
     assert call.n_neurons == 5
     for v in range(5):
         bits = sum(int(out[s, v] > 0) << s for s in range(B))
-        assert call.resolved(call.words)[v].item() == bits
+        assert call.resolved_words[v].item() == bits
 
 
 @spelled(NOT_COUNTED)

@@ -103,3 +103,12 @@ def test_rows_fit_only_the_order_in_which_they_changed(inner: int) -> None:
     assert not fits_rows(other, before, after, 2)
     assert not fits_rows(sample_axis, before, before, 2)
     assert not fits_rows(sample_axis, before, before + 1, 2)
+
+
+def test_rows_fit_where_the_others_differ_by_rounding() -> None:
+    before = torch.rand(4, 3) + 0.5
+    rounded = before * (1 + torch.finfo(torch.float32).eps)
+    after = rounded + SampleAxis(0, 1, 2).rows_of(0, 2)[:, None]
+    assert fits_rows(SampleAxis(0, 1, 2), before, after, 2)
+    assert not fits_rows(SampleAxis(0, 2, 1), before, after, 2)
+    assert not fits_rows(SampleAxis(0, 1, 2), before, rounded + 0.01, 2)

@@ -68,10 +68,38 @@ def test_more_than_one_word_cannot_grow_over_chunks() -> None:
 def test_chunks_append_as_higher_bits(sizes: tuple[int, ...]) -> None:
     y = torch.randn(sum(sizes), 20)
     grown = activation(y[: sizes[0]])
+    done = sizes[0]
     for chunk in y.split(sizes)[1:]:
-        grown.append(packed(chunk, len(chunk)))
-    assert grown.n_packed == sum(sizes)
+        grown.append(packed(chunk, len(chunk)), done)
+        done += len(chunk)
     assert torch.equal(grown.words, activation(y).words)
+
+
+def test_chunks_without_the_activation_leave_its_bits_off() -> None:
+    y = torch.randn(7, 20)
+    y[:2] = y[4:6] = -1.0
+    grown = Activation.of(packed(y[2:4], 2), 2)
+    grown.append(packed(y[6:], 1), 6)
+    assert torch.equal(grown.words, activation(y).words)
+
+
+def test_neurons_that_a_chunk_lacks_are_off_in_it() -> None:
+    y = torch.randn(6, 20)
+    y[:2, 12:] = y[4:, 16:] = -1.0
+    grown = Activation.of(packed(y[:2, :12], 2))
+    grown.append(packed(y[2:4], 2), 2)
+    grown.append(packed(y[4:, :16], 2), 4)
+    assert (grown.n_neurons, torch.equal(grown.words, activation(y).words)) == (20, True)
+
+
+def test_an_activation_of_later_samples_alone_has_one_pattern() -> None:
+    """None of the first samples, which are those of the patterns, switches a neuron on."""
+    y = torch.randn(100, 20)
+    call = packed(y, 100, 1)
+    call.words, call.n_packed = (torch.zeros(20, 0, dtype=torch.int64),), 0
+    patterns = Patterns([activation(y), Activation.of(call, 100)], 100, 200)
+    assert patterns.cardinality(1) == 1
+    assert patterns.union_cardinality([0, 1]) == len(reference.neuron_patterns(y, 100) | {(False,) * 100})
 
 
 @pytest.mark.parametrize("n_samples", [1, 3, 7])
@@ -99,8 +127,6 @@ def test_a_weight_is_paired_by_the_numbers_of_the_calls() -> None:
 
 
 def test_an_activation_too_large_for_auto_asks_for_a_number() -> None:
-    huge = Activation(
-        0, "relu@0", 2**31, torch.zeros((), dtype=torch.int64).expand(2**31, 1), 32, None
-    )  # no memory behind it
+    huge = Activation(0, "relu@0", 2**31, torch.zeros((), dtype=torch.int64).expand(2**31, 1))  # no memory behind it
     with pytest.raises(InputError, match=r"2147483648 neurons.*33 samples"):
         Patterns([huge], "auto", 64)
