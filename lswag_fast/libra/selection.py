@@ -38,7 +38,7 @@ class Libra:
     raises the correlation on random halves of the table most joins, if by more than one standard error, and so on up
     to three; one proxy alone is a possible answer. By the rule "published", z2 is the candidate with the lowest
     information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is nearest to that of the target:
-    always three where there are candidates, also where they rank worse together than z1 alone. The selection needs a
+    three where there are two candidates, also where they rank worse together than z1 alone. The selection needs a
     target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
 
     Args:
@@ -219,10 +219,11 @@ class Libra:
         return self.result.selection
 
     def explain(self) -> pd.DataFrame:
-        """Return every number that led to the choice, one row per proxy, best first.
+        """Return the numbers of every proxy that Algorithm 1 looks at, one row per proxy, best first.
 
         Returns:
-            The table `proxies` of `Fit`; `result` has the numbers of the whole table beside it.
+            The table `proxies` of `Fit`; `result` has the numbers of the whole table beside it, and in `steps` the
+            gains by which the rule "halves" chose.
 
         Raises:
             InputError: `fit` was not called.

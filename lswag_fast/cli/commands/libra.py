@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lswag_fast.libra.selection import Libra
 
 _DESCRIPTION = """\
-Select up to three proxies for a target (LIBRA) and show every number that led to the choice."""
+Select up to three proxies for a target (LIBRA) and show the numbers of each proxy and, by the rule "halves", what each
+candidate within the tolerance would gain."""
 
 _EPILOG = """\
 examples:
