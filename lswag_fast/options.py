@@ -135,6 +135,7 @@ class ScoreOptions:
         object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
         for name, kind in (("combine", Combine), ("nonfinite", NonFinite), ("init", Initialisation)):
             _check_choice(name, getattr(self, name), get_args(kind))
+        _check_one_combine(self.combine, self.proxy_options)
         if self.loss_reduction is not None:
             _check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))
         _check_choice("gradient", self.gradient, ("abs", "signed"))
@@ -335,6 +336,13 @@ def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
     if not isinstance(proxy_options, Mapping) or not all(isinstance(own, Mapping) for own in proxy_options.values()):
         raise InputError(f"proxy_options must be {{proxy: {{option: value}}}}, got {proxy_options!r}")
     return {name: dict(own) for name, own in proxy_options.items()}
+
+
+def _check_one_combine(combine: Combine, proxy_options: ProxyOptions) -> None:
+    """Refuse two values for the one option that has a name of its own and is one of a proxy, too."""
+    own = proxy_options.get("lswag", {}).get("combine", combine)
+    if combine != ScoreOptions.combine and own != combine:
+        raise InputError(f"combine of lswag is given twice, as {combine!r} and as lswag.combine={own!r}; leave one out")
 
 
 def _check_interval(layers: tuple[int, int]) -> None:

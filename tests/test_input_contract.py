@@ -73,7 +73,7 @@ RAISES: dict[str, tuple[Case, type[Exception], str]] = {
     "outputs without logits": (
         lambda: (with_(mlp(), lambda m: m.append(Tupled())), (X, Y), {}),
         errors.InputError,
-        "returned tuple of 2 without `logits`",
+        "returned a tuple of 2 without `logits`",
     ),
     "batch on the meta device": (
         lambda: (mlp(), (X, Y.to("meta")), {}),

@@ -141,7 +141,7 @@ def test_permuting_the_samples_keeps_trainability() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"proxy": "sinflow"}, "proxy must be one of .* did you mean 'synflow'"),
+        ({"proxy": "sinflow"}, "there is no proxy 'sinflow'; did you mean 'synflow'"),
         ({"combine": "sum"}, "combine must be one of 'layerwise', 'product', 'log', got 'sum'"),
         ({"nonfinite": "ignore"}, "nonfinite must be one of"),
         ({"variance": "batch"}, "variance must be"),

@@ -110,7 +110,7 @@ def columns_of(table: pd.DataFrame, text: str) -> list[str]:
         warn(left_out)
     if len(empty) == len(found):
         raise InputError(
-            f"{OPTION}: no column with values is named like a proxy; name those to compare, of "
-            f"{', '.join(map(str, table.columns)) or 'none'}"
+            f"{OPTION}: no column that has values is called as a proxy is; name the columns to compare with {OPTION}; "
+            f"there are {', '.join(map(str, table.columns)) or 'none'}"
         )
     return [name for name in found if name not in empty]

@@ -232,5 +232,7 @@ def _proxy_options(given: Collection[Assignment], proxies: Collection[str]) -> d
         proxy, _, option = item.option.partition(".")
         if proxy not in proxies:
             raise InputError(f"{item}: {proxy!r} is not among the proxies that are scored: {', '.join(proxies)}")
-        found[proxy][option] = item.value
+        if found[proxy].setdefault(option, item.value) != item.value:
+            before = found[proxy][option]
+            raise InputError(f"{item.option} is given twice, as {before} and as {item.value}; leave one out")
     return dict(found)

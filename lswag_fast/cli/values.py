@@ -171,7 +171,7 @@ def folder_target(text: str) -> Path:
 
 @contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Put the name of an option before what is wrong with its value."""
+    """Put the name of an option, or of a part of a value, before what is wrong with it."""
     try:
         yield
     except _MISTAKES as error:

@@ -207,7 +207,7 @@ def get_proxy(name: str) -> ProxyInfo:
     """Return the proxy of that name.
 
     Raises:
-        InputError: there is none; names the nearest.
+        InputError: there is none; names the nearest, where one is near.
 
     Example:
         >>> from lswag_fast.proxies import get_proxy
@@ -216,8 +216,9 @@ def get_proxy(name: str) -> ProxyInfo:
     """
     if name in _REGISTRY:
         return _REGISTRY[name]
-    near = difflib.get_close_matches(str(name), _REGISTRY, n=1, cutoff=0.0)
-    raise InputError(f"proxy must be one of {', '.join(sorted(_REGISTRY))}, got {name!r}; did you mean {near[0]!r}?")
+    near = difflib.get_close_matches(str(name), _REGISTRY, n=1)
+    hint = f"did you mean {near[0]!r}? The others" if near else "all"
+    raise InputError(f"there is no proxy {name!r}; {hint} are listed by `lswag-fast proxies`, in Python list_proxies()")
 
 
 def list_proxies(pattern: str = "*") -> list[ProxyInfo]:

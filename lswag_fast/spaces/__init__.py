@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from functools import partial
 
@@ -53,7 +54,9 @@ def get(name: str, **overrides: int) -> AutoFormer | NasBench201:
         (3, 32, 32)
     """
     if name not in _NAMED:
-        raise SpaceError(f"space: found {name!r}, known are {', '.join(_NAMED)}")
+        near = difflib.get_close_matches(str(name), _NAMED, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise SpaceError(f"there is no space {name!r}; {hint}known are {', '.join(_NAMED)}")
     allowed = _OVERRIDES.get(name, _AUTOFORMER_OVERRIDES)
     unknown = [key for key in overrides if key not in allowed]
     if unknown:

@@ -20,7 +20,10 @@ MISTAKES = [
     ([], "COMMAND"),
     (["serach"], "invalid choice: 'serach'"),
     (["search"], "SPACE"),
-    (["search", "autoformer-huge"], "'autoformer-huge', known are autoformer-tiny"),
+    (
+        ["search", "autoformer-huge"],
+        "there is no space 'autoformer-huge'; did you mean 'autoformer-base'? known are autoformer-tiny",
+    ),
     (["search", "autoformer-tiny", "--colour", "red"], "unrecognized arguments: --colour red"),
     (
         ["search", "autoformer-tiny", "--trial", "5"],
@@ -44,6 +47,10 @@ MISTAKES = [
     (["score", "json:__name__"], "must be callable; found str"),
     (["score", "collections:OrderedDict"], "returned OrderedDict; it must return a torch.nn.Module"),
     (["score", ".models:make"], "names no module"),
+    (["score", "nasbench201:foo"], "nasbench201: architecture: not readable as JSON"),
+    (["score", "autoformer-small:ARCH_JSON"], "autoformer-small: architecture: not readable as JSON"),
+    (["score", "nasbench201:"], "nasbench201: architecture: not readable as JSON"),
+    (["score", "nasbench201:|none~0|"], "nasbench201: "),
     (["score", "autoformer-tiny:{broken"], "not readable as JSON"),
     (["score", 'autoformer-tiny:{"depth":12}'], "found the fields depth"),
     (["score", f"autoformer-tiny:{json.dumps({**ARCH, 'embed_dim': 200})}"], "embed_dim: found 200"),
@@ -65,8 +72,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(argv, words, capsys, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_exit_codes_of_the_process(tmp_path):
-    command = [sys.executable, "-m", "lswag_fast.cli"]
+@pytest.mark.parametrize("module", ["lswag_fast", "lswag_fast.cli"])
+def test_exit_codes_of_the_process(module, tmp_path):
+    command = [sys.executable, "-m", module]
     wrong = subprocess.run([*command, "search", "nowhere"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("lswag-fast: error: ")
@@ -82,6 +90,7 @@ def test_help(command, capsys):
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: lswag-fast")
+    assert "%%" not in text  # only the help of an option is %-formatted
     assert "examples:" in text
 
 

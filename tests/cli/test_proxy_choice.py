@@ -82,9 +82,9 @@ def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(select
     ("proxies", "words"),
     [
         ("libra", "--proxies: a selection is packaged for autoformer-"),
-        ("libra:nowhere.json", "selection nowhere.json: cannot be read"),
+        ("libra:nowhere.json", "selection nowhere.json: cannot be read (No such file or directory)"),
         ("libra:", "selection : cannot be read"),
-        ("libre", "--proxies: proxy must be one of"),
+        ("libre", "--proxies: there is no proxy 'libre'; all are listed by `lswag-fast proxies`"),
     ],
 )
 def test_what_cannot_be_chosen_is_one_line(proxies, words, capsys):

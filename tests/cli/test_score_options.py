@@ -85,6 +85,26 @@ def test_options_of_single_proxies() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--lswag-combine", "product", "--set", "lswag.combine=log"),
+            "as 'product' and as lswag.combine='log'",
+        ),
+        (("--set", "lswag.combine=log", "--set", "lswag.combine=product"), "is given twice, as log and as product"),
+    ],
+)
+def test_two_values_for_one_option_are_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=f"--set: .*{message}"):
+        score_options(parsed(*words), ["lswag"])
+
+
+def test_one_value_may_be_given_twice() -> None:
+    words = ("--lswag-combine", "log", "--set", "lswag.combine=log", "--set", "lswag.combine=log")
+    assert score_options(parsed(*words), ["lswag"]).proxy_options == {"lswag": {"combine": "log"}}
+
+
+@pytest.mark.parametrize(
     ("layers", "words"),
     [("5", "'5' is neither auto nor LO,HI"), ("7,3", "0 <= lo <= hi"), ("auto", "known for autoformer")],
 )

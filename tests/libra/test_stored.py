@@ -56,7 +56,7 @@ def test_a_selection_travels_between_processes(tmp_path: Path) -> None:
         ({"selection": []}, StorageError, r"'selection' is \[\]"),
         ({"selection": ["lswag", 3]}, StorageError, r"'selection' is \['lswag', 3\]"),
         ({"fitted_on": None}, StorageError, "'fitted_on' is None"),
-        ({"selection": ["lswag", "nwott"]}, InputError, "got 'nwott'; did you mean 'nwot'"),
+        ({"selection": ["lswag", "nwott"]}, InputError, "there is no proxy 'nwott'; did you mean 'nwot'"),
         ({"selection": ["lswag", "az_nas"]}, InputError, "az_nas is made of ranks .* az_nas_expressivity"),
         ({"selection": ["lswag", "nwot", "lswag"]}, InputError, "'lswag' is selected twice"),
         ({"combine": "sum"}, InputError, "combine must be one of log_rank, .* got 'sum'"),

@@ -10,6 +10,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
+from lswag_fast.cli.values import naming
 from lswag_fast.cli.views.score import show_score, show_scores
 from lswag_fast.errors import InputError
 
@@ -60,10 +61,9 @@ def _run(args: argparse.Namespace) -> int:
     """Score the network and print the result."""
     if ":" not in args.network:
         raise InputError(f"NETWORK must be package.module:factory or SPACE:ARCHJSON; found {args.network!r}")
-    # A space of the user's own is package.module:factory, too; its architecture begins at the brace.
-    name, is_member, arch_fields = args.network.partition(":{")
+    member = _member(args.network)
     with targets.threads(args.threads):
-        model, batch, space = _of_space(name, "{" + arch_fields, args) if is_member else _own(args)
+        model, batch, space = _own(args) if member is None else _of_space(*member, args)
         proxies = chosen_proxies(args.proxies, space).parts
         given = score_options(args, proxies, space)
         if len(proxies) == 1:
@@ -71,6 +71,18 @@ def _run(args: argparse.Namespace) -> int:
         else:
             _score_many(model, batch, proxies, given, args.json)
     return 0
+
+
+def _member(network: str) -> tuple[str, str] | None:
+    """The space and the architecture that NETWORK names; None for a factory of networks."""
+    from lswag_fast import spaces
+
+    name, _, arch = network.partition(":")
+    if name in spaces.names():
+        return name, arch
+    # A space of the user's own is package.module:factory, too; its architecture begins at the brace.
+    name, brace, fields = network.partition(":{")
+    return (name, "{" + fields) if brace else None
 
 
 def _score_one(model: nn.Module, batch: ImageBatch, proxy: str, given: ScoreOptions, json: str | None) -> None:
@@ -95,7 +107,8 @@ def _score_many(
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.Module, ImageBatch, str]:
     """An architecture with the weights and the batch that a search with these options gives it; its space."""
     space = targets.find_space(name, args)
-    arch = space.decode(arch_json)
+    with naming(name):
+        arch = space.decode(arch_json)
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     return targets.network_builder(space, args)(arch), batch, space.name
 

@@ -67,11 +67,13 @@ def described(outputs: Any) -> str:
 
     Example:
         >>> described((1, 2)), described({"a": 1}), described(None)
-        ('tuple of 2', 'dict with a', 'NoneType')
+        ('a tuple of 2', 'a dict (keys: a)', 'None')
     """
-    kind = type(outputs).__name__
+    if outputs is None:
+        return "None"
+    kind = f"a {type(outputs).__name__}"
     if isinstance(outputs, Mapping):
-        return f"{kind} with {', '.join(map(str, outputs))}"
+        return f"{kind} (keys: {', '.join(map(str, outputs)) or 'none'})"
     return f"{kind} of {len(outputs)}" if isinstance(outputs, (tuple, list)) else kind
 
 

@@ -36,10 +36,10 @@ def test_a_part_by_its_place_its_name_or_a_function(outputs: Any, output: Any) -
 @pytest.mark.parametrize(
     ("outputs", "output", "message"),
     [
-        ((1, 2), 2, "output=2: the model returned tuple of 2"),
-        ({"main": 1}, "logits", "output='logits': the model returned dict with main"),
-        ((1, 2), "main", "output='main': the model returned tuple of 2"),
-        (None, 0, "output=0: the model returned NoneType"),
+        ((1, 2), 2, "output=2: the model returned a tuple of 2"),
+        ({"main": 1}, "logits", r"output='logits': the model returned a dict \(keys: main\)"),
+        ((1, 2), "main", "output='main': the model returned a tuple of 2"),
+        (None, 0, "output=0: the model returned None"),
         (PART, 0, "returned a tensor, of which nothing is to be chosen"),
     ],
 )
@@ -53,7 +53,7 @@ def test_logits_are_the_tensor_or_called_so() -> None:
         assert find_logits(outputs) is PART
     for outputs in ((PART,), {"logits": 3}, None):
         assert find_logits(outputs) is None
-    assert described([1, 2]) == "list of 2"
+    assert described([1, 2]) == "a list of 2"
 
 
 class Features(nn.Module):
