@@ -94,6 +94,10 @@ class StorageVersionError(StorageError):
     """A run folder was written by a later version, whose format this one does not know."""
 
 
+class OtherSettingsError(StorageError):
+    """A run folder holds a study that was made with other settings than those to continue it with."""
+
+
 class PendingTrialsError(LswagError, RuntimeError):
     """The next proposals depend on trials that are still to be told."""
 
@@ -133,6 +137,16 @@ def needs_extra(extra: str, package: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtraError(extra, package) from error
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed, in the words of the system where it has any: without number and name of the file.
+
+    Example:
+        >>> reason(FileNotFoundError(2, "No such file or directory", "vit.csv")), reason(ValueError("line 3"))
+        ('No such file or directory', 'line 3')
+    """
+    return str(getattr(error, "strerror", None) or error)
 
 
 class ExecutorError(LswagError, RuntimeError):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lswag_fast import errors
-from lswag_fast.errors import LswagError, LswagWarning, MissingExtraError, needs_extra
+from lswag_fast.errors import LswagError, LswagWarning, MissingExtraError, needs_extra, reason
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
 
@@ -31,6 +31,12 @@ def test_a_missing_package_says_what_to_type_and_keeps_its_cause() -> None:
     with pytest.raises(MissingExtraError, match=words) as caught, needs_extra("images", "pillow"):
         import no_such_package  # type: ignore[import-not-found]  # noqa: F401
     assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_the_reason_of_a_failure_names_no_file_and_no_number() -> None:
+    assert reason(PermissionError(13, "Permission denied", "a.csv")) == "Permission denied"
+    assert reason(OSError("closed")) == "closed"
+    assert reason(ValueError("line 3")) == "line 3"
 
 
 def test_other_errors_go_through() -> None:

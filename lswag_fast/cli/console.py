@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
 from lswag_fast.errors import LswagWarning, StorageError
@@ -61,6 +61,7 @@ class _Output(Console):
             raise StorageError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
+_LONGEST_LINE = 10_000
 OUT = _Output(highlight=False, emoji=False)
 ERR = Console(highlight=False, emoji=False, stderr=True)
 
@@ -75,12 +76,33 @@ def say_error(error: object) -> None:
     say(f"lswag-fast: error: {_one_line(error)}", ERR)
 
 
+def say_warning(text: object) -> None:
+    """Write one line on stderr."""
+    say(f"lswag-fast: warning: {_one_line(text)}", ERR)
+
+
 def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
     """Return an empty table; columns are numbers, aligned to the right, but for those in `left`."""
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         result.add_column(column, justify="left" if column in left else "right", overflow="fold")
     return result
+
+
+def fits(rows: Table) -> bool:
+    """Whether the terminal is wide enough for a table; a file or a pipe always is."""
+    return not OUT.is_terminal or OUT.measure(rows, options=_unlimited()).maximum <= OUT.width
+
+
+def show_whole(rows: Table) -> None:
+    """Write a table with each row on a line of its own, however long."""
+    lines = OUT.render_lines(rows, _unlimited(), pad=False)
+    for line in lines:
+        say("".join(segment.text for segment in line).rstrip())
+
+
+def _unlimited() -> ConsoleOptions:
+    return OUT.options.update(max_width=_LONGEST_LINE)
 
 
 @contextmanager
@@ -106,7 +128,7 @@ def warnings_once() -> Iterator[None]:
             if not issubclass(category, LswagWarning):
                 as_python_does(message, category, filename, lineno, file, line)
             elif not shown.intersection((text := _one_line(message), place := _place(message, filename, lineno))):
-                say(f"lswag-fast: warning: {text}", ERR)
+                say_warning(text)
                 shown.update((text, place))
 
         warnings.showwarning = show

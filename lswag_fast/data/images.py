@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lswag_fast.data import sources
 from lswag_fast.data.sources import ImageSource
-from lswag_fast.errors import DataError, InputError
+from lswag_fast.errors import DataError, InputError, reason
 
 RGB = 3
 ROUNDING = 1e-6
@@ -125,7 +125,7 @@ def _source_of(source: str | Path, split: str | None) -> ImageSource:
     try:
         return _source_of_path(path, split)
     except OSError as error:
-        raise DataError(f"data {source}: cannot be read ({error})") from error
+        raise DataError(f"data {source}: cannot be read ({reason(error)})") from error
 
 
 def _source_of_path(path: Path, split: str | None) -> ImageSource:
@@ -157,9 +157,10 @@ def _choose(source: ImageSource, batch_size: int, seed: int) -> list[int]:
 
 def _check_classes(source: ImageSource, num_classes: int | None) -> None:
     if num_classes is not None and source.num_classes > num_classes:
+        wanted = source.num_classes
         raise DataError(
-            f"data {source.description}: has {source.num_classes} classes, the networks only {num_classes}; "
-            f"build the space with num_classes={source.num_classes}"
+            f"data {source.description} has {wanted} classes, and the networks tell only {num_classes} apart; "
+            f"build them with num_classes={wanted} (--num-classes {wanted} on the command line)"
         )
 
 

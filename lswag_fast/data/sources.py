@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lswag_fast.errors import DataError, needs_extra
+from lswag_fast.errors import DataError, needs_extra, reason
 
 Array = npt.NDArray[Any]
 
@@ -130,7 +130,7 @@ def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
     except UnidentifiedImageError as error:
         raise DataError(f"data {name}: not a readable image (format unknown or damaged)") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"data {name}: not a readable image ({error})") from error
+        raise DataError(f"data {name}: not a readable image ({reason(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / UINT8_MAX
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lswag_fast.errors import TableError
+from lswag_fast.errors import TableError, reason
 
 MIN_ROWS = 10
 NEW_LINE = b"\n"
@@ -66,7 +66,7 @@ def read_table(path: str | os.PathLike[str], key: str = "arch", dataset: str | N
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:  # EOF and zlib: damaged gzip
         if isinstance(error, TableError):
             raise
-        raise TableError(f"{path}: cannot be read ({error})") from error
+        raise TableError(f"{path}: cannot be read ({reason(error)})") from error
     if key not in table.columns:
         raise TableError(f"{path}: no column {key!r} names the architectures; there are {_listed(table.columns)}")
     return checked_table(table.set_index(key), str(path))

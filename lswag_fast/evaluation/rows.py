@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import StorageError, reason
 from lswag_fast.files.differences import differences
 from lswag_fast.files.durable import replace_file
 from lswag_fast.files.lock import FileLock
@@ -71,7 +71,9 @@ class RowFile:
             if not isinstance(settings, dict):
                 raise ValueError("they are no object")
         except (OSError, ValueError, RecursionError) as error:
-            raise StorageError(f"{self.path} is there, but its settings {path} cannot be read ({error})") from error
+            raise StorageError(
+                f"{self.path} is there, but its settings {path} cannot be read ({reason(error)})"
+            ) from error
         return settings
 
     def add(self, row: Mapping[str, Any]) -> None:

@@ -47,10 +47,11 @@ def random_halves(table: Candidates, n_halves: int, seed: int, combine: Aggregat
     judges = [
         Judge(table, np.sort(order[rng.permutation(len(table))[: len(table) // 2]]), combine) for _ in range(n_halves)
     ]
-    if any(not len(judge.windows.counts) for judge in judges):
+    window = table.window
+    if window is not None and any(not len(judge.windows.counts) for judge in judges):
         raise TableError(
-            f"in a half of the table's {len(table)} rows no window ({table.window}) holds {MIN_ROWS}; the rule halves "
-            "wants a wider window or more rows"
+            f"in a half of the table's {len(table)} rows no {window.noun} of {window} holds {MIN_ROWS}; the rule "
+            f"halves wants {window.remedy} or more rows"
         )
     return judges
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from lswag_fast.errors import InputError, StorageError
+from lswag_fast.errors import InputError, StorageError, reason
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.proxies import get_proxy
 
@@ -59,7 +59,7 @@ def read_selection(path: str | os.PathLike[str]) -> Selection:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"selection {path}: cannot be read ({error})") from error
+        raise StorageError(f"selection {path}: cannot be read ({reason(error)})") from error
     return _selection(_content(text, str(path)), str(path))
 
 

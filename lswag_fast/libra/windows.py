@@ -57,6 +57,26 @@ class ComparisonWindow:
         """Say in words what is compared."""
         return f"{self.column} +-{100 * self.share:g} %" if self.share else f"one {self.column}"
 
+    @property
+    def noun(self) -> str:
+        """What the architectures that are compared with each other are called."""
+        return "window" if self.share else "group"
+
+    @property
+    def remedy(self) -> str:
+        """What holds more architectures."""
+        return "a wider window" if self.share else "a column of fewer values"
+
+    @property
+    def inside(self) -> str:
+        """Say in words where architectures are compared.
+
+        Example:
+            >>> ComparisonWindow("params", 0.08).inside, ComparisonWindow("stage").inside
+            ('inside windows of params +-8 %', 'inside groups of one stage')
+        """
+        return f"inside {self.noun}s of {self}"
+
     def sizes(self, table: pd.DataFrame) -> pd.Series:
         """Return the column as numbers; equal texts have equal numbers.
 
@@ -73,7 +93,7 @@ class ComparisonWindow:
             sizes = numbers(table, [self.column])[self.column]
         lacking = np.flatnonzero(~np.isfinite(sizes))
         if len(lacking):
-            raise TableError(f"column {self.column!r} of {table.index[lacking[0]]!r} is empty; a window needs it")
+            raise TableError(f"column {self.column!r} of {table.index[lacking[0]]!r} is empty; a {self.noun} needs it")
         return sizes
 
     def among(self, sizes: Values) -> Windows:
@@ -121,8 +141,8 @@ class Windows:
         """
         if not len(self.counts):
             raise TableError(
-                f"no window ({window}) holds {MIN_ROWS} architectures, fewer say nothing about a rank correlation; "
-                "take a wider one or a larger table"
+                f"no {window.noun} of {window} holds {MIN_ROWS} architectures, the fewest whose rank correlation is "
+                f"computed; take {window.remedy} or a larger table"
             )
 
     def spearman(self, z: Values, y: Values) -> float:

@@ -150,7 +150,7 @@ def test_inside_windows_another_proxy_is_the_best() -> None:
         (
             views(n=30).assign(params=np.repeat([1.0, 2.0], 15)),
             ComparisonWindow("params"),
-            r"in a half of the table's 30 rows no window \(one params\) holds 10; the rule halves wants a wider window",
+            r"in a half of the table's 30 rows no group of one params holds 10; the rule halves wants a column",
         ),
     ],
 )

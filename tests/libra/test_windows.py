@@ -72,7 +72,7 @@ def test_without_a_window_of_ten_there_is_no_figure() -> None:
     window = ComparisonWindow("params", 0.01)
     windows = window.among(np.arange(1.0, 10.0))
     assert math.isnan(windows.spearman(np.arange(9.0), np.arange(9.0)))
-    with pytest.raises(TableError, match=r"no window \(params \+-1 %\) holds 10 architectures"):
+    with pytest.raises(TableError, match=r"no window of params \+-1 % holds 10 architectures"):
         windows.check(window)
 
 

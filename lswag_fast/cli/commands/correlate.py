@@ -20,7 +20,7 @@ _EPILOG = """\
 examples:
   lswag-fast correlate scores.csv --target cifar10_test
   lswag-fast correlate scores.csv --target cifar10_test,cifar100_test --csv rho.csv --plot rho.png
-  lswag-fast correlate vit.csv --target imagenet_top1 --window params:8%%
+  lswag-fast correlate vit.csv --target imagenet_top1 --window params:8%
 
 Several tables are joined by --key."""
 

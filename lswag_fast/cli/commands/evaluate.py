@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import say
+from lswag_fast.cli.console import say, say_warning
 from lswag_fast.cli.files import check_targets
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lswag_fast.libra.windows import ComparisonWindow
+
+# Of warnings that name layers, each architecture may have its own.
+_SAID_WARNINGS = 5
 
 _DESCRIPTION = """\
 Score the architectures of a benchmark table by any proxies, one row each in a CSV with the table's own columns.
@@ -60,6 +63,8 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.execution import open_executor
     from lswag_fast.score_job import ScoreJob
 
+    if args.out.suffix != ".csv":
+        raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
     check_targets({"--out": args.out}, [args.table])
     space = targets.find_space(args.space, args)
     options.check_dataset(args.dataset, [args.table])
@@ -82,7 +87,8 @@ def _run(args: argparse.Namespace) -> int:
     settings = {"data": batch.description, "table": args.table.name}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
-    say(f"{count} architectures scored now; rows: {args.out}")
+    _say_warnings(read_table(args.out, args.key))
+    say(f"scored {count} architectures; all rows: {args.out}")
     if args.target is not None:
         _correlate(args, proxies, window)
     return 0
@@ -105,6 +111,17 @@ def _checked_window(args: argparse.Namespace, table: pd.DataFrame, proxies: Sequ
     if window is not None and window.column not in proxies:
         window.sizes(table)
     return window
+
+
+def _say_warnings(rows: pd.DataFrame) -> None:
+    """Say each warning of the rows once, the most frequent first: each row has only its own."""
+    from lswag_fast.evaluation.evaluate import WARNINGS
+
+    counts = rows[WARNINGS].dropna().value_counts()
+    for text, count in counts.iloc[:_SAID_WARNINGS].items():
+        say_warning(f"{count} of {len(rows)} architectures: {text}")
+    if len(counts) > _SAID_WARNINGS:
+        say_warning(f"{len(counts) - _SAID_WARNINGS} other warnings are in the column {WARNINGS}")
 
 
 def _correlate(args: argparse.Namespace, proxies: Sequence[str], window: ComparisonWindow | None) -> None:

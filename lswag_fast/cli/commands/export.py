@@ -36,7 +36,9 @@ examples:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_folder(parser)
-    parser.add_argument("--format", choices=FORMATS, help="of the table (default: by the ending of FILE, else csv)")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of the table (default: by the ending of FILE, csv without one)"
+    )
     parser.add_argument("--arch", metavar="best|NUMBER", help="export this architecture: the best, or a trial's")
     text = "the file of the table (default: standard output), or the folder of the architecture"
     options.add_out(parser, text, metavar="FILE|FOLDER")
@@ -50,17 +52,24 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError("--format is of the table of all trials; leave it out with --arch")
     if args.arch is not None and args.out is None:
         raise InputError("--arch needs a folder for the architecture and its weights: -o FOLDER")
+    kind = None if args.arch is not None else args.format or _format_of(args.out)  # refused before anything is read
     study = read_study(args.folder)
-    if args.arch is None:
-        _export_table(study, args.format or _format_of(args.out), args.out)
+    if kind is not None:
+        _export_table(study, kind, args.out)
     else:
         _export_arch(study, _trial(study, args.arch), args.out)
     return 0
 
 
 def _format_of(path: Path | None) -> str:
+    """The format that the ending of a file says; CSV without one."""
     ending = path.suffix.removeprefix(".").lower() if path is not None else ""
-    return ending if ending in FORMATS else FORMATS[0]
+    if ending and ending not in FORMATS:
+        raise InputError(
+            f"--out: a table is written as .{', .'.join(FORMATS)}, and {path} ends in .{ending}; name another file, or "
+            "say the format (--format)"
+        )
+    return ending or FORMATS[0]
 
 
 def _export_table(study: StoredStudy, kind: str, path: Path | None) -> None:

@@ -103,7 +103,7 @@ def _show(libra: Libra) -> None:
     say(f"{fit.n_bins} bins, tolerance {fit.tolerance:g}")
     say(f"bias of {fit.target} to {fit.bias}: {fit.target_bias:.3f}; gain in bits")
     if fit.window is not None:
-        say(f"rho: the mean of the Spearman correlations inside windows, {fit.window}")
+        say(f"rho: the mean of the Spearman correlations {fit.window.inside}")
 
 
 def _show_steps(steps: pd.DataFrame) -> None:

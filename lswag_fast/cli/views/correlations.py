@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import fits, say, show_whole, table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from lswag_fast.libra.windows import ComparisonWindow
 
 _COLUMNS = {"spearman": "Spearman", "inside": "inside", "kendall": "Kendall", "top5": "top 5 %"}
+# Whose intervals a narrow terminal misses least, those first.
+_FIRST_TO_GO = ("kendall", "top5", "inside", "spearman")
 
 
 def show_correlations(found: Mapping[str, pd.DataFrame], window: ComparisonWindow | None) -> None:
@@ -24,8 +27,8 @@ def show_correlations(found: Mapping[str, pd.DataFrame], window: ComparisonWindo
     if window is None:
         return
     left_out = max(int((rows["n"] - rows["n_inside"]).max()) for rows in found.values())
-    share = f"; {left_out} architecture(s) whose window holds fewer than 10 are left out there" if left_out else ""
-    say(f"inside: the mean of the Spearman correlations inside windows, {window}{share}")
+    share = f"; left out there: {left_out} whose {window.noun} holds fewer than 10 architectures" if left_out else ""
+    say(f"inside: the mean of the Spearman correlations {window.inside}{share}")
 
 
 def joined_correlations(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -36,13 +39,31 @@ def joined_correlations(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _show(found: pd.DataFrame) -> None:
-    measured = {name: title for name, title in _COLUMNS.items() if name in found.columns}
-    rows = table("proxy", *measured.values(), "n", left=("proxy",))
-    for name, row in found.iterrows():
-        rows.add_row(str(name), *(_interval(row, measure) for measure in measured), f"{row['n']:.0f}")
-    OUT.print(rows)
+    """Print one line per proxy; a terminal that is too narrow gets fewer intervals, and is told which are missing."""
+    measured = [name for name in _COLUMNS if name in found.columns]
+    missing: list[str] = []
+    rows = _rows(found, measured, missing)
+    for name in (name for name in _FIRST_TO_GO if name in measured):
+        if fits(rows):
+            break
+        missing.append(name)
+        rows = _rows(found, measured, missing)
+    show_whole(rows)
+    if missing:
+        titles = ", ".join(_COLUMNS[name] for name in missing)
+        say(f"a wider terminal shows the intervals, too, of: {titles}")
+
+
+def _rows(found: pd.DataFrame, measured: Collection[str], without_interval: Collection[str]) -> Table:
+    rows = table("proxy", *(_COLUMNS[name] for name in measured), "n", left=("proxy",))
+    for proxy, row in found.iterrows():
+        cells = [
+            options.figure(row[name]) + ("" if name in without_interval else _interval(row, name)) for name in measured
+        ]
+        rows.add_row(str(proxy), *cells, f"{row['n']:.0f}")
+    return rows
 
 
 def _interval(row: pd.Series, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return options.figure(row[name]) + ("" if low != low else f" [{low:.2f}, {high:.2f}]")  # NaN without resamples
+    return "" if low != low else f" [{low:.2f}, {high:.2f}]"  # NaN without resamples

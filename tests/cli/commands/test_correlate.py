@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lswag_fast.cli import main
+from lswag_fast.cli.console import _Output
 
 
 @pytest.fixture(autouse=True)
@@ -55,22 +56,62 @@ def test_inside_of_a_window(scores: pd.DataFrame, capsys: pytest.CaptureFixture[
     assert main([*COMMAND, "--proxies", "zico", "--window", "params:10%"]) == 0
     out = capsys.readouterr().out
     assert "inside" in out.splitlines()[1]
-    assert "windows, params +-10 %; 9 architecture(s) whose window holds fewer than 10 are left out there" in out
+    assert "windows of params +-10 %; left out there: 9 whose window holds fewer than 10 architectures" in out
+
+
+def test_a_group_is_called_so_and_one_that_is_too_small_is_left_out(
+    scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores.assign(stage=np.repeat([1, 2], [12, 8])).to_csv("scores.csv")
+    assert main([*COMMAND, "--proxies", "zico", "--within", "stage"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "inside: the mean of the Spearman correlations inside groups of one stage; left out there: 8 whose group holds "
+        "fewer than 10 architectures"
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [(200, None), (90, "Kendall"), (80, "Kendall, top 5 %"), (70, "Kendall, top 5 %, inside")],
+)
+def test_a_narrow_terminal_gets_fewer_intervals_and_no_cell_of_two_lines(
+    width: int, missing: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Output, "width", width)
+    monkeypatch.setattr(_Output, "is_terminal", True)
+    assert main([*COMMAND, "--proxies", "zico,params", "--window", "params:90%"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "accuracy:"
+    assert {line.split()[0] for line in lines[2:4]} == {"zico", "params"}
+    assert lines[2].count("[") == 4 - (missing.count(",") + 1 if missing else 0)
+    assert all(len(line) <= width for line in lines[1:4])
+    assert lines[4].startswith(
+        "inside:" if missing is None else f"a wider terminal shows the intervals, too, of: {missing}"
+    )
+
+
+def test_a_pipe_gets_all_intervals(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Output, "width", 20)
+    assert main([*COMMAND, "--proxies", "zico", "--window", "params:90%"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].count("[") == 4
 
 
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["correlate", "scores.csv", "--target", "accurate", "--proxies", "zico"], "no column 'accurate'"),
-        (["correlate", "absent.csv", "--target", "accuracy"], "absent.csv: cannot be read"),
+        (
+            ["correlate", "absent.csv", "--target", "accuracy"],
+            "error: absent.csv: cannot be read (No such file or directory)",
+        ),
         ([*COMMAND, "--proxies", "dss"], "dss"),
         ([*COMMAND, "--proxies", "zico", "--window", "params"], "--window: a window is COLUMN:SHARE%, params:8% say"),
         ([*COMMAND, "--proxies", "zico", "--window", "depth:8%"], "no column 'depth' to compare inside of"),
         (
             [*COMMAND, "--proxies", "zico", "--window", "params:0.01%"],
-            "no window (params +-0.01 %) holds 10",
+            "no window of params +-0.01 % holds 10 architectures, the fewest whose rank correlation is computed; take",
         ),
-        ([*COMMAND, "--proxies", "zico", "--within", "params"], "no window (one params) holds 10 architectures"),
+        ([*COMMAND, "--proxies", "zico", "--within", "params"], "no group of one params holds 10 architectures"),
         ([*COMMAND, "--plot", "rho.jpeg2000"], "--plot: the ending of rho.jpeg2000 must be one of"),
         ([*COMMAND, "--plot", "."], "--plot: '.' is a folder; name a file"),
         ([*COMMAND, "--csv", "."], "--csv: '.' is a folder; name a file"),
@@ -104,9 +145,9 @@ def test_a_table_without_proxies_says_which_columns_there_are(
 ) -> None:
     scores[["accuracy", "robustness", "dss"]].to_csv("scores.csv")
     assert main([*COMMAND]) == 2
-    assert "--proxies: no column with values is named like a proxy; name those to compare, of robustness" in (
-        capsys.readouterr().err
-    )
+    err = capsys.readouterr().err
+    assert "no column that has values is called as a proxy is; name the columns to compare with --proxies" in err
+    assert "there are robustness, dss" in err
 
 
 def test_a_target_that_is_named_like_a_proxy_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:

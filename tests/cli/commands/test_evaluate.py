@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lswag_fast.cli import main
+from lswag_fast.cli.commands.evaluate import _say_warnings
 from lswag_fast.spaces import NasBench201
 
 FACTORY = """
@@ -37,18 +38,38 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_larger_number_adds_to_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [*EVALUATE, "--proxies", "params,flops,l2_norm", "--mode", "eval", "--out", "scores.csv"]
     assert main([*command, "--trials", "11"]) == 0
-    assert "11 architectures scored now; rows: scores.csv" in capsys.readouterr().out
+    assert "scored 11 architectures; all rows: scores.csv" in capsys.readouterr().out
     assert main(command) == 0
-    assert "3 architectures scored now" in capsys.readouterr().out
+    assert "scored 3 architectures;" in capsys.readouterr().out
 
 
 def test_the_scores_are_compared_with_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [*EVALUATE, "--proxies", "params,flops", "--target", "accuracy", "--out", "scores.csv"]
     assert main([*command, "--window", "params:90%"]) == 0
     out = capsys.readouterr().out
-    assert "accuracy:" in out and "windows, params +-90 %" in out
+    assert "accuracy:" in out and "inside windows of params +-90 %" in out
     assert main(["correlate", "scores.csv", "--target", "accuracy", "--window", "params:90%"]) == 0
     assert capsys.readouterr().out in out
+
+
+def test_a_warning_of_the_rows_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*EVALUATE, "--proxies", "l2_norm,grad_norm,lswag", "--out", "scores.csv"]
+    assert main(command) == 0
+    rows = pd.read_csv("scores.csv")
+    counts = rows["warnings"].value_counts()
+    assert counts.iloc[0] > 1  # BatchNorm in train mode makes the samples depend on each other
+    err = capsys.readouterr().err
+    for text, count in counts.iloc[:5].items():
+        assert err.count(f"warning: {count} of {len(rows)} architectures: {text}\n") == 1
+
+
+def test_more_warnings_than_can_be_read_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [f"layer {number}" for number in range(8)]
+    _say_warnings(pd.DataFrame({"warnings": [*texts, "layer 3", np.nan]}))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "lswag-fast: warning: 2 of 10 architectures: layer 3"
+    assert len(lines) == 6
+    assert lines[-1] == "lswag-fast: warning: 3 other warnings are in the column warnings"
 
 
 def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +85,10 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
     ("argv", "words"),
     [
         ([*EVALUATE, "--out", "a.csv", "--key", "cell"], "no column 'cell' names the architectures; there are arch"),
+        (
+            [*EVALUATE, "--out", "a.parquet"],
+            "--out: the rows are written as CSV; name a file that ends in .csv",
+        ),
         ([*EVALUATE, "--out", "a.csv", "--trials", "99"], "--trials is 99, the table has 14"),
         ([*EVALUATE, "--out", "a.csv", "--target", "loss"], "--target: no column 'loss'"),
         ([*EVALUATE, "--out", "a.csv", "--within", "depth"], "one depth: name what to compare the scores with there"),
@@ -72,7 +97,7 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
             [*EVALUATE, "--out", "a.csv", "--init", "lecun"],
             "--init: init must be one of 'own', 'kaiming'",
         ),
-        ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magic"], "did you mean"),
+        ([*EVALUATE, "--out", "a.csv", "--proxies", "lswag,magik"], "there is no proxy 'magik'"),
         ([*EVALUATE, "--out", "a.csv", "--workers", "2", "--dask", "tcp://host:1"], "--dask: not allowed with"),
     ],
 )

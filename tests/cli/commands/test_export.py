@@ -183,3 +183,15 @@ def test_a_missing_extra_says_what_to_install(run, tmp_path, monkeypatch, capsys
     assert f"pip install 'lswag-fast[{extra}]'" in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "ending"), [("x.xls", ".xls"), ("trials.csv.gz", ".gz")])
+def test_an_ending_of_another_kind_of_table_is_refused(name, ending, run, tmp_path, capsys):
+    assert main(["export", str(run), "-o", str(tmp_path / name)]) == 2
+    words = (
+        f"--out: a table is written as .csv, .json, .parquet, and {tmp_path / name} ends in {ending}; name another file"
+    )
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main(["export", str(run), "--format", "csv", "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_bytes() == (run / "trials.csv").read_bytes()

@@ -54,7 +54,7 @@ TWO = ("--proxies", "lswag,zico")
         (("--proxies", "x"), "no column"),
         (("--halves", "0"), "--halves"),
         ((*TWO, "--rule", "halves", "--halves", "1"), "halves must be a number from 2 to 10,000"),
-        ((*TWO, "--within", "params"), "no window (one params) holds 10"),
+        ((*TWO, "--within", "params"), "no group of one params holds 10"),
         ((*TWO, "--window", "params"), "--window: a window is COLUMN:SHARE%"),
         ((*TWO, "--bias", "accuracy"), "the target 'accuracy' is the bias"),
     ],
@@ -90,7 +90,7 @@ def test_a_selection_by_halves_shows_its_steps(
     assert "standard error" in out and "joins" in out
     rho = content["fitted_on"]["rho"]
     assert f"rho of the combination on this table {rho:.3f}, of its best member alone" in out
-    assert "correlations inside windows, params +-20 %" in out
+    assert "correlations inside windows of params +-20 %" in out
 
 
 def test_one_proxy_alone_is_said(
