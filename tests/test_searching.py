@@ -50,8 +50,8 @@ def test_result_and_files_agree(tmp_path):
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"batch": torch.ones(2)}, "scoring.batch_fingerprint was"),
-        ({"weights": {"seed": torch.ones(1)}}, "scoring.weights_fingerprint was nothing"),
+        ({"batch": torch.ones(2)}, "the batch is another"),
+        ({"weights": {"seed": torch.ones(1)}}, "the weights that the networks are cut out of are others"),
         ({"n_threads": 3}, "scoring.n_threads was 1, now 3"),
         ({"proxy": max}, 'scoring.function was "total_width", now "max"'),
         ({"sampler": "steady_state"}, 'sampler.name was "evolution", now "steady_state"'),

@@ -7,6 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _ABSENT = "nothing"
+# A fingerprint tells nobody what to do; what it is taken of, and what decides that, does.
+_IN_WORDS = {
+    "batch_fingerprint": "the batch is another (--data, --split, --batch-size, --image-size and --seed decide it)",
+    "weights_fingerprint": "the weights that the networks are cut out of are others (--checkpoint decides them)",
+}
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
@@ -28,6 +33,8 @@ def _differences(prefix: str, stored: Mapping[str, Any], given: Mapping[str, Any
         old, new = stored.get(key), given.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _differences(f"{prefix}{key}.", old, new)
+        elif old != new and key in _IN_WORDS:
+            yield _IN_WORDS[key]
         elif old != new:
             yield f"{prefix}{key} was {_shown(old)}, now {_shown(new)}"
 

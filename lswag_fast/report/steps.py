@@ -33,6 +33,12 @@ def next_steps(study: StoredStudy) -> dict[str, str]:
     return steps
 
 
+def continuing_command(study: StoredStudy, n_trials: int) -> str | None:
+    """The command that continues a search, up to so many trials in all; None for one that was begun in Python."""
+    words = _command_words(study)
+    return _search_line(words, max(n_trials, study.n_trials_wanted), study) if words else None
+
+
 def _command_words(study: StoredStudy) -> list[str]:
     """The command of a search; empty where it was begun in Python, whose metadata may hold anything."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lswag_fast.errors import InputError, StorageError, warn
+from lswag_fast.errors import InputError, OtherSettingsError, warn
 from lswag_fast.files.differences import differences
 from lswag_fast.options import is_nameless
 from lswag_fast.spaces import SearchSpace
@@ -171,11 +171,11 @@ def refuse_difference(where: Any, stored: StudySettings, given: StudySettings) -
     """Refuse to continue a study with other settings.
 
     Raises:
-        StorageError: shows each setting that differs, stored and given.
+        OtherSettingsError: shows each setting that differs, stored and given.
     """
     found = list(differences(stored.to_json(), given.to_json()))
     if found:
-        raise StorageError(
+        raise OtherSettingsError(
             f"{where} holds a study with other settings: {'; '.join(found)}. "
             "Repeat the stored ones to continue it, or name a new folder"
         )

@@ -31,12 +31,20 @@ def test_a_log_is_continued_without_the_option_and_shown(tmp_path: Path, capsys:
     assert "finished, 4 of 4 trials" in capsys.readouterr().out
 
 
-def test_another_kind_in_one_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "file", "other"), [("sqlite", "study.sqlite", "log"), ("log", "study.jsonl", "sqlite")]
+)
+def test_another_kind_in_one_folder_is_refused(
+    kind: str, file: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
-    assert main([*SEARCH, "--trials", "2", "--out", str(run)]) == 0
+    assert main([*SEARCH, "--trials", "2", "--storage", kind, "--out", str(run)]) == 0
     before = sorted(path.name for path in run.iterdir())
-    assert main([*SEARCH, "--trials", "4", "--storage", "log", "--out", str(run)]) == 2
-    assert "holds" in capsys.readouterr().err
+    assert main([*SEARCH, "--trials", "4", "--storage", other, "--out", str(run)]) == 2
+    err = capsys.readouterr().err
+    assert f"{run} holds a study that the other storage keeps ({file}: " in err
+    assert f"--storage {kind})" in err
+    assert "name the folder alone, without a storage, to continue it, or a new folder" in err
     assert sorted(path.name for path in run.iterdir()) == before
 
 

@@ -19,5 +19,14 @@ def test_each_difference_is_named_with_both_values() -> None:
     ]
 
 
+def test_a_fingerprint_is_said_in_words() -> None:
+    stored = {"scoring": {"batch_fingerprint": "ccb7", "weights_fingerprint": None}}
+    given = {"scoring": {"batch_fingerprint": "e232", "weights_fingerprint": "a0"}}
+    assert list(differences(stored, given)) == [
+        "the batch is another (--data, --split, --batch-size, --image-size and --seed decide it)",
+        "the weights that the networks are cut out of are others (--checkpoint decides them)",
+    ]
+
+
 def test_a_group_that_became_a_value_is_shown_whole() -> None:
     assert list(differences({"budget": {"params": 1}}, {"budget": 2})) == ['budget was {"params": 1}, now 2']

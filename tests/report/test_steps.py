@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lswag_fast.report.steps import next_steps
+from lswag_fast.report.steps import continuing_command, next_steps
 from support.studies import failed_trial, study, trial
 
 COMMAND = "lswag-fast search 'a space:make' --trials 50 --out runs/old"
@@ -32,6 +32,13 @@ def test_what_runs_or_has_nothing_left_is_not_continued(status: str) -> None:
     metadata = {"command": COMMAND}
     steps = next_steps(study((failed_trial(0),), status=status, metadata=metadata))
     assert list(steps) == ["one page to look at", "all trials as a table"]
+
+
+def test_a_search_is_continued_up_to_the_larger_number_of_trials() -> None:
+    done = study((trial(0),), Path("run"), metadata={"command": COMMAND}, n_trials_wanted=70)
+    assert continuing_command(done, 9) == "lswag-fast search 'a space:make' --trials 70 --out run"
+    assert continuing_command(done, 90) == "lswag-fast search 'a space:make' --trials 90 --out run"
+    assert continuing_command(study((trial(0),), Path("run")), 90) is None
 
 
 def test_a_search_of_python_is_continued_there_and_what_is_not_stored_not_at_all() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
 from lswag_fast.cli.values import command_words, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
+from lswag_fast.errors import OtherSettingsError
 from lswag_fast.files.shell import pasteable
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ def _run(args: argparse.Namespace) -> int:
     origin = _origin(args)
     interrupts = stopping.said_aloud()
     try:
-        with stopping.leaving_nothing_refused(args.out):
+        with stopping.leaving_nothing_refused(args.out), _naming_what_continues(args):
             result = _search(args, space, chosen, origin, interrupts)
     except KeyboardInterrupt:
         if interrupts.received is None:
@@ -138,6 +141,19 @@ def _search(
             n_threads=args.threads,
             interrupts=interrupts,
         )
+
+
+@contextmanager
+def _naming_what_continues(args: argparse.Namespace) -> Iterator[None]:
+    """Add to the refusal of other settings the command that has the stored ones."""
+    from lswag_fast.report.steps import continuing_command
+    from lswag_fast.study.stored import read_study
+
+    try:
+        yield
+    except OtherSettingsError as error:
+        line = continuing_command(read_study(args.out), args.trials)
+        raise OtherSettingsError(f"{error}. Continue: {line}" if line else str(error)) from error
 
 
 def _origin(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,12 +12,17 @@ from lswag_fast.files.durable import replace_file
 
 TRIALS_FILE = "trials.csv"
 RESULT_FILE = "result.json"
+# What the storages keep a study in, and how each is named in Python and on the command line.
+_STUDY_FILES = {
+    "study.sqlite": "SQLiteStorage, --storage sqlite",
+    "study.jsonl": "LogStorage, --storage log",
+}
 # Of result.json; a reader of a later version can tell what it holds.
 RESULT_VERSION = 3
 
 
 def prepare(path: Path, study_file: str, own_files: Collection[str]) -> None:
-    """Make a folder if need be; refuse one that holds something else than a study. Raises StorageError, OSError.
+    """Make a folder if need be; refuse one that holds something else than such a study. Raises StorageError, OSError.
 
     Args:
         path: the folder.
@@ -28,7 +33,14 @@ def prepare(path: Path, study_file: str, own_files: Collection[str]) -> None:
         raise StorageError(f"{path} is not a folder; name another one")
     path.mkdir(parents=True, exist_ok=True)
     files = {file.name for file in path.iterdir()}
-    if study_file not in files and files - set(own_files):
+    if study_file in files:
+        return
+    for other in files & _STUDY_FILES.keys():
+        raise StorageError(
+            f"{path} holds a study that the other storage keeps ({other}: {_STUDY_FILES[other]}); name the folder "
+            "alone, without a storage, to continue it, or a new folder for a study in this one"
+        )
+    if files - set(own_files):
         raise StorageError(
             f"{path} is not empty and holds no study; name a new folder, so that no result is overwritten"
         )

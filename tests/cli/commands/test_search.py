@@ -85,6 +85,18 @@ def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
     assert rows(user_folder / "run") == table
 
 
+def test_another_batch_is_said_in_words_with_the_command_that_continues(user_folder, capsys):
+    assert search(trials="2") == 0
+    capsys.readouterr()
+    assert search("--batch-size", "8", trials="4") == 2
+    err = capsys.readouterr().err
+    assert (
+        "other settings: the batch is another (--data, --split, --batch-size, --image-size and --seed decide it)" in err
+    )
+    assert main(shlex.split(err.partition("Continue: ")[2])[1:]) == 0
+    assert len(rows(user_folder / "run")) == 4
+
+
 def test_several_proxies_are_combined_and_each_has_a_column(user_folder, capsys):
     assert search("--proxies", "lswag,nwot,params", "--combine", "mean_rank", *STEADY) == 0
     table = rows(user_folder / "run")
