@@ -46,8 +46,8 @@ def score(
             Use `model.eval()` when it has BatchNorm: in train mode BatchNorm couples the samples, and the statistic is
             then sample b's share of the batch gradient (the outer products of its own positions); a warning says so.
             So it is with every model whose logits for one sample depend on the values of others, be it without a
-            gradient: by a mean, a softmax, an order or attention over the batch, by samples mixed in. A `loss_fn` may
-            do so, too.
+            gradient: by a mean, a count, a softmax, an order or attention over the batch, by samples mixed in. A
+            `loss_fn` may do so, too.
         batch: (inputs, targets), each a tensor (B, ...), or a tuple or dict of tensors as the model takes them;
             samples along axis 0, B >= 2. Or a list of N such pairs of equal size, the published form of ZiCo and
             xi-GSNR: the variance is then over the batches, which go through one by one.

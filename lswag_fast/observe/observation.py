@@ -137,8 +137,9 @@ class Observation:
         """The calls that make what is scored of one sample depend on other samples, in its value.
 
         A BatchNorm in train mode is none of them; see `couples_samples`. Where the samples were followed from call to
-        call, what a call does to them is known. Where their trail was lost, or a product may choose single samples, the
-        model runs again on two or three samples, three times, without gradients.
+        call, what a call does to them is known. Where their trail was lost, or a product, a mask or an index may choose
+        single samples, the model runs again on the batch, and three times with half of its samples replaced, without
+        gradients.
 
         Args:
             tensors: what is scored; only those with samples along axis 0 count.
@@ -167,7 +168,7 @@ class Observation:
             with torch.no_grad():
                 return scored(outputs, self._probed.take(samples).targets)
 
-        matters = depend_on_each_other(self._batch.n_samples, self._probed.n_samples, run)
+        matters = depend_on_each_other(self._batch.n_samples, run)
         after.restore()
         if matters is False:
             return ()

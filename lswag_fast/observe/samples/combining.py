@@ -117,7 +117,7 @@ def compared(call: Call) -> Place | Mixed | None:
 def gathered(dim_at: int, index_at: int) -> Rule:
     """Values that an index chooses along `dim`: whole rows, where that is axis 0 of the samples.
 
-    What the two samples of an experiment show is no help there: an order that the data decide may leave them in place.
+    What an experiment shows is no help there: an order that the data decide may leave them in place.
     """
 
     def rule(call: Call) -> Place | Mixed | None:

@@ -16,9 +16,9 @@ from torch import Tensor
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
 from lswag_fast.observe.samples.call import Call, Certainty, Mixed
-from lswag_fast.observe.samples.mixing import READERS, MixedTensors, call_name
+from lswag_fast.observe.samples.mixing import READERS, MixedTensors, call_name, is_number
 from lswag_fast.observe.samples.rows import SampleRows
-from lswag_fast.observe.samples.rules import RULES
+from lswag_fast.observe.samples.rules import ELEMENTWISE, RULES
 from lswag_fast.observe.weights import tensors_in
 
 
@@ -129,7 +129,8 @@ class SampleFlow:
     ) -> None:
         """Mark the output of a call that brings samples together, or after which their place is unknown."""
         if isinstance(answer, Mixed):
-            self.mixed.add(out, call_name(func), answer.certainty)
+            is_doubt = func in ELEMENTWISE and not all(is_number(tensor) for tensor, _ in known)
+            self.mixed.add(out, call_name(func), Certainty.OPEN if is_doubt else answer.certainty)
         elif self.place_of(out) is None and any(reads_values(func, args, tensor) for tensor, _ in known):
             self.mixed.add(out, call_name(func), Certainty.OPEN)
 

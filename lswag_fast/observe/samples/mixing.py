@@ -1,8 +1,9 @@
 """The tensors of a forward pass in which a sample's part may be made of several samples, and the calls that did it.
 
 A mark follows the values, through `detach` and `no_grad`, too: a sample whose output changes with the other samples
-does not have the loss that it has alone, whatever gradients say. Integers and booleans carry none: they choose, as the
-routing of a mixture of experts does, and what is chosen has a place of its own.
+does not have the loss that it has alone, whatever gradients say. It passes through integers and booleans, too: a count
+may divide, a comparison may gate. But most of them choose, as the routing of a mixture of experts does, or size a
+buffer, and what is chosen may be each sample's own. So a mark that came through a comparison or an index is a doubt.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.samples.call import Certainty
+from lswag_fast.observe.samples.rules import ARITHMETIC, ELEMENTWISE
 
 Marks = frozenset[tuple[str, Certainty]]
 """The names of calls that brought samples together, each with how certain that is."""
 
-READERS = frozenset((Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__float__, Tensor.__array__))
+READERS = frozenset(
+    (Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__float__, Tensor.__int__, Tensor.__index__, Tensor.__array__)
+)
 """What makes Python numbers of a tensor, whose way nobody follows."""
 
 
@@ -64,7 +69,7 @@ class MixedTensors:
         return found
 
     def add(self, tensor: Tensor, name: str, certainty: Certainty) -> None:
-        """Mark a tensor of numbers."""
+        """Mark a tensor."""
         self._set(tensor, self.of([tensor]) | {(name, certainty)})
 
     def read_by(self, func: Callable[..., Any], tensors: Iterable[Tensor]) -> None:
@@ -83,7 +88,7 @@ class MixedTensors:
         if func is None:
             marks = self.of(received)
         else:
-            marks = self.of(tensor for tensor in received if reads_values(func, args, tensor))
+            marks = Marks().union(*(self._received(func, args, tensor) for tensor in received))
             if func in READERS:
                 self.read |= marks
             if func is Tensor.__setitem__:
@@ -97,6 +102,23 @@ class MixedTensors:
             if is_written and tensor._base is not None:
                 self._set(tensor._base, marks | own | self.of([tensor._base]))
 
+    def _received(self, func: Callable[..., Any], args: tuple[Any, ...], tensor: Tensor) -> Marks:
+        """The marks of a tensor that a call uses; what only chooses or sizes leaves a doubt."""
+        marks = self.of([tensor]) if reads_values(func, args, tensor) else Marks()
+        if not marks or is_number(tensor) or func in ELEMENTWISE:
+            return marks
+        is_operand = func in ARITHMETIC and bool(args) and tensor is args[0]
+        return marks if is_operand else _doubtful(marks)
+
     def _set(self, tensor: Tensor, marks: Marks) -> None:
-        if marks and (tensor.is_floating_point() or tensor.is_complex()):
-            self.marks[id(tensor)] = (weakref.ref(tensor), marks)
+        if marks:
+            self.marks[id(tensor)] = (weakref.ref(tensor), _doubtful(marks) if tensor.dtype is torch.bool else marks)
+
+
+def is_number(tensor: Tensor) -> bool:
+    """Whether it holds real or complex numbers, no integers or booleans, which may choose."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _doubtful(marks: Marks) -> Marks:
+    return frozenset((name, Certainty.OPEN) for name, _ in marks)

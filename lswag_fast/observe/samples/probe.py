@@ -4,6 +4,8 @@ The model runs again on two samples, in the mode in which it is scored but witho
 numbers. A BatchNorm in train mode, which would make all samples depend on each other, gives back its input. An axis
 that holds samples changes its length in proportion. Where an axis holds k rows per sample, a second run with sample 0
 replaced shows their order.
+
+Whether samples depend on each other is told by runs of the whole batch instead, with halves of it replaced.
 """
 
 from __future__ import annotations
@@ -135,21 +137,37 @@ def _probe(run: Run, mode: ProbeMode, samples: Sequence[int]) -> ProbeMode | Non
     return mode
 
 
-def depend_on_each_other(n_samples: int, n_available: int, run: Run) -> bool | None:
-    """Whether what is scored of one sample changes with another sample; None where the probes cannot tell.
+def depend_on_each_other(n_samples: int, run: Run) -> bool | None:
+    """Whether what is scored of one sample changes with other samples; None where the experiment cannot tell.
 
-    `run` returns the tensors that are scored.
+    `run` returns the tensors that are scored. All runs have the size of the batch: groups of samples, and what counts
+    them, are then those of the pass.
 
     Values that differ by less than the square root of the rounding unit differ by rounding: the sizes of products may
     follow the data.
     """
-    first, second = probe_samples(n_samples, n_available)
-    third = [first[0], second[0], *first[2:]]  # the largest of two samples may be in either
-    runs = [(samples, _probe(run, ProbeMode(len(samples)), samples)) for samples in (first, second, third)]
-    outputs = [(samples, of_samples(mode.outputs, len(samples))) for samples, mode in runs if mode is not None]
+    runs = [(samples, _probe(run, ProbeMode(n_samples), samples)) for samples in experiments(n_samples)]
+    outputs = [(samples, of_samples(mode.outputs, n_samples)) for samples, mode in runs if mode is not None]
     if len(outputs) < len(runs) or not outputs[0][1]:
         return None
     return any(_changed(outputs[0], other) for other in outputs[1:])
+
+
+def experiments(n_samples: int) -> list[list[int]]:
+    """Sample indices of runs of a whole batch: as it is, and with a half, the other, and a third one replaced.
+
+    One sample stands in for all of a half, so that what a batch counts, ranks or compares changes; those that stay keep
+    their rows and their random numbers. The largest of all may be in either half. The halves are drawn by chance, and
+    there is a third, since groups of samples might each lie within one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.randperm(n_samples, generator=generator).tolist() for _ in range(2))
+    half = n_samples // 2
+    found = [list(range(n_samples))]
+    for replaced, kept in ((one[:half], one[half:]), (one[half:], one[:half]), (other[:half], other[half:])):
+        gone = set(replaced)
+        found.append([kept[0] if sample in gone else sample for sample in range(n_samples)])
+    return found
 
 
 def _changed(before: tuple[Sequence[int], list[Tensor]], after: tuple[Sequence[int], list[Tensor]]) -> bool:

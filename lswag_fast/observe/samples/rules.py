@@ -261,6 +261,16 @@ _register(
     "logaddexp", "sub_", "neg_", "addcmul_", "addcdiv_", "clip_", "sqrt_", "square_", "abs_", "rsqrt_", "reciprocal_",
     "log_", "lerp_", "round_", "clamp_max_",
 )  # fmt: skip
+_register(
+    element_by_element,
+    "eq", "__eq__", "ne", "__ne__", "not_equal", "lt", "__lt__", "less", "le", "__le__", "less_equal", "gt", "__gt__",
+    "greater", "ge", "__ge__", "greater_equal", "logical_and", "logical_or", "logical_not", "logical_xor",
+    "bitwise_and", "__and__", "__iand__", "__rand__", "bitwise_or", "__or__", "__ior__", "__ror__", "bitwise_not",
+    "__invert__", "__xor__", "isnan", "isinf", "isfinite", "floor_divide", "__floordiv__", "__mod__", "bucketize",
+    "heaviside",
+)  # fmt: skip
+_register(looked_up, "one_hot")
+_register(reduced(), "count_nonzero")
 _register(reduced(), "nanmean", "nansum", "nanmedian", "var_mean", "std_mean", "aminmax")
 _register(
     compared,
@@ -275,6 +285,13 @@ for _transform in (torch.fft.fft, torch.fft.ifft, torch.fft.rfft, torch.fft.irff
     RULES[_transform] = normalised(2, default=-1)
 for _transform in (torch.fft.fft2, torch.fft.ifft2, torch.fft.rfft2, torch.fft.irfft2):
     RULES[_transform] = normalised(2, default=(-2, -1))
+
+ELEMENTWISE = frozenset(function for function, rule in RULES.items() if rule is element_by_element)
+"""Functions of each element of their tensors."""
+
+_OF_FIRST = (torch.argsort, torch.sort, torch.cumsum, torch.sum, torch.reshape, torch.transpose, Tensor.to)
+ARITHMETIC = frozenset(f for f, rule in RULES.items() if rule in [RULES[function] for function in _OF_FIRST])
+"""Functions that make numbers of the numbers in their first tensor; further tensors may be sizes and dtypes."""
 
 for _transposed in ("T", "mT", "H", "mH"):
     RULES[getattr(Tensor, _transposed).__get__] = viewed

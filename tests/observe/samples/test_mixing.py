@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lswag_fast import score
+from lswag_fast.observe.samples import mixing, probe
 from lswag_fast.observe.samples.call import Certainty
+from networks import NETWORKS
 from support.observing import under_mode
+from support.oracle import SHOWN
 
 B = 4
 
@@ -62,11 +68,48 @@ def test_a_mark_follows_the_values(body: Callable[[Tensor], Tensor]) -> None:
         lambda x: x + x.mean(0).new_ones(5),
         lambda x: x.type_as(x.mean(0)),
         lambda x: x + torch.ones(1).expand_as(x.mean(0)),
-        lambda x: x[:, torch.randperm(5)] * (x.mean(0).argmax() + 1),
         lambda x: (x.mean(0), x)[1],
     ],
 )
-def test_shapes_and_whole_numbers_carry_none(body: Callable[[Tensor], Tensor]) -> None:
+def test_shapes_carry_none(body: Callable[[Tensor], Tensor]) -> None:
+    assert calls(body) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: x * (x > 0).sum(),
+        lambda x: x / (x > 0).long().sum(0).clamp(min=1).to(x),
+        lambda x: x * (x[:, 0].argsort().unsqueeze(1) + 1),
+        lambda x: x + torch.count_nonzero(x),
+    ],
+)
+def test_a_whole_number_that_scales_is_as_sure_as_any(body: Callable[[Tensor], Tensor]) -> None:
+    assert calls(body).keys() == {Certainty.SURE}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: x * (x > x.mean(0)),
+        lambda x: torch.where(x > x.mean(), x, 0.0),
+        lambda x: x.masked_fill(torch.arange(B)[:, None] < (x > 0).sum(), 1.0),
+        lambda x: x / torch.bincount((x[:, 0] > 0).long(), minlength=2)[0],
+        lambda x: x[:, torch.arange(5) + (x > 9).sum()],
+        lambda x: x.view(B, (x > 9).sum() + 5),
+        lambda x: x[:, : int((x > 9).sum()) + 5],
+        lambda x: x * (x[:, None] > x[None]).any(1),
+    ],
+)
+def test_what_compares_chooses_or_sizes_leaves_it_open(body: Callable[[Tensor], Tensor]) -> None:
+    assert calls(body).keys() == {Certainty.OPEN}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [lambda x: x * (x > 0), lambda x: x.masked_fill(x.isnan() | ~(x >= 1), 0.0), lambda x: x * (x > 0).sum(1)[:, None]],
+)
+def test_masks_of_each_sample_s_own_are_followed(body: Callable[[Tensor], Tensor]) -> None:
     assert calls(body) == {}
 
 
@@ -91,3 +134,23 @@ def test_a_lost_trail_leaves_it_open(body: Callable[[Tensor], Tensor], name: str
 def test_an_output_of_no_known_origin_is_open() -> None:
     made = torch.randn(B, 5)
     assert calls(lambda x: made) == {Certainty.OPEN: ["a call that nobody follows"]}
+
+
+@pytest.mark.parametrize("name", ["cnn_eval", "vit", "lstm", "mixer_t_equals_2b", "dict_input"])
+def test_a_network_without_such_calls_pays_nothing(name: str) -> None:
+    """None of its calls is marked, nothing is carried on, and the model does not run once more."""
+    model, batch = NETWORKS[name].build()
+    watched = {mixing.MixedTensors.add, mixing.MixedTensors.carry, probe.depend_on_each_other}
+    codes = {function.__code__ for function in watched}
+    seen: list[str] = []
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            seen.append(frame.f_code.co_name)
+
+    sys.setprofile(look)
+    try:
+        score(model, batch, loss_fn=NETWORKS[name].loss_fn, pattern_samples=SHOWN)
+    finally:
+        sys.setprofile(None)
+    assert seen == []

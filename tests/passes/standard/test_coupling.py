@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,8 +13,7 @@ from torch import Tensor, nn
 
 from lswag_fast import score, score_many
 from lswag_fast.errors import InputError, LswagWarning
-from lswag_fast.observe.samples import mixing, probe
-from networks import NETWORKS, Network
+from networks import Network
 from support.oracle import SHOWN, shares_of_the_batch_gradient, trainability_of
 
 B, WIDTH, CLASSES = 8, 10, 4
@@ -102,6 +99,19 @@ COUPLED: dict[str, tuple[Body, str]] = {
         lambda h: h + F.conv1d(h.t()[None], torch.ones(WIDTH, 1, 3).double(), padding=1, groups=WIDTH)[0].t(), "conv1d"
     ),
     "whitened": (lambda h: h @ torch.linalg.inv(torch.eye(WIDTH).double() + h.t() @ h), "matmul"),
+    "a number that counts": (lambda h: h / (h > 0).sum(), "sum"),
+    "the share of active samples": (lambda h: h * (h > 0).to(h).mean(0), "mean"),
+    "counted otherwise": (lambda h: h * torch.count_nonzero(h.relu()) / 50, "count_nonzero"),
+    "ranks": (lambda h: h * (h[:, :1].argsort(0).argsort(0).to(h) + 1), "argsort"),
+    "gated by the mean": (lambda h: h * (h > h.mean(0)), "mean"),
+    "chosen by the mean": (lambda h: torch.where(h > h.mean(0), h, 2 * h), "mean"),
+    "gated pair by pair": (lambda h: h * (h[:, None] > h[None]).sum(1), "gt"),
+    "a graph of neighbours": (lambda h: (h @ h.t() > 0).to(h) @ h, "matmul"),
+    "a place in a queue": (lambda h: h * (F.one_hot(h.argmax(1), WIDTH).cumsum(0) < 2), "cumsum"),
+    "even and odd samples": (
+        lambda h: h + h.new_zeros(2, WIDTH).index_add(0, torch.arange(len(h)) % 2, h).repeat(len(h) // 2, 1),
+        "index_add",
+    ),
     "a function nobody knows": (lambda h: h @ torch.cov(h.t()), "cov"),
 }  # fmt: skip
 
@@ -112,7 +122,7 @@ every_coupled = pytest.mark.parametrize("name", COUPLED)
 def test_the_samples_do_depend_on_each_other(name: str) -> None:
     model, (inputs, _) = around(COUPLED[name][0]).build()
     changed = inputs.clone()
-    changed[:-1] = changed[:-1].flip(0) * 2
+    changed[:-1] = 0.5 - changed[:-1].flip(0) * 2
     assert not torch.allclose(model(inputs)[-1], model(changed)[-1])
 
 
@@ -155,6 +165,22 @@ def test_without_gradients_chunks_are_refused_all_the_same() -> None:
     model, batch = around(COUPLED["centred"][0]).build()
     with pytest.raises(InputError, match="brings samples of the batch together"):
         score(model, batch, proxy="nwot", chunk_size=4)
+
+
+GROUPS: dict[str, Body] = {
+    "a norm": lambda h: h / h.view(-1, 4, WIDTH).norm(dim=1, keepdim=True).expand(-1, 4, -1).reshape(-1, WIDTH),
+    "a softmax": lambda h: h + h.view(-1, 4, WIDTH).softmax(1).reshape(-1, WIDTH),
+    "pairs": lambda h: h + h.view(-1, 2, WIDTH).flip(1).reshape(-1, WIDTH),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups_of_samples_are_found(name: str) -> None:
+    model, batch = around(GROUPS[name]).build()
+    with pytest.warns(LswagWarning, match="depend on each other"):
+        score(model, batch, pattern_samples=SHOWN)
+    with pytest.raises(InputError, match="brings samples of the batch together"):
+        score(model, batch, pattern_samples=SHOWN, chunk_size=4)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +250,22 @@ def _looked_at(h: Tensor) -> Tensor:
     return h + torch.zeros_like(h.mean(0))
 
 
+def _routed(h: Tensor) -> Tensor:
+    """Rows in the order of their experts, in blocks that counts give the sizes of, and back."""
+    experts = h[:, :2].argmax(1)
+    order, sizes = experts.argsort(stable=True), torch.bincount(experts, minlength=2).tolist()
+    blocks = [(k + 1) * block for k, block in enumerate(h[order].split(sizes))]
+    return torch.zeros_like(h).index_copy(0, order, torch.cat(blocks))
+
+
+def _trimmed(h: Tensor) -> Tensor:
+    """Padded after the longest of the batch, and no further."""
+    lengths = 1 + (h[:, :2] > 0).sum(1)
+    longest = lengths.max()
+    kept = h[:, : int(longest)] * (torch.arange(longest) < lengths[:, None])
+    return F.pad(kept, (0, WIDTH - int(longest)))
+
+
 APART: dict[str, Body] = {
     "flipped twice": lambda h: h.flip(0).relu().flip(0),
     "rolled and back": lambda h: h.roll(2, 0).relu().roll(-2, 0),
@@ -234,6 +276,9 @@ APART: dict[str, Body] = {
     "rows to slots and back": _dispatched,
     "tokens of all samples behind a mask": _masked,
     "values that are looked at": _looked_at,
+    "gates of each sample's own": lambda h: h * (h > h.mean(1, keepdim=True)) * (h > 0).sum(1, keepdim=True),
+    "sent to experts and back": _routed,
+    "trimmed to the longest": _trimmed,
     "a loop over the samples": lambda h: torch.stack([row * row.sum() for row in h]),
     "tokens time first": lambda h: h.view(-1, 2, 5).transpose(0, 1).softmax(0).cumsum(2).transpose(0, 1).flatten(1),
 }
@@ -296,6 +341,21 @@ def _contrast(outputs: Tensor, targets: Tensor) -> Tensor:
 LOSSES = {
     "a term of the batch": (Balanced, _balanced_loss, "mean"),
     "samples against each other": (lambda: nn.Linear(5, CLASSES), _contrast, "matmul"),
+    "divided by the positives": (
+        lambda: nn.Linear(5, CLASSES),
+        lambda o, t: F.cross_entropy(o, t, reduction="none") / (t > 0).sum(),
+        "sum",
+    ),
+    "divided by the labels that count": (
+        lambda: nn.Linear(5, CLASSES),
+        lambda o, t: F.cross_entropy(o, t, reduction="none") / (t != -100).sum(),
+        "sum",
+    ),
+    "weights of the classes in the batch": (
+        lambda: nn.Linear(5, CLASSES),
+        lambda o, t: F.cross_entropy(o, t, reduction="none") / torch.bincount(t, minlength=CLASSES)[t],
+        "bincount",
+    ),
     "divided by its largest": (
         lambda: nn.Linear(5, CLASSES),
         lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none") / outputs.abs().max(),
@@ -338,26 +398,3 @@ def test_a_loss_of_one_s_own_may_keep_them_apart(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         score(model, batch, proxy="zico", loss_fn=loss_fn, chunk_size=4)
-
-
-# ---- the price ----
-
-
-@pytest.mark.parametrize("name", ["cnn_eval", "vit", "lstm", "mixer_t_equals_2b", "dict_input"])
-def test_a_network_without_such_calls_pays_nothing(name: str) -> None:
-    """None of its calls is marked, nothing is carried on, and the model does not run once more."""
-    model, batch = NETWORKS[name].build()
-    watched = {mixing.MixedTensors.add, mixing.MixedTensors.carry, probe.depend_on_each_other}
-    codes = {function.__code__ for function in watched}
-    seen: list[str] = []
-
-    def look(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code in codes:
-            seen.append(frame.f_code.co_name)
-
-    sys.setprofile(look)
-    try:
-        score(model, batch, loss_fn=NETWORKS[name].loss_fn, pattern_samples=SHOWN)
-    finally:
-        sys.setprofile(None)
-    assert seen == []
