@@ -26,6 +26,9 @@ class LayerScore:
         n_weights: its elements.
         trainability: Lambda_l = ln sum 1/sigma (gradients of the summed loss, natural log; -inf without variance).
         cardinality: Psi_l, distinct patterns of the activation it is paired with; None where no patterns were counted.
+            An activation is one call: a mixture of experts has one for all experts, or one for each, as it is written
+            (of transformers, `experts_implementation="grouped_mm"` and "eager"). The rows of a sample are the same, Psi
+            is not, so compare only networks whose experts are called alike.
         activation: that activation as function@place; None where there is none.
         n_zero_variance: elements left out of the sum because their gradient does not vary over the samples, or by no
             more than its rounding error in the precision of the pass (`lswag_fast.reference.rounding_error`), or by

@@ -131,8 +131,9 @@ def gathered(dim_at: int, index_at: int) -> Rule:
         if place.axis != 0 or index.numel() == 0:
             return None
         rows = place.as_rows(call.n_samples, index.device) if isinstance(place, SampleAxis) else place
+        first = rows.chosen(index.flatten(1)[:, 0])
         owners = rows.samples[index.flatten(1)]
-        return SampleRows(owners[:, 0]) if bool((owners == owners[:, :1]).all()) else Mixed()
+        return first if bool((owners == first.samples[:, None]).all()) else Mixed()
 
     return rule
 

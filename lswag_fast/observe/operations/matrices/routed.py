@@ -43,7 +43,7 @@ def _routed(observer: CallObserver, rows: Tensor, matrices: Tensor, ends: list[i
         if end > begin:
             candidates = None
             if samples is not None:
-                candidates = AxisCandidates((SampleRows(samples.samples[begin:end]),), certain=True)
+                candidates = AxisCandidates((samples.chosen(slice(begin, end)),), certain=True)
             arguments = (rows[begin:end], matrices[number].t(), None)
             parts.append(observer.inner_call(F.linear, arguments, candidates))
         begin = max(begin, end)
