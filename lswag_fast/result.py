@@ -79,7 +79,9 @@ class Score:
         raw: the value of the formula.
         higher_is_better: which way it points.
         coverage: the share of the elements of the network's trainable weight matrices that the proxy's pass observed;
-            None for a proxy that uses no gradients of single weights.
+            None for a proxy that uses no gradients of single weights. Parameters with two dimensions larger than one
+            count, whatever call multiplies them with features, but no tables of positions that are only added or
+            looked up.
 
     Example:
         >>> import torch, lswag_fast

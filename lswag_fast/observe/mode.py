@@ -38,7 +38,8 @@ from lswag_fast.observe.operations.metadata import reads_values
 from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
-from lswag_fast.observe.samples.rules import PLACING, SCALING
+from lswag_fast.observe.samples.rules import CHOOSING, PLACING, SCALING
+from lswag_fast.observe.scales import factors
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
 
@@ -55,7 +56,7 @@ class ObservingMode(CallMode):
         activations: the activation calls, in order.
         reasons: by the name of a parameter, why it has no statistic.
         tables: by the name of a parameter that is used otherwise than as a weight, whether only to be added, chosen
-            from and the like.
+            from for all samples alike, and the like; see `Observation.n_elements`.
         unpackable: by the number of an activation call, its name and why its signs cannot be packed.
         empty: the names of those whose output has no elements.
         couples_samples: whether a BatchNorm ran in train mode.
@@ -247,17 +248,30 @@ class ObservingMode(CallMode):
         self.flow.follow(func, args, kwargs, received, out)
         if func not in _NO_GRADIENT:
             self._follow_made(received, args[0] if func is Tensor.__setitem__ else out, func in SCALING)
-        if func in MATRIX_PRODUCTS:
-            self._record_factors(received)
+        self._record_factors(received if func in MATRIX_PRODUCTS else factors(func, args, kwargs))
         if torch.is_grad_enabled() and func not in _NO_GRADIENT:
             self._record_uses(func, args, received, out)
         return out
 
-    def _record_factors(self, received: list[Tensor]) -> None:
-        """Record that what a weight matrix was scaled to is multiplied with features: no table is."""
-        if any(self.lineage.comes_from_batch(tensor) is not False for tensor in received):
-            for tensor in filter(self.derived.is_scaled, received):
+    def _record_factors(self, multiplied: list[Tensor]) -> None:
+        """Record that a weight matrix, or what it was scaled to, is multiplied with features: no table is.
+
+        A mask and a number that scales are no features.
+        """
+        if any(self._may_be_features(tensor) for tensor in multiplied):
+            for tensor in filter(self.derived.is_scaled, multiplied):
                 self.tables.update(dict.fromkeys(self.derived.sources_of(tensor), False))
+
+    def _may_be_features(self, tensor: Tensor) -> bool:
+        is_number = tensor.numel() == 1 or not (tensor.is_floating_point() or tensor.is_complex())
+        return not is_number and self.lineage.comes_from_batch(tensor) is not False
+
+    def _places(self, func: Callable[..., Any], received: list[Tensor]) -> bool:
+        """Whether a call takes a tensor for a table: adds or moves its values, or chooses some by no sample."""
+        if func in CHOOSING:
+            indices = (tensor for tensor in received if not tensor.is_floating_point())
+            return not any(map(self.lineage.comes_from_batch, indices))
+        return func in PLACING
 
     def _follow_made(self, received: list[Tensor], out: Any, scales: bool = False) -> None:
         """Follow what is made from parameters, unless no gradient would reach them through it.
@@ -313,7 +327,7 @@ class ObservingMode(CallMode):
                 continue
             if any(self.table.name_of(result) != name for result in tensors_in(out)):
                 self.reasons.setdefault(name, unobserved_reason(func))
-                self.tables[name] = self.tables.get(name, True) and func in PLACING
+                self.tables[name] = self.tables.get(name, True) and self._places(func, received)
 
 
 def _unobservable_reason(weight: Tensor, x: Tensor, asks_gradients: bool) -> str | None:

@@ -45,8 +45,9 @@ class Observation:
             without rows.
         skipped: the parameters and activations that take no part, with the reasons.
         n_elements: {name: elements} of the weight matrices, observed or not: the trainable parameters with at least two
-            axes longer than 1, without tables that are only added or chosen from (positions), and computed weights in
-            the place of the parameters that they are computed from.
+            axes longer than 1, whatever call multiplies them with features, or none. Tables are left out: parameters
+            that are only added, moved, or looked up by numbers that come from no sample (positions). Computed weights
+            are in the place of the parameters that they are computed from.
         couples_samples: whether a BatchNorm in train mode made the samples depend on each other.
     """
 
@@ -288,17 +289,27 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
 def _n_elements(mode: ObservingMode) -> dict[str, int]:
     """The elements of each weight matrix that a score should see."""
     used = {weight.name: weight.view.numel() for weight in mode.weights.values()}
-    found = {name: used[name] for name in mode.derived.tensors if name in used}
-    computed_from = mode.derived.sources(found)
+    computed = [name for name in mode.derived.tensors if name in used]
+    computed_from = mode.derived.sources(computed)
+    found = {name: used[name] for name in computed if not _is_table(name, mode)}
     calls = {(weight.name, call.index) for weight in mode.weights.values() for call in weight.calls}
     multiplying = {name for name, index in calls if not mode.lineage.is_constant(index)}
     for name, parameter in mode.table.matrices():
         is_matrix = sum(size > 1 for size in parameter.shape) >= MATRIX_DIMS and name not in mode.table.frozen
         is_maker = name in computed_from and name not in multiplying
-        is_weight = name in used or not mode.tables.get(name, False)
-        if is_matrix and is_weight and not is_maker:
+        if is_matrix and not is_maker and not _is_table(name, mode):
             found[name] = parameter.numel()
     return found
+
+
+def _is_table(name: str, mode: ObservingMode) -> bool:
+    """Whether a parameter is used, and only as a table: see `Observation.n_elements`."""
+    weights = [weight for weight in mode.weights.values() if weight.name == name]
+    if not weights:
+        return mode.tables.get(name, False)
+    calls = (call for weight in weights for call in weight.calls)
+    by_position = all(weight.looks_up for weight in weights) and all(mode.lineage.is_constant(c.index) for c in calls)
+    return by_position and mode.tables.get(name, True)
 
 
 def _unplaced(mode: ObservingMode) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Which parameters a forward pass multiplies its features by: the scales of norms, of layers and of branches."""
+"""What a forward pass multiplies element by element: the scales of norms, of layers and of branches, and features."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from torch.overrides import TorchFunctionMode
 from lswag_fast.observe.weights import tensors_in
 
 _PRODUCTS = frozenset(
-    (torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, Tensor.mul_, Tensor.__mul__, Tensor.__rmul__,
-     Tensor.__imul__)
+    (torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, Tensor.mul_, Tensor.multiply_, Tensor.__mul__,
+     Tensor.__rmul__, Tensor.__imul__)
+)  # fmt: skip
+_QUOTIENTS = frozenset(
+    (torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.div_, Tensor.divide, Tensor.divide_,
+     Tensor.true_divide, Tensor.true_divide_, Tensor.__truediv__, Tensor.__rtruediv__, Tensor.__itruediv__)
 )  # fmt: skip
 _SCALED_SUMS = frozenset((torch.addcmul, Tensor.addcmul, Tensor.addcmul_))  # input + tensor1 * tensor2
+_SCALED_DIFFERENCES = frozenset(
+    (torch.addcdiv, Tensor.addcdiv, Tensor.addcdiv_, torch.lerp, Tensor.lerp, Tensor.lerp_)
+)  # input + tensor1 / tensor2, input + weight * (end - input)
 
 _NORM_WEIGHTS: dict[Callable[..., Any], int] = {
     F.layer_norm: 2,
@@ -62,6 +69,21 @@ class ScaleRecorder(TorchFunctionMode):
                 if id(owner) in self._names:
                     self.scales.add(self._names[id(owner)])
         return func(*args, **kwargs)
+
+
+def factors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors that a call multiplies with each other, or divides, element by element; what it adds is none.
+
+    Example:
+        >>> x, w = torch.ones(2), torch.ones(3, 2)
+        >>> len(factors(torch.mul, (x, w), {})), len(factors(torch.add, (x, w), {}))
+        (2, 0)
+    """
+    if func in _PRODUCTS or func in _QUOTIENTS:
+        return tensors_in(args, kwargs)
+    if func in _SCALED_SUMS or func in _SCALED_DIFFERENCES:
+        return tensors_in(args[1:], {name: value for name, value in kwargs.items() if name not in ("input", "out")})
+    return []
 
 
 def _factors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -36,13 +36,16 @@ How to read the tables:
 
 - **Networks** are named by their library, as `python -m bench.score.models --only` takes them.{rescue}
 - **Coverage** is the share of the elements of the trainable weight matrices that are observed; of several networks of a
-  family, the least.
+  family, the least. What counts: every parameter with at least two dimensions larger than one that some call multiplies
+  with features, also element by element; every table that samples look up; and what is never used. Tables of positions
+  that are only added, or looked up by numbers that come from no sample, do not count, be they parameters or
+  `nn.Embedding`.
 - **Layers** counts the weights that have a statistic, and in brackets those among them in which no gradient varies at
   the network's own initialisation (zero scales and heads); `init="rescue"` gives them one. Several networks have a
   number each, in their order.
 - **Skipped** counts the weight matrices without a statistic, of all networks of a family together, with the reason that
-  most of their elements have. Tables that are only added or chosen from (positions), and parameters in whose place a
-  computed weight is observed (weight standardisation), are among them, although they do not count against the coverage.
+  most of their elements have. Tables of positions, and parameters in whose place a computed weight is observed (weight
+  standardisation), are among them, although they do not count against the coverage.
 - **Price** is the time of `score` (L-SWAG, default options) by that of one plain forward and backward pass on the same
   batch ({pairs}), **memory** the same of the peaks above the model and the batch. Of
   several networks of a family, the median.

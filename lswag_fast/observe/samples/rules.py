@@ -254,6 +254,12 @@ PLACING = frozenset(function for function, rule in RULES.items() if rule not in 
 SCALING = frozenset(f for f, rule in RULES.items() if rule in (element_by_element, reshaped, viewed, converted))
 """Functions that scale values or show them in another shape: what they make of a weight matrix is one."""
 
+CHOOSING = frozenset(
+    (Tensor.__getitem__, torch.index_select, Tensor.index_select, torch.gather, Tensor.gather, torch.take_along_dim,
+     Tensor.take_along_dim, torch.take, Tensor.take, F.embedding, torch.embedding, F.embedding_bag)
+)  # fmt: skip
+"""Functions that choose values by numbers or by a mask: of a table of positions by those that come from no sample."""
+
 # A parameter that only the calls above use is a table. Those that follow use it otherwise.
 _register(
     element_by_element,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -134,3 +135,90 @@ def test_a_scaled_weight_that_is_multiplied_with_features_is_no_table(function: 
     with pytest.warns(LswagWarning, match="the largest missing: weight"):
         found = lswag_fast.score(Net(), (torch.randn(6, 5), torch.arange(6) % 3), pattern_samples=2)
     assert found.coverage == 27 / (27 + 45)
+
+
+class Uses(nn.Module):
+    """A matrix of (T, D) or (O, I) beside the 32 elements of a head, used by a function of this and x (B, 8)."""
+
+    def __init__(self, use: Callable[[nn.Module, Tensor], Tensor], shape: tuple[int, ...] = (8, 8)) -> None:
+        super().__init__()
+        self.matrix, self.head = nn.Parameter(torch.randn(shape)), nn.Linear(8, 4)
+        self.table = nn.Embedding(5, 8)
+        self.register_buffer("numbers", torch.arange(5))
+        self.use = use
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.relu(self.use(self, x)))
+
+
+MULTIPLIED: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "mul": lambda m, x: (x[:, None, :] * m.matrix).sum(-1),
+    "mul, the matrix first": lambda m, x: torch.mul(m.matrix, other=x[:, None, :]).sum(-1),
+    "mul of a view": lambda m, x: (x[:, None, :] * m.matrix.t()).sum(-1),
+    "mul of a scaled one": lambda m, x: (x[:, None, :] * (m.matrix / 8**0.5)).sum(-1),
+    "mul in place": lambda m, x: x[:, None, :].repeat(1, 8, 1).mul_(m.matrix).sum(-1),
+    "div": lambda m, x: (x[:, None, :] / m.matrix.exp()).sum(-1),
+    "addcmul": lambda m, x: torch.addcmul(x[:, None, :], x[:, None, :], m.matrix).sum(-1),
+    "lerp": lambda m, x: torch.lerp(x[:, None, :], 2 * x[:, None, :], m.matrix).sum(-1),
+    "rows that samples choose": lambda m, x: m.matrix[x.argmax(-1)],
+    "rows that samples select": lambda m, x: m.matrix.index_select(0, x.argmax(-1)),
+}
+
+
+@pytest.mark.parametrize("use", MULTIPLIED.values(), ids=MULTIPLIED)
+def test_a_matrix_that_some_call_multiplies_with_features_is_a_weight(use: Callable[[Any, Tensor], Tensor]) -> None:
+    model = Uses(use)
+    model.table = None
+    with pytest.warns(LswagWarning, match=r"only 33\.3 % .* the largest missing: matrix \(66\.6 %, used by"):
+        assert lswag_fast.score(model, batch(), proxy="zico").coverage == pytest.approx(32 / (32 + 64))
+    with pytest.raises(LowCoverageError, match="matrix"):
+        lswag_fast.score(model, batch(), proxy="zico", min_coverage=0.9)
+
+
+def test_a_matrix_of_three_axes_that_is_multiplied_is_named_before_a_smaller_one_that_is_never_used() -> None:
+    model = Uses(lambda m, x: (x[:, None, None, :] * m.matrix).sum((1, 3)), (3, 8, 8))
+    with pytest.warns(LswagWarning, match=r"missing: matrix \(72\.7 %, used by mul.*\), table\.weight \(15\.1 %, not"):
+        assert lswag_fast.score(model, batch(), proxy="zico").coverage == pytest.approx(32 / (32 + 192 + 40))
+
+
+TABLES: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "added": lambda m, x: x[:, None] + m.matrix[:5],
+    "scaled and added": lambda m, x: x[:, None] + torch.tensor(0.5) * (2 * m.matrix[:5]),
+    "masked and added": lambda m, x: x[:, None] + m.matrix * (x > 0)[..., None],
+    "added to what is scaled": lambda m, x: torch.addcmul(m.matrix, x[:, None], torch.ones(8, 1)),
+    "chosen by positions": lambda m, x: x[:, None] + m.matrix[m.numbers],
+    "selected by positions": lambda m, x: x[:, None] + torch.index_select(m.matrix, 0, torch.arange(5)),
+    "looked up by positions": lambda m, x: x[:, None] + F.embedding(torch.arange(5)[None], m.matrix),
+    "looked up for each sample": lambda m, x: x[:, None] + F.embedding(m.numbers.expand(len(x), 5), m.matrix),
+    "looked up with a largest norm": lambda m, x: x[:, None] + F.embedding(m.numbers, m.matrix * 1.0, max_norm=9.0),
+    "a layer, looked up": lambda m, x: x[:, None] + m.table(m.numbers) + m.matrix[0],
+}
+
+
+@pytest.mark.parametrize("use", TABLES.values(), ids=TABLES)
+def test_a_table_of_positions_counts_in_no_way_of_writing_it(use: Callable[[Any, Tensor], Tensor]) -> None:
+    model = Uses(lambda m, x: use(m, x).mean(1) + m.table(m.numbers).mean(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lswag_fast.score(model, batch(), proxy="zico").coverage == 1.0
+        assert lswag_fast.score(model, batch(), proxy="zico", min_coverage=1.0).coverage == 1.0
+
+
+def test_a_table_that_samples_look_up_counts_and_one_of_positions_that_is_a_weight_too() -> None:
+    looked_up = Uses(lambda m, x: m.table(x.argmax(-1) % 5) + (x[:, None, :] * m.matrix).sum(-1))
+    with pytest.warns(LswagWarning, match=r"missing: matrix \("):
+        found = lswag_fast.score(looked_up, batch(), proxy="zico")
+    assert found.coverage == pytest.approx((32 + 40) / (32 + 40 + 64))
+
+    def tied(m: Any, x: Tensor) -> Tensor:
+        return x + m.matrix[0] + m.table(m.numbers).mean(0) + F.linear(x, m.table.weight).mean(-1, keepdim=True)
+
+    with pytest.warns(LswagWarning, match=r"missing: table.weight \("):
+        found = lswag_fast.score(Uses(tied), batch(), proxy="zico")
+    assert found.coverage == pytest.approx(32 / (32 + 40))
+
+
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (1, 1, 8)])
+def test_a_scale_is_no_matrix_however_many_axes_it_has(shape: tuple[int, ...]) -> None:
+    model = Uses(lambda m, x: (x * m.matrix).reshape(x.shape) + m.table(m.numbers).mean(0), shape)
+    assert lswag_fast.score(model, batch(), proxy="zico").coverage == 1.0
