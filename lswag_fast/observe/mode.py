@@ -259,18 +259,26 @@ class ObservingMode(CallMode):
         A mask and a number that scales are no features.
         """
         if any(self._may_be_features(tensor) for tensor in multiplied):
-            for tensor in filter(self.derived.is_scaled, multiplied):
-                self.tables.update(dict.fromkeys(self.derived.sources_of(tensor), False))
+            for tensor in multiplied:
+                name = self.table.name_of(tensor)
+                if name is not None:
+                    self.tables[name] = False
+                elif self.derived.is_scaled(tensor):
+                    self.tables.update(dict.fromkeys(self.derived.sources_of(tensor), False))
 
     def _may_be_features(self, tensor: Tensor) -> bool:
         is_number = tensor.numel() == 1 or not (tensor.is_floating_point() or tensor.is_complex())
         return not is_number and self.lineage.comes_from_batch(tensor) is not False
 
     def _places(self, func: Callable[..., Any], received: list[Tensor]) -> bool:
-        """Whether a call takes a tensor for a table: adds or moves its values, or chooses some by no sample."""
+        """Whether a call takes a tensor for a table: adds or moves its values, or chooses some.
+
+        By numbers that the batch gives, such as tokens, values are chosen as from a weight; by positions, or by what a
+        router says, as from a table or from the biases of experts.
+        """
         if func in CHOOSING:
             indices = (tensor for tensor in received if not tensor.is_floating_point())
-            return not any(map(self.lineage.comes_from_batch, indices))
+            return not any(map(self.lineage.is_given, indices))
         return func in PLACING
 
     def _follow_made(self, received: list[Tensor], out: Any, scales: bool = False) -> None:

@@ -67,6 +67,11 @@ class Lineage:
         origin = self._get(tensor)
         return None if origin is None else origin is not CONSTANT
 
+    def is_given(self, tensor: Tensor) -> bool:
+        """Whether a tensor is part of the batch, or made from it by no call on a weight, as tokens are."""
+        origin = self._get(tensor)
+        return origin is not None and origin is not CONSTANT and not origin.weights
+
     def follow(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> bool:
         """Follow a call that is not made on a weight; answers whether its output is that of an activation."""
         if not isinstance(out, Tensor):
@@ -212,7 +217,7 @@ class Lineage:
             origin = self._received(EFFECTS.get(func), args, kwargs)
             for tensor in tensors_in(out):
                 if origin is not None:
-                    self._set(tensor, origin if tensor.is_floating_point() else FEATURES)
+                    self._set(tensor, origin if tensor.is_floating_point() else Origin(FAR, 0, origin.weights))
 
     def _reach(self, origin: Origin | None) -> None:
         if origin is None:  # may be made of any activation so far

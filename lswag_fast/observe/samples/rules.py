@@ -258,7 +258,7 @@ CHOOSING = frozenset(
     (Tensor.__getitem__, torch.index_select, Tensor.index_select, torch.gather, Tensor.gather, torch.take_along_dim,
      Tensor.take_along_dim, torch.take, Tensor.take, F.embedding, torch.embedding, F.embedding_bag)
 )  # fmt: skip
-"""Functions that choose values by numbers or by a mask: of a table of positions by those that come from no sample."""
+"""Functions that choose values by numbers or by a mask."""
 
 # A parameter that only the calls above use is a table. Those that follow use it otherwise.
 _register(

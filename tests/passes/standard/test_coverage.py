@@ -155,6 +155,7 @@ MULTIPLIED: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "mul": lambda m, x: (x[:, None, :] * m.matrix).sum(-1),
     "mul, the matrix first": lambda m, x: torch.mul(m.matrix, other=x[:, None, :]).sum(-1),
     "mul of a view": lambda m, x: (x[:, None, :] * m.matrix.t()).sum(-1),
+    "mul of a slice": lambda m, x: (x[:, None, :] * m.matrix[None, :8]).sum(-1),
     "mul of a scaled one": lambda m, x: (x[:, None, :] * (m.matrix / 8**0.5)).sum(-1),
     "mul in place": lambda m, x: x[:, None, :].repeat(1, 8, 1).mul_(m.matrix).sum(-1),
     "div": lambda m, x: (x[:, None, :] / m.matrix.exp()).sum(-1),
@@ -216,6 +217,14 @@ def test_a_table_that_samples_look_up_counts_and_one_of_positions_that_is_a_weig
     with pytest.warns(LswagWarning, match=r"missing: table.weight \("):
         found = lswag_fast.score(Uses(tied), batch(), proxy="zico")
     assert found.coverage == pytest.approx(32 / (32 + 40))
+
+
+def test_biases_that_a_router_chooses_are_no_matrix() -> None:
+    def routed(m: Any, x: Tensor) -> Tensor:
+        experts = F.linear(x, m.table.weight)
+        return x + m.matrix[experts.topk(1).indices[:, 0]] + m.matrix[experts.argmax(-1)]
+
+    assert lswag_fast.score(Uses(routed), batch(), proxy="grad_norm").coverage == 1.0
 
 
 @pytest.mark.parametrize("shape", [(8,), (1, 8), (1, 1, 8)])
