@@ -18,7 +18,7 @@ from lswag_fast.cli.values import (
     threads,
     workers,
 )
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,11 @@ def read_tables(args: argparse.Namespace) -> pd.DataFrame:
     from lswag_fast.data.tables import join, read_table
 
     check_dataset(args.dataset, args.table)
-    return join([read_table(path, args.key, args.dataset) for path in args.table])
+    tables = [read_table(path, args.key, args.dataset) for path in args.table]
+    for path, table in zip(args.table, tables, strict=True):
+        if not len(table):
+            raise TableError(f"{path}: has no architectures")
+    return join(tables)
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:

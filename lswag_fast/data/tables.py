@@ -260,7 +260,7 @@ def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     Raises:
         TableError: there is no table, an architecture is named twice in one of them, two of them have the same column,
-            or they have no architecture in common.
+            one has none, or they have none in common.
 
     Example:
         >>> join([pd.DataFrame({"x": [1, 2]}, index=["a", "b"]), pd.DataFrame({"y": [3]}, index=["b"])])
@@ -269,7 +269,11 @@ def join(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """
     if not tables:
         raise TableError("no table to join")
-    joined = reduce(_join_two, [checked_table(table, f"table {n}") for n, table in enumerate(tables, 1)])
+    checked = [checked_table(table, f"table {n}") for n, table in enumerate(tables, 1)]
+    for n, table in enumerate(checked, 1):
+        if not len(table):
+            raise TableError(f"table {n} has no architectures")
+    joined = reduce(_join_two, checked)
     if not len(joined):
         raise TableError("the tables have no architecture in common; do their keys mean the same?")
     return joined

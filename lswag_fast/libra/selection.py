@@ -147,7 +147,9 @@ class Libra:
         if target == bias:
             raise InputError(f"the target {target!r} is the bias, too; name what the proxies may lean to")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
-        _check_varies(chosen, target, bias)
+        _check_target(chosen, target)
+        if self.rule == "published":
+            _warn_of_constant(chosen, bias)
         sizes = None if window is None else window.sizes(table)[chosen.index]
         candidates = Candidates(oriented(chosen, names), chosen[target], chosen[bias], sizes, window)
         self._fit = self._selected(candidates, n_dropped)
@@ -316,10 +318,14 @@ def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:
     return [name for name in table.columns if name in known and name != target]
 
 
-def _check_varies(table: pd.DataFrame, target: str, bias: str) -> None:
-    """Refuse a target that says nothing, and warn of such a bias."""
+def _check_target(table: pd.DataFrame, target: str) -> None:
+    """Refuse a target that says nothing."""
     if table[target].nunique() == 1:
         raise TableError(f"the target {target!r} is {table[target].iloc[0]} in every row")
+
+
+def _warn_of_constant(table: pd.DataFrame, bias: str) -> None:
+    """Warn of a bias that says nothing, by which the published rule chooses."""
     if table[bias].nunique() == 1:
         warn(
             f"LIBRA: the bias {bias!r} is {float(table[bias].iloc[0]):g} in every row, so that no proxy leans to it: "

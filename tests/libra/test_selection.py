@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -242,6 +243,12 @@ def test_the_value_of_a_constant_is_the_table_s_own(name: str) -> None:
 def test_a_constant_bias_is_said_aloud() -> None:
     with pytest.warns(LswagWarning, match="the bias 'size' is 3 in every row, so that no proxy leans to it"):
         published().fit(big().assign(size=3.0), "acc", bias="size")
+
+
+def test_the_rule_of_halves_chooses_by_no_bias_and_says_nothing_of_it() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Libra(halves=2).fit(big().assign(size=3.0), "acc", bias="size")
 
 
 @pytest.mark.parametrize("tolerance", [np.float32(0.125), np.float64(0.125), 1, np.int64(1)])

@@ -95,8 +95,7 @@ def _show(libra: Libra) -> None:
     fit = libra.result
     if fit.steps is not None:
         _show_steps(fit.steps)
-    alone = ", one proxy alone: nothing raised its correlation by more than chance" if len(fit.selection) == 1 else ""
-    say(f"\nselected: {', '.join(fit.selection)}{alone}")
+    say(f"\nselected: {', '.join(fit.selection)}{_why_alone(fit)}")
     if len(fit.selection) > 1:
         say(_judgement(fit))
     say(f"{fit.n_rows} architectures, {fit.n_dropped} left out")
@@ -104,6 +103,15 @@ def _show(libra: Libra) -> None:
     say(f"bias of {fit.target} to {fit.bias}: {fit.target_bias:.3f}; gain in bits")
     if fit.window is not None:
         say(f"rho: the mean of the Spearman correlations {fit.window.inside}")
+
+
+def _why_alone(fit: Fit) -> str:
+    """Why nothing joined the best proxy; empty where something did."""
+    if len(fit.selection) > 1:
+        return ""
+    by_halves = "nothing raised its correlation by more than chance"
+    published = f"no other correlates within {fit.tolerance:g} of it"
+    return f", one proxy alone: {published if fit.steps is None else by_halves}"
 
 
 def _show_steps(steps: pd.DataFrame) -> None:

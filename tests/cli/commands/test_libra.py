@@ -103,6 +103,29 @@ def test_one_proxy_alone_is_said(
     assert "selected: nwot, one proxy alone: nothing raised" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
+def test_by_the_published_rule_one_proxy_alone_has_another_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    accuracy, noise, other = np.random.default_rng(0).normal(size=(3, 60))
+    table_of(tmp_path, accuracy=accuracy, params=noise, snip=accuracy, nwot=other)
+    command = ("libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--rule", "published")
+    assert main(command) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "selected: snip, one proxy alone: no other correlates within 0.2 of it" in out
+
+
+@pytest.mark.parametrize("command", ["libra", "correlate"])
+def test_a_table_of_a_header_alone_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scores.csv").write_text("arch,accuracy,params,snip\n")
+    assert main([command, "scores.csv", "--target", "accuracy"]) != 0
+    assert "scores.csv: has no architectures" in capsys.readouterr().err
+
+
 PUBLISHED = ("--rule", "published", "--out", "selection.json")
 
 
