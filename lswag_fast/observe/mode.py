@@ -72,11 +72,11 @@ class ObservingMode(CallMode):
         table: WeightTable,
         n_samples: int,
         capture: CaptureOptions,
-        protect: Callable[[str], None],
+        before_write: Callable[[Tensor], None],
         *,
         independent_samples: bool,
     ) -> None:
-        """`protect` is called with a parameter's name before a call of the model writes into it."""
+        """`before_write` is called with each tensor that a call of the model is about to write into."""
         super().__init__(n_samples, constants_of(model))
         self.table = table
         self.capture = capture
@@ -94,7 +94,7 @@ class ObservingMode(CallMode):
         self.receive: Callable[[ObservedWeight, WeightCall], bool] | None = None
         self._asks_gradients = True  # the model, whether or not an autograd function of its own runs
         self._model = model
-        self._protect = protect
+        self._before_write = before_write
         self.independent_samples = independent_samples
 
     def finish(self, outputs: Any) -> None:
@@ -238,9 +238,7 @@ class ObservingMode(CallMode):
         if func in BATCH_NORMS and in_train_mode(args, kwargs):
             self._couple_samples(func, args, kwargs)
         for tensor in written_tensors(func, args, kwargs):
-            name = self.table.name_by_storage(tensor)
-            if name is not None:
-                self._protect(name)
+            self._before_write(tensor)
         out = attend_to_one_key(args, kwargs) if func is ATTEND else None
         if out is None:
             out = func(*args, **kwargs)

@@ -206,7 +206,7 @@ def observe(
     capture: CaptureOptions,
     *,
     probed: Batch | None = None,
-    protect: Callable[[str], None] = lambda name: None,
+    before_write: Callable[[Tensor], None] = lambda tensor: None,
     independent_samples: bool = False,
 ) -> Iterator[Observation]:
     """Observe one forward pass of a model, and one backward.
@@ -220,7 +220,7 @@ def observe(
         capture: what is kept of the forward pass.
         probed: the samples to choose from where the sample axis has to be told by experiment, at least two; default
             `batch`.
-        protect: called with the name of a parameter before the model writes into it.
+        before_write: called with each tensor that a call of the model is about to write into.
         independent_samples: refuse what makes samples depend on each other.
 
     Raises:
@@ -238,7 +238,7 @@ def observe(
         ['relu@1']
     """
     table = WeightTable(model)  # before the parameters are frozen, since it tells which were
-    mode = ObservingMode(model, table, batch.n_samples, capture, protect, independent_samples=independent_samples)
+    mode = ObservingMode(model, table, batch.n_samples, capture, before_write, independent_samples=independent_samples)
     mode.flow.mark_batch(batch.inputs)
     mode.lineage.add_batch(batch.inputs)
     with _frozen(table):

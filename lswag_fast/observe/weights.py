@@ -57,7 +57,6 @@ class WeightTable:
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
         self.frozen = {name for name, p in self.parameters.items() if not p.requires_grad}
         self._names = {id(p): name for name, p in self.parameters.items()}
-        self._storages = {p.untyped_storage().data_ptr(): name for name, p in self.parameters.items() if p.numel()}
 
     def name_of(self, tensor: Tensor) -> str | None:
         """Qualified name of the parameter that `tensor` is or is a differentiable view of; None otherwise.
@@ -65,10 +64,6 @@ class WeightTable:
         A detached tensor shares storage but no gradient: it is not the parameter.
         """
         return self._names.get(id(tensor)) or self._names.get(id(owner_of(tensor)))
-
-    def name_by_storage(self, tensor: Tensor) -> str | None:
-        """Name of a parameter whose memory `tensor` shares, also through `detach` or `.data`."""
-        return self._storages.get(tensor.untyped_storage().data_ptr())
 
     def matrices(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The parameters that could be the weight of a linear or conv call."""

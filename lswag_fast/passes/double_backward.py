@@ -55,8 +55,8 @@ def run_double_backward(
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     recorder = WeightRecorder(parameters, model=model, constants=(*model.parameters(), *model.buffers()))
     recorder.lineage.add_batch(batch.inputs)
-    with preserve_model_state(model, options.seed), sdpa_kernel(SDPBackend.MATH):
-        with recorder:
+    with preserve_model_state(model, options.seed, watched=False) as snapshot, sdpa_kernel(SDPBackend.MATH):
+        with recorder, snapshot.watch():
             outputs = call_model(model, batch.inputs)
         loss = total_loss(outputs, batch.targets, batch.n_samples, options)
         uses = {name: recorder.computed.get(name) or [parameters[name]] for name in recorder.weights}

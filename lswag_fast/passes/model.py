@@ -44,9 +44,9 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     counter, sample = MacCounter(), batch.take([0])
     recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
     recorder.lineage.add_batch(sample.inputs)
-    with preserve_model_state(model, options.seed), torch.no_grad():
+    with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model.eval())  # so that a parameter that an autograd function gives back is still seen to be one
-        with counter, recorder:
+        with counter, recorder, snapshot.watch():
             call_model(model, sample.inputs)
     if "norms" in statistics and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")

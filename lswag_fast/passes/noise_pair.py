@@ -16,7 +16,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
-from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
+from lswag_fast.passes.shared.preserve import ModelSnapshot, freeze, preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 from lswag_fast.random_state import seed_all
 
@@ -61,9 +61,9 @@ def run_noise_pair(
         UnsupportedModelError: the model fails on noise.
     """
     refuse_chunks(options, "noise_pair")
-    with preserve_model_state(model, options.seed), torch.no_grad():
+    with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model)  # so that a parameter that an autograd function gives back is still seen to be one
-        norms, recorder = _batch_norms(model), _recorded(model, batch)
+        norms, recorder = _batch_norms(model), _recorded(model, snapshot, batch)
         model.train()
         generator = torch.Generator().manual_seed(options.seed)
         drawn = _gaussian_weights(model, recorder, generator)
@@ -71,7 +71,7 @@ def run_noise_pair(
         tensors = {**_fresh_rest(model, recorder), **drawn}
         pair = _noise_pair(batch, generator)
         with model_errors("noise_pair", "on Gaussian weights and inputs"):
-            first, second = (_features(model, tensors, computed, inputs, options) for inputs in pair)
+            first, second = (_features(model, snapshot, tensors, computed, inputs, options) for inputs in pair)
         distance = _distance(first, second, batch.n_samples)
     ran = [name for name in norms if int(tensors[f"{name}.num_batches_tracked"])]
     return NoisePairMeasurements(
@@ -79,13 +79,13 @@ def run_noise_pair(
     )
 
 
-def _recorded(model: nn.Module, batch: Batch) -> WeightRecorder:
+def _recorded(model: nn.Module, snapshot: ModelSnapshot, batch: Batch) -> WeightRecorder:
     """What linear and convolution calls take as weights, in a forward of one sample in eval mode."""
     sample = batch.take([0])
     recorder = WeightRecorder(dict(model.named_parameters()), model=model, constants=model.buffers())
     recorder.lineage.add_batch(sample.inputs)
     model.eval()
-    with recorder:
+    with recorder, snapshot.watch():
         call_model(model, sample.inputs)
     if not recorder.weights:
         raise NothingObservedError("noise_pair pass: the model calls no linear or convolution function on a parameter")
@@ -147,7 +147,12 @@ def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:
 
 
 def _features(
-    model: nn.Module, tensors: dict[str, Tensor], computed: dict[str, Tensor], inputs: Any, options: ScoreOptions
+    model: nn.Module,
+    snapshot: ModelSnapshot,
+    tensors: dict[str, Tensor],
+    computed: dict[str, Tensor],
+    inputs: Any,
+    options: ScoreOptions,
 ) -> Tensor:
     """The features with `tensors` in the place of the model's own, and `computed` in that of computed weights."""
     seed_all(options.seed)  # the same dropout for both inputs
@@ -158,12 +163,13 @@ def _features(
         )[-1]
 
     if not computed:
-        plain: Tensor = call_with(model, tensors, features, inputs)
+        with snapshot.watch():
+            plain: Tensor = call_with(model, tensors, features, inputs)
         return plain
     parameters = {name: tensors.get(name, parameter) for name, parameter in model.named_parameters()}
     recorder = WeightRecorder(parameters, model=model, constants=tensors.values(), substitutes=computed)
     recorder.lineage.add_batch(inputs)
-    with recorder:
+    with recorder, snapshot.watch():
         found: Tensor = call_with(model, tensors, features, inputs)
     return found
 

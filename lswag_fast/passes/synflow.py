@@ -17,7 +17,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import RESCUE, listed, model_errors
 from lswag_fast.passes.shared.outputs import chosen_output, find_logits, real
-from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
 
 _ATTENTION_NAMES = ("qkv", "in_proj")
@@ -102,11 +102,15 @@ def run_synflow(
     """
     needed = "the synflow pass puts ones in the place of the inputs"
     ones = batch.take([0]).map_samples(lambda x: torch.ones_like(x, dtype=torch.float64), needed)
-    with preserve_model_state(model, options.seed), model_errors("synflow", "in float64 with positive weights"):
+    with (
+        preserve_model_state(model, options.seed, watched=False) as snapshot,
+        model_errors("synflow", "in float64 with positive weights"),
+    ):
         model.eval()
-        run = _run(model, ones, _tensors(model, _positive))
+        run = _run(model, snapshot, ones, _tensors(model, _positive))
         if run.recorder.computed:  # from positive parameters, which is not what positive effective weights are
-            run = _run(model, ones, _tensors(model, _positive), _positive_computed(model, ones))
+            computed = _positive_computed(model, snapshot, ones)
+            run = _run(model, snapshot, ones, _tensors(model, _positive), computed)
         weights = {name: weight for name in run.recorder.weights if (weight := run.weights.get(name)) is not None}
         gradients = _gradients(chosen_output(run.outputs, options.output), list(weights.values()))
     recorder, activations = run.recorder, run.recorder.activations(run.outputs)
@@ -127,7 +131,11 @@ class _Run(NamedTuple):
 
 
 def _run(
-    model: nn.Module, ones: Batch, tensors: dict[str, Tensor], computed: Mapping[str, Tensor] | None = None
+    model: nn.Module,
+    snapshot: ModelSnapshot,
+    ones: Batch,
+    tensors: dict[str, Tensor],
+    computed: Mapping[str, Tensor] | None = None,
 ) -> _Run:
     """Run the model on ones with `tensors` in the place of its own, and `computed` in that of computed weights."""
     trainable = {name: tensors[name].requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
@@ -135,14 +143,14 @@ def _run(
         trainable, model=model, constants=tensors.values(), substitutes=computed, skip_batch_norm=True
     )
     recorder.lineage.add_batch(ones.inputs)
-    with recorder:
+    with recorder, snapshot.watch():
         outputs = call_with(model, tensors, call_model, ones.inputs)
     return _Run(recorder, trainable | dict(computed or {}), outputs)
 
 
-def _positive_computed(model: nn.Module, ones: Batch) -> dict[str, Tensor]:
+def _positive_computed(model: nn.Module, snapshot: ModelSnapshot, ones: Batch) -> dict[str, Tensor]:
     """|W| of each weight that the model computes from its own parameters, to be differentiated in."""
-    recorder = _run(model, ones, _tensors(model, _exact)).recorder
+    recorder = _run(model, snapshot, ones, _tensors(model, _exact)).recorder
     return {name: tensors[0].detach().abs().requires_grad_() for name, tensors in recorder.computed.items()}
 
 

@@ -94,6 +94,8 @@ def test_autocast_casts_as_torch_does(dtype: torch.dtype) -> None:
         lambda m: nn.init.normal_(m.weight),
         lambda m: torch._foreach_mul_([m.weight], 2.0),
         lambda m: m.weight.copy_(torch.zeros(5, 5)),
+        lambda m: F.embedding(torch.arange(3), m.weight, max_norm=0.1),
+        lambda m: F.embedding_bag(torch.arange(4).view(2, 2), m.weight, max_norm=0.1),
     ],
 )
 def test_a_write_into_a_parameter_is_announced_before_it_happens(write: Callable[[nn.Module], object]) -> None:
@@ -106,12 +108,12 @@ def test_a_write_into_a_parameter_is_announced_before_it_happens(write: Callable
     before = model.weight.detach().clone()
     seen: list[Tensor] = []
 
-    def protect(name: str) -> None:
-        assert name == "weight"
+    def before_write(tensor: Tensor) -> None:
+        assert tensor.untyped_storage().data_ptr() == model.weight.untyped_storage().data_ptr()
         seen.append(model.weight.detach().clone())
 
     model.requires_grad_(False)
-    with mode_for(model, B, CaptureOptions(1), protect):
+    with mode_for(model, B, CaptureOptions(1), before_write):
         model(torch.randn(B, 5))
     assert torch.equal(seen[0], before)
     assert not torch.equal(model.weight, before)

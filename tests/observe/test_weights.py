@@ -53,13 +53,6 @@ def test_a_computed_or_detached_tensor_is_no_parameter(model: nn.Module) -> None
         assert table.name_of(other) is None
 
 
-def test_memory_tells_a_parameter_also_through_detach(model: nn.Module) -> None:
-    table, weight = WeightTable(model), model[0].weight
-    assert table.name_by_storage(weight.detach()[2:]) == "0.weight"
-    assert table.name_by_storage(weight.data) == "0.weight"
-    assert table.name_by_storage(weight.clone()) is None
-
-
 def test_a_tied_parameter_counts_once_under_its_first_name(model: nn.Module) -> None:
     model.append(nn.Linear(4, 6))
     model[3].weight = model[0].weight
@@ -76,11 +69,6 @@ def test_frozen_parameters_are_remembered_after_the_pass_freezes_all(model: nn.M
 
 def test_matrices_leave_out_biases(model: nn.Module) -> None:
     assert [name for name, _ in WeightTable(model).matrices()] == ["0.weight", "1.weight", "2.weight"]
-
-
-def test_a_parameter_without_elements_is_no_place_in_memory() -> None:
-    table = WeightTable(nn.ParameterList([nn.Parameter(torch.zeros(0, 3)), nn.Parameter(torch.zeros(2, 3))]))
-    assert table.name_by_storage(torch.zeros(0, 3)) is None
 
 
 WEIGHT = torch.zeros(12, 6)

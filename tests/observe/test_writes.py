@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.observe.writes import written_tensors
@@ -23,6 +24,11 @@ X, Y = torch.zeros(2), torch.ones(2)
         (Tensor.__getitem__, (X, 0), {}, []),
         (torch._foreach_mul_, ([X, Y], 2.0), {}, [X, Y]),
         (nn.init.normal_, (), {"tensor": X, "mean": 0.0}, [X]),
+        (F.embedding, (X, Y), {}, []),
+        (F.embedding, (X, Y, None, 0.0), {}, [Y]),
+        (F.embedding, (X, Y), {"max_norm": 1.0}, [Y]),
+        (F.embedding_bag, (X, Y, None, 1.0), {}, [Y]),
+        (F.embedding_bag, (X,), {"weight": Y, "max_norm": 1.0}, [Y]),
     ],
 )
 def test_written_tensors(function, args, kwargs, written) -> None:

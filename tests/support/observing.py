@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.observe import CaptureOptions, Observation, observe
@@ -18,7 +18,7 @@ def observed(model: nn.Module, inputs: Any, n_samples: int) -> tuple[Observation
     """What an observed forward pass finds, and the model's outputs."""
     batch = Batch(inputs, None, n_samples)
     with preserve_model_state(model, 0) as snapshot:  # noqa: SIM117 - the model is restored after the observation
-        with observe(model, batch, CaptureOptions(1), protect=snapshot.protect) as observation:
+        with observe(model, batch, CaptureOptions(1), before_write=snapshot.protect_memory) as observation:
             outputs = observation.run()
     return observation, outputs
 
@@ -31,7 +31,7 @@ def under_mode(
     With `known` the mode is told that the inputs have their samples along axis 0, as `observe` tells it.
     """
     with preserve_model_state(model, 0) as snapshot:
-        mode = mode_for(model, n_samples, CaptureOptions(n_packed), snapshot.protect)
+        mode = mode_for(model, n_samples, CaptureOptions(n_packed), snapshot.protect_memory)
         freeze(model)
         if known:
             mode.flow.mark_batch(inputs)
@@ -44,10 +44,10 @@ def mode_for(
     model: nn.Module,
     n_samples: int,
     capture: CaptureOptions,
-    protect: Callable[[str], None] = lambda name: None,
+    before_write: Callable[[Tensor], None] = lambda tensor: None,
     independent_samples: bool = False,
 ) -> ObservingMode:
     """The observing mode of a model whose parameters are as they are now."""
     return ObservingMode(
-        model, WeightTable(model), n_samples, capture, protect, independent_samples=independent_samples
+        model, WeightTable(model), n_samples, capture, before_write, independent_samples=independent_samples
     )

@@ -96,7 +96,7 @@ def initialised(model: nn.Module, batch: Batch, options: ScoreOptions) -> Iterat
     if options.init == "own":
         yield
         return
-    with preserve_model_state(model, options.seed) as snapshot:
+    with preserve_model_state(model, options.seed, watched=False) as snapshot:
         for name, _ in model.named_parameters():
             snapshot.protect(name)
         initialise(model, options.init, options.seed, batch.take([0, 1]).inputs)
@@ -123,9 +123,10 @@ def _switched_off(model: nn.Module, inputs: Any, seed: int) -> tuple[list[Tensor
     """The scales that are 0 or constant, and the weights of calls that are."""
     parameters = dict(model.named_parameters())
     scales, weights = ScaleRecorder(parameters), WeightRecorder(parameters)
-    with preserve_model_state(model, seed), torch.no_grad(), scales, weights:
+    with preserve_model_state(model, seed, watched=False) as snapshot, torch.no_grad():
         model.eval()
-        call_model(model, inputs)
+        with scales, weights, snapshot.watch():
+            call_model(model, inputs)
     dead = [name for name in weights.weights if _is_constant(parameters[name])]
     off = [name for name in parameters if name in scales.scales and name not in weights.weights]
     return [parameters[n] for n in off if _is_constant(parameters[n])], [parameters[n] for n in dead]

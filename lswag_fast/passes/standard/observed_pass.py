@@ -57,7 +57,7 @@ def observed_pass(
     patterned = "patterns" in statistics
     to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
     progress = Progress(to_pack)
-    with preserve_model_state(model, options.seed) as snapshot:
+    with preserve_model_state(model, options.seed, watched=False) as snapshot:
         for chunk in batch.chunks(options.chunk_size):
             _run_chunk(model, batch, chunk, options, snapshot, statistics, reducer, progress)
     to_count = options.pattern_samples if patterned else None
@@ -82,7 +82,7 @@ def _run_chunk(
         chunk,
         _capture(statistics, n_packed, is_part),
         probed=batch,
-        protect=snapshot.protect,
+        before_write=snapshot.protect_memory,
         independent_samples=is_part and batch.n_batches == 1,
     ) as observation:
         outputs = observation.run()

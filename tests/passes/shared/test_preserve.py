@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import lswag_fast
+from lswag_fast import reference
+from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state, seed_all
 from support.oracle import SHOWN
 from support.snapshot import assert_unchanged, differences, snapshot
@@ -35,6 +38,7 @@ class Messy(nn.Module):
         self.history: list[int] = []
         self.seen: set[int] = set()
         self.cache: dict[str, Tensor] = {"kept": torch.zeros(1)}
+        self.plain = torch.zeros(2)
         self.first.weight.grad = torch.full((8, 5), 0.5)
         self.last.bias.requires_grad_(False)
         self.register_forward_hook(lambda *_: None)
@@ -81,6 +85,9 @@ MESSES: dict[str, Callable[[Messy, Tensor], Any]] = {
     "parameter in place": no_grad(lambda m: m.last.weight.mul_(2)),
     "parameter cut": no_grad(lambda m: m.last.weight[:2].fill_(3)),
     "parameter re-initialised": lambda m, x: m.last.reset_parameters(),
+    "parameter through its data": lambda m, x: m.last.weight.data.mul_(2),
+    "plain tensor in place": lambda m, x: m.plain.add_(1),
+    "plain tensor replaced": lambda m, x: setattr(m, "plain", m.plain + 1),
     "parameter's data replaced": lambda m, x: setattr(m.last.weight, "data", torch.arange(24.0).reshape(3, 8)),
     "parameter replaced": lambda m, x: setattr(m.last, "weight", nn.Parameter(torch.arange(24.0).reshape(3, 8))),
     "torch random": lambda m, x: torch.rand(3),
@@ -219,6 +226,95 @@ def test_the_seed_reaches_every_generator() -> None:
     np.random.set_state(state[1])
     random.setstate(state[2])
     assert drawn[0] == drawn[1]
+
+
+WRITES = ["parameter in place", "parameter cut", "parameter re-initialised", "parameter through its data",
+          "plain tensor in place"]  # fmt: skip
+EVERY_PASS = [
+    "nwot",
+    "l2_norm",
+    "grasp",
+    "synflow",
+    "jacov",
+    "te_nas_ntk",
+    "te_nas_regions",
+    "zen",
+    "az_nas_expressivity",
+]
+
+
+@pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
+@pytest.mark.parametrize("mess", WRITES)
+def test_no_pass_keeps_what_the_forward_writes_nor_shows_it_to_the_next(mess: str) -> None:
+    torch.manual_seed(0)
+    model, batch = Messy(MESSES[mess]).eval(), (torch.randn(B, 5), torch.arange(B) % 3)
+    before = snapshot(model)
+    options = {"pattern_samples": SHOWN, "features": "*"}
+    together = lswag_fast.score_many(model, batch, proxies=EVERY_PASS, **options)
+    assert_unchanged(model, before)
+    for name in EVERY_PASS:
+        alone = lswag_fast.score_many(model, batch, proxies=[name], **options)[name]
+        assert_unchanged(model, before)
+        assert (alone.value, alone.error) == pytest.approx((together[name].value, together[name].error), nan_ok=True)
+
+
+@pytest.mark.filterwarnings("ignore:only .* were observed")
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+@pytest.mark.parametrize("init", ["own", "kaiming"])
+@pytest.mark.parametrize("proxy", ["lswag", "nwot", "te_nas_ntk", "grasp", "l2_norm"])
+def test_a_largest_norm_scales_no_row_of_the_users_table(kind: type[nn.Module], init: str, proxy: str) -> None:
+    model, batch = with_largest_norm(kind)
+    before = snapshot(model)
+    lswag_fast.score_many(model, batch, proxies=[proxy], init=init)
+    assert_unchanged(model, before)
+
+
+@pytest.mark.filterwarnings("ignore:only .* were observed")
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_the_rows_count_as_scaled_where_they_are_used(kind: type[nn.Module]) -> None:
+    model, batch = with_largest_norm(kind)
+    gradients = reference.per_sample_gradients(model, batch, ["2.weight"])["2.weight"]
+    (found,) = (layer for layer in lswag_fast.score(model, batch).layers if layer.name == "2.weight")
+    expected = math.log(reference.gradient_statistics(gradients)["sum_inv_sigma"])
+    assert found.trainability == pytest.approx(expected, rel=1e-9)
+
+
+def with_largest_norm(kind: type[nn.Module]) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    torch.manual_seed(0)
+    table = kind(9, 10, max_norm=1.0)
+    hidden = nn.Linear(50 if kind is nn.Embedding else 10, 12)
+    model = nn.Sequential(table, nn.Flatten(), hidden, nn.ReLU(), nn.Linear(12, 3)).double()
+    return model, (torch.randint(9, (16, 5)), torch.arange(16) % 3)
+
+
+def halve(weight: Tensor) -> None:
+    weight.mul_(0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("proxy", ["lswag", "grasp"])
+def test_a_write_that_torch_does_not_show_is_an_error_that_names_it(proxy: str) -> None:
+    scripted = torch.jit.script(halve)
+    model = Messy(no_grad(lambda m: scripted(m.last.weight))).eval()
+    batch = torch.randn(B, 5), torch.arange(B) % 3
+    with pytest.raises(UnsupportedModelError, match=r"wrote into last\.weight"):
+        lswag_fast.score(model, batch, proxy=proxy, pattern_samples=SHOWN)
+
+
+def test_all_parameters_of_one_memory_are_kept() -> None:
+    model, memory = nn.Linear(2, 2), torch.arange(6.0)
+    model.weight.data, model.bias.data = memory[:4].view(2, 2), memory[4:]
+    with preserve_model_state(model, 0), torch.no_grad():
+        model.weight.mul_(2)
+        model.bias.mul_(2)
+    assert memory.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("dims", [(0, 3), (2, 3)])
+def test_what_is_written_under_vmap_or_holds_nothing_has_no_memory(dims: tuple[int, int]) -> None:
+    model = nn.ParameterList([nn.Parameter(torch.zeros(0, 3))])
+    with preserve_model_state(model, 0):
+        assert torch.equal(torch.func.vmap(lambda x: x.clone().add_(1))(torch.zeros(dims)), torch.ones(dims))
 
 
 def test_a_protected_parameter_is_copied_once() -> None:
