@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import lswag_fast
-from lswag_fast import LswagWarning, Scores, score, score_many
+from lswag_fast import LswagWarning, Scores, reference, score, score_many
 from lswag_fast.errors import (
     DeviceMismatchError,
     InputError,
@@ -191,3 +191,39 @@ def test_what_is_not_a_number_is_the_error_of_its_proxy_alone(returned: Any, mon
 def test_options_of_an_unknown_proxy_are_refused() -> None:
     with pytest.raises(InputError, match="got 'reg_swp'; did you mean 'reg_swap'"):
         many(mlp(), proxy_options={"reg_swp": {"mu": 1.0}})
+
+
+class Doubling(nn.Module):
+    """Writes into its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = nn.Linear(10, 12), nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.mul_(2).matmul(self.hidden.weight.t()).relu())
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_size": 4}])
+def test_a_model_that_writes_into_its_input_gets_a_copy_for_each_pass(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model, x, y = Doubling().double(), torch.randn(16, 10).double(), torch.arange(16) % 3
+    before = x.clone()
+    proxies = ["lswag"] if options else ["lswag", "nwot", "te_nas_ntk", "te_nas_regions", "jacov", "grasp", "synflow"]
+    together = score_many(model, (x, y), proxies=proxies, **options)
+    assert torch.equal(x, before)
+    for name in proxies:
+        assert together[name].value == score(model, (before.clone(), y), proxy=name, **options).value, name
+    gradients = reference.per_sample_gradients(model, (before.clone(), y), ["head.weight"])["head.weight"]
+    expected = math.log(reference.gradient_statistics(gradients)["sum_inv_sigma"])
+    assert together["lswag"].layers[-1].trainability == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_loss_that_writes_into_its_targets_gets_a_copy() -> None:
+    model, (x, y) = Doubling(), (torch.randn(16, 10), torch.arange(16) % 3 - 1)
+
+    def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs, targets.clamp_(min=0), reduction="none")
+
+    score(model, (x, y), loss_fn=loss_fn)
+    assert torch.equal(y, torch.arange(16) % 3 - 1)

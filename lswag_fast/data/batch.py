@@ -92,6 +92,23 @@ class Batch:
         """Every tensor by a name to use in messages."""
         return dict([*_named_tensors("inputs", self.inputs), *_named_tensors("targets", self.targets)])
 
+    def copied(self) -> Batch:
+        """Return the batch with tensors of its own, which a model or a loss may write into.
+
+        Example:
+            >>> batch = Batch(torch.zeros(2, 1), None, 2)
+            >>> batch.copied().inputs.add_(1).sum().item(), batch.inputs.sum().item()
+            (2.0, 0.0)
+        """
+        copies: dict[int, Tensor] = {}
+
+        def copy(tensor: Tensor) -> Tensor:
+            if id(tensor) not in copies:  # what is given twice stays one tensor
+                copies[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+            return copies[id(tensor)]
+
+        return replace(self, inputs=map_tensors(copy, self.inputs), targets=map_tensors(copy, self.targets))
+
     def take(self, samples: Sequence[int] | slice) -> Batch:
         """Return the batch of some samples only.
 

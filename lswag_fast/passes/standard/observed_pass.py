@@ -59,7 +59,8 @@ def observed_pass(
     progress = Progress(to_pack)
     with preserve_model_state(model, options.seed, watched=False) as snapshot:
         for chunk in batch.chunks(options.chunk_size):
-            _run_chunk(model, batch, chunk, options, snapshot, statistics, reducer, progress)
+            # Of a copy, so that what runs again sees the samples as they were before the model wrote into them.
+            _run_chunk(model, batch, chunk.copied(), options, snapshot, statistics, reducer, progress)
     to_count = options.pattern_samples if patterned else None
     patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
     return ObservedPass(patterns, progress.skipped, progress.coverage, progress.n_nonfinite_losses)
