@@ -40,7 +40,6 @@ TESTED_ELSEWHERE = {
     "study/history.py": "study/test_standings.py",
     "study/samplers/protocol.py": "testing/test_samplers.py",
     "study/settings.py": "study/storage/test_sqlite.py",
-    "study/storage/folder.py": "testing/test_storages.py",
     "study/storage/memory.py": "testing/test_storages.py",
     "study/storage/protocol.py": "testing/test_storages.py",
     "study/storage/schema.py": "study/storage/test_sqlite.py",

@@ -33,6 +33,11 @@ def prepare(path: Path, study_file: str, own_files: Collection[str]) -> None:
         raise StorageError(f"{path} is not a folder; name another one")
     path.mkdir(parents=True, exist_ok=True)
     files = {file.name for file in path.iterdir()}
+    if study_file in files and files & {TRIALS_FILE, RESULT_FILE} and not (path / study_file).stat().st_size:
+        raise StorageError(
+            f"{path / study_file} is empty, and the results of its study lie beside it; restore it, or name "
+            "a new folder, so that no result is overwritten"
+        )
     if study_file in files:
         return
     for other in files & _STUDY_FILES.keys():
