@@ -76,7 +76,7 @@ def test_the_failures_stay_with_their_proxies() -> None:
     for name in ("lswag", "swap"):
         assert math.isnan(scores[name].value)
         assert "no activation function was seen" in (scores[name].error or "")
-    assert "did you mean" in (scores["no_such_proxy"].error or "")
+    assert "there is no proxy 'no_such_proxy'" in (scores["no_such_proxy"].error or "")
 
 
 class RejectedError(KeyError):
@@ -189,7 +189,7 @@ def test_what_is_not_a_number_is_the_error_of_its_proxy_alone(returned: Any, mon
 
 
 def test_options_of_an_unknown_proxy_are_refused() -> None:
-    with pytest.raises(InputError, match="got 'reg_swp'; did you mean 'reg_swap'"):
+    with pytest.raises(InputError, match="there is no proxy 'reg_swp'; did you mean 'reg_swap'"):
         many(mlp(), proxy_options={"reg_swp": {"mu": 1.0}})
 
 

@@ -90,7 +90,7 @@ def test_an_option_that_a_proxy_does_not_take() -> None:
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
     model, batch = NETWORKS["mlp"].build()
-    with pytest.raises(InputError, match="got 'lswaq'; did you mean 'lswag'"):
+    with pytest.raises(InputError, match="there is no proxy 'lswaq'; did you mean 'lswag'"):
         score(model, batch, proxy="lswaq")
 
 

@@ -13,8 +13,8 @@ from torch.fx import GraphModule
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError
-from lswag_fast.passes.shared.checks import not_differentiable, one_line
+from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError, warn
+from lswag_fast.passes.shared.checks import listed, not_differentiable, one_line
 
 # How torch says that it cannot compute with these dtypes, or with these shapes.
 _OF_DTYPES = re.compile(r"\b(d?types?|scalar types?)\b|not implemented for")
@@ -52,6 +52,9 @@ def check_model(model: nn.Module, batch: Batch) -> torch.device:
         )
     for name, module in model.named_modules():
         _check_module(name or "the model", module)
+    hooked = [name for name, parameter in model.named_parameters() if parameter._backward_hooks]
+    if hooked:
+        warn(f"{listed(hooked)}: hooks that change a weight's gradient (register_hook) are not applied to its samples'")
     for name, tensor in batch.tensors.items():
         if tensor.is_inference():
             raise InputError(f"batch {name} was made under inference_mode; pass {name}.clone(), made outside of it")

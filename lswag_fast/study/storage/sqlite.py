@@ -106,10 +106,11 @@ class SQLiteStorage:
         return self._log.with_name(f"{self._log.name}.damaged-{number}")
 
     def _warn(self, lost: wal.LostEnd, remedy: str) -> None:
-        warn(
-            f"{self._log} is damaged after {lost.n_frames} of its {lost.n_frames + lost.n_lost} pages: what was stored "
-            f"after them is lost, and the study is that of before; {remedy}"
-        )
+        if lost.n_lost is None:
+            place = "in its head: all that it held"
+        else:
+            place = f"after {lost.n_frames} of its {lost.n_frames + lost.n_lost} pages: what was stored after them"
+        warn(f"{self._log} is damaged {place} is lost, and the study is that of before; {remedy}")
 
     def _open(self) -> Records | None:
         blank = schema.is_blank(self._connection)

@@ -33,11 +33,11 @@ class LostEnd:
 
     Attributes:
         n_frames: how many frames SQLite takes.
-        n_lost: how many frames follow them.
+        n_lost: how many frames follow them; None where the head of the log, which says how long they are, is damaged.
     """
 
     n_frames: int
-    n_lost: int
+    n_lost: int | None
 
 
 def lost_end(path: Path) -> LostEnd | None:
@@ -60,8 +60,8 @@ def lost_end(path: Path) -> LostEnd | None:
     head = np.frombuffer(content, ">u4", _HEAD_BYTES // 4)
     page_size = int(head[_PAGE_SIZE])
     if not _is_head(content, head):
-        n_frames = (len(content) - _HEAD_BYTES) // (_FRAME_HEAD_BYTES + _SMALLEST_PAGE)
-        return LostEnd(0, n_frames) if n_frames else None
+        has_frames = len(content) - _HEAD_BYTES >= _FRAME_HEAD_BYTES + _SMALLEST_PAGE
+        return LostEnd(0, None) if has_frames else None
     size = _FRAME_HEAD_BYTES + page_size
     n_frames = (len(content) - _HEAD_BYTES) // size
     if not n_frames:

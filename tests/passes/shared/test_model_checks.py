@@ -16,6 +16,7 @@ from lswag_fast.errors import (
     DeviceMismatchError,
     InputError,
     LswagError,
+    LswagWarning,
     UnsupportedModelError,
 )
 from lswag_fast.passes.shared.model_checks import check_model
@@ -208,3 +209,11 @@ def test_a_model_that_converts_its_inputs_is_scored() -> None:
     model = Converting()
     given, converted = (bytes_, LABELS), (bytes_.float() / 255, LABELS)
     assert score(model, given, proxy="zico").value == score(model.inner, converted, proxy="zico").value
+
+
+def test_hooks_of_a_weight_are_said_not_to_be_applied() -> None:
+    model = mlp()
+    plain = score(model, (torch.randn(4, 3), torch.tensor([0, 1, 0, 1])), proxy="params").value
+    model[2].weight.register_hook(lambda gradient: gradient * 0)
+    with pytest.warns(LswagWarning, match=r"2.weight: hooks that change a weight's gradient \(register_hook\) are not"):
+        assert score(model, (torch.randn(4, 3), torch.tensor([0, 1, 0, 1])), proxy="params").value == plain

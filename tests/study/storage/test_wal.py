@@ -92,9 +92,8 @@ def test_damage_in_the_last_transaction_cannot_be_told_from_a_killed_process(fol
 @pytest.mark.parametrize("place", range(0, HEAD, 3))
 def test_one_flipped_bit_in_the_head_loses_everything(folder: Path, place: int) -> None:
     flip(log_of(folder), place)
-    lost = lost_end(log_of(folder))
-    assert lost is not None
-    assert lost.n_frames == n_taken(folder) == 0
+    assert lost_end(log_of(folder)) == LostEnd(0, None)
+    assert n_taken(folder) == 0
 
 
 def test_a_log_that_was_cut_short_is_what_a_killed_process_leaves(folder: Path) -> None:
@@ -159,6 +158,12 @@ def test_opening_says_what_is_lost_in_one_line_and_keeps_a_copy(damaged: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Study(ToySpace(5, 6), "random", damaged, seed=4).close()
+
+
+def test_a_damaged_head_is_said_without_a_number_of_pages(folder: Path) -> None:
+    flip(log_of(folder), 9)
+    with pytest.warns(LswagWarning, match=r"study.sqlite-wal is damaged in its head: all that it held is lost"):
+        SQLiteStorage(folder).open()
 
 
 def test_no_copy_takes_the_place_of_an_earlier_one(damaged: Path) -> None:
