@@ -17,7 +17,7 @@ from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 def observed(model: nn.Module, inputs: Any, n_samples: int) -> tuple[Observation, Any]:
     """What an observed forward pass finds, and the model's outputs."""
     batch = Batch(inputs, None, n_samples)
-    with preserve_model_state(model, 0) as snapshot:  # noqa: SIM117 - the model is restored after the observation
+    with preserve_model_state(model, 0, watched=False) as snapshot:  # noqa: SIM117 - the model is restored after the observation
         with observe(model, batch, CaptureOptions(1), before_write=snapshot.protect_memory) as observation:
             outputs = observation.run()
     return observation, outputs
@@ -30,7 +30,7 @@ def under_mode(
 
     With `known` the mode is told that the inputs have their samples along axis 0, as `observe` tells it.
     """
-    with preserve_model_state(model, 0) as snapshot:
+    with preserve_model_state(model, 0, watched=False) as snapshot:
         mode = mode_for(model, n_samples, CaptureOptions(n_packed), snapshot.protect_memory)
         freeze(model)
         if known:
