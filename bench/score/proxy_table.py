@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.score.run import rows_of
+from bench.csv_file import rows_of
 from bench.score.table import NETWORK_LABELS, replace_between_marks
 
 BEGIN, END = "<!-- proxies:begin -->", "<!-- proxies:end -->"

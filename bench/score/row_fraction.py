@@ -10,13 +10,13 @@ data are seeded Gaussian images unless `--images` names an .npz or a folder.
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import sys
 from pathlib import Path
 from typing import Any
 
 import lswag_fast
+from bench.csv_file import append, rows_of
 from lswag_fast import data, spaces
 
 COLUMNS = (
@@ -49,14 +49,6 @@ def measure(model: Any, batch: Any, row_fraction: float) -> dict[str, float]:
     }
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows that are there."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def spearman(rows: list[dict[str, str]], first: str, second: str) -> float:
     """Rank correlation of two columns."""
     from scipy.stats import spearmanr
@@ -73,18 +65,12 @@ def run(options: argparse.Namespace) -> None:
     weights = space.init_weights(options.seed)
     done = {row["arch"] for row in rows_of(options.out)}
     where = {key: value for key, value in machine_columns().items() if key in COLUMNS}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if not done:
-            writer.writeheader()
-        for arch in architectures(space, options.n, options.seed):
-            if space.encode(arch) in done:
-                continue
-            numbers = measure(space.build(arch, weights).eval(), batch, options.row_fraction)
-            settings = {"row_fraction": options.row_fraction, "batch": options.batch, "data": Path(options.images).name}
-            writer.writerow({"arch": space.encode(arch), **numbers, **settings, **where})
-            file.flush()
+    for arch in architectures(space, options.n, options.seed):
+        if space.encode(arch) in done:
+            continue
+        numbers = measure(space.build(arch, weights).eval(), batch, options.row_fraction)
+        settings = {"row_fraction": options.row_fraction, "batch": options.batch, "data": Path(options.images).name}
+        append(options.out, COLUMNS, {"arch": space.encode(arch), **numbers, **settings, **where})
     rows = rows_of(options.out)
     sys.stdout.write(
         f"{len(rows)} architectures: Spearman of the scores {spearman(rows, 'exact', 'sampled'):.4f}, "

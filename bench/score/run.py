@@ -10,7 +10,6 @@ that all of them run.
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import json
 import os
@@ -21,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench.csv_file import append, rows_of
 from bench.score.methods import METHODS, missing_package, proxy_methods
 from bench.score.networks import SETTINGS, TINY_SETTINGS
 
@@ -100,25 +100,6 @@ def measure_apart(what: str, network: str, batch_size: int, method: str, n_round
     return row
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV that may not exist yet."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    """Append one row, with a header if the file is new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: int) -> None:
     """Measure every cell that `out` does not hold yet for this machine's threads and instruction set."""
     here = {key: str(value) for key, value in where().items()}
@@ -134,7 +115,7 @@ def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: in
         row: dict[str, Any] = {"benchmark": suite, "network": network, "batch": batch_size, "method": method}
         row |= measure_apart("time", network, batch_size, method, n_rounds)
         row |= measure_apart("memory", network, batch_size, method, n_rounds)
-        append(out, row)
+        append(out, COLUMNS, row)
         sys.stderr.write(f"{label} {row['median_s']:.3f} s, {row['ratio']:.2f} x plain, {row['peak_rss_mb']} MB\n")
 
 

@@ -10,10 +10,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from bench.csv_file import measured_rows
 from bench.score.methods import SAMPLED_ROWS
 from bench.score.networks import SETTINGS
 from bench.score.peers import GRADIENT_PEERS
-from bench.score.run import rows_of
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 SAMPLED = f"score_rows_{SAMPLED_ROWS}"
@@ -87,10 +87,7 @@ def main() -> None:
     parser.add_argument("csv", type=Path)
     parser.add_argument("--readme", type=Path, help="replace the table in this file instead of printing it")
     options = parser.parse_args()
-    rows = rows_of(options.csv)
-    if not rows:
-        raise SystemExit(f"{options.csv} holds no rows; measure with python -m bench.score.run --out {options.csv}")
-    table = markdown(rows)
+    table = markdown(measured_rows(options.csv, "bench.score.run"))
     if options.readme:
         text = options.readme.read_text(encoding="utf-8")
         options.readme.write_text(replace_between_marks(text, table), encoding="utf-8")

@@ -81,18 +81,24 @@ def correlate(
     rows = {}
     for name in proxies:
         kept, n_dropped = finite_numbers(table, [name, target])
-        z, y = kept[name].to_numpy(), kept[target].to_numpy()
-        z = -z if name in lower else z
-        row = {"n": len(kept), "n_dropped": n_dropped}
-        measures = _measures(z, y)
-        if window is not None:
-            sizes = window.sizes(table)[kept.index].to_numpy()
-            windows = window.among(sizes)
-            windows.check(window)
-            measures["inside"] = _inside(z, y, sizes, window)
-            row["n_inside"] = len(kept) - windows.n_left_out
-        rows[name] = {**_with_intervals(measures, z, n_bootstrap, seed), **row}
+        sizes = None if window is None else window.sizes(table)[kept.index].to_numpy()
+        z = -kept[name].to_numpy() if name in lower else kept[name].to_numpy()
+        found = _row(z, kept[target].to_numpy(), sizes, window, n_bootstrap, seed)
+        rows[name] = {**found, "n": len(kept), "n_dropped": n_dropped}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("proxy")
+
+
+def _row(
+    z: Values, y: Values, sizes: Values | None, window: ComparisonWindow | None, n_bootstrap: int, seed: int
+) -> dict[str, float]:
+    """Every measure of one proxy, inside windows of these sizes, too."""
+    measures = _measures(z, y)
+    if window is None or sizes is None:
+        return _with_intervals(measures, z, n_bootstrap, seed)
+    windows = window.among(sizes)
+    windows.check(window)
+    measures["inside"] = _inside(z, y, sizes, window)
+    return {**_with_intervals(measures, z, n_bootstrap, seed), "n_inside": len(z) - windows.n_left_out}
 
 
 def _measures(z: Values, y: Values) -> dict[str, Measure]:

@@ -23,8 +23,7 @@ class DerivedWeights:
     """The weights that a model computes from its parameters alone during one forward pass.
 
     A module that runs twice may compute its weight twice: equal tensors of one module, made from the same parameters,
-    are one weight. A kernel that no
-    parameter takes part in (a fixed filter) and a weight made from the batch are none.
+    are one weight. A kernel that no parameter takes part in (a fixed filter) and a weight made from the batch are none.
 
     Attributes:
         tensors: by name, in order of first use, the tensors that the calls received.
@@ -134,7 +133,10 @@ class DerivedWeights:
 
     def _made_of(self, tensor: Tensor) -> Tensor | None:
         """The tensor, or the one that it is a view of, if that is made from parameters."""
-        return next((t for t in (tensor, tensor._base) if t is not None and self._made.get(id(t)) is t), None)
+        if self._made.get(id(tensor)) is tensor:
+            return tensor
+        base = tensor._base
+        return base if base is not None and self._made.get(id(base)) is base else None
 
     def known_name(self, tensor: Tensor) -> str | None:
         """The name under which a call received this tensor as its weight; None where none did."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.csv_file import rows_of
 from bench.score.models import PUBLIC_MODELS
 from bench.score.models.apart import apart
 from bench.score.models.table import KINDS, page
-from bench.score.run import rows_of
 from support.zoo_libraries import library
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,6 @@ into docs/models.md. Nothing is downloaded. Run again with the same file, it lea
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import gc
 import os
@@ -19,12 +18,13 @@ from pathlib import Path
 
 import torch
 
+from bench.csv_file import append, rows_of
 from bench.machine import machine_columns
 from bench.score.models import PUBLIC_MODELS, PublicModel, measure
 from bench.score.models.apart import Row, apart
 from bench.score.models.libraries import is_installed, library, versions
 from bench.score.models.registry import BATCH
-from bench.score.run import KEEP_MEMORY, rows_of
+from bench.score.run import KEEP_MEMORY
 
 COLUMNS = (
     "library", "kind", "family", "model", "size", "batch", "init", "parameters", "macs", "coverage", "n_layers",
@@ -60,20 +60,13 @@ def measure_all(out: Path, only: list[str], n_rounds: int) -> None:
     for name in dict.fromkeys(model.library for model in models):
         library(name)  # once, for all children
     gc.freeze()  # a collection in a child would copy all that it shares with this process
-    out.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not out.exists()
-    with out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if is_new:
-            writer.writeheader()
-        for model in models:
-            row = row_of(model, n_rounds)
-            date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-            load = f"{os.getloadavg()[0]:.2f}"  # of the minute in which the row was measured
-            writer.writerow({**row, **machine_columns(), **versions(), "load": load, "date": date})
-            file.flush()
-            said = row.get("error") or f"coverage {row['coverage']}, {row['ratio']:.2f} x plain"
-            sys.stderr.write(f"{model.label}: {said}\n")
+    for model in models:
+        row = row_of(model, n_rounds)
+        date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        load = f"{os.getloadavg()[0]:.2f}"  # of the minute in which the row was measured
+        append(out, COLUMNS, {**row, **machine_columns(), **versions(), "load": load, "date": date})
+        said = row.get("error") or f"coverage {row['coverage']}, {row['ratio']:.2f} x plain"
+        sys.stderr.write(f"{model.label}: {said}\n")
 
 
 def main() -> None:

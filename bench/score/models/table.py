@@ -13,8 +13,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.csv_file import measured_rows
 from bench.score.models import registry
-from bench.score.run import rows_of
 
 Row = dict[str, str]
 KINDS = (
@@ -221,13 +221,11 @@ def main() -> None:
     parser.add_argument("csv", type=Path)
     parser.add_argument("--page", type=Path, help="write this file instead of printing it")
     options = parser.parse_args()
-    rows = rows_of(options.csv)
-    if not rows:
-        raise SystemExit(f"{options.csv} holds no rows; measure with python -m bench.score.models --out {options.csv}")
+    text = page(measured_rows(options.csv, "bench.score.models"))
     if options.page:
-        options.page.write_text(page(rows), encoding="utf-8")
+        options.page.write_text(text, encoding="utf-8")
     else:
-        sys.stdout.write(page(rows))
+        sys.stdout.write(text)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,10 @@ def check_model(model: nn.Module, batch: Batch) -> torch.device:
         raise InputError(
             "gradients are switched off around the call (no_grad or inference_mode); call score outside of it"
         )
+    hooked = []
     for name, module in model.named_modules():
         _check_module(name or "the model", module)
-    hooked = [name for name, parameter in model.named_parameters() if parameter._backward_hooks]
+        hooked += _hooked(name, module)
     if hooked:
         warn(f"{listed(hooked)}: hooks that change a weight's gradient (register_hook) are not applied to its samples'")
     for name, tensor in batch.tensors.items():
@@ -131,6 +132,12 @@ def _check_module(name: str, module: nn.Module) -> None:
             raise UnsupportedModelError(
                 f"{where} lies on the meta device and has no values: materialise the model first"
             )
+
+
+def _hooked(name: str, module: nn.Module) -> list[str]:
+    """The module's own parameters with a hook on their gradient."""
+    own = module._parameters.items()
+    return [f"{name}.{parameter}".lstrip(".") for parameter, p in own if p is not None and p._backward_hooks]
 
 
 def _common_device(model: nn.Module, batch: Batch) -> torch.device:

@@ -34,7 +34,6 @@ class ModelSnapshot:
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         self._parameters = dict(model.named_parameters())
         self._data = {name: p.data for name, p in self._parameters.items()}
-        self._plain = dict(_plain_tensors(model))
         self._versions = {name: p._version for name, p in self._parameters.items() if not p.is_inference()}
         self._flags = {name: p.requires_grad for name, p in self._parameters.items()}
         self._grads = {
@@ -60,6 +59,16 @@ class ModelSnapshot:
         into a call.
         """
         return WriteGuard(self.protect_memory)
+
+    @cached_property
+    def _plain(self) -> dict[str, Tensor]:
+        """The tensors that are attributes of a module without being parameters or buffers; made for the first write."""
+        return {
+            f"{key} of module {place}": value
+            for place, (_, (attributes, _)) in enumerate(self._modules)
+            for key, value in attributes.items()
+            if isinstance(value, Tensor)
+        }
 
     @cached_property
     def _by_memory(self) -> dict[int, list[str]]:
@@ -88,9 +97,8 @@ class ModelSnapshot:
                 _put_back(buffer, value)
             for name, parameter in self._parameters.items():
                 self._restore_parameter(name, parameter)
-            for name, tensor in self._plain.items():
-                if name in self._values:
-                    _put_back(tensor, self._values[name])
+            for name in self._values.keys() - self._data.keys():
+                _put_back(self._plain[name], self._values[name])
         for module, attributes in self._modules:
             _restore_attributes(module, attributes)
 
@@ -122,14 +130,6 @@ def _memory(tensor: Tensor) -> int | None:
     if tensor.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         return None
     return tensor.untyped_storage().data_ptr() or None
-
-
-def _plain_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that are attributes of a module without being parameters or buffers, by name."""
-    for name, module in model.named_modules():
-        for key, value in vars(module).items():
-            if isinstance(value, Tensor):
-                yield f"{name}.{key}" if name else key, value
 
 
 Attributes = tuple[dict[str, Any], dict[str, Any]]
