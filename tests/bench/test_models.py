@@ -15,7 +15,7 @@ from bench.score.models.table import KINDS, page
 from support.zoo_libraries import library
 
 ROOT = Path(__file__).parents[2]
-CSV, PAGE = ROOT / "bench/results/score/models.csv", ROOT / "docs/models.md"
+CSV, PAGE = ROOT / "bench/results/score/models.csv", ROOT / "docs/results/models.md"
 TINY = ("timm/resnet10t", "torchvision/mnasnet0_5", "transformers/SwinForImageClassification")
 
 

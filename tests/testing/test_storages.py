@@ -1,4 +1,4 @@
-"""The contract of storages on each of ours, and on the one that docs/extending.md shows."""
+"""The contract of storages on each of ours, and on the one that docs/howto/extending.md shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from lswag_fast.study.storage import LogStorage, MemoryStorage, SQLiteStorage, Storage
 from lswag_fast.testing import StorageContract
 
-PAGE = Path(__file__).parents[2] / "docs/extending.md"
+PAGE = Path(__file__).parents[2] / "docs/howto/extending.md"
 
 
 class TestSQLiteStorage(StorageContract):

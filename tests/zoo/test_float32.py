@@ -27,7 +27,7 @@ NETWORKS = [
     "torchvision/maxvit",
     "torchvision/squeezenet1_1",
 ]
-WRONG_BY = 0.1  # of the bound: docs/precision.md gives what was measured
+WRONG_BY = 0.1  # of the bound: docs/concepts/precision.md gives what was measured
 each_name = pytest.mark.parametrize("name", NETWORKS)
 
 

@@ -1,6 +1,6 @@
-"""Turn the CSV of `bench.score.models` into docs/models.md.
+"""Turn the CSV of `bench.score.models` into docs/results/models.md.
 
-`python -m bench.score.models.table bench/results/score/models.csv [--page docs/models.md]`.
+`python -m bench.score.models.table bench/results/score/models.csv [--page docs/results/models.md]`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ To repeat it, in about 20 minutes (nothing is downloaded but the libraries):
     pip install 'lswag-fast[zoo]'
     rm bench/results/score/models.csv
     python -m bench.score.models --out bench/results/score/models.csv
-    python -m bench.score.models.table bench/results/score/models.csv --page docs/models.md
+    python -m bench.score.models.table bench/results/score/models.csv --page docs/results/models.md
 """
 _RESCUE = """
   *rescue*: no gradient varies in any of its layers at its own initialisation, so that it was scored with
@@ -70,7 +70,7 @@ _TITLES = ("family", "networks", "coverage", "layers", "skipped", "price", "memo
 
 
 def page(rows: Sequence[Row]) -> str:
-    """All of docs/models.md."""
+    """All of docs/results/models.md."""
     parts = [_head(rows), "\n".join(_overview(rows)), ""]
     for kind in KINDS:
         of_kind = [row for row in rows if row["kind"] == kind]
@@ -217,7 +217,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Read the command line; print the page or write it."""
-    parser = argparse.ArgumentParser(description="Turn the measured public networks into docs/models.md.")
+    parser = argparse.ArgumentParser(description="Turn the measured public networks into docs/results/models.md.")
     parser.add_argument("csv", type=Path)
     parser.add_argument("--page", type=Path, help="write this file instead of printing it")
     options = parser.parse_args()
