@@ -64,8 +64,10 @@ def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Ten
         return load(args.checkpoint)
 
 
-def load_batch(source: str, image_size: int, num_classes: int | None, args: argparse.Namespace) -> ImageBatch:
-    """Draw the batch that the options ask for.
+def load_batch(
+    source: str, image_size: int, num_classes: int | None, args: argparse.Namespace, *, channels: int = 3
+) -> ImageBatch:
+    """Draw the batch that the options ask for; `channels` are those of noise and of grey images.
 
     Raises:
         DataError: the source is missing, unreadable, or does not fit.
@@ -80,6 +82,7 @@ def load_batch(source: str, image_size: int, num_classes: int | None, args: argp
             seed=args.seed,
             split=args.split,
             num_classes=num_classes,
+            channels=channels,
         )
 
 

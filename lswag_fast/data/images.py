@@ -60,12 +60,13 @@ def load(
     split: str | None = None,
     num_classes: int | None = None,
     normalize: Literal["batch", "imagenet"] = "batch",
+    channels: int = RGB,
 ) -> ImageBatch:
     """Draw a batch of images from a data source.
 
     The batch is drawn without replacement, every image equally likely whatever its class. Each image is cut to its
-    central square and resized (bilinear, antialiased), and grey is repeated to three channels. Synthetic noise is
-    normal already and left as it is.
+    central square and resized (bilinear, antialiased), and grey is repeated to as many channels as are asked for.
+    Synthetic noise is normal already and left as it is.
 
     Args:
         source: "digits" (1,797 handwritten digits), "synthetic" (normal noise, random labels), a folder with one
@@ -79,10 +80,11 @@ def load(
         normalize: "batch" gives each channel of the drawn batch mean 0 and standard deviation 1 (a channel without
             variation becomes 0); "imagenet" uses the ImageNet constants that published networks were trained with, for
             pixels in [0, 1].
+        channels: channels C of grey images and of synthetic noise.
 
     Returns:
-        The images (B, C, image_size, image_size), of three channels but where an .npz file has another number, and
-        their labels (B,).
+        The images (B, C, image_size, image_size), of other channels where those of a source are no grey, and their
+        labels (B,).
 
     Raises:
         InputError: an impossible argument.
@@ -94,22 +96,27 @@ def load(
         >>> images.shape, labels.dtype
         (torch.Size([4, 3, 32, 32]), torch.int64)
     """
-    _check_arguments(batch_size, image_size, SYNTHETIC_CLASSES if num_classes is None else num_classes, normalize)
+    _check_arguments(
+        normalize,
+        batch_size=batch_size,
+        image_size=image_size,
+        num_classes=SYNTHETIC_CLASSES if num_classes is None else num_classes,
+        channels=channels,
+    )
     if source == "synthetic":
         _no_split(source, split)
-        return _synthetic(batch_size, image_size, seed, num_classes or SYNTHETIC_CLASSES)
+        return _synthetic((batch_size, channels, image_size, image_size), seed, num_classes or SYNTHETIC_CLASSES)
     origin = _source_of(source, split)
     rows = _choose(origin, batch_size, seed)
     labels = torch.from_numpy(origin.labels[rows])
     _check_classes(origin, num_classes)
-    images = torch.stack([_prepare(_finite(origin, row), image_size) for row in rows])
+    images = torch.stack([_prepare(_finite(origin, row), image_size, channels) for row in rows])
     return ImageBatch(
         _normalized(images, origin, normalize), labels, origin.num_classes, _describe(origin, batch_size, seed)
     )
 
 
-def _check_arguments(batch_size: int, image_size: int, num_classes: int, normalize: str) -> None:
-    counts = {"batch_size": batch_size, "image_size": image_size, "num_classes": num_classes}
+def _check_arguments(normalize: str, **counts: int) -> None:
     for name, value in counts.items():
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
             raise InputError(f"{name}: found {value!r}, expected a positive whole number")
@@ -171,15 +178,15 @@ def _finite(source: ImageSource, row: int) -> Tensor:
     return image
 
 
-def _prepare(image: Tensor, image_size: int) -> Tensor:
-    """Return an image (C, H, W) as (C, image_size, image_size): central square, resized, grey repeated to three."""
+def _prepare(image: Tensor, image_size: int, channels: int) -> Tensor:
+    """Return an image (C, H, W) as (C, image_size, image_size): central square, resized, grey with `channels`."""
     height, width = image.shape[1:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = image[None, :, top : top + side, left : left + side]
     size = (image_size, image_size)
     resized = functional.interpolate(square, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return resized[0].expand(RGB, -1, -1) if len(image) == 1 else resized[0]
+    return resized[0].expand(channels, -1, -1) if len(image) == 1 else resized[0]
 
 
 def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
@@ -200,11 +207,11 @@ def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
     return (images - mean) / std
 
 
-def _synthetic(batch_size: int, image_size: int, seed: int, num_classes: int) -> ImageBatch:
+def _synthetic(shape: tuple[int, int, int, int], seed: int, num_classes: int) -> ImageBatch:
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(batch_size, RGB, image_size, image_size, generator=generator)
-    labels = torch.randint(num_classes, (batch_size,), generator=generator)
-    return ImageBatch(images, labels, num_classes, f"synthetic normal noise, {batch_size} images, seed {seed}")
+    images = torch.randn(shape, generator=generator)
+    labels = torch.randint(num_classes, shape[:1], generator=generator)
+    return ImageBatch(images, labels, num_classes, f"synthetic normal noise, {shape[0]} images, seed {seed}")
 
 
 def _describe(source: ImageSource, batch_size: int, seed: int) -> str:

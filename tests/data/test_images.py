@@ -71,10 +71,10 @@ def test_a_batch_feeds_a_space():
 
 @pytest.mark.parametrize("source", ["digits", "synthetic"])
 def test_the_seed_decides_alone(source):
-    first = data.load(source, batch_size=16, image_size=8, seed=1)
+    first = data.data.load(source, batch_size=16, image_size=8, seed=1)
     torch.manual_seed(99)
-    again = data.load(source, batch_size=16, image_size=8, seed=1)
-    other = data.load(source, batch_size=16, image_size=8, seed=2)
+    again = data.data.load(source, batch_size=16, image_size=8, seed=1)
+    other = data.data.load(source, batch_size=16, image_size=8, seed=2)
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.labels, again.labels)
     assert not torch.equal(first.images, other.images)
@@ -201,6 +201,16 @@ def test_shared_images(shared_images, name, split, n_images, num_classes):
     assert_is_standardised(loaded.images)
     assert loaded.num_classes == num_classes
     assert f"16 of {n_images} images" in loaded.description
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_noise_and_grey_have_as_many_channels_as_are_asked_for(channels):
+    noise, grey = (
+        data.load(source, batch_size=4, image_size=8, channels=channels).images for source in ("synthetic", "digits")
+    )
+    assert noise.shape == grey.shape == (4, channels, 8, 8)
+    assert torch.equal(grey, grey[:, :1].expand_as(grey))
+    assert torch.equal(grey[:, :1], data.load("digits", batch_size=4, image_size=8).images[:, :1])
 
 
 def test_images_of_another_number_of_channels_keep_it(tmp_path):

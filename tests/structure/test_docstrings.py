@@ -11,7 +11,9 @@ import pytest
 import lswag_fast
 
 # The packages whose __all__ is public, beside the names of the package itself.
-PUBLIC_PACKAGES = ("data", "passes", "spaces", "study", "study.samplers", "study.storage", "execution", "evaluation")
+PUBLIC_PACKAGES = (
+    "data", "passes", "spaces", "study", "study.samplers", "study.storage", "execution", "evaluation", "integrations",
+)  # fmt: skip
 
 # Small parts of a protocol, which the example of another name makes or is handed.
 SHOWN_ELSEWHERE = {

@@ -1,9 +1,10 @@
-"""`lswag-fast score`: score one network, yours or one of a space, by one proxy layer by layer, or by several."""
+"""`lswag-fast score`: score one network, yours, a library's or one of a space, by one proxy or by several."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
@@ -17,20 +18,33 @@ from lswag_fast.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from lswag_fast.data.images import ImageBatch
+    from lswag_fast.integrations import TokenInputs
     from lswag_fast.options import ScoreOptions
 
+_FORMS = "timm:NAME, torchvision:NAME, hf:CONFIG.json, package.module:factory or SPACE:ARCHJSON"
 # What a network of the user's own is fed when nothing else is said.
 OWN_IMAGE_SIZE = 224
 
 _DESCRIPTION = """\
 Score one untrained network and show layer by layer how the score comes about, or score it by several proxies at once.
 
-NETWORK is your own, package.module:factory (called without arguments, it returns a torch.nn.Module;
-modules in the working folder are found), or an architecture of a space, SPACE:ARCHJSON."""
+NETWORK is one of
+  timm:NAME, torchvision:NAME     a network of these libraries
+  hf:CONFIG.json                  the network that a configuration of transformers in this file describes
+  package.module:factory          your own: called without arguments, it returns a torch.nn.Module;
+                                  modules in the working folder are found
+  SPACE:ARCHJSON                  an architecture of a space
+
+Its weights are random, and nothing is downloaded."""
 
 _EPILOG = """\
 examples:
+  lswag-fast score timm:vit_tiny_patch16_224 --batch-size 16
+      at the size of images that its configuration names; --image-size builds it for another one
+
+  lswag-fast score hf:bert/config.json --batch-size 16
+      of random tokens, where the network takes texts
+
   lswag-fast score torchvision.models:resnet18 --image-size 64
       any function that makes a network
 
@@ -48,33 +62,62 @@ Scores are comparable only at the same data, batch size and options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", metavar="NETWORK", help="package.module:factory or SPACE:ARCHJSON")
+    parser.add_argument("network", metavar="NETWORK", help=f"{_FORMS}, see above")
     add_proxies(parser)
     options.add_json(parser, "the whole result")
-    options.add_data_options(parser, "digits for a space, synthetic for a network of your own")
+    options.add_data_options(parser, "digits for a space, else synthetic")
     options.add_network_options(parser)
     add_score_options(parser)
     options.add_threads(parser)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """What is scored.
+
+    Attributes:
+        model: the network.
+        batch: what it is scored on, `(inputs, targets)`.
+        data: where the batch comes from, in words.
+        space: the name of the network's space; None where it is of none.
+    """
+
+    model: nn.Module
+    batch: Any
+    data: str
+    space: str | None = None
+
+
 def _run(args: argparse.Namespace) -> int:
     """Score the network and print the result."""
     if ":" not in args.network:
-        raise InputError(f"NETWORK must be package.module:factory or SPACE:ARCHJSON; found {args.network!r}")
-    member = _member(args.network)
+        raise InputError(f"NETWORK must be {_FORMS}; found {args.network!r}")
     with targets.threads(args.threads):
-        model, batch, space = _own(args) if member is None else _of_space(*member, args)
-        proxies = chosen_proxies(args.proxies, space).parts
-        given = score_options(args, proxies, space)
+        subject = _subject(args)
+        proxies = chosen_proxies(args.proxies, subject.space).parts
+        given = score_options(args, proxies, subject.space)
         if len(proxies) == 1:
-            _score_one(model, batch, proxies[0], given, args.json)
+            _score_one(subject, proxies[0], given, args.json)
         else:
-            _score_many(model, batch, proxies, given, args.json)
+            _score_many(subject, proxies, given, args.json)
     return 0
 
 
+def _subject(args: argparse.Namespace) -> _Subject:
+    """The network that NETWORK names, and its batch."""
+    member = _member(args.network)
+    if member is not None:
+        return _of_space(*member, args)
+    for option in ("checkpoint", "patch_size"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option.replace('_', '-')} is for networks of a space; leave it out")
+    from lswag_fast.integrations import is_named
+
+    return _of_library(args) if is_named(args.network) else _own(args)
+
+
 def _member(network: str) -> tuple[str, str] | None:
-    """The space and the architecture that NETWORK names; None for a factory of networks."""
+    """The space and the architecture that NETWORK names; None for anything else."""
     from lswag_fast import spaces
 
     name, _, arch = network.partition(":")
@@ -85,49 +128,70 @@ def _member(network: str) -> tuple[str, str] | None:
     return (name, "{" + fields) if brace else None
 
 
-def _score_one(model: nn.Module, batch: ImageBatch, proxy: str, given: ScoreOptions, json: str | None) -> None:
+def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, json: str | None) -> None:
     from lswag_fast.scoring import score
 
-    result = score(model, batch.batch, proxy=proxy, options=given)
-    if not write_json(json, {**result.to_dict(), "data": batch.description}):
-        show_score(result, batch.description)
+    result = score(subject.model, subject.batch, proxy=proxy, options=given)
+    if not write_json(json, {**result.to_dict(), "data": subject.data}):
+        show_score(result, subject.data)
 
 
-def _score_many(
-    model: nn.Module, batch: ImageBatch, proxies: tuple[str, ...], given: ScoreOptions, json: str | None
-) -> None:
+def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, json: str | None) -> None:
     from lswag_fast.scoring import score_many
 
-    results = score_many(model, batch.batch, proxies=proxies, options=given)
+    results = score_many(subject.model, subject.batch, proxies=proxies, options=given)
     scores = {name: result.to_dict() for name, result in results.items()}
-    if not write_json(json, {"scores": scores, "passes": results.passes, "data": batch.description}):
-        show_scores(results, batch.description)
+    if not write_json(json, {"scores": scores, "passes": results.passes, "data": subject.data}):
+        show_scores(results, subject.data)
 
 
-def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.Module, ImageBatch, str]:
-    """An architecture with the weights and the batch that a search with these options gives it; its space."""
+def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:
+    """An architecture with the weights and the batch that a search with these options gives it."""
     space = targets.find_space(name, args)
     with naming(name):
         arch = space.decode(arch_json)
-    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
-    return targets.network_builder(space, args)(arch), batch, space.name
+    drawn = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    return _Subject(targets.network_builder(space, args)(arch), drawn.batch, drawn.description, space.name)
 
 
-def _own(args: argparse.Namespace) -> tuple[nn.Module, ImageBatch, None]:
+def _of_library(args: argparse.Namespace) -> _Subject:
+    """A network of another library, its weights drawn from --seed, and a batch of what it takes."""
+    from lswag_fast.integrations import TokenInputs, named_network
+
+    network = named_network(args.network, num_classes=args.num_classes, image_size=args.image_size, seed=args.seed)
+    model, inputs = targets.prepared(network.model, args), network.inputs
+    if isinstance(inputs, TokenInputs):
+        return _Subject(model, *_tokens(inputs, network.num_classes, args))
+    source = args.data or "synthetic"
+    drawn = targets.load_batch(source, inputs.size, network.num_classes, args, channels=inputs.channels)
+    return _Subject(model, drawn.batch, drawn.description)
+
+
+def _tokens(inputs: TokenInputs, num_classes: int, args: argparse.Namespace) -> tuple[Any, str]:
+    """A batch of random tokens, and what it is in words."""
+    if args.data not in (None, "synthetic") or args.split is not None:
+        raise InputError(
+            f"--data: {args.network} takes tokens, which are drawn at random here; to score it on texts of your own, "
+            "call lswag_fast.score with them"
+        )
+    if args.image_size is not None:
+        raise InputError(f"--image-size: {args.network} takes tokens, no images; leave it out")
+    batch = inputs.draw(args.batch_size, num_classes, args.seed)
+    return batch, f"random tokens, {args.batch_size} rows of {inputs.length}, seed {args.seed}"
+
+
+def _own(args: argparse.Namespace) -> _Subject:
     """The user's network, its weights drawn from --seed, and a batch for it."""
     import torch
 
-    for option in ("checkpoint", "patch_size"):
-        if getattr(args, option) is not None:
-            raise InputError(f"--{option.replace('_', '-')} is for networks of a space; leave it out")
     torch.manual_seed(args.seed)
     model = targets.make(args.network)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
     side = args.image_size or OWN_IMAGE_SIZE
-    batch = targets.load_batch(args.data or "synthetic", side, args.num_classes, args)
-    return targets.prepared(model, args), batch, None
+    drawn = targets.load_batch(args.data or "synthetic", side, args.num_classes, args)
+    return _Subject(targets.prepared(model, args), drawn.batch, drawn.description)
 
 
-_SUMMARY = "score one network, yours or one of a space"
+_SUMMARY = "score one network, yours, a library's or one of a space"
 COMMAND = Command("score", _SUMMARY, _DESCRIPTION, _EPILOG, _add_options, _run)

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast import list_proxies
+from lswag_fast import data, list_proxies, score
 from lswag_fast.cli import main
+from lswag_fast.integrations import TokenInputs
 from support import user_networks
+from support.offline import refuse_network
+from support.zoo_libraries import library
 
 FACTORY = """
 from torch import nn
@@ -159,3 +162,51 @@ def test_a_mistake_names_its_option(run: Any, options: tuple[str, ...], words: s
     code, out, err = run(*options)
     assert (code, out) == (2, "")
     assert words in err
+
+
+def test_a_network_of_a_library_is_scored_as_in_python(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timm = library("timm")
+    refuse_network(monkeypatch)
+    given = ["--image-size", "32", "--num-classes", "10", "--data", "digits", "--batch-size", "8", "--seed", "2"]
+    assert main(["score", "timm:vit_tiny_patch16_224", *given, "--pattern-samples", "8", "--json", "-"]) == 0
+    torch.manual_seed(2)
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=10, img_size=32)
+    batch = data.load("digits", batch_size=8, image_size=32, seed=2).batch
+    assert json.loads(capsys.readouterr().out)["value"] == score(model, batch, pattern_samples=8, seed=2).value
+
+
+def test_a_network_that_takes_tokens_is_given_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library("torchvision")  # transformers imports it where it is
+    transformers = library("transformers")
+    refuse_network(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    small = {"n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 40, "n_positions": 8}
+    content = {**small, "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    command = ["score", "hf:config.json", "--batch-size", "8", "--pattern-samples", "8"]
+    assert main([*command, "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    torch.manual_seed(0)
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**small))
+    batch = TokenInputs(40, 8, per_token=True).draw(8, 40)
+    assert found["value"] == score(model, batch, pattern_samples=8).value
+    assert found["data"] == "random tokens, 8 rows of 8, seed 0"
+    for given, words in (
+        (["--data", "digits"], "--data: hf:config.json takes tokens"),
+        (["--image-size", "8"], "no images"),
+    ):
+        assert main([*command, *given]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_labels_fit_the_classes_of_the_network(capsys: pytest.CaptureFixture[str]) -> None:
+    library("torchvision")
+    command = ["score", "torchvision:squeezenet1_1", "--image-size", "32", "--batch-size", "8", "--data", "digits"]
+    assert main([*command, "--num-classes", "3"]) == 2
+    assert "has 10 classes, and the networks tell only 3 apart" in capsys.readouterr().err
+    assert main([*command, "--checkpoint", "x.pth"]) == 2
+    assert "--checkpoint is for networks of a space" in capsys.readouterr().err
