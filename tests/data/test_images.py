@@ -71,10 +71,10 @@ def test_a_batch_feeds_a_space():
 
 @pytest.mark.parametrize("source", ["digits", "synthetic"])
 def test_the_seed_decides_alone(source):
-    first = data.data.load(source, batch_size=16, image_size=8, seed=1)
+    first = data.load(source, batch_size=16, image_size=8, seed=1)
     torch.manual_seed(99)
-    again = data.data.load(source, batch_size=16, image_size=8, seed=1)
-    other = data.data.load(source, batch_size=16, image_size=8, seed=2)
+    again = data.load(source, batch_size=16, image_size=8, seed=1)
+    other = data.load(source, batch_size=16, image_size=8, seed=2)
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.labels, again.labels)
     assert not torch.equal(first.images, other.images)
