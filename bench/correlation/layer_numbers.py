@@ -4,7 +4,7 @@ TABLE --data FILE --out FOLDER`.
 FOLDER receives a CSV per setting, one row per network, and resumes where it stopped: the value of each proxy in
 --proxies, and as JSON the numbers of every layer and the patterns of every number of samples, all from one pass.
 `bench.correlation.ablations` derives every variant of the score on NAS-Bench-201 from them,
-`bench.correlation.layer_variants` those on AutoFormer.
+`bench.libra.layer_variants` those on AutoFormer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +27,11 @@ from lswag_fast.passes.standard.patterns import samples_for
 from lswag_fast.score_job import Mode, ScoreJob
 from lswag_fast.spaces import SearchSpace
 
-PATTERN_SAMPLES = (8, 10, 12, 14, 15, 16, 18, 20, 24, 32, 48, 64)
-"""What each pass is read at, as far as its batch reaches."""
+LISTENER_NAME = "listener"
+"""The column of the proxy that keeps the numbers of the layers and scores nothing."""
+
+PATTERN_SAMPLES = (8, 10, 12, 14, 15, 16, 18, 19, 20, 21, 22, 24, 32, 48, 64)
+"""What each pass is read at, as far as its batch reaches; 20 to 22 is what "auto" takes on AutoFormer."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,17 @@ def _layer(layer: Any) -> dict[str, Any]:
     return place | {name: layer.stats.values.get(name) for name in sums}
 
 
+def common_samples(cells: Iterable[Mapping[str, Any]]) -> int:
+    """The most samples of a pattern that were counted for all of some networks, and that "auto" reaches for each.
+
+    The pass counts patterns of up to 64 samples; scores are comparable only at the same number.
+    """
+    cells = list(cells)
+    least = min(cell["auto"] for cell in cells)
+    counted = set.intersection(*({int(samples) for samples in cell["union"]} for cell in cells))
+    return max(samples for samples in counted if samples <= least)
+
+
 LISTENER = Listener()
 
 
@@ -108,7 +122,7 @@ def job_of(space: SearchSpace, setting: Setting, options: argparse.Namespace) ->
     return ScoreJob(
         space,
         batch,
-        (*filter(None, options.proxies.split(",")), "listener"),
+        (*filter(None, options.proxies.split(",")), LISTENER_NAME),
         mode=setting.mode,
         seed=setting.seed,
         n_threads=options.threads,
@@ -148,7 +162,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, help="(default: all that the space has)")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    register_proxy("listener", LISTENER, needs={"standard": ("gradients", "batch_gradient", "patterns")})
+    register_proxy(LISTENER_NAME, LISTENER, needs={"standard": ("gradients", "batch_gradient", "patterns")})
     space = spaces.get(options.space)
     archs = [str(arch) for arch in read_table(options.table).sample(frac=1, random_state=0).index[: options.n]]
     known = SETTINGS if options.space == "nasbench201" else TRANSFORMER_SETTINGS

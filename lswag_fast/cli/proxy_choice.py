@@ -1,9 +1,9 @@
-"""What --proxies names: proxies, all of them, a selection that LIBRA made, or columns of a table."""
+"""What --proxies names: proxies, all, a selection of LIBRA, what is recommended for a space, or columns of a table."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli.values import listed, naming
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lswag_fast.libra.ranks import Aggregate
 
-ALL, LIBRA = "all", "libra"
+ALL, LIBRA, RECOMMENDED = "all", "libra", "recommended"
 OPTION = "--proxies"
 # What is recorded of a selection's fit; the file has all of it.
 _WORTH_SHOWING = ("target", "n_rows")
@@ -26,9 +26,9 @@ class ChosenProxies:
 
     Attributes:
         names: as they were given; a proxy that is made of the ranks of others has its own name here.
-        combine: how LIBRA's selection combines them; None for proxies given by name.
-        origin: where a selection came from and which target it was fitted on, to be recorded with the results; empty
-            for proxies given by name.
+        combine: how a selection combines them; None for proxies given by name.
+        origin: where a selection came from and what it is worth, to be recorded with the results; empty for proxies
+            given by name.
     """
 
     names: tuple[str, ...]
@@ -46,8 +46,9 @@ class ChosenProxies:
 def add_proxies(parser: argparse.ArgumentParser) -> None:
     """Add --proxies, of a command that scores networks."""
     text = (
-        "what to score by, see `lswag-fast proxies`: names, all, libra for what LIBRA chose for the space, or "
-        "libra:FILE for a selection of your own (default: lswag)"
+        "what to score by, see `lswag-fast proxies`: names, all, libra for what LIBRA chose for the space, libra:FILE "
+        "for a selection of your own, recommended for what ranks the kind of space best without labels, or "
+        "recommended:KIND for a space or network of your own (default: lswag)"
     )
     parser.add_argument(OPTION, default="lswag", metavar="NAME,...", help=text)
 
@@ -59,10 +60,10 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_proxies(text: str, space: str | None = None) -> ChosenProxies:
-    """Read --proxies; `space` is the one whose packaged selection plain `libra` means.
+    """Read --proxies; `space` is the one that plain `libra` and `recommended` mean.
 
     Raises:
-        InputError: a name is unknown, or no selection is packaged for the space.
+        InputError: a name is unknown, no selection is packaged for the space, or none is recommended.
         StorageError: the file of a selection cannot be read.
     """
     from lswag_fast.proxies import get_proxy, list_proxies
@@ -70,8 +71,11 @@ def chosen_proxies(text: str, space: str | None = None) -> ChosenProxies:
     with naming(OPTION):
         if text == ALL:
             return ChosenProxies(tuple(info.name for info in list_proxies() if not info.parts))
-        if text.partition(":")[0] == LIBRA:
+        word = text.partition(":")[0]
+        if word == LIBRA:
             return _selected(text, space)
+        if word == RECOMMENDED:
+            return _recommended(text, space)
         return ChosenProxies(tuple(get_proxy(name).name for name in listed(text)))
 
 
@@ -83,8 +87,19 @@ def _selected(text: str, space: str | None) -> ChosenProxies:
         raise InputError("libra is for networks of a space; name proxies, or a selection with libra:FILE")
     selection = read_selection(path) if colon else packaged_selection(space or "")
     source = path if colon else f"packaged for {space}"
-    fit = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
-    return ChosenProxies(selection.proxies, selection.combine, {"selection": {"source": source, **fit}})
+    facts = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
+    if selection.held_out is not None:
+        facts["held_out"] = asdict(selection.held_out)
+    return ChosenProxies(selection.proxies, selection.combine, {"selection": {"source": source, **facts}})
+
+
+def _recommended(text: str, space: str | None) -> ChosenProxies:
+    from lswag_fast.libra.recommended import recommended
+
+    _, colon, kind = text.partition(":")
+    found = recommended(kind if colon else space or "a network of your own")
+    facts = {"source": f"recommended for {found.networks}", "why": found.why}
+    return ChosenProxies(found.proxies, found.combine, {"selection": facts})
 
 
 def columns_of(table: pd.DataFrame, text: str) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lswag_fast.libra.ranks import Aggregate, Matrix, combine_ranks, combine_values
-from lswag_fast.libra.windows import ComparisonWindow, Rows, Values, Windows
+from lswag_fast.libra.windows import ComparisonWindow, Rows, Values, Windows, everything
 
 _DECIMALS = 12
 
@@ -46,7 +46,7 @@ class Candidates:
     def windows(self, rows: Rows) -> Windows:
         """Return what is compared with what among some rows: without a window all with all."""
         if self.sizes is None or self.window is None:
-            return Windows(np.arange(len(rows))[None], np.array([len(rows)]), 0)
+            return everything(len(rows))
         return self.window.among(self.sizes.to_numpy()[rows])
 
 

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from lswag_fast.errors import InputError, StorageError, reason
+from lswag_fast.libra.held_out import HeldOut
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.proxies import get_proxy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the JSON of a selection."""
+
+_READABLE = (1, SCHEMA_VERSION)
+"""Version 1 knew no held-out figures."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Selection:
         proxies: names of registered proxies, the first the one that ranks best by itself.
         combine: how they are combined, see `rank_aggregate`.
         fitted_on: which target, architectures and options the choice came from, JSON values.
+        held_out: what the rule's selections are worth on architectures that they were not fitted to; None where that
+            was not measured.
 
     Example:
         >>> Selection(("nwot", "zico"), "log_rank", {}).proxies
@@ -35,6 +41,7 @@ class Selection:
     proxies: tuple[str, ...]
     combine: Aggregate
     fitted_on: Mapping[str, Any]
+    held_out: HeldOut | None = None
 
 
 def read_selection(path: str | os.PathLike[str]) -> Selection:
@@ -105,9 +112,10 @@ def _content(text: str, source: str) -> dict[str, Any]:
         raise StorageError(f"selection {source}: is not JSON ({error})") from error
     if not isinstance(content, dict) or "selection" not in content:
         raise StorageError(f"selection {source}: holds no selection; `lswag-fast libra TABLE --out FILE` writes one")
-    if content.get("schema_version") != SCHEMA_VERSION:
+    if content.get("schema_version") not in _READABLE:
         raise StorageError(
-            f"selection {source}: has version {content.get('schema_version')!r}, this package reads {SCHEMA_VERSION}"
+            f"selection {source}: has version {content.get('schema_version')!r}, this package reads "
+            f"{' and '.join(map(str, _READABLE))}"
         )
     return content
 
@@ -122,7 +130,17 @@ def _selection(content: Mapping[str, Any], source: str) -> Selection:
     if repeated:
         raise InputError(f"selection {source}: {repeated[0]!r} is selected twice")
     check_aggregate(f"selection {source}: combine", combine)
-    return Selection(tuple(_usable(name, source) for name in names), cast(Aggregate, combine), fitted_on)
+    proxies = tuple(_usable(name, source) for name in names)
+    return Selection(proxies, cast(Aggregate, combine), fitted_on, _held_out(content.get("held_out"), source))
+
+
+def _held_out(stored: Any, source: str) -> HeldOut | None:
+    if stored is None:
+        return None
+    try:
+        return HeldOut.from_dict(stored)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(f"selection {source}: its held-out figures cannot be read ({reason(error)})") from error
 
 
 def _usable(name: str, source: str) -> str:

@@ -1,6 +1,7 @@
 """What --proxies names: proxies, all of them, and the selections of LIBRA."""
 
 import json
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -9,6 +10,8 @@ from lswag_fast import list_proxies
 from lswag_fast.cli import main
 from lswag_fast.cli.proxy_choice import chosen_proxies, columns_of
 from lswag_fast.errors import InputError
+from lswag_fast.libra.held_out import Figure, HeldOut
+from lswag_fast.libra.recommended import recommended
 from lswag_fast.libra.stored import packaged_selection
 
 FITTED_ON = {"target": "cifar10_test", "n_rows": 100}
@@ -53,6 +56,23 @@ def test_a_selection_from_a_file_brings_its_combination(selection_file):
     assert found.origin["selection"] == {"source": str(path), **FITTED_ON}
 
 
+@pytest.mark.parametrize(
+    ("text", "space", "kind"),
+    [("recommended", "nasbench201", "cnn"), ("recommended:vit", "mine", "vit"), ("recommended:cnn", None, "cnn")],
+)
+def test_what_is_recommended_for_a_space_or_a_kind(text, space, kind):
+    found = chosen_proxies(text, space)
+    assert (found.names, found.combine) == (recommended(kind).proxies, recommended(kind).combine)
+    assert found.origin["selection"]["why"] == recommended(kind).why
+
+
+def test_a_space_of_another_kind_says_which_it_is():
+    for space, named in (("mine", "mine"), (None, "a network of your own")):
+        words = f"--proxies: nothing is recommended for {named}; .* recommended:cnn for .* or recommended:vit"
+        with pytest.raises(InputError, match=words):
+            chosen_proxies("recommended", space)
+
+
 def test_columns_of_a_table(selection_file):
     table = pd.DataFrame({"accuracy": [1.0], "params": [2.0], "lswag": [3.0]})
     assert columns_of(table, "all") == ["params", "lswag"]
@@ -74,8 +94,26 @@ def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(select
     assert result["metadata"]["selection"]["n_rows"] == FITTED_ON["n_rows"]
     assert result["settings"]["scoring"]["n_threads"] == 1
     shown = capsys.readouterr().out
+    assert f"{selection_file()}: lswag, nwot, params; chosen on 100 networks for cifar10_test, what it is" in shown
     assert "--proxies lswag,nwot,params" in shown  # the command that scores the best again
     assert f"lswag-fast report {out}" in shown
+
+
+def test_a_search_and_show_say_what_a_selection_is_worth_on_others(selection_file, tmp_path, capsys):
+    figures = {"selection": (0.64, 0.49, 0.77), "best_alone": (0.62, 0.4, 0.7)}
+    alone = {"nwot": (0.6, 0.4, 0.7), "params": (0.43, 0.2, 0.6)}
+    stored = {name: Figure(*figure) for name, figure in figures.items()}
+    found = HeldOut(**stored, alone={name: Figure(*figure) for name, figure in alone.items()}, n_rows=100, n_halves=9)
+    path = selection_file(selection=["nwot"], held_out=asdict(replace(found, inside="inside windows of params +-8 %")))
+    words = (
+        f"{path}: nwot; chosen on 100 networks for cifar10_test; chosen on one half, it ranks the other inside windows "
+        "of params +-8 % with a Spearman of .64 [.49, .77] (nwot alone .60 [.40, .70], params alone .43 [.20, .60])"
+    )
+    out = tmp_path / "run"
+    assert main([*SEARCH, "--proxies", f"libra:{path}", "--out", str(out)]) == 0
+    assert words in capsys.readouterr().out
+    assert main(["show", str(out)]) == 0
+    assert words in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

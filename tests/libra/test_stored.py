@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from lswag_fast import Libra, list_proxies, spaces
 from lswag_fast.errors import InputError, StorageError
+from lswag_fast.libra.held_out import Figure, HeldOut
 from lswag_fast.libra.stored import SCHEMA_VERSION, Selection, packaged_selection, read_selection
 
 WORDS: dict[str, Any] = {
@@ -50,7 +52,7 @@ def test_a_selection_travels_between_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"schema_version": 2}, StorageError, "has version 2, this package reads 1"),
+        ({"schema_version": 3}, StorageError, "has version 3, this package reads 1 and 2"),
         ({"schema_version": None}, StorageError, "has version None"),
         ({"selection": "lswag"}, StorageError, "'selection' is 'lswag', expected names of proxies"),
         ({"selection": []}, StorageError, r"'selection' is \[\]"),
@@ -60,6 +62,8 @@ def test_a_selection_travels_between_processes(tmp_path: Path) -> None:
         ({"selection": ["lswag", "az_nas"]}, InputError, "az_nas is made of ranks .* az_nas_expressivity"),
         ({"selection": ["lswag", "nwot", "lswag"]}, InputError, "'lswag' is selected twice"),
         ({"combine": "sum"}, InputError, "combine must be one of log_rank, .* got 'sum'"),
+        ({"held_out": {"n_rows": 3}}, StorageError, "held-out figures cannot be read"),
+        ({"held_out": [1]}, StorageError, "held-out figures cannot be read"),
         ({"combine": None}, InputError, "combine must be one of log_rank, .* got None"),
     ],
 )
@@ -69,6 +73,16 @@ def test_what_is_no_selection_is_refused(
     with pytest.raises(error, match=words) as raised:
         read_selection(written(tmp_path, {**WORDS, **change}))
     assert "selection.json" in str(raised.value)
+
+
+def test_a_selection_of_version_1_has_no_held_out_figures(tmp_path: Path) -> None:
+    assert read_selection(written(tmp_path, {**WORDS, "schema_version": 1})).held_out is None
+
+
+def test_held_out_figures_are_read_with_the_selection(tmp_path: Path) -> None:
+    figure = Figure(0.5, 0.25, 0.75)
+    found = HeldOut(figure, figure, {"lswag": figure}, 40, 100, "inside windows of params +-8 %")
+    assert read_selection(written(tmp_path, {**WORDS, "held_out": asdict(found)})).held_out == found
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ TESTED_ELSEWHERE = {
     "cli/views/correlations.py": "cli/commands/test_correlate.py",
     "cli/views/score.py": "cli/commands/test_score.py",
     "cli/views/search.py": "cli/commands/test_search.py",
+    "cli/views/selection.py": "cli/test_proxy_choice.py",
     "cli/views/study.py": "cli/commands/test_show.py",
     "execution/worker.py": "execution/test_workers.py",
     "execution/worker_slot.py": "execution/test_workers.py",

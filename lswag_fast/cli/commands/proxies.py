@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 List the proxies: which way is better, the passes and statistics they need, and the paper.
-Proxies that need the same pass share it when they are scored together."""
+Proxies that need the same pass share it when they are scored together. Where there is no table of accuracies to choose
+on, --proxies recommended takes those that rank the kind of space best together."""
 
 _EPILOG = """\
 examples:
@@ -63,10 +64,21 @@ def _show(found: list[ProxyInfo]) -> None:
     for info in found:
         rows.add_row(info.name, "higher" if info.higher_is_better else "lower", _needs(info), info.summary)
     OUT.print(rows)
+    _show_recommended(found)
     say("\npapers:")
     for info in found:
         if info.reference:
             say(f"  {info.name}: {info.reference}")
+
+
+def _show_recommended(found: list[ProxyInfo]) -> None:
+    """What is recommended where one of these proxies takes part."""
+    from lswag_fast.libra.recommended import recommendations
+
+    shown = {info.name for info in found}
+    for each in (each for each in recommendations() if shown.intersection(each.proxies)):
+        say(f"\nrecommended:{each.kind}, for {each.networks} ({', '.join(each.spaces)}):")
+        say(f"  {', '.join(each.proxies)}; {each.why} ({each.evidence})")
 
 
 def _needs(info: ProxyInfo) -> str:

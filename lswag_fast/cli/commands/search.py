@@ -19,6 +19,7 @@ from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
 from lswag_fast.cli.values import command_words, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
+from lswag_fast.cli.views.selection import show_selection
 from lswag_fast.errors import OtherSettingsError
 from lswag_fast.files.shell import pasteable
 
@@ -48,6 +49,9 @@ examples:
   lswag-fast search autoformer-tiny --params 5M..7M --proxies libra --trials 2000 --out runs/tiny --workers 2
       the proxies that LIBRA chose for the space, combined by their ranks, in two processes;
       the same command again continues a search that was interrupted
+
+  lswag-fast search mypackage.spaces:make_space --proxies recommended:vit
+      what ranks vision transformers best without labels
 
   lswag-fast search nasbench201 --proxies lswag,nwot,zico --combine mean_rank --dask tcp://scheduler:8786
       proxies of your own choice, on a Dask cluster
@@ -120,6 +124,7 @@ def _search(
     batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
     weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
+    show_selection(chosen.origin, chosen.names)
     with interrupts, open_executor(args.workers, args.dask, args.timeout_s) as executor, progress:
         return search(
             space,

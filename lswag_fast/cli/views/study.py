@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.views.selection import show_selection
 
 if TYPE_CHECKING:
     from lswag_fast.study.costs import Cost
@@ -31,6 +32,7 @@ def show_state(study: StoredStudy) -> None:
     say(f"sampler: {settings.sampler.name}, seed {settings.seed}")
     if study.metadata.get("data"):
         say(f"data: {study.metadata['data']}")
+    show_selection(study.metadata, settings.objective.proxies)
     if study.profile_coverage is not None:
         say(f"observed of the best network: {study.profile_coverage:.1%} of the weight matrices' elements")
 

@@ -9,6 +9,7 @@ import pytest
 
 from lswag_fast import list_proxies
 from lswag_fast.cli import main
+from lswag_fast.libra.recommended import recommendations
 
 
 def test_every_proxy_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +19,16 @@ def test_every_proxy_is_listed_with_its_paper(capsys: pytest.CaptureFixture[str]
         assert re.search(rf"^{info.name} ", text, re.MULTILINE), info.name
         assert not info.reference or f"{info.name}: {info.reference}" in text
     assert "lower" in text
+
+
+def test_what_is_recommended_is_shown_with_its_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["proxies"]) == 0
+    text = capsys.readouterr().out
+    for each in recommendations():
+        assert f"recommended:{each.kind}, for {each.networks} ({', '.join(each.spaces)}):" in text
+        assert f"  {', '.join(each.proxies)}; {each.why} ({each.evidence})" in text
+    assert main(["proxies", "te_nas*"]) == 0
+    assert "recommended:" not in capsys.readouterr().out
 
 
 def test_a_pattern_chooses_proxies(capsys: pytest.CaptureFixture[str]) -> None:

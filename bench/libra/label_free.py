@@ -1,0 +1,74 @@
+"""What proxies and combinations of them rank without labels, over all sizes and inside windows: `python -m
+bench.libra.label_free SCORES.csv.gz... --target COLUMN --out FILE.csv`.
+
+SCORES.csv.gz is what `bench.libra.score_table` wrote, one or several spaces with the same target. A row of the result
+is one proxy, or one of `COMBINATIONS` by the sum of the logarithms of its ranks, in one space: its Spearman correlation
+over all networks and inside windows of +-8 % of the parameters, each with its 95 % interval over resamples of the
+networks. All that were tried are listed; a choice of the best of them is a little flattering. The combinations follow
+one argument: a sum of ranks gains from proxies that look at different things.
+
+    R=bench/results/libra
+    python -m bench.libra.label_free $R/autoformer_{tiny,small,base}_scores.csv.gz --target imagenet_inherited_top1 \
+      --out $R/label_free.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from bench.correlation.combinations import pool
+from lswag_fast import rank_aggregate
+from lswag_fast.data.tables import numbers, read_table
+from lswag_fast.evaluation.correlation import correlate
+from lswag_fast.libra.ranking import oriented
+from lswag_fast.libra.windows import ComparisonWindow
+
+WINDOW = ComparisonWindow("params", 0.08)
+COMBINATIONS: tuple[tuple[str, ...], ...] = (
+    ("zico", "nwot"),
+    ("zico", "swap"),
+    ("zico", "lswag"),
+    ("lswag", "nwot"),
+    ("zico", "nwot", "lswag"),
+    ("zico", "nwot", "params"),
+    ("zico", "nwot", "synflow"),
+    ("xi_gsnr", "nwot"),
+    ("lswag", "params"),
+)
+
+
+def measured(table: pd.DataFrame, target: str, resamples: int) -> pd.DataFrame:
+    """One row for each proxy and combination of a space, the best inside windows first."""
+    names = pool(table)
+    numeric = numbers(table, [target, *names])
+    known = [members for members in COMBINATIONS if set(members) <= set(names)]
+    sums = {" ".join(members): rank_aggregate(oriented(numeric, members)) for members in known}
+    ways = [*names, *sums]
+    found = correlate(numeric.assign(**sums), target, ways, window=WINDOW, n_bootstrap=resamples)
+    ends = [f"{name}{end}" for name in ("spearman", "inside") for end in ("", "_low", "_high")]
+    return found.sort_values("inside", ascending=False)[[*ends, "n", "n_inside"]]
+
+
+def main() -> None:
+    """Read the command line, measure and write."""
+    parser = argparse.ArgumentParser(description="What proxies and combinations rank without labels.")
+    parser.add_argument("scores", nargs="+", type=Path)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--resamples", type=int, default=500)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    tables = {path.name.removesuffix("_scores.csv.gz"): read_table(path) for path in options.scores}
+    found = pd.concat(
+        {space: measured(table, options.target, options.resamples) for space, table in tables.items()},
+        names=["space", "proxies"],
+    )
+    found.round(4).to_csv(options.out)
+    sys.stdout.write(found["inside"].unstack("space").round(3).to_string() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The selections that are packaged, one a space: `python -m bench.libra.packaged_selection SCORES.csv.gz --space SPACE
+--target COLUMN [--window params:8%]`.
+
+SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The default rule is fitted to all of
+its networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
+proxy that ranks the fitted half best, and the parameters. Several targets are made one by the mean of a network's ranks
+in them, since their spreads differ. All that are packaged:
+
+    R=bench/results/libra
+    for s in tiny small base; do
+      python -m bench.libra.packaged_selection $R/autoformer_${s}_scores.csv.gz --space autoformer-$s \
+        --target imagenet_inherited_top1 --window params:8%
+    done
+    python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 \
+      --target cifar10_test,cifar100_test,imagenet16_test
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.correlation.combinations import pool
+from lswag_fast import Libra, LswagWarning
+from lswag_fast.data.tables import numbers, read_table
+from lswag_fast.libra.held_out import N_HALVES, HeldOut, held_out
+from lswag_fast.libra.windows import ComparisonWindow
+
+FOLDER = Path("lswag_fast/libra/selections")
+MEAN_RANK = "mean_rank"
+INHERITED = (
+    "OoD-ViT-NAS (NeurIPS 2024; github.com/vovantuan1999a/OoD-ViT-NAS, architecture_infors, commit 037c8e0): ImageNet "
+    "top-1 with weights inherited from the official supernet, not trained further"
+)
+ACCURACIES = {
+    "autoformer-tiny": INHERITED,
+    "autoformer-small": INHERITED,
+    "autoformer-base": INHERITED,
+    "nasbench201": "NAS-Bench-201 (ICLR 2020; NATS-Bench's topology set): mean test accuracies of the 200-epoch runs",
+}
+"""By whom and how the networks were trained."""
+
+
+def with_target(table: pd.DataFrame, targets: list[str]) -> tuple[pd.DataFrame, str]:
+    """The table and the name of the one column to fit to."""
+    if len(targets) == 1:
+        return table, targets[0]
+    return table.assign(**{MEAN_RANK: numbers(table, targets).rank(pct=True).mean(axis=1)}), MEAN_RANK
+
+
+def packaged(libra: Libra, found: HeldOut, space: str, targets: list[str], scores: dict[str, Any]) -> dict[str, Any]:
+    """What `Libra.to_dict` gives, with its held-out figures, its space and where its numbers come from."""
+    content = libra.to_dict()
+    provenance = {"space": space, "accuracies": ACCURACIES[space], "targets": targets, "scores": scores}
+    fitted_on = {**content["fitted_on"], **provenance}
+    return {**content, "spaces": [space], "fitted_on": fitted_on, "held_out": asdict(found)}
+
+
+def main() -> None:
+    """Read the command line, fit, judge and write."""
+    parser = argparse.ArgumentParser(description="The packaged selection of a space.")
+    parser.add_argument("scores", type=Path)
+    parser.add_argument("--space", required=True, choices=ACCURACIES)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--window", type=ComparisonWindow.parse)
+    parser.add_argument("--halves", type=int, default=N_HALVES)
+    parser.add_argument("--out", type=Path, help="(default: the file of the package)")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", LswagWarning)
+    targets = options.target.split(",")
+    table, target = with_target(read_table(options.scores), targets)
+    beside = options.scores.with_name(options.scores.name.removesuffix(".csv.gz") + ".json")
+    scores = json.loads(beside.read_text(encoding="utf-8"))
+    names = pool(table, scores.pop("proxies"))
+    libra = Libra().fit(table, target, "params", names, options.window)
+    found = held_out(libra, table, target, "params", names, options.window, n_halves=options.halves)
+    content = packaged(libra, found, options.space, targets, scores)
+    out = options.out or FOLDER / f"{options.space}.json"
+    out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    figures = {"selection": found.selection, "best member": found.best_alone, **found.alone}
+    sys.stdout.write("\n".join(f"{name} {figure}" for name, figure in figures.items()) + "\n")
+    sys.stdout.write(f"{', '.join(libra.selection)} on {found.n_rows} networks: {out}\n")
+
+
+if __name__ == "__main__":
+    main()

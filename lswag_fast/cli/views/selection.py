@@ -1,0 +1,35 @@
+"""What is said of the proxies that a selection or a recommendation brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lswag_fast.cli.console import say
+
+
+def show_selection(origin: Mapping[str, Any], proxies: Sequence[str]) -> None:
+    """Print what a search is guided by and what that is worth; nothing for proxies given by name.
+
+    Args:
+        origin: as `ChosenProxies.origin`, which the metadata of a search hold.
+        proxies: what is combined, by name.
+    """
+    facts = origin.get("selection")
+    if facts is not None:
+        say(f"{facts['source']}: {', '.join(proxies)}; {_worth(facts)}")
+
+
+def _worth(facts: Mapping[str, Any]) -> str:
+    """What is known of a selection, in words."""
+    if "why" in facts:
+        return str(facts["why"])
+    chosen = "chosen on {n_rows} networks for {target}".format_map({"n_rows": "?", "target": "?", **facts})
+    if "held_out" not in facts:
+        return f"{chosen}, what it is worth on others was not measured"
+    from lswag_fast.libra.held_out import HeldOut
+
+    found = HeldOut.from_dict(facts["held_out"])
+    where = f" {found.inside}" if found.inside else ""
+    alone = ", ".join(f"{name} alone {figure}" for name, figure in found.alone.items())
+    return f"{chosen}; chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({alone})"

@@ -1,0 +1,108 @@
+"""What a selection is worth on halves that it was not fitted to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from lswag_fast import Libra
+from lswag_fast.errors import TableError
+from lswag_fast.libra.held_out import Figure, HeldOut, held_out
+from lswag_fast.libra.windows import ComparisonWindow
+
+N = 120
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=N)
+TABLE = pd.DataFrame(
+    {
+        "accuracy": Y,
+        "params": np.repeat([1.0, 2.0, 3.0], N // 3) * (1 + 0.01 * RNG.random(N)),
+        "nwot": Y + RNG.normal(size=N),
+        "zico": Y + RNG.normal(size=N),
+        "te_nas_ntk": -Y + 3 * RNG.normal(size=N),  # lower is better
+        "snip": RNG.normal(size=N),
+    },
+    index=[f"a{row}" for row in range(N)],
+)
+PROXIES = ["nwot", "zico", "te_nas_ntk", "snip"]
+
+
+def halves(table: pd.DataFrame, count: int, seed: int) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The cuts as the docstring has them: of the rows in the order of their names."""
+    ordered = table.iloc[np.argsort(table.index.astype(str), kind="stable")]
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        drawn = ordered.iloc[rng.permutation(len(ordered))]
+        found.append((drawn.iloc[: len(drawn) // 2], drawn.iloc[len(drawn) // 2 :]))
+    return found
+
+
+def test_each_half_is_judged_by_what_was_selected_on_the_other() -> None:
+    libra = Libra().fit(TABLE, "accuracy", proxies=PROXIES)
+    found = held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=6, seed=3)
+    together, best = [], []
+    for here, rest in halves(TABLE, 6, seed=3):
+        fitted = Libra().fit(here, "accuracy", proxies=PROXIES)
+        ranks = np.log(rest[list(fitted.selection)].rank(pct=True)).sum(axis=1)  # none of them is te_nas_ntk
+        together.append(spearmanr(ranks, rest["accuracy"]).statistic)
+        rhos = here[["nwot", "zico"]].corrwith(here["accuracy"], method="spearman")
+        best.append(spearmanr(rest[rhos.idxmax()], rest["accuracy"]).statistic)
+    assert found.selection.rho == pytest.approx(np.mean(together), abs=1e-4)  # four decimals are kept
+    assert found.best_alone.rho == pytest.approx(np.mean(best), abs=1e-4)
+    assert [found.selection.low, found.selection.high] == pytest.approx(np.percentile(together, [2.5, 97.5]), abs=1e-4)
+    assert set(found.alone) == {*libra.selection, "params"}
+    assert (found.n_rows, found.n_halves, found.inside) == (N, 6, "")
+
+
+def test_inside_windows_only_networks_of_one_size_are_compared() -> None:
+    window = ComparisonWindow("params", 0.1)
+    libra = Libra().fit(TABLE, "accuracy", proxies=PROXIES, window=window)
+    found = held_out(libra, TABLE, "accuracy", proxies=PROXIES, window=window, n_halves=2, seed=1)
+    nwot = []
+    for _, rest in halves(TABLE, 2, seed=1):
+        groups = [group for _, group in rest.groupby(rest["params"].round())]
+        counts = [len(group) for group in groups]
+        nwot.append(np.average([spearmanr(g["nwot"], g["accuracy"]).statistic for g in groups], weights=counts))
+    assert found.alone["nwot"].rho == pytest.approx(np.mean(nwot), abs=1e-4)
+    assert found.inside == "inside windows of params +-10 %"
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    shuffled = TABLE.sample(frac=1, random_state=0)
+    one, other = (
+        held_out(Libra().fit(t, "accuracy", proxies=PROXIES), t, "accuracy", proxies=PROXIES, n_halves=3)
+        for t in (TABLE, shuffled)
+    )
+    assert one == other
+
+
+def test_the_fit_to_the_whole_table_is_left_as_it_was() -> None:
+    libra = Libra().fit(TABLE, "accuracy", proxies=PROXIES)
+    before = libra.to_dict()
+    held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=2)
+    assert libra.to_dict() == before
+
+
+def test_the_figures_are_stored_and_read_back() -> None:
+    found = held_out(Libra().fit(TABLE, "accuracy", proxies=PROXIES), TABLE, "accuracy", proxies=PROXIES, n_halves=2)
+    assert HeldOut.from_dict(json.loads(json.dumps(asdict(found)))) == found
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"), [((0.643, 0.49, 0.7), ".64 [.49, .70]"), ((-0.1, -0.25, 1.0), "-.10 [-.25, 1.00]")]
+)
+def test_a_figure_in_words(figure: tuple[float, float, float], text: str) -> None:
+    assert str(Figure(*figure)) == text
+
+
+def test_a_table_too_small_for_halves_of_halves_is_refused() -> None:
+    small = TABLE.iloc[:39]
+    libra = Libra().fit(small, "accuracy", proxies=PROXIES)
+    with pytest.raises(TableError, match="held-out halves need 40 finite rows, the table has 39"):
+        held_out(libra, small, "accuracy", proxies=PROXIES)

@@ -1,0 +1,37 @@
+"""What is recommended for a kind of space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lswag_fast import spaces
+from lswag_fast.errors import InputError
+from lswag_fast.libra.ranks import AGGREGATES
+from lswag_fast.libra.recommended import recommendations, recommended
+from lswag_fast.proxies import get_proxy
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_named_space_has_one_recommendation_of_proxies_that_score_one_network() -> None:
+    listed = [space for each in recommendations() for space in each.spaces]
+    assert sorted(listed) == sorted(spaces.names())
+    for each in recommendations():
+        assert not any(get_proxy(name).parts for name in each.proxies)
+        assert each.combine in AGGREGATES
+        assert (ROOT / each.evidence).is_file(), each.evidence
+
+
+def test_it_is_found_by_the_space_and_by_the_kind() -> None:
+    assert recommended("autoformer-small") is recommended("vit")
+    assert recommended("nasbench201") is recommended("cnn")
+    assert set(recommended("cnn").proxies) >= {"lswag", "az_nas_expressivity", "az_nas_trainability"}
+
+
+def test_another_space_is_told_what_to_type() -> None:
+    with pytest.raises(
+        InputError, match=r"nothing is recommended for mine; .* recommended:cnn for .* or recommended:vit"
+    ):
+        recommended("mine")
