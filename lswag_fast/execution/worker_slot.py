@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import pickle
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -168,8 +169,9 @@ class Slot:
 
 def _start_without_ctrl_c(process: SpawnProcess) -> None:
     """Start it with Ctrl-C blocked, which it inherits, so that none can end it before it has learned to ignore it."""
-    resource_tracker.ensure_running()  # by the first start otherwise, which then unblocks Ctrl-C
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if sys.platform != "win32":  # which has no such blocking, nor a tracker
+        resource_tracker.ensure_running()  # by the first start otherwise, which then unblocks Ctrl-C
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     process.start()
 
 

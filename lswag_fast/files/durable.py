@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -36,7 +37,12 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
+    """Make the names in a folder durable. Raises OSError.
+
+    Windows has no such call: there a folder cannot be opened, and the file system looks after its names by itself.
+    """
+    if sys.platform == "win32":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -52,7 +58,7 @@ class DeferredFsync:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+        self._file = path.open("r+b")  # Windows syncs only what may be written to
         self._wake = threading.Condition()
         self._is_dirty = self._is_closed = False
         self._error: OSError | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lswag_fast.errors import StorageError
+import portalocker
+
+from lswag_fast.errors import StorageError, reason
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -59,7 +61,12 @@ class Owner:
 
     @property
     def is_within_reach(self) -> bool:
-        """Whether this process can tell if it runs: the same start of the machine, the same process ids."""
+        """Whether this process can tell if it runs: the same start of the machine, the same process ids.
+
+        Never on Windows, where asking for a process by `os.kill` would interrupt it.
+        """
+        if sys.platform == "win32":
+            return False
         here = Owner.this_process()
         same_machine = self.boot == here.boot if self.boot and here.boot else self.host == here.host
         return same_machine and self.namespace in ("", here.namespace) and self.pid > 0
@@ -95,6 +102,23 @@ def read_owner(path: Path) -> Owner | None:
         return None
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds a lock file, as far as a reader can know.
+
+    Example:
+        >>> is_held(Path("no such.lock"))
+        False
+    """
+    if sys.platform == "win32":  # there a file that is locked cannot be read
+        try:
+            path.read_bytes()
+        except OSError as error:
+            return isinstance(error, PermissionError)
+        return False
+    owner = read_owner(path)
+    return owner is not None and owner.is_alive
+
+
 class FileLock:
     """Holds a lock file until `release`, or until the process ends in whatever way.
 
@@ -126,12 +150,13 @@ class FileLock:
         except OSError as error:
             raise StorageError(f"cannot write to {guarded}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            portalocker.lock(self._file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.AlreadyLocked:
             raise self._refused("wait until it ends, or name another place") from None
-        except OSError as error:
+        except portalocker.LockException as error:
             self._file.close()
-            raise StorageError(f"{guarded} cannot be locked ({error.strerror}); use a local folder") from error
+            why = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise StorageError(f"{guarded} cannot be locked ({reason(why)}); use a local folder") from error
         before = self._read()
         if before is not None and not before.is_here:
             raise self._refused(f"if that process is gone, delete {path}")
@@ -150,8 +175,11 @@ class FileLock:
         return StorageError(f"{self._guarded} is being written by {who}; {remedy}")
 
     def _read(self) -> Owner | None:
-        self._file.seek(0)
-        return Owner.from_json(self._file.read())
+        try:
+            self._file.seek(0)
+            return Owner.from_json(self._file.read())
+        except PermissionError:  # Windows keeps what another process has locked from being read
+            return None
 
     def _write(self, text: bytes) -> None:
         # What the file says helps people; the lock itself does not depend on it, so a full disk is no obstacle here.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import portalocker
 import pytest
 
 from lswag_fast.errors import StorageError
-from lswag_fast.files.lock import FileLock, Owner, read_owner
+from lswag_fast.files.lock import FileLock, Owner, is_held, read_owner
 
 
 def test_a_second_holder_is_refused_and_the_first_one_named(tmp_path: Path) -> None:
@@ -57,3 +61,42 @@ def test_the_lock_of_a_dead_process_is_taken_and_that_of_another_machine_is_not(
 def test_a_lock_that_cannot_be_made_names_what_it_is_for(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot write to .*a\.csv: No such file"):
         FileLock(tmp_path / "missing" / "a.lock", tmp_path / "a.csv")
+
+
+def test_a_lock_is_held_from_its_making_to_its_release_or_the_end_of_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    assert not is_held(path)
+    lock = FileLock(path, tmp_path)
+    assert is_held(path)
+    lock.release()
+    assert not is_held(path)
+    path.write_text(json.dumps(vars(Owner(2**22 + 1, socket.gethostname(), ""))))
+    assert not is_held(path)
+
+
+def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    code = (
+        "import sys, time; from pathlib import Path; from lswag_fast.files.lock import FileLock\n"
+        "lock = FileLock(Path(sys.argv[1]), Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        assert is_held(path)
+        with pytest.raises(StorageError, match=f"is being written by process {process.pid} on "):
+            FileLock(path, path)
+        process.kill()
+    assert not is_held(path)
+    FileLock(path, path).release()
+
+
+def test_a_file_system_without_locks_is_named_with_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(portalocker.portalocker, "LOCKER", no_locks)
+    with pytest.raises(StorageError, match=r"a\.csv cannot be locked \(No locks available\); use a local folder"):
+        FileLock(tmp_path / "a.lock", tmp_path / "a.csv")

@@ -1,4 +1,4 @@
-"""What the package needs where: a score torch and numpy alone, each extra only when it is used."""
+"""What the package needs where: a score torch and numpy alone, a search portalocker too, each extra when it is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from importlib.metadata import packages_distributions, requires
 import torch
 
 asked_for = {re.split("[^a-z0-9_-]", text.lower())[0].replace("-", "_") for text in requires("torch") or ()}
-allowed = asked_for | {"lswag_fast", "torch", "numpy", "mpmath", "markupsafe"}
+allowed = asked_for | {"lswag_fast", "torch", "numpy", "mpmath", "markupsafe"} | set(ALSO)
 allowed |= {name.split(".")[0] for name in sys.modules}
 for name in packages_distributions().keys() - allowed:
     sys.modules[name] = None
@@ -49,15 +49,15 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("what", [_SCORE, _SEARCH], ids=["score", "search"])
-def test_needs_torch_and_numpy_alone(what: str) -> None:
-    done = run(_BLOCKED + what)
+@pytest.mark.parametrize(("what", "also"), [(_SCORE, ()), (_SEARCH, ("portalocker",))], ids=["score", "search"])
+def test_needs_torch_and_numpy_alone(what: str, also: tuple[str, ...]) -> None:
+    done = run(_BLOCKED.replace("ALSO", repr(also)) + what)
     assert done.returncode == 0, done.stderr
 
 
 def test_what_is_installed_with_the_package_is_small() -> None:
     names = {requirement.split(">")[0] for requirement in PROJECT["dependencies"]}
-    assert names == {"torch", "numpy", "pandas", "scipy", "rich"}
+    assert names == {"torch", "numpy", "pandas", "portalocker", "scipy", "rich"}
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

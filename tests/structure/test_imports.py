@@ -20,6 +20,7 @@ WALLS = {
     "function modes": (r"\bTorchFunctionMode\b|autograd\.Function\b", "observe"),
     "worker processes": (r"^\s*import multiprocessing|^\s*from multiprocessing", "execution"),
     "dask": (r"^\s*(import|from) distributed\b", "execution"),
+    "locks": (r"^\s*(import|from) (fcntl|msvcrt|portalocker)\b", "files"),
     "pictures": (r"^\s*(import|from) PIL\b", "data"),
 }
 

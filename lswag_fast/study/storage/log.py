@@ -27,6 +27,8 @@ LOG_FILE = "study.jsonl"
 # What may lie in a folder in which a run was killed before it had anything to keep.
 OWN_FILES = {LOG_FILE, f"{LOG_FILE}.part", LEASE_FILE}
 _VERSION_KIND = "log"
+# Windows would write two bytes for the end of a line.
+_AS_BYTES = getattr(os, "O_BINARY", 0)
 
 
 class LogStorage:
@@ -166,7 +168,7 @@ class _Appender:
         self._open(checksum)
 
     def _open(self, checksum: int) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _AS_BYTES, 0o644)
         self._size, self._checksum = os.fstat(self._descriptor).st_size, checksum
         self._sync = DeferredFsync(self._path)
 

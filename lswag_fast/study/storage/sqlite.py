@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lswag_fast.errors import StorageError, warn
 from lswag_fast.files.durable import DeferredFsync, replace_file, sync_folder
-from lswag_fast.files.lock import FileLock, read_owner
+from lswag_fast.files.lock import FileLock, is_held
 from lswag_fast.study.storage import schema, wal
 from lswag_fast.study.storage.folder import prepare
 from lswag_fast.study.storage.protocol import Record, Records, damage_named
@@ -168,8 +168,7 @@ class SQLiteStorage:
 
     def is_being_written(self) -> bool:
         """Return whether the process that holds the folder is alive."""
-        owner = read_owner(self._path / schema.LOCK_FILE)
-        return owner is not None and owner.is_alive
+        return is_held(self._path / schema.LOCK_FILE)
 
     def close(self) -> None:
         """Bring everything to the disk, into one file, and give the folder free; raises StorageError."""
