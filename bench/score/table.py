@@ -1,7 +1,4 @@
-"""Turn the CSV of `bench.score.run` into the README's table.
-
-`python -m bench.score.table FILE.csv [--readme README.md]`.
-"""
+"""Turn the CSV of `bench.score.run` into tables: `python -m bench.score.table FILE.csv` prints them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from bench.score.methods import SAMPLED_ROWS
 from bench.score.networks import SETTINGS
 from bench.score.peers import GRADIENT_PEERS
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 SAMPLED = f"score_rows_{SAMPLED_ROWS}"
 LABELS = {
     "plain": "plain forward + backward",
@@ -72,27 +68,12 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join([*lines, f"Measured on: {machine}."])
 
 
-def replace_between_marks(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
-    """Put the table between two marks of the README."""
-    head, _, rest = text.partition(begin)
-    _, mark, tail = rest.partition(end)
-    if not mark:
-        raise SystemExit(f"the README has no {begin} ... {end}")
-    return f"{head}{begin}\n{table}\n{end}{tail}"
-
-
 def main() -> None:
-    """Read the command line; print the table or write it into the README."""
-    parser = argparse.ArgumentParser(description="Turn measured cells into the README's table.")
+    """Read the command line and print the tables."""
+    parser = argparse.ArgumentParser(description="Turn measured cells into tables.")
     parser.add_argument("csv", type=Path)
-    parser.add_argument("--readme", type=Path, help="replace the table in this file instead of printing it")
     options = parser.parse_args()
-    table = markdown(measured_rows(options.csv, "bench.score.run"))
-    if options.readme:
-        text = options.readme.read_text(encoding="utf-8")
-        options.readme.write_text(replace_between_marks(text, table), encoding="utf-8")
-    else:
-        sys.stdout.write(table + "\n")
+    sys.stdout.write(markdown(measured_rows(options.csv, "bench.score.run")) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ TINY = ("timm/resnet10t", "torchvision/mnasnet0_5", "transformers/SwinForImageCl
 
 
 def test_the_page_is_that_of_the_csv() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(rows_of(CSV)), "write it anew with bench.score.models.table"
+    assert PAGE.read_text(encoding="utf-8") == page(rows_of(CSV)), "write it anew with bench.pages"
 
 
 def test_each_network_that_is_known_was_measured_once() -> None:

@@ -1,8 +1,8 @@
 """Score public networks with random weights; one row of a CSV each, as soon as it is measured.
 
-`python -m bench.score.models --out bench/results/score/models.csv`; `python -m bench.score.models.table` turns the CSV
-into docs/results/models.md. Nothing is downloaded. Run again with the same file, it leaves out the networks that are
-there; `--only timm/resnet18 transformers` names networks or libraries.
+`python -m bench.score.models --out bench/results/score/models.csv`; `python -m bench.pages` turns the CSV into
+docs/results/models.md. Nothing is downloaded. Run again with the same file, it leaves out the networks that are there;
+`--only timm/resnet18 transformers` names networks or libraries.
 """
 
 from __future__ import annotations

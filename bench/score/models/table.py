@@ -1,19 +1,12 @@
-"""Turn the CSV of `bench.score.models` into docs/results/models.md.
-
-`python -m bench.score.models.table bench/results/score/models.csv [--page docs/results/models.md]`.
-"""
+"""Turn the CSV of `bench.score.models` into docs/results/models.md; `python -m bench.pages` writes it."""
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
-import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench.csv_file import measured_rows
 from bench.score.models import registry
 
 Row = dict[str, str]
@@ -50,18 +43,18 @@ How to read the tables:
   batch ({pairs}), **memory** the same of the peaks above the model and the batch. Of
   several networks of a family, the median.
 
-**Why the price is above the README's headline**, which is of batches of 8 and 32 images at 224 pixels: these networks
-and batches are small ({batch} samples, mostly of 64 pixels or 64 tokens; a plain pass took {plain_s:.2f} s in the
-median), and what a score does once for each layer, and for each weight and sample however few positions the sample has,
-is a larger part of it. The half of the networks with the quicker plain passes has a median price of {quick:.2f}, the
-other half {slow:.2f}. {load}
+**Why the price is above that of [one transformer](speed.md)**, which is of batches of 8 and 32 images at 224 pixels:
+these networks and batches are small ({batch} samples, mostly of 64 pixels or 64 tokens; a plain pass took
+{plain_s:.2f} s in the median), and what a score does once for each layer, and for each weight and sample however few
+positions the sample has, is a larger part of it. The half of the networks with the quicker plain passes has a median
+price of {quick:.2f}, the other half {slow:.2f}. {load}
 
 To repeat it, in about 20 minutes (nothing is downloaded but the libraries):
 
     pip install 'lswag-fast[zoo]'
     rm bench/results/score/models.csv
     python -m bench.score.models --out bench/results/score/models.csv
-    python -m bench.score.models.table bench/results/score/models.csv --page docs/results/models.md
+    python -m bench.pages
 """
 _RESCUE = """
   *rescue*: no gradient varies in any of its layers at its own initialisation, so that it was scored with
@@ -213,20 +206,3 @@ def _median(rows: Sequence[Row], column: str) -> float:
 def _cell(text: str) -> str:
     """Text that ends no cell of a table."""
     return text.replace("|", "\\|")
-
-
-def main() -> None:
-    """Read the command line; print the page or write it."""
-    parser = argparse.ArgumentParser(description="Turn the measured public networks into docs/results/models.md.")
-    parser.add_argument("csv", type=Path)
-    parser.add_argument("--page", type=Path, help="write this file instead of printing it")
-    options = parser.parse_args()
-    text = page(measured_rows(options.csv, "bench.score.models"))
-    if options.page:
-        options.page.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
-
-
-if __name__ == "__main__":
-    main()

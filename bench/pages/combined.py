@@ -1,0 +1,75 @@
+"""Tables of LIBRA and other combinations, fitted on a part of a benchmark and judged on the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.pages import markdown
+
+# The ways of bench.correlation.libra_subsets, combinations and attainable. An earlier selection of Libra drew its
+# members from proposals of halves; the package no longer has it.
+WAYS = {
+    "libra": "`Libra()`",
+    "published": '`Libra(rule="published")`',
+    "published_ranks": '`Libra(rule="published", binning="ranks")`',
+    "proposals": "LIBRA, an earlier selection by proposals of halves",
+    "proposals_ranks": 'the same with `binning="ranks"`',
+    "best_member": "the best member alone",
+    "largest_gain": "largest information gain instead of the least",
+    "random_partners": "the best member and two at random",
+    "agreeing": "the three that agree best, no labels",
+    "all_proxies": "all proxies, by the sum of log ranks",
+    "size_classes": "the members of `Libra()`, ranked inside thirds by size",
+    "weighted": "weights of at least 0, fitted to the labels",
+    "ridge": "ridge regression on all ranks",
+    "all_labels": "bound: at most three, chosen with the labels of all",
+    "search": "bound: at most three, searched exhaustively on the half",
+}
+
+
+def held_out(targets: Mapping[str, str]) -> Callable[..., str]:
+    """A line per way of CSVs of random halves: its correlation on the networks left out, the best mean first."""
+
+    def make(*paths: Path) -> str:
+        found = pd.concat([pd.read_csv(path) for path in paths])
+        of_seed = found.groupby(["way", "seed"])["rho_rest"].mean().unstack()
+        of_target = found.groupby(["way", "target"])["rho_rest"].mean().unstack()
+        order = of_seed.mean(axis=1).sort_values(ascending=False, kind="stable").index
+        rows = []
+        for way in order:
+            halves = of_seed.loc[way]
+            cells = [markdown.number(of_target.loc[way, target]) for target in targets]
+            rows.append([WAYS[way], *cells, markdown.with_range(halves.mean(), halves.min(), halves.max())])
+        first = found.iloc[0]
+        title = f"fitted on {first['n']}, judged on {first['n_rest']}, {found['seed'].nunique()} halves"
+        return markdown.table([title, *targets.values(), "mean [least, largest half]"], rows)
+
+    return make
+
+
+def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., str]:
+    """A line per way of each CSV of subsets: what it gains over its best member on the networks left out."""
+
+    def make(*paths: Path) -> str:
+        found = {path: pd.read_csv(path) for path in paths}
+        sizes = sorted({int(n) for table in found.values() for n in table["n"]})
+        rows = []
+        for table in found.values():
+            gained = table.groupby(["way", "n"])["gain_rest"]
+            means, least = gained.mean(), gained.min()
+            for place, way in enumerate(ways):
+                cells = [
+                    f"{markdown.signed(means[way, n])} [{markdown.signed(least[way, n], 2)}]"
+                    if (way, n) in means.index
+                    else ""
+                    for n in sizes
+                ]
+                rows.append(["" if place else benchmarks[table["target"].iloc[0]], WAYS[way], *cells])
+        n_subsets = max(table["seed"].nunique() for table in found.values())
+        titles = ["", f"mean gain [least of {n_subsets}]", *(f"{n} labels" for n in sizes)]
+        return markdown.table(titles, rows, n_words=2)
+
+    return make

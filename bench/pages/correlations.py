@@ -1,0 +1,110 @@
+"""Tables of what proxies and their combinations reach on a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.pages import markdown
+
+Titles = Mapping[str, str]
+"""A column or row of the CSV, and what the table calls it."""
+
+# NAS-Bench-201 as others measured it: for lswag, zico, t_cet and swap Tables 1 and 3 of the L-SWAG paper, which drew
+# 1,000 cells, for xi_gsnr its own paper's, for the rest Table 1 of ZiCo, both over all cells.
+PUBLISHED = {
+    "lswag": ".79 .83 .80",
+    "t_cet": ".77 .80 .81",
+    "zico": ".75 .80 .78",
+    "swap": ".71 .75 .71",
+    "synflow": ".73 .76 .75",
+    "xi_gsnr": ".85 .84 .79",
+    "params": ".75 .73 .69",
+    "flops": ".73 .71 .67",
+    "snip": ".63 .63 .58",
+    "grad_norm": ".63 .63 .58",
+    "fisher": ".55 .55 .50",
+    "grasp": ".54 .51 .56",
+    "zen": ".38 .36 .40",
+}
+
+
+def per_proxy(
+    targets: Titles, *, shows_mean: bool = False, published: Mapping[str, str] | None = None
+) -> Callable[[Path], str]:
+    """A line per proxy of a CSV of `lswag-fast correlate`, the best mean over the targets first."""
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path).set_index(["proxy", "target"])
+        means = found["spearman"].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
+        counts = found["n"].groupby("proxy").min()
+        rows = []
+        for proxy, mean in means.items():
+            cells = [_with_interval(found.loc[(proxy, target)]) for target in targets]
+            extra = [markdown.number(mean)] if shows_mean else []
+            extra += [str(counts[proxy])]
+            extra += [published.get(str(proxy), "")] if published is not None else []
+            rows.append([f"`{proxy}`", *cells, *extra])
+        titles = [*targets.values(), *["mean"] * shows_mean, "n", *["published"] * (published is not None)]
+        return markdown.table(["Spearman [95 % interval]", *titles], rows)
+
+    return make
+
+
+def _with_interval(row: pd.Series) -> str:
+    return markdown.with_range(row["spearman"], row["spearman_low"], row["spearman_high"])
+
+
+def per_run(runs: Titles, proxies: Sequence[str] | None = None) -> Callable[[Path], str]:
+    """A line per proxy of a CSV of `bench.correlation.runs`: its mean over the targets in each run."""
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path)
+        means = found.pivot_table(index="proxy", columns="run", values="spearman", aggfunc="mean")[list(runs)].dropna()
+        chosen = means if proxies is None else means.loc[list(proxies)]
+        order = chosen.mean(axis=1).sort_values(ascending=False, kind="stable").index
+        rows = [[f"`{proxy}`", *(markdown.number(rho) for rho in chosen.loc[proxy])] for proxy in order]
+        n_targets = found["target"].nunique()
+        return markdown.table([f"mean Spearman of {n_targets} targets", *runs.values()], rows)
+
+    return make
+
+
+def without_labels(targets: Titles) -> Callable[[Path], str]:
+    """A line per combination of a CSV of `bench.correlation.combinations` that sees no accuracy."""
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path).query("study == 'no labels'").set_index(["way", "target"])
+        means = found["spearman"].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
+        rows = []
+        for way, mean in means.items():
+            of_way = [found.loc[(way, target)] for target in targets]
+            cells = [markdown.with_range(row["spearman"], row["low"], row["high"]) for row in of_way]
+            rows.append([_members(str(way), of_way[0]["members"]), *cells, markdown.number(mean)])
+        title = f"no labels, {found['n'].iloc[0]} networks: Spearman [95 % interval]"
+        return markdown.table([title, *targets.values(), "mean"], rows)
+
+    return make
+
+
+def _members(way: str, members: str) -> str:
+    names = members.split()
+    return f"all {len(names)} proxies" if way == "all proxies" else ", ".join(f"`{name}`" for name in names)
+
+
+def per_pairing(targets: Titles) -> Callable[[Path], str]:
+    """A line per target of a CSV of `bench.correlation.pairing`."""
+
+    def make(path: Path) -> str:
+        rows = []
+        for target, row in pd.read_csv(path).set_index("target").iterrows():
+            means = [markdown.number(row["by_data"]), markdown.number(row["by_order"])]
+            difference = f"{markdown.signed(row['difference'])} [{row['low']:.3f}, {row['high']:.3f}]"
+            share = f"{row['share_paired_otherwise']:.1%}"
+            rows.append([targets[str(target)], *means, difference, share, f"{row['n']:.0f}"])
+        titles = ["Spearman, L-SWAG", "by the data", "by the order", "difference", "weights paired otherwise", "n"]
+        return markdown.table(titles, rows)
+
+    return make

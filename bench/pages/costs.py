@@ -1,0 +1,101 @@
+"""Tables of times and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.csv_file import rows_of
+from bench.pages import markdown
+from bench.score import proxy_table
+from bench.score import table as score_table
+
+_PROPOSERS = {
+    "random": "`random`",
+    "evolution": "`evolution`",
+    "steady_state": "`steady_state`, one proposal per batch",
+}
+
+
+def whole_score(path: Path) -> str:
+    """The whole score against its peers."""
+    return score_table.markdown(rows_of(path))
+
+
+def per_proxy(path: Path) -> str:
+    """Each proxy by a call of its own, in units of a plain forward and backward pass."""
+    return proxy_table.markdown(rows_of(path))
+
+
+def row_fraction(path: Path) -> str:
+    """How architectures rank by a part of the rows, and by all."""
+    found = pd.read_csv(path)
+    rows = []
+    for name, exact, sampled in (
+        ("the score", "exact", "sampled"),
+        ("the sum of the trainabilities", "exact_trainability", "sampled_trainability"),
+    ):
+        rho = found[exact].corr(found[sampled], method="spearman")
+        worst = (found[sampled] / found[exact] - 1).abs().max()
+        rows.append([name, markdown.number(rho, 4), f"{worst:.1%}"])
+    first = found.iloc[0]
+    title = f"`row_fraction={first['row_fraction']}`, {len(found)} architectures, batch {first['batch']}"
+    return f"{markdown.table([title, 'Spearman with the exact one', 'largest difference'], rows)}\n\n{_machine(first)}"
+
+
+def per_trial(path: Path) -> str:
+    """What asking for an architecture and telling its scores takes, early in a study and late."""
+    found = pd.read_csv(path).query("what == 'ask and tell'")
+    last = found["n_trials"].max()
+    times = found.set_index(["sampler", "objective", "storage", "n_trials"])["ms"]
+    rows = [
+        [title, str(objective), *(f"{times[sampler, objective, store, n]:.2f}" for store, n in _columns(last))]
+        for sampler, title in _PROPOSERS.items()
+        for objective in found["objective"].unique()
+    ]
+    titles = [f"{_STORES[store]}, {'first 10,000' if n < last else f'last of {n:,}'}" for store, n in _columns(last)]
+    cells = markdown.table(["ms per trial", "scored by", *titles], rows, n_words=2)
+    return f"{cells}\n\n{_machine(found.iloc[0])}"
+
+
+_STORES = {"sqlite": "SQLite", "log": "log"}
+
+
+def _columns(last: int) -> list[tuple[str, int]]:
+    return [(store, n) for store in _STORES for n in (10_000, last)]
+
+
+def opening(path: Path) -> str:
+    """How long a stored study takes to open, and how large it is."""
+    found = pd.read_csv(path).query("what == 'open again'").set_index(["sampler", "objective", "storage"])
+    rows = []
+    for sampler, title in _PROPOSERS.items():
+        for objective in found.index.unique("objective"):
+            of_study = [found.loc[(sampler, objective, store)] for store in _STORES]
+            times = (f"{row['ms'] / 1000:.2f} s" for row in of_study)
+            sizes = (f"{row['bytes'] / 1e6:.0f} MB" for row in of_study)
+            rows.append([title, str(objective), *times, *sizes])
+    titles = [*_STORES.values(), *(f"{store}, on disk" for store in _STORES.values())]
+    n_trials = f"{found['n_trials'].iloc[0]:,} trials, opened again"
+    return f"{markdown.table([n_trials, 'scored by', *titles], rows, n_words=2)}\n\n{_machine(found.iloc[0])}"
+
+
+def rate(path: Path) -> str:
+    """Candidates per second of a whole search."""
+    found = pd.read_csv(path)
+    rows = [
+        [str(row["workers"]), f"{row['candidates_s']:.2f}", f"{row['first_s']:.1f} s"] for _, row in found.iterrows()
+    ]
+    cells = markdown.table(["workers", "candidates per second", "until the first"], rows)
+    first = found.iloc[0]
+    what = (
+        f"{first['space']}, batch {first['batch']}, {first['n_trials']} candidates, median of {first['rounds']} rounds"
+    )
+    return f"{cells}\n\n{what}. {_machine(first)}"
+
+
+def _machine(row: pd.Series) -> str:
+    threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
+    date = f", {row['date']}" if "date" in row else ""
+    return f"Measured on: {row['cpu']}, {threads}, {row['isa']}, torch {row['torch']}{date}."

@@ -1,0 +1,28 @@
+"""Numbers as they stand in the cells of the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, n_words: int = 1) -> str:
+    """A table whose first `n_words` columns are words and whose other columns are numbers."""
+    rule = ["---" if place < n_words else "---:" for place in range(len(titles))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (titles, rule, *rows))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number, nothing where there is none, and no minus before a zero."""
+    return "" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign; what rounds to nothing has none."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else number(rounded, digits)
+
+
+def with_range(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A number and, one digit shorter, its interval or range."""
+    return f"{number(value, digits)} [{number(low, digits - 1)}, {number(high, digits - 1)}]"

@@ -1,0 +1,48 @@
+"""The table of L-SWAG's options on NAS-Bench-201, from the CSV of `bench.correlation.ablations`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.pages import markdown
+
+TARGET = "cifar10_test"
+
+# What the table calls a variant of the CSV; the default comes first.
+VARIANTS = {
+    "base, layerwise": "the default: layerwise, batch 64, auto (16) pattern samples",
+    "product": '`combine="product"` (Equation 1 read literally)',
+    "log": '`combine="log"`',
+    "Psi": "Psi alone",
+    "Lambda": "Lambda alone: mu dropped",
+    "mu/sigma, all layers, no Psi": "mu/sigma alone: mu kept, as ZiCo",
+    "mu/sigma, all layers, Psi": "mu/sigma, layerwise with Psi",
+    "1": "`layers=(0, 1)`, which the spike rule finds (`--layers auto`)",
+    "3": "`layers=(2, 3)`, the best of such intervals here",
+    **{f"layerwise, {n}": f"`pattern_samples={n}`" for n in (8, 14, 18, 20, 32, 64)},
+    **{f"microbatch-{n}, layerwise": f'`variance="microbatch:{n}"`' for n in (2, 4, 8)},
+    "signed, layerwise": '`gradient="signed"`',
+    "batch-8, layerwise": "batch 8",
+    "batch-8, layerwise, patterns of batch 64": "batch 8 for the gradients, 16 samples in a pattern",
+    **{f"batch-{n}, layerwise": f"batch {n}" for n in (16, 32, 128)},
+    "xavier, layerwise": "Xavier instead of Kaiming",
+    "gaussian, layerwise": "N(0, 0.02^2) instead of Kaiming",
+    "seed-1, layerwise": "other images and weights (seed 1)",
+    "seed-2, layerwise": "other images and weights (seed 2)",
+    "eval-mode, layerwise": "eval mode",
+}
+
+
+def table(path: Path) -> str:
+    """A line per option: its correlation, and the difference to the default on the same networks."""
+    found = pd.read_csv(path).query("target == @TARGET").set_index("variant")
+    rows = []
+    for variant, title in VARIANTS.items():
+        row = found.loc[variant]
+        difference = markdown.signed(row["difference"])
+        ends = f"[{markdown.signed(row['difference_low'])}, {markdown.signed(row['difference_high'])}]"
+        own = markdown.with_range(row["spearman"], row["low"], row["high"])
+        rows.append([title, own, f"{difference} {ends}" if variant != "base, layerwise" else "", str(row["n"])])
+    return markdown.table(["option", "Spearman, CIFAR-10", "difference to the default", "n"], rows)

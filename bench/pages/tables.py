@@ -1,0 +1,105 @@
+"""Every generated table: its name in the pages, the CSVs that it is made of, and what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.pages import combined, correlations, costs, options, reach
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+CELLS = {"cifar10_test": "CIFAR-10", "cifar100_test": "CIFAR-100", "imagenet16_test": "ImageNet16-120"}
+TAUGHT = {"c100_kd_acc": "CIFAR-100", "flower_kd_acc": "Flowers", "chaoyang_kd_acc": "Chaoyang"}
+UNTAUGHT = {"c100_base_acc": "CIFAR-100", "flower_base_acc": "Flowers", "chaoyang_base_acc": "Chaoyang"}
+SUITES = {
+    "cifar10_test": "NAS-Bench-201, CIFAR-10",
+    "imagenet16_test": "NAS-Bench-201, ImageNet16-120",
+    "class_scene": "TransNAS-Bench-101, class_scene",
+}
+COMBINED = ("libra", "published", "weighted", "ridge", "all_proxies", "agreeing")
+SEEDS = {"seed-0": "seed 0", "seed-1": "seed 1", "seed-2": "seed 2", "kaiming": "Kaiming", "xavier": "Xavier"}
+PATTERNS = {
+    **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},
+    **{f"patterns-{n}-{seed}": f"{n} of {n}, seed {seed}" for n in (32, 64) for seed in range(3)},
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the pages.
+
+    Attributes:
+        name: As in `<!-- table: NAME -->`.
+        sources: The CSVs below bench/results that it is made of.
+        make: Their paths -> the table in Markdown.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    make: Callable[..., str]
+
+    def text(self) -> str:
+        """The table, and where its numbers come from."""
+        files = ", ".join(f"`bench/results/{source}`" for source in self.sources)
+        return f"{self.make(*(RESULTS / source for source in self.sources))}\n\nFrom {files}."
+
+
+TABLES = (
+    Table(
+        "nasbench201",
+        ("correlation/nasbench201_correlation.csv",),
+        correlations.per_proxy(CELLS, published=correlations.PUBLISHED),
+    ),
+    Table(
+        "autoformer-teacher",
+        ("correlation/autoformer_correlation.csv",),
+        correlations.per_proxy(TAUGHT, shows_mean=True),
+    ),
+    Table(
+        "autoformer-alone",
+        ("correlation/autoformer_correlation.csv",),
+        correlations.per_proxy(UNTAUGHT, shows_mean=True),
+    ),
+    Table("autoformer-seeds", ("correlation/autoformer_runs.csv",), correlations.per_run(SEEDS)),
+    Table(
+        "autoformer-patterns", ("correlation/autoformer_runs.csv",), correlations.per_run(PATTERNS, ("lswag", "swap"))
+    ),
+    Table("pairing", ("correlation/pairing.csv",), correlations.per_pairing(CELLS)),
+    Table("nasbench201-no-labels", ("correlation/combinations.csv",), correlations.without_labels(CELLS)),
+    Table("autoformer-no-labels", ("correlation/autoformer_combinations.csv",), correlations.without_labels(TAUGHT)),
+    Table("nasbench201-halves", ("correlation/nasbench201_libra.csv",), combined.held_out(CELLS)),
+    Table(
+        "autoformer-halves",
+        ("correlation/autoformer_libra.csv", "correlation/autoformer_attainable.csv"),
+        combined.held_out(TAUGHT),
+    ),
+    Table(
+        "libra-labels",
+        ("libra/suite_cifar10.csv", "libra/suite_imagenet16.csv", "libra/suite_transnas101.csv"),
+        combined.gains(SUITES, COMBINED),
+    ),
+    Table(
+        "libra-window",
+        ("libra/suite_cifar10_window.csv",),
+        combined.gains(SUITES, COMBINED),
+    ),
+    Table(
+        "reach",
+        (
+            "correlation/nasbench201_correlation.csv",
+            "correlation/autoformer_correlation.csv",
+            "score/proxies.csv",
+        ),
+        reach.table,
+    ),
+    Table("options", ("correlation/ablations.csv",), options.table),
+    Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
+    Table("whole-score-again", ("score/whole_score_rerun.csv",), costs.whole_score),
+    Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
+    Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
+    Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
+    Table("search-opening", ("search/overhead.csv",), costs.opening),
+    Table("search-rate", ("search/rate.csv",), costs.rate),
+)

@@ -1,0 +1,106 @@
+"""What each kind of table makes of rows whose means and extremes are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.pages import combined, correlations, costs, markdown, options
+from bench.pages.tables import TABLES, Table
+
+
+def lines(text: str) -> list[str]:
+    """The rows of a table without its titles."""
+    return text.split("\n\n")[0].splitlines()[2:]
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    """Where a test writes its rows."""
+    return tmp_path / "rows.csv"
+
+
+def test_numbers() -> None:
+    assert markdown.number(-0.0004) == "0.000"
+    assert markdown.number(float("nan")) == ""
+    assert markdown.signed(0.0004) == "0.000"
+    assert markdown.signed(0.25, 2) == "+0.25"
+    assert markdown.with_range(0.5, -0.25, 0.75) == "0.500 [-0.25, 0.75]"
+
+
+def test_proxies_come_by_their_mean_with_the_smallest_count(csv: Path) -> None:
+    csv.write_text(
+        "proxy,spearman,spearman_low,spearman_high,n,target\n"
+        "low,0.1,0,0.2,100,a\nlow,0.3,0.2,0.4,90,b\nhigh,0.9,0.8,1,80,a\nhigh,0.5,0.4,0.6,80,b\n"
+    )
+    made = correlations.per_proxy({"a": "A", "b": "B"}, shows_mean=True, published={"low": ".2 .4"})(csv)
+    assert lines(made) == [
+        "| `high` | 0.900 [0.80, 1.00] | 0.500 [0.40, 0.60] | 0.700 | 80 |  |",
+        "| `low` | 0.100 [0.00, 0.20] | 0.300 [0.20, 0.40] | 0.200 | 90 | .2 .4 |",
+    ]
+
+
+def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: Path) -> None:
+    csv.write_text(
+        "run,proxy,target,spearman\n"
+        "one,p,a,0.2\none,p,b,0.4\ntwo,p,a,0.6\ntwo,p,b,0.8\none,q,a,1\none,q,b,1\nother,p,a,0\nother,p,b,0\n"
+    )
+    assert lines(correlations.per_run({"one": "1", "two": "2"})(csv)) == ["| `p` | 0.300 | 0.700 |"]
+
+
+def test_held_out_halves_give_the_mean_and_the_extremes_of_the_means(csv: Path) -> None:
+    csv.write_text(
+        "target,seed,n,n_rest,way,rho_rest\n"
+        "a,0,5,5,ridge,0.2\na,1,5,5,ridge,0.4\nb,0,5,5,ridge,0.6\nb,1,5,5,ridge,0.6\n"
+        "a,0,5,5,libra,0.1\na,1,5,5,libra,0.1\nb,0,5,5,libra,0.1\nb,1,5,5,libra,0.1\n"
+    )
+    assert lines(combined.held_out({"a": "A", "b": "B"})(csv)) == [
+        "| ridge regression on all ranks | 0.300 | 0.600 | 0.450 [0.40, 0.50] |",
+        "| `Libra()` | 0.100 | 0.100 | 0.100 [0.10, 0.10] |",
+    ]
+
+
+def test_gains_are_given_per_number_of_labels(csv: Path) -> None:
+    csv.write_text("target,seed,n,way,gain_rest\na,0,50,libra,0.1\na,1,50,libra,-0.04\na,0,100,libra,0.2\n")
+    made = combined.gains({"a": "A"}, ["libra"])(csv)
+    assert made.splitlines()[0] == "|  | mean gain [least of 2] | 50 labels | 100 labels |"
+    assert lines(made) == ["| A | `Libra()` | +0.030 [-0.04] | +0.200 [+0.20] |"]
+
+
+def test_only_combinations_without_labels_are_listed(csv: Path) -> None:
+    csv.write_text(
+        "study,way,members,target,spearman,low,high,n\n"
+        "subsets,libra,x,a,0.9,0.8,1,9\n"
+        "no labels,both,x y,a,0.5,0.4,0.6,9\n"
+        "no labels,all proxies,x y z,a,0.7,0.6,0.8,9\n"
+    )
+    assert lines(correlations.without_labels({"a": "A"})(csv)) == [
+        "| all 3 proxies | 0.700 [0.60, 0.80] | 0.700 |",
+        "| `x`, `y` | 0.500 [0.40, 0.60] | 0.500 |",
+    ]
+
+
+def test_the_default_of_the_options_has_no_difference_to_itself() -> None:
+    path = Path(__file__).parents[3] / "bench/results/correlation/ablations.csv"
+    first, *others = lines(options.table(path))
+    assert first.split(" | ")[2] == ""
+    assert len(others) == len(options.VARIANTS) - 1
+    assert all(line.split(" | ")[2].endswith("]") for line in others)
+
+
+def test_a_part_of_the_rows_is_compared_with_all_of_them(csv: Path) -> None:
+    csv.write_text(
+        "exact,sampled,exact_trainability,sampled_trainability,row_fraction,batch,cpu,isa,threads,torch\n"
+        "1,1.1,1,3,0.5,4,C,avx2,1,2\n2,2,2,2,0.5,4,C,avx2,1,2\n4,3,3,1,0.5,4,C,avx2,1,2\n"
+    )
+    made = costs.row_fraction(csv)
+    assert lines(made) == ["| the score | 1.0000 | 25.0% |", "| the sum of the trainabilities | -1.0000 | 200.0% |"]
+    assert made.endswith("Measured on: C, 1 thread, avx2, torch 2.")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+def test_a_table_says_where_it_comes_from(table: Table) -> None:
+    text = table.text()
+    assert text.startswith("| ")
+    assert all(f"`bench/results/{source}`" in text.splitlines()[-1] for source in table.sources)
