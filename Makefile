@@ -3,6 +3,7 @@
 # make test     set up everything and run the tests
 # make zoo      install torchvision, timm and transformers, and run the tests of small public networks
 # make emulated only the CUDA kernels, executed on the host
+# make docs     build the pages of the documentation, build/docs/index.html; a warning is an error
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers; what is measured already is left out
 # make clean    remove what the others made, runs/ and bench/results/ excepted
@@ -24,9 +25,9 @@ RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 TRIALS ?= 60
 SEARCH_BATCH := 24
 BENCH_CSV := bench/results/score/whole_score.csv
-PYTHON_CODE := lswag_fast tests bench setup.py conftest.py docs/conftest.py
+PYTHON_CODE := lswag_fast tests bench setup.py conftest.py docs
 
-.PHONY: search test emulated lint check-install zoo bench clean
+.PHONY: search test emulated lint check-install zoo docs bench clean
 
 search: $(VENV)/.extra-report
 	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
@@ -62,6 +63,9 @@ check-install: $(VENV)/.built
 # Public networks, small: `make test` runs them too once their libraries are installed.
 zoo: $(VENV)/.extra-test $(VENV)/.extra-zoo
 	$(BIN)/pytest -m "not slow" tests/zoo
+
+docs: $(VENV)/.extra-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
 
 bench: $(VENV)/.extra-bench
 	$(BIN)/python -m bench.score.run --out $(BENCH_CSV)

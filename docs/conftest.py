@@ -1,22 +1,9 @@
-"""The Python in these pages runs: every ```python block and every `>>>` line, one page after the other."""
+"""What these pages show runs: their Python and their commands, each page from its first line to its last."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from support.pages import tested_pages
 
-from bench.score.models import libraries
-
-
-def loadable(library: str) -> bool:
-    """Return whether a library is there, and import it, for the blocks that are skipped without it."""
-    return libraries.is_installed(library) and bool(libraries.library(library))
-
-
-def _setup(namespace: dict[str, Any]) -> None:
-    namespace["loadable"] = loadable
-
-
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"], setup=_setup).pytest()
+pytest_collect_file = tested_pages("*.md", path=Path(__file__).parent).pytest()

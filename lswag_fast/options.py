@@ -58,11 +58,11 @@ class ScoreOptions:
         class_axis: of the default loss, 1 for logits (B, C, ...) and -1 for (B, ..., C). Default: what the targets'
             shape says; where it allows both it must be given.
         combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,
-            (sum_l Lambda_l) * |union of the layers' patterns|; "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
+            (sum_l Lambda_l) * (number of the layers' patterns, each once); "log" sum_l ln(Psi_l * sum_w 1/sigma_w).
         variance: "sample", over the samples of the batch; "microbatch:N", over N micro-batches of consecutive samples
             with the gradients summed within each, as ZiCo does (their sum is B/N times larger, which shifts Lambda).
             Population variance in both.
-        gradient: "abs", the variance of |dL/dw| (Eq. 1); "signed", of dL/dw (ZiCo's code).
+        gradient: "abs", the variance of `|dL/dw|` (Eq. 1); "signed", of dL/dw (ZiCo's code).
         pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
             the largest activation; the paper does not name S, and it matters.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8

@@ -29,7 +29,7 @@ PASSES are the ways in which a network is run; "standard" is one forward and one
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    text = "of names, like a pattern of file names (default: *)"
+    text = "of names, like a pattern of file names (default: all)"
     parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help=text)
     options.add_json(parser, "the list")
 
