@@ -14,6 +14,7 @@ import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.spaces import NasBench201
+from support.zoo_libraries import library
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,6 +23,7 @@ N_CELLS = 20
 SMALLER = {
     "--trials 200": "--trials 2",
     "--trials 1000": f"--trials {N_CELLS}",
+    "--batch-size 16": "--batch-size 4",
     "--batch-size 32": "--batch-size 4",
     "--batch-size 64": "--batch-size 4",
 }
@@ -62,11 +64,19 @@ def test_the_python_runs() -> None:
 
 @pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")
 def test_the_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = commands()
+    found = [words for words in commands() if words[0] != "score"]
     for words in found:
         assert main(words) == 0, (words, capsys.readouterr().err)
     assert {words[0] for words in found} == {"search", "show", "report", "export", "evaluate", "correlate", "libra"}
     assert all((folder / name).is_file() for name in ("trials.csv", "scores.csv", "selection.json"))
+
+
+@pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")
+def test_a_network_of_timm_is_scored_by_its_name() -> None:
+    library("timm")
+    (words,) = (words for words in commands() if words[0] == "score")
+    assert words[1].startswith("timm:")
+    assert main(words) == 0
 
 
 def test_the_make_targets_exist() -> None:
