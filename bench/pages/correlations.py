@@ -92,19 +92,3 @@ def without_labels(targets: Titles) -> Callable[[Path], str]:
 def _members(way: str, members: str) -> str:
     names = members.split()
     return f"all {len(names)} proxies" if way == "all proxies" else ", ".join(f"`{name}`" for name in names)
-
-
-def per_pairing(targets: Titles) -> Callable[[Path], str]:
-    """A line per target of a CSV of `bench.correlation.pairing`."""
-
-    def make(path: Path) -> str:
-        rows = []
-        for target, row in pd.read_csv(path).set_index("target").iterrows():
-            means = [markdown.number(row["by_data"]), markdown.number(row["by_order"])]
-            difference = f"{markdown.signed(row['difference'])} [{row['low']:.3f}, {row['high']:.3f}]"
-            share = f"{row['share_paired_otherwise']:.1%}"
-            rows.append([targets[str(target)], *means, difference, share, f"{row['n']:.0f}"])
-        titles = ["Spearman, L-SWAG", "by the data", "by the order", "difference", "weights paired otherwise", "n"]
-        return markdown.table(titles, rows)
-
-    return make

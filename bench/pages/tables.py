@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pages import combined, correlations, costs, options, reach
+from bench.pages import columns, combined, correlations, costs, options, reach
+from bench.pages.columns import Numbers
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -24,6 +25,13 @@ PATTERNS = {
     **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},
     **{f"patterns-{n}-{seed}": f"{n} of {n}, seed {seed}" for n in (32, 64) for seed in range(3)},
 }
+PAIRING = (
+    Numbers("Spearman, paired by the data", "by_data"),
+    Numbers("by the order", "by_order"),
+    Numbers("difference", "difference", ("low", "high"), is_difference=True),
+    Numbers("share paired otherwise", "share_paired_otherwise", digits=4),
+    Numbers("n", "n", digits=0),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ TABLES = (
     Table(
         "autoformer-patterns", ("correlation/autoformer_runs.csv",), correlations.per_run(PATTERNS, ("lswag", "swap"))
     ),
-    Table("pairing", ("correlation/pairing.csv",), correlations.per_pairing(CELLS)),
+    Table("pairing", ("correlation/pairing.csv",), columns.of_csv({"target": "L-SWAG"}, PAIRING, CELLS)),
     Table("nasbench201-no-labels", ("correlation/combinations.csv",), correlations.without_labels(CELLS)),
     Table("autoformer-no-labels", ("correlation/autoformer_combinations.csv",), correlations.without_labels(TAUGHT)),
     Table("nasbench201-halves", ("correlation/nasbench201_libra.csv",), combined.held_out(CELLS)),

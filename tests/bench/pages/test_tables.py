@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pages import combined, correlations, costs, markdown, options
+from bench.pages import columns, combined, correlations, costs, markdown, options
 from bench.pages.tables import TABLES, Table
 
 
@@ -47,6 +47,21 @@ def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: P
         "one,p,a,0.2\none,p,b,0.4\ntwo,p,a,0.6\ntwo,p,b,0.8\none,q,a,1\none,q,b,1\nother,p,a,0\nother,p,b,0\n"
     )
     assert lines(correlations.per_run({"one": "1", "two": "2"})(csv)) == ["| `p` | 0.300 | 0.700 |"]
+
+
+def test_columns_are_shown_as_they_are(csv: Path) -> None:
+    csv.write_text("name,other,x,low,high,d,n\na,u,0.5,0.25,0.75,0.125,7\nb,v,-1,-2,0,-0.5,8\n")
+    numbers = (
+        columns.Numbers("X", "x", ("low", "high"), digits=2),
+        columns.Numbers("D", "d", is_difference=True),
+        columns.Numbers("N", "n", digits=0),
+    )
+    assert columns.of_csv({"name": "Name", "other": ""}, numbers, {"a": "the first"})(csv).splitlines() == [
+        "| Name |  | X | D | N |",
+        "| --- | --- | ---: | ---: | ---: |",
+        "| the first | `u` | 0.50 [0.25, 0.75] | +0.125 | 7 |",
+        "| `b` | `v` | -1.00 [-2.00, 0.00] | -0.500 | 8 |",
+    ]
 
 
 def test_held_out_halves_give_the_mean_and_the_extremes_of_the_means(csv: Path) -> None:
