@@ -65,6 +65,10 @@ class ScoreOptions:
         gradient: "abs", the variance of `|dL/dw|` (Eq. 1); "signed", of dL/dw (ZiCo's code).
         pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
             the largest activation; the paper does not name S, and it matters.
+        gradient_samples: G, the first samples of the batch, whose gradients the standard pass takes, as a batch of
+            their own; "auto" takes all. The patterns of further samples come from a forward without gradients, in
+            train mode a batch of its own for BatchNorm, too. Cheaper, and ranks nearly the same; the passes of other
+            proxies, and nwot, take the whole batch. `chunk_size` cuts the samples of either.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
@@ -107,6 +111,7 @@ class ScoreOptions:
     variance: str = "sample"
     gradient: Literal["abs", "signed"] = "abs"
     pattern_samples: int | Literal["auto"] = "auto"
+    gradient_samples: int | Literal["auto"] = "auto"
     row_fraction: float = 1.0
     chunk_size: int | None = None
     features: Features | None = None
@@ -121,6 +126,7 @@ class ScoreOptions:
         for name in (
             "layers",
             "pattern_samples",
+            "gradient_samples",
             "row_fraction",
             "chunk_size",
             "seed",
@@ -147,8 +153,9 @@ class ScoreOptions:
             raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
         if self.min_coverage is not None and not (_is_number(self.min_coverage) and 0 <= self.min_coverage <= 1):
             raise InputError(f"min_coverage must lie in [0, 1], got {self.min_coverage!r}")
-        if not (isinstance(self.pattern_samples, str) and self.pattern_samples == "auto"):
-            _check_count("pattern_samples", self.pattern_samples, 1)
+        for name, least in (("pattern_samples", 1), ("gradient_samples", 2)):  # a variance needs two
+            if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
+                _check_count(name, getattr(self, name), least)
         if self.chunk_size is not None:
             _check_count("chunk_size", self.chunk_size, 2)  # see `Batch.chunks`
         _check_count("seed", self.seed, 0)
@@ -210,6 +217,15 @@ class ScoreOptions:
         usual = ScoreOptions().to_json()
         return {name: value for name, value in self.to_json().items() if value != usual[name]}
 
+    def n_gradient_samples(self, n_samples: int) -> int:
+        """Return G for a batch of B samples.
+
+        Example:
+            >>> ScoreOptions().n_gradient_samples(32), ScoreOptions(gradient_samples=8).n_gradient_samples(32)
+            (32, 8)
+        """
+        return n_samples if self.gradient_samples == "auto" else self.gradient_samples
+
     def for_batch(self, n_samples: int, n_batches: int = 1) -> ScoreOptions:
         """Return the options for a batch.
 
@@ -223,19 +239,27 @@ class ScoreOptions:
         if n_batches == 1:
             self._check_batch(n_samples)
             return self
-        if self.n_groups is not None or self.chunk_size is not None:
-            raise InputError("a list of batches is its own micro-batches and chunks; leave variance and chunk_size out")
+        if self.n_groups is not None or self.chunk_size is not None or self.gradient_samples != "auto":
+            raise InputError(
+                "a list of batches is its own micro-batches and chunks; leave variance, chunk_size and "
+                "gradient_samples out"
+            )
         fitting = replace(self, variance=f"microbatch:{n_batches}", chunk_size=n_samples // n_batches)
         fitting._check_batch(n_samples)
         return fitting
 
     def _check_batch(self, n_samples: int) -> None:
-        if self.pattern_samples != "auto" and self.pattern_samples > n_samples:
-            raise InputError(f"pattern_samples is {self.pattern_samples}, the batch has {n_samples} samples")
+        for name in ("pattern_samples", "gradient_samples"):
+            wanted = getattr(self, name)
+            if wanted != "auto" and wanted > n_samples:
+                raise InputError(f"{name} is {wanted}, the batch has {n_samples} samples")
         if self.n_groups is None:
             return
+        whole = self.gradient_samples == "auto"
+        n_samples = self.n_gradient_samples(n_samples)
         if n_samples % self.n_groups:
-            raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the batch of {n_samples} samples")
+            what = f"batch of {n_samples} samples" if whole else f"{n_samples} gradient_samples"
+            raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the {what}")
         if self.chunk_size is not None and self.chunk_size % (n_samples // self.n_groups):
             raise InputError(
                 f"chunk_size {self.chunk_size} cuts a micro-batch; make it a multiple of {n_samples // self.n_groups}"

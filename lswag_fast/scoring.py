@@ -21,13 +21,13 @@ from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
 from lswag_fast.passes.shared.model_checks import batch_named, check_model, check_not_transformed
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
-from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS
+from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
 from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
 # What a score says of the options that it was made with.
-_DESCRIBED = ("layers", "gradient", "row_fraction", "chunk_size", "variance", "init")
+_DESCRIBED = ("layers", "gradient", "gradient_samples", "row_fraction", "chunk_size", "variance", "init")
 
 
 @takes_score_options

@@ -43,6 +43,15 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "help": "samples in an activation pattern (default: auto, from the largest activation)",
         },
     ),
+    "gradient_samples": (
+        "--gradient-samples",
+        {
+            "type": positive_or_auto,
+            "default": AUTO,
+            "metavar": "G",
+            "help": "samples whose gradients are taken; fewer are faster and rank nearly the same (default: auto, all)",
+        },
+    ),
     "row_fraction": (
         "--row-fraction",
         {

@@ -55,7 +55,13 @@ def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: f
     refuse_chunks(options, "ntk")
     whole = replace(batch, n_batches=1)
     resolved = replace(
-        options, loss_fn=_sum_of_logits, loss_reduction=None, class_axis=None, ignore_index=None, variance="sample"
+        options,
+        loss_fn=_sum_of_logits,
+        loss_reduction=None,
+        class_axis=None,
+        ignore_index=None,
+        variance="sample",
+        gradient_samples="auto",
     )
     reducer = GramReducer(resolved, batch.n_samples)
     seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)

@@ -42,7 +42,7 @@ def grad_norm(measurements: Measurements) -> float:
     """
     standard = measurements.of(StandardMeasurements)
     norms = [math.sqrt(layer["sum_squared_batch_gradient"]) for layer in standard.layers()]
-    return math.fsum(_live(standard, "grad_norm", norms)) / standard.n_samples
+    return math.fsum(_live(standard, "grad_norm", norms)) / standard.n_gradient_samples
 
 
 def plain(measurements: Measurements) -> float:
@@ -59,7 +59,7 @@ def plain(measurements: Measurements) -> float:
     """
     standard = measurements.of(StandardMeasurements)
     _live(standard, "plain", [layer["sum_abs_weight_gradient"] for layer in standard.layers()])
-    return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_samples
+    return math.fsum(layer["sum_weight_gradient"] for layer in standard.layers()) / standard.n_gradient_samples
 
 
 def snip(measurements: Measurements) -> float:
@@ -76,7 +76,7 @@ def snip(measurements: Measurements) -> float:
     """
     standard = measurements.of(StandardMeasurements)
     saliencies = _live(standard, "snip", [layer["sum_abs_weight_gradient"] for layer in standard.layers()])
-    return math.fsum(saliencies) / standard.n_samples
+    return math.fsum(saliencies) / standard.n_gradient_samples
 
 
 def fisher(measurements: Measurements) -> float:
@@ -96,7 +96,7 @@ def fisher(measurements: Measurements) -> float:
     """
     standard = measurements.of(StandardMeasurements)
     total = math.fsum(_live(standard, "fisher", [layer.fisher for layer in standard.layers()]))
-    return total / (2 * standard.n_samples**3)
+    return total / (2 * standard.n_gradient_samples**3)
 
 
 def _live(standard: StandardMeasurements, proxy: str, saliencies: list[float]) -> list[float]:

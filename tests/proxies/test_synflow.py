@@ -138,7 +138,7 @@ def _t_cet(layers: dict[str, LayerSaliency], n_activations: int) -> float:
 
     agreements = torch.tensor([[2, 1], [1, 2]])  # det 3
     activation = ActivationMeasurements("relu@0", 2, agreements)
-    standard = StandardMeasurements((), (activation,), None, (), 2, 0, 0, Coverage({}, {}))  # type: ignore[arg-type]
+    standard = StandardMeasurements((), (activation,), None, (), 2, 2, 0, 0, Coverage({}, {}))  # type: ignore[arg-type]
     numbers = Measurements({"standard": standard, "synflow": SynflowMeasurements(layers, n_activations)})
     return get_proxy("t_cet").compute(numbers)
 

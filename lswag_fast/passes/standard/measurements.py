@@ -23,7 +23,8 @@ from lswag_fast.passes.shared.memory import halving_chunks
 from lswag_fast.passes.shared.reducer import percentile
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import GradientReducer, PieceStatistics
-from lswag_fast.passes.standard.observed_pass import GRADIENT_STATISTICS, ObservedPass, standard_pass
+from lswag_fast.passes.standard.observed_pass import ObservedPass, standard_pass
+from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.passes.standard.patterns import Patterns
 
 
@@ -107,6 +108,7 @@ class StandardMeasurements:
         patterns: counts distinct patterns (statistic "patterns").
         skipped: what was not observed, and why.
         n_samples: B.
+        n_gradient_samples: G, the samples whose gradients were taken.
         n_nonfinite_losses: losses that are NaN or infinite.
         n_observable: the weights that could be observed, in the layers asked for or not.
         coverage: how much of the network was observed.
@@ -127,6 +129,7 @@ class StandardMeasurements:
     patterns: Patterns
     skipped: tuple[Skipped, ...]
     n_samples: int
+    n_gradient_samples: int
     n_nonfinite_losses: int
     n_observable: int
     coverage: Coverage
@@ -219,10 +222,12 @@ def run_standard(
 ) -> StandardMeasurements:
     """Run the standard pass for these statistics; with less memory than it needs, in smaller chunks."""
 
+    n_gradient_samples = options.n_gradient_samples(batch.n_samples)
+
     def run(fitting: ScoreOptions) -> tuple[GradientReducer, ObservedPass]:
         return standard_pass(model, batch, fitting, statistics)
 
-    reducer, done = halving_chunks(run, options, batch.n_samples)
+    reducer, done = halving_chunks(run, options, n_gradient_samples)
     if not GRADIENT_STATISTICS.isdisjoint(statistics) and options.min_coverage is None:
         done.coverage.warn()
     activations = done.patterns.activations
@@ -232,6 +237,7 @@ def run_standard(
         done.patterns,
         done.skipped,
         batch.n_samples,
+        n_gradient_samples,
         done.n_nonfinite_losses,
         len(reducer.names),
         done.coverage,

@@ -15,6 +15,7 @@ from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling, warn_of_scalar_loss
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
+from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS, parts
 from lswag_fast.passes.standard.patterns import Patterns, samples_to_pack
 from lswag_fast.passes.standard.progress import Progress
 
@@ -29,10 +30,6 @@ class ObservedPass:
     n_nonfinite_losses: int
 
 
-GRADIENT_STATISTICS = frozenset(("gradients", "batch_gradient", "fisher"))
-"""The statistics that need a backward pass."""
-
-
 def standard_pass(
     model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]
 ) -> tuple[GradientReducer, ObservedPass]:
@@ -40,13 +37,15 @@ def standard_pass(
 
     The statistics are "gradients", "batch_gradient", "fisher", "patterns" and "activation_codes". With
     `options.chunk_size` the batch goes through in chunks and the statistics continue from one to the next;
-    "activation_codes" do not.
+    "activation_codes" do not. With `options.gradient_samples` the statistics of gradients are those of the first
+    samples, as if they were the batch.
     Without a statistic of gradients there is no loss and no backward.
     """
     options = options.for_batch(batch.n_samples, batch.n_batches)
+    n_samples = options.n_gradient_samples(batch.n_samples)
     # Published with the mean loss of each batch, whose gradients are 1/B of those of the summed loss.
     xi = XI if batch.n_batches == 1 else XI * (batch.n_samples // batch.n_batches) ** 2
-    reducer = GradientReducer(options, batch.n_samples, statistics, xi)
+    reducer = GradientReducer(options, n_samples, statistics, xi)
     return reducer, observed_pass(model, batch, options, statistics, reducer)
 
 
@@ -58,50 +57,58 @@ def observed_pass(
     to_pack = samples_to_pack(options.pattern_samples, batch.n_samples, options.chunk_size) if patterned else 0
     progress = Progress(to_pack)
     with preserve_model_state(model, options.seed, watched=False) as snapshot:
-        for chunk in batch.chunks(options.chunk_size):
-            # Of a copy, so that what runs again sees the samples as they were before the model wrote into them.
-            _run_chunk(model, batch, chunk.copied(), options, snapshot, statistics, reducer, progress)
+        for part, of_part in parts(batch, options, statistics, progress):
+            for chunk in part.chunks(options.chunk_size):
+                is_chunk = chunk.n_samples < part.n_samples
+                run = _Run(model, batch, options, snapshot, reducer, progress, is_chunk)
+                # Of a copy, so that what runs again sees the samples as they were before the model wrote into them.
+                run.on(chunk.copied(), of_part)
     to_count = options.pattern_samples if patterned else None
     patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
     return ObservedPass(patterns, progress.skipped, progress.coverage, progress.n_nonfinite_losses)
 
 
-def _run_chunk(
-    model: nn.Module,
-    batch: Batch,
-    chunk: Batch,
-    options: ScoreOptions,
-    snapshot: ModelSnapshot,
-    statistics: frozenset[str],
-    reducer: Reducer,
-    progress: Progress,
-) -> None:
-    n_packed = progress.next_packed(chunk.n_samples)
-    is_part = chunk.n_samples < batch.n_samples
-    with observe(
-        model,
-        chunk,
-        _capture(statistics, n_packed, is_part),
-        probed=batch,
-        before_write=snapshot.protect_memory,
-        independent_samples=is_part and batch.n_batches == 1,
-    ) as observation:
-        outputs = observation.run()
-        if is_part:
-            progress.check_route(observation.route)
-        unreached: tuple[Skipped, ...] = ()
-        with_backward = not GRADIENT_STATISTICS.isdisjoint(statistics)
-        loss = followed_loss(observation, outputs, chunk, options) if with_backward else None
-        if loss is not None:
-            chosen = reducer.choose(observation.weights, chunk.n_samples)
-            with backward_errors():
-                unreached = observation.backward(loss.total, chosen, reducer)
-            progress.n_nonfinite_losses += loss.checked()
-        # After the backward: a run of the model in between might write into a buffer that it needs.
-        mixing = mixing_calls(observation, outputs, loss, options)
-        warn_of_scalar_loss(observation, outputs, loss, chunk, options)
-    progress.add(observation, unreached, n_packed)
-    warn_of_coupling(observation, mixing)
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from one run of the model to the next."""
+
+    model: nn.Module
+    batch: Batch
+    options: ScoreOptions
+    snapshot: ModelSnapshot
+    reducer: Reducer
+    progress: Progress
+    is_chunk: bool
+
+    def on(self, chunk: Batch, statistics: frozenset[str]) -> None:
+        """Run the model on some of the samples, for these statistics."""
+        progress, options = self.progress, self.options
+        is_part = chunk.n_samples < self.batch.n_samples
+        n_packed = progress.next_packed(chunk.n_samples) if "patterns" in statistics else 0
+        capture = _capture(statistics, n_packed, is_part)
+        with observe(
+            self.model,
+            chunk,
+            capture,
+            probed=self.batch,
+            before_write=self.snapshot.protect_memory,
+            independent_samples=self.is_chunk and self.batch.n_batches == 1,
+        ) as observation:
+            outputs = observation.run()
+            if is_part or progress.has_begun:
+                progress.check_route(observation.route)
+            unreached: tuple[Skipped, ...] = ()
+            loss = followed_loss(observation, outputs, chunk, options) if capture.operands else None
+            if loss is not None:
+                chosen = self.reducer.choose(observation.weights, chunk.n_samples)
+                with backward_errors():
+                    unreached = observation.backward(loss.total, chosen, self.reducer)
+                progress.n_nonfinite_losses += loss.checked()
+            # After the backward: a run of the model in between might write into a buffer that it needs.
+            mixing = mixing_calls(observation, outputs, loss, options)
+            warn_of_scalar_loss(observation, outputs, loss, chunk, options)
+        progress.add(observation, unreached, capture)
+        warn_of_coupling(observation, mixing)
 
 
 def _capture(statistics: frozenset[str], n_packed: int, is_part: bool) -> CaptureOptions:

@@ -73,7 +73,7 @@ class Activation:
         self.words = _padded(self.words, shape)
         self.words |= _padded(more, shape)
         self.n_neurons = max(self.n_neurons, call.n_neurons)
-        self.agreements = None
+        self.agreements = call.resolved_agreements  # of the whole batch, if this is more than a chunk
 
 
 def _padded(words: Tensor, shape: Sequence[int]) -> Tensor:

@@ -1,21 +1,22 @@
-"""What an observed pass has found so far: it grows chunk by chunk, as if the batch had gone through at once."""
+"""What an observed pass has found so far: it grows part by part, as if the batch had gone through at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Literal
 
 from lswag_fast.errors import InputError
-from lswag_fast.observe import ActivationCall, Observation, Skipped
+from lswag_fast.observe import ActivationCall, CaptureOptions, Observation, Skipped
 from lswag_fast.passes.shared.checks import listed
 from lswag_fast.passes.standard.coverage import Coverage
-from lswag_fast.passes.standard.patterns import Activation
+from lswag_fast.passes.standard.patterns import Activation, samples_for
 
-_ADVICE = "score one batch, without chunk_size"
+_ADVICE = "score one batch, without chunk_size and gradient_samples"
 
 
 class Progress:
-    """What accumulates over the chunks of a batch.
+    """What accumulates over the chunks of a batch, and over its samples with and without gradients.
 
     A chunk in which an activation has no elements, as that of an expert without rows, is one whose samples switch none
     of its neurons on, and where the data choose how many rows a sample has, V is that of the sample with the most. What
@@ -60,22 +61,36 @@ class Progress:
             raise _other_calls({name for _, name in self._route} ^ {name for _, name in route})
         self._route = route
 
-    def add(self, observation: Observation, unreached: Sequence[Skipped], n_packed: int) -> None:
-        """Take what a chunk left, `n_packed` of whose samples are packed; `unreached` are weights without a gradient.
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of the batch has been through."""
+        return bool(self._route)
+
+    def n_patterned(self, pattern_samples: int | Literal["auto"]) -> int:
+        """S, as far as the activations so far can tell."""
+        if pattern_samples != "auto":
+            return pattern_samples
+        largest = max((activation.n_neurons for activation in self._activations.values()), default=0)
+        return min(samples_for(largest), self._to_pack) if largest else 0
+
+    def add(self, observation: Observation, unreached: Sequence[Skipped], capture: CaptureOptions) -> None:
+        """Take what a chunk left of what was captured; `unreached` are weights without a gradient.
 
         Raises:
             InputError: another set of weights or activations was observed, or an activation has other neurons.
         """
         skipped = {skip.name: skip for skip in (*observation.skipped, *unreached)}
-        self._check_weights(observation, skipped)
-        self._check_activations(observation, skipped)
-        self._add_activations(observation.activations)
-        self.pairs = observation.pairs_among(sorted(self._activations))
-        self.n_packed += n_packed
+        if capture.operands:
+            self._check_weights(observation, skipped)
+            self._n_elements |= observation.n_elements
+            # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
+            self._unseen |= {s.name: s.reason for s in observation.skipped if s.name in observation.n_elements}
+        if capture.activations:
+            self._check_activations(observation, skipped)
+            self._add_activations(observation.activations)
+            self.pairs = observation.pairs_among(sorted(self._activations))
+        self.n_packed += capture.n_packed
         self._skipped |= skipped
-        self._n_elements |= observation.n_elements
-        # What no gradient reached was seen: that it takes no part in the loss is a fact about the network.
-        self._unseen |= {s.name: s.reason for s in observation.skipped if s.name in observation.n_elements}
 
     def _check_weights(self, observation: Observation, skipped: Mapping[str, Skipped]) -> None:
         weights = frozenset(weight.name for weight in observation.weights) - skipped.keys()
