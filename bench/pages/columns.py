@@ -36,7 +36,7 @@ class Numbers:
         if self.ends is None:
             return value
         low, high = (written(row[end], self.digits) for end in self.ends)
-        return f"{value} [{low}, {high}]"
+        return f"{value} {markdown.bracketed(low, high)}"
 
 
 def of_csv(

@@ -23,6 +23,11 @@ def signed(value: float, digits: int = 3) -> str:
     return f"{rounded:+.{digits}f}" if rounded else number(rounded, digits)
 
 
+def bracketed(low: str, high: str) -> str:
+    """An interval that no page breaks into two lines."""
+    return f"[{low},\N{NO-BREAK SPACE}{high}]"
+
+
 def with_range(value: float, low: float, high: float, digits: int = 3) -> str:
     """A number and, one digit shorter, its interval or range."""
-    return f"{number(value, digits)} [{number(low, digits - 1)}, {number(high, digits - 1)}]"
+    return f"{number(value, digits)} {bracketed(number(low, digits - 1), number(high, digits - 1))}"

@@ -42,7 +42,7 @@ def table(path: Path) -> str:
     for variant, title in VARIANTS.items():
         row = found.loc[variant]
         difference = markdown.signed(row["difference"])
-        ends = f"[{markdown.signed(row['difference_low'])}, {markdown.signed(row['difference_high'])}]"
+        ends = markdown.bracketed(markdown.signed(row["difference_low"]), markdown.signed(row["difference_high"]))
         own = markdown.with_range(row["spearman"], row["low"], row["high"])
         rows.append([title, own, f"{difference} {ends}" if variant != "base, layerwise" else "", str(row["n"])])
     return markdown.table(["option", "Spearman, CIFAR-10", "difference to the default", "n"], rows)
