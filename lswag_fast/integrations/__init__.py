@@ -5,5 +5,17 @@ None of these libraries is imported before something of it is used.
 
 from lswag_fast.integrations.network_inputs import ImageInputs, NamedNetwork, TokenInputs
 from lswag_fast.integrations.networks import is_named, named_network
+from lswag_fast.integrations.optuna_objective import OptunaObjective
+from lswag_fast.integrations.optuna_sampler import OptunaSampler
+from lswag_fast.integrations.optuna_trials import export_to_optuna
 
-__all__ = ["ImageInputs", "NamedNetwork", "TokenInputs", "is_named", "named_network"]
+__all__ = [
+    "ImageInputs",
+    "NamedNetwork",
+    "OptunaObjective",
+    "OptunaSampler",
+    "TokenInputs",
+    "export_to_optuna",
+    "is_named",
+    "named_network",
+]

@@ -11,9 +11,19 @@ from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
 from lswag_fast.spaces.nasbench201.space import NasBench201
-from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights
+from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights, Suggests
 
-__all__ = ["Arch", "AutoFormer", "CountsParams", "NasBench201", "SearchSpace", "SharesWeights", "get", "names"]
+__all__ = [
+    "Arch",
+    "AutoFormer",
+    "CountsParams",
+    "NasBench201",
+    "SearchSpace",
+    "SharesWeights",
+    "Suggests",
+    "get",
+    "names",
+]
 
 _NAMED: dict[str, Callable[..., AutoFormer | NasBench201]] = {
     **{f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED},

@@ -55,7 +55,7 @@ A space of your own needs no base class, only the members below. `lswag_fast.sea
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
@@ -196,3 +196,44 @@ class CountsParams(Protocol):
 
     def n_params_values(self) -> tuple[int, ...]:
         """Return all values that `n_params` takes over the space, ascending."""
+
+
+class ChoosingTrial(Protocol):
+    """What answers the choices of a space: a trial of Optuna, or anything with this method."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices of what is called `name`."""
+
+
+@runtime_checkable
+class Suggests(Protocol):
+    """A space whose architectures are made of named choices, as the samplers of Optuna make them.
+
+    Example:
+        >>> from lswag_fast.spaces import NasBench201
+        >>> class FirstOfEach:
+        ...     def suggest_categorical(self, name, choices):
+        ...         return choices[0]
+        >>> space = NasBench201()
+        >>> arch = space.suggest(FirstOfEach())
+        >>> isinstance(space, Suggests), space.suggested(arch)["op_0"]
+        (True, 'none')
+    """
+
+    def suggest(self, trial: Any) -> Arch:
+        """Return the architecture that a trial chooses.
+
+        Args:
+            trial: is asked for each choice by a name of its own, with `suggest_categorical(name, choices)`; where only
+                Optuna asks, its other methods will do as well.
+
+        Returns:
+            A member of the space.
+        """
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return {name: choice} of an architecture: the answers for which `suggest` returns it.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+        """

@@ -11,11 +11,26 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast.spaces import CountsParams, SearchSpace, SharesWeights
+from lswag_fast.spaces import CountsParams, SearchSpace, SharesWeights, Suggests
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
 
 N_DRAWN = 30
+
+
+class _Answers:
+    """Answers each choice as it was told."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def suggest_categorical(self, name: str, *_: Any, **__: Any) -> Any:
+        """Return the answer to `name`."""
+        self.asked.append(name)
+        return self.answers[name]
+
+    suggest_int = suggest_float = suggest_categorical
 
 
 class SpaceContract:
@@ -72,6 +87,15 @@ class SpaceContract:
             json.loads(text)
             assert "\n" not in text
             assert space.encode(space.decode(text)) == text
+
+    def test_the_choices_of_an_architecture_make_it_again(self, space: SearchSpace, archs: list[Any]) -> None:
+        """Of a space that names them (`Suggests`): each is asked for, and no other."""
+        if not isinstance(space, Suggests):
+            pytest.skip("this space does not name its choices")
+        for arch in archs:
+            trial = _Answers(space.suggested(arch))
+            assert space.encode(space.suggest(trial)) == space.encode(arch)
+            assert sorted(trial.asked) == sorted(trial.answers)
 
     def test_parents_are_left_as_they_were(self, space: SearchSpace, archs: list[Any]) -> None:
         """A study breeds from the same parents again."""

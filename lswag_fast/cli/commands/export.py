@@ -1,4 +1,4 @@
-"""`lswag-fast export`: the trials of a search as a table, or one architecture with its weights."""
+"""`lswag-fast export`: the trials of a search as a table or a study of Optuna, or one architecture with its weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.files import encoded, write
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, SpaceError
 
 if TYPE_CHECKING:
     from lswag_fast.study.stored import StoredStudy
@@ -23,7 +23,8 @@ FORMATS = ("csv", "json", "parquet")
 
 _DESCRIPTION = """\
 Write the trials of a search as a table, or, with --arch, one architecture: its description as JSON and the weights it
-was scored with as safetensors, and the Python lines that build it. The search is only read, so it may be running."""
+was scored with as safetensors, and the Python lines that build it. With --optuna, write the trials as a study of
+Optuna, for its dashboard. The search is only read, so it may be running."""
 
 _EPILOG = """\
 examples:
@@ -31,7 +32,9 @@ examples:
   lswag-fast export runs/small --format json | jq .settings
   lswag-fast export runs/small --arch best -o best
       the best architecture, to be trained elsewhere
-  lswag-fast export runs/small --arch 41 -o trial-41"""
+  lswag-fast export runs/small --arch 41 -o trial-41
+  lswag-fast export runs/small --optuna optuna.log
+      and then: optuna-dashboard optuna.log"""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +43,20 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--format", choices=FORMATS, help="of the table (default: by the ending of FILE, csv without one)"
     )
     parser.add_argument("--arch", metavar="best|NUMBER", help="export this architecture: the best, or a trial's")
+    text = "write a study of Optuna, named like the folder, into its storage: a journal file, or the URL of a data base"
+    parser.add_argument("--optuna", metavar="STORAGE", help=text)
     text = "the file of the table (default: standard output), or the folder of the architecture"
     options.add_out(parser, text, metavar="FILE|FOLDER")
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Write the table or the architecture."""
+    """Write the table, the architecture or the study of Optuna."""
     from lswag_fast.study.stored import read_study
 
+    if args.optuna is not None:
+        _check_alone(args)
+        _export_to_optuna(read_study(args.folder), args.optuna)
+        return 0
     if args.arch is not None and args.format is not None:
         raise InputError("--format is of the table of all trials; leave it out with --arch")
     if args.arch is not None and args.out is None:
@@ -59,6 +68,24 @@ def _run(args: argparse.Namespace) -> int:
     else:
         _export_arch(study, _trial(study, args.arch), args.out)
     return 0
+
+
+def _check_alone(args: argparse.Namespace) -> None:
+    for option in ("arch", "format", "out"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option} is not for --optuna, which writes all trials into its storage; leave it out")
+
+
+def _export_to_optuna(study: StoredStudy, storage: str) -> None:
+    from lswag_fast.cli.stored_space import find_stored_space
+    from lswag_fast.integrations import export_to_optuna
+
+    try:
+        space, _ = find_stored_space(study)
+    except (InputError, SpaceError):  # made in Python, or changed: the architectures say enough
+        space = None
+    made = export_to_optuna(study, storage, space=space)
+    say(f"{len(study.trials):,} trials: study {made.study_name!r} in {storage}")
 
 
 def _format_of(path: Path | None) -> str:
@@ -146,5 +173,5 @@ def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
         say(f"    {line}")
 
 
-_SUMMARY = "the trials as a table, or one architecture with its weights"
+_SUMMARY = "the trials as a table or for Optuna, or one architecture with its weights"
 COMMAND = Command("export", _SUMMARY, _DESCRIPTION, _EPILOG, _add_options, _run)

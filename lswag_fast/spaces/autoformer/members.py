@@ -8,7 +8,7 @@ from typing import Any
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import FIELDS, Choices
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 PER_BLOCK = ("num_heads", "mlp_ratio")
 """The genes that each block has its own value of."""
@@ -46,6 +46,26 @@ class Members:
         depth = self._member("depth", arch["depth"], "depth")
         genes = {field: self._block_genes(field, arch[field], depth) for field in PER_BLOCK}
         return make_arch(embed_dim, depth, **genes)
+
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the architecture that a trial chooses; the genes of block i end in _i."""
+
+        def chosen(field: str, name: str) -> Any:
+            return trial.suggest_categorical(name, getattr(self._choices, field))
+
+        embed_dim, depth = chosen("embed_dim", "embed_dim"), chosen("depth", "depth")
+        genes = {field: [chosen(field, f"{field}_{block}") for block in range(depth)] for field in PER_BLOCK}
+        return make_arch(embed_dim, depth, **genes)
+
+    def suggested(self, arch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the choices that an architecture is made of, as `suggest` names them.
+
+        Raises:
+            SpaceError: it is not a member.
+        """
+        arch = self.canonical(arch)
+        blocks = {f"{field}_{block}": gene for field in PER_BLOCK for block, gene in enumerate(arch[field])}
+        return {"embed_dim": arch["embed_dim"], "depth": arch["depth"], **blocks}
 
     def _block_genes(self, field: str, values: Any, depth: int) -> list[Any]:
         if not isinstance(values, (list, tuple)):

@@ -18,7 +18,7 @@ from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choice
 from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, AutoFormerNet
 from lswag_fast.spaces.encoding import read_json
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -193,6 +193,14 @@ class AutoFormer:
 
     def _draw(self, field: str, count: int, rng: random.Random) -> list[Any]:
         return [rng.choice(getattr(self.choices, field)) for _ in range(count)]
+
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the architecture that a trial of Optuna chooses, see `Suggests`."""
+        return self._members.suggest(trial)
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return the choices that an architecture is made of, see `Suggests`."""
+        return self._members.suggested(arch)
 
     def validate(self, arch: Mapping[str, Any]) -> Arch:
         """Return an architecture in canonical form: lists of its own, ratios as float.

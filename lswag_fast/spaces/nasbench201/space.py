@@ -15,7 +15,7 @@ from torch import Tensor
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.nasbench201.model import EDGES, IN_CHANNELS, N_NODES, N_STAGES, NasBench201Net
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The operations of an edge."""
@@ -148,6 +148,14 @@ class NasBench201:
             True
         """
         return _arch([rng.choice(pair) for pair in zip(self.ops(a), self.ops(b), strict=True)])
+
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the cell that a trial of Optuna chooses, see `Suggests`; the edges are op_0 to op_5."""
+        return _arch([trial.suggest_categorical(f"op_{edge}", OPS) for edge in range(len(EDGES))])
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return the choices that a cell is made of, see `Suggests`."""
+        return {f"op_{edge}": op for edge, op in enumerate(self.ops(arch))}
 
     def ops(self, arch: Arch) -> list[str]:
         """Return the operations of the six edges, in the order of the string.
