@@ -59,11 +59,17 @@ def score(
         A `Score`: the value, a `LayerScore` for each weight, and what was skipped and why.
 
     Raises:
-        InputError: a bad batch or option. UnsupportedModelError: scripted, compiled, quantised, checkpointed, ..., or a
-        model that torch cannot differentiate (`__cause__` is torch's error).
-        NothingObservedError, NoActivationsError: nothing to score. NonFiniteGradientError: NaN or infinite loss or
-        gradient. ZeroVarianceError: no gradient varies. DeviceMismatchError, BackendUnavailableError: devices.
-        TypeError: a keyword is no option. What the model or `loss_fn` raise comes as it is.
+        InputError: a bad batch or option.
+        UnsupportedModelError: scripted, compiled, quantised, checkpointed, ..., or a model that torch cannot
+            differentiate (`__cause__` is torch's error).
+        NothingObservedError: there is no weight to score.
+        NoActivationsError: there is no activation that the proxy could read.
+        NonFiniteGradientError: the loss or a gradient is NaN or infinite.
+        ZeroVarianceError: no gradient varies.
+        DeviceMismatchError: the model and the batch lie on different devices.
+        BackendUnavailableError: the kernels were not built for the device.
+        TypeError: a keyword is no option.
+        Exception: what the model or `loss_fn` raise comes as it is.
 
     Example:
         >>> import torch
@@ -110,7 +116,9 @@ def score_many(
 
     Raises:
         InputError, UnsupportedModelError, DeviceMismatchError, BackendUnavailableError: what no proxy can be had
-        from. ZeroVarianceError: all samples of the batch are the same. TypeError: a keyword is no option.
+            from.
+        ZeroVarianceError: all samples of the batch are the same.
+        TypeError: a keyword is no option.
 
     Example:
         >>> import torch

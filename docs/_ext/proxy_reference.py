@@ -68,9 +68,9 @@ def overview(infos: list[ProxyInfo], prices: Prices) -> Iterator[str]:
 
 
 def entry(info: ProxyInfo) -> Iterator[str]:
-    """Yield the lines of one proxy."""
+    """Yield the lines of one proxy, below its title."""
     formula = formula_of(info)
-    yield from (f"(proxy-{info.name})=", f"## {info.name}", "", f"*{_sentence(info.summary)}*", "", formula.text, "")
+    yield from (f"*{_sentence(info.summary)}*", "", formula.text, "")
     facts = {
         "Range": formula.range,
         "Better": _direction(info),
@@ -79,7 +79,6 @@ def entry(info: ProxyInfo) -> Iterator[str]:
         "Source": info.reference,
     }
     yield from (f"- **{name}:** {text}" for name, text in facts.items() if text)
-    yield ""
 
 
 def _direction(info: ProxyInfo) -> str:
@@ -105,8 +104,15 @@ class ProxyReference(SphinxDirective):
         """Return the nodes of the table and the entries."""
         self.env.note_dependency(str(PRICES))
         infos = [info for info in list_proxies() if info.compute.__module__.startswith("lswag_fast.")]
-        lines = [*overview(infos, prices_of(PRICES)), "", *(line for info in infos for line in entry(info))]
-        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+        table = self.parse_text_to_nodes("\n".join(overview(infos, prices_of(PRICES))))
+        return [*table, *(self._section(info) for info in infos)]
+
+    def _section(self, info: ProxyInfo) -> nodes.section:
+        target = f"proxy-{info.name}"
+        section = nodes.section("", nodes.title("", info.name), ids=[target], names=[target])
+        section += self.parse_text_to_nodes("\n".join(entry(info)))
+        self.env.domains.standard_domain.note_hyperlink_target(target, self.env.docname, target, info.name)
+        return section
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

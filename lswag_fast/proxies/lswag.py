@@ -74,7 +74,11 @@ def combined(
 
 
 def lswag(measurements: Measurements, combine: Combine = "layerwise") -> float:
-    """L-SWAG of a standard pass; weights whose gradients do not vary are left out.
+    """sum_l Lambda_l Psi_l, Lambda_l = ln sum_w 1/sigma_w: trainability times cardinality, layer by layer.
+
+    sigma_w is the standard deviation over the samples of the gradient of element w of a weight, Psi_l the number of
+    distinct patterns of the activation that the weight is paired with (Casarin, Escalera, Lanz, CVPR 2025, Eq. 1).
+    Elements and weights whose gradients do not vary are left out.
 
     Args:
         measurements: those of the standard pass.

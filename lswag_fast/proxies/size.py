@@ -23,6 +23,9 @@ def params(measurements: Measurements) -> float:
     """The number of parameters, tied ones counted once; of a computed weight (weight norm) those that it is made from.
 
     Departure from the suite of NASLib: in units, where the suite gives millions.
+
+    Returns:
+        A whole number from 0 on.
     """
     return float(measurements.of(ModelMeasurements).n_params)
 
@@ -34,6 +37,9 @@ def flops(measurements: Measurements) -> float:
     whichever kernel they end. Biases, element-wise operations, norms, pooling, softmax and look-ups are not counted,
     nor are the products that compute a weight (spectral norm, a merged adapter): a weight is computed once, however
     many samples there are. A table of positions that is computed counts, as it does where counts are published.
+
+    Returns:
+        A whole number from 0 on.
     """
     return float(measurements.of(ModelMeasurements).macs)
 
@@ -42,6 +48,9 @@ def l2_norm(measurements: Measurements) -> float:
     """sum_l ||W_l||_2 over the weights of observed calls. The data play no part.
 
     A weight that the model computes (weight norm, a mask) counts as the call receives it.
+
+    Returns:
+        A number in (0, inf).
 
     Raises:
         NothingObservedError: there is no such weight.

@@ -72,7 +72,7 @@ def tested_pages(*patterns: str, path: Path, excludes: Sequence[str] = ()) -> Sy
 
 def enter_folder(namespace: dict[str, Any]) -> None:
     """Make the folder of a page and go there."""
-    namespace["loadable"] = loadable
+    namespace.update(loadable=loadable, importable=importable)
     namespace[_BEFORE] = Path.cwd()
     namespace[_FOLDER] = folder = Path(tempfile.mkdtemp(prefix="page-"))
     make_project(folder)
@@ -97,6 +97,12 @@ def loadable(library: str) -> bool:
     return libraries.is_installed(library) and bool(libraries.library(library))
 
 
+def importable(*libraries: str) -> bool:
+    """Return whether a command can import the libraries; they may be there and not fit the torch that is."""
+    command = [sys.executable, "-c", f"import {', '.join(libraries)}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def run_script(example: Example) -> str | None:
     """Run a block of commands; return what went wrong."""
     return _failure(_run(example.parsed, example.namespace[_FOLDER]))
@@ -118,11 +124,7 @@ def run_session(example: Example) -> str | None:
 
 
 def commands_of(session: str) -> list[tuple[str, str]]:
-    """Cut a session into its commands and their outputs.
-
-    >>> commands_of("$ ls \\\\\n    *.py\na.py\n$ cd\n")
-    [('ls \\\\\n    *.py\n', 'a.py\n'), ('cd\n', '')]
-    """
+    """Cut a session into its commands and their outputs."""
     found: list[list[str]] = []
     for line in session.splitlines(keepends=True):
         if line.startswith("$ "):

@@ -41,11 +41,7 @@ def lswag_fast(arguments: Sequence[str]) -> NoReturn:
 
 
 def few_trials(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with `--trials N` cut to what a test has time for.
-
-    >>> few_trials(["search", "nasbench201", "--trials", "200"])
-    ['search', 'nasbench201', '--trials', '4']
-    """
+    """Return the arguments with `--trials N` cut to what a test has time for."""
     found = list(arguments)
     for i, option in enumerate(arguments[:-1]):
         if option == "--trials":

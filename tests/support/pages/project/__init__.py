@@ -1,7 +1,10 @@
-"""What a reader of the pages is supposed to have: a package of their own, a table, a folder of pictures."""
+"""What a reader of the pages is supposed to have: a package of their own, a table, a folder of pictures, a
+configuration of transformers.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -12,6 +15,15 @@ from lswag_fast import spaces
 from lswag_fast.data.sources import digits
 
 HERE = Path(__file__).parent
+BERT = {
+    "model_type": "bert",
+    "architectures": ["BertForSequenceClassification"],
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vocab_size": 100,
+}
 N_ROWS = 24
 N_PICTURES = 60
 
@@ -19,6 +31,8 @@ N_PICTURES = 60
 def make_project(folder: Path) -> None:
     """Put it into a folder."""
     shutil.copytree(HERE / "mypackage", folder / "mypackage", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "bert").mkdir()
+    (folder / "bert/config.json").write_text(json.dumps(BERT))
     _write_table(folder / "accuracies.csv")
     _write_pictures(folder / "photos")
 
