@@ -3,7 +3,8 @@
 
 Each file is what `lswag-fast evaluate` wrote for the same table; the others are compared with the first. A row of the
 result is one proxy of one run against one target: Spearman with its 95 % interval, and the difference to the first run
-on the same networks, with the interval of that difference.
+on the same networks, with the interval of that difference; `agreement` is the Spearman of the proxy's values in both
+runs, and `price` the median over the networks of the time that scoring one took, in times of the first run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from bench.correlation.ablations import bootstrapped
 from lswag_fast import list_proxies
 from lswag_fast.data.tables import read_table
+from lswag_fast.evaluation.evaluate import ELAPSED
 
 
 def compared(runs: dict[str, pd.DataFrame], targets: list[str], resamples: int, seed: int) -> pd.DataFrame:
@@ -25,11 +27,14 @@ def compared(runs: dict[str, pd.DataFrame], targets: list[str], resamples: int, 
     infos = {info.name: info for info in list_proxies() if info.name in first.columns}
     rows = []
     for name, table in runs.items():
+        price = (table[ELAPSED] / first[ELAPSED]).median() if ELAPSED in table and ELAPSED in first else None
         for proxy in [proxy for proxy in infos if proxy in table.columns and table[proxy].nunique() > 1]:
+            agreement = table[proxy].corr(first[proxy], method="spearman")
             sign = 1 if infos[proxy].higher_is_better else -1
             for target in targets:
                 found = bootstrapped(sign * table[proxy], sign * first[proxy], first[target], resamples, seed)
-                rows.append({"run": name, "proxy": proxy, "target": target, **found})
+                facts = {"run": name, "proxy": proxy, "target": target}
+                rows.append({**facts, **found, "agreement": agreement, "price": price})
     return pd.DataFrame(rows)
 
 

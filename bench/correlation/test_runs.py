@@ -15,8 +15,8 @@ ACCURACY = np.arange(30, dtype=float)
 
 
 def test_a_run_is_compared_with_the_first_on_the_proxies_that_both_have():
-    first = pd.DataFrame({"acc": ACCURACY, "lswag": ACCURACY, "te_nas_ntk": -ACCURACY, "zen": 1.0})
-    turned = pd.DataFrame({"acc": ACCURACY, "lswag": -ACCURACY, "zico": ACCURACY})
+    first = pd.DataFrame({"acc": ACCURACY, "lswag": ACCURACY, "te_nas_ntk": -ACCURACY, "zen": 1.0, "elapsed_s": 2.0})
+    turned = pd.DataFrame({"acc": ACCURACY, "lswag": -ACCURACY, "zico": ACCURACY, "elapsed_s": 0.5})
     found = compared({"first": first, "turned": turned}, ["acc"], resamples=20, seed=0)
     assert found[["run", "proxy"]].to_numpy().tolist() == [
         ["first", "lswag"],
@@ -25,6 +25,8 @@ def test_a_run_is_compared_with_the_first_on_the_proxies_that_both_have():
     ]
     assert found["spearman"].tolist() == pytest.approx([1, 1, -1])  # lower is better for the second
     assert found["difference"].tolist() == pytest.approx([0, 0, -2])
+    assert found["agreement"].tolist() == pytest.approx([1, 1, -1])
+    assert found["price"].tolist() == [1, 1, 0.25]
     assert found["difference_low"].tolist() == pytest.approx([0, 0, -2])
 
 
