@@ -13,14 +13,17 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, n_words: int 
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number, nothing where there is none, and no minus before a zero."""
-    return "" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+    """A number as correlations are written, .873; nothing where there is none, and no minus before a zero."""
+    if math.isnan(value):
+        return ""
+    text = f"{round(value, digits) + 0.0:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
 def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign; what rounds to nothing has none."""
     rounded = round(value, digits)
-    return f"{rounded:+.{digits}f}" if rounded else number(rounded, digits)
+    return f"{'+' if rounded > 0 else ''}{number(rounded, digits)}"
 
 
 def bracketed(low: str, high: str) -> str:

@@ -40,7 +40,7 @@ def table(nasbench201: Path, autoformer: Path, prices: Path) -> str:
     for proxy in SHOWN:
         cell, transformer = cells.loc[proxy], transformers.loc[proxy]
         own = markdown.with_range(cell["spearman"], cell["spearman_low"], cell["spearman_high"])
-        costs = [markdown.number(row["price"], 2) for row in (cell, transformer)]
+        costs = [f"{row['price']:.2f}" for row in (cell, transformer)]
         rows.append([f"`{proxy}`", own, markdown.number(transformer["spearman"]), *costs])
     titles = ["proxy", "NAS-Bench-201, CIFAR-10", "Autoformer-Tiny", "price, CNN", "price, transformer"]
     return markdown.table(titles, rows)

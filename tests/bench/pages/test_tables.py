@@ -27,11 +27,11 @@ def csv(tmp_path: Path) -> Path:
 
 
 def test_numbers() -> None:
-    assert markdown.number(-0.0004) == "0.000"
+    assert markdown.number(-0.0004) == ".000"
     assert markdown.number(float("nan")) == ""
-    assert markdown.signed(0.0004) == "0.000"
-    assert markdown.signed(0.25, 2) == "+0.25"
-    assert markdown.with_range(0.5, -0.25, 0.75) == "0.500 [-0.25,\N{NO-BREAK SPACE}0.75]"
+    assert markdown.signed(0.0004) == ".000"
+    assert markdown.signed(0.25, 2) == "+.25"
+    assert markdown.with_range(0.5, -0.25, 0.75) == ".500 [-.25,\N{NO-BREAK SPACE}.75]"
 
 
 def test_proxies_come_by_their_mean_with_the_smallest_count(csv: Path) -> None:
@@ -41,8 +41,8 @@ def test_proxies_come_by_their_mean_with_the_smallest_count(csv: Path) -> None:
     )
     made = correlations.per_proxy({"a": "A", "b": "B"}, shows_mean=True, published={"low": ".2 .4"})(csv)
     assert lines(made) == [
-        "| `high` | 0.900 [0.80, 1.00] | 0.500 [0.40, 0.60] | 0.700 | 80 |  |",
-        "| `low` | 0.100 [0.00, 0.20] | 0.300 [0.20, 0.40] | 0.200 | 90 | .2 .4 |",
+        "| `high` | .900 [.80, 1.00] | .500 [.40, .60] | .700 | 80 |  |",
+        "| `low` | .100 [.00, .20] | .300 [.20, .40] | .200 | 90 | .2 .4 |",
     ]
 
 
@@ -51,7 +51,7 @@ def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: P
         "run,proxy,target,spearman\n"
         "one,p,a,0.2\none,p,b,0.4\ntwo,p,a,0.6\ntwo,p,b,0.8\none,q,a,1\none,q,b,1\nother,p,a,0\nother,p,b,0\n"
     )
-    assert lines(correlations.per_run({"one": "1", "two": "2"})(csv)) == ["| `p` | 0.300 | 0.700 |"]
+    assert lines(correlations.per_run({"one": "1", "two": "2"})(csv)) == ["| `p` | .300 | .700 |"]
 
 
 def test_columns_are_shown_as_they_are(csv: Path) -> None:
@@ -65,8 +65,8 @@ def test_columns_are_shown_as_they_are(csv: Path) -> None:
     assert plain(made).splitlines() == [
         "| Name |  | X | D | N |",
         "| --- | --- | ---: | ---: | ---: |",
-        "| the first | `u` | 0.50 [0.25, 0.75] | +0.125 | 7 |",
-        "| `b` | `v` | -1.00 [-2.00, 0.00] | -0.500 | 8 |",
+        "| the first | `u` | .50 [.25, .75] | +.125 | 7 |",
+        "| `b` | `v` | -1.00 [-2.00, .00] | -.500 | 8 |",
     ]
 
 
@@ -77,8 +77,8 @@ def test_held_out_halves_give_the_mean_and_the_extremes_of_the_means(csv: Path) 
         "a,0,5,5,libra,0.1\na,1,5,5,libra,0.1\nb,0,5,5,libra,0.1\nb,1,5,5,libra,0.1\n"
     )
     assert lines(combined.held_out({"a": "A", "b": "B"})(csv)) == [
-        "| ridge regression on all ranks | 0.300 | 0.600 | 0.450 [0.40, 0.50] |",
-        "| `Libra()` | 0.100 | 0.100 | 0.100 [0.10, 0.10] |",
+        "| ridge regression on all ranks | .300 | .600 | .450 [.40, .50] |",
+        "| `Libra()` | .100 | .100 | .100 [.10, .10] |",
     ]
 
 
@@ -86,7 +86,7 @@ def test_gains_are_given_per_number_of_labels(csv: Path) -> None:
     csv.write_text("target,seed,n,way,gain_rest\na,0,50,libra,0.1\na,1,50,libra,-0.04\na,0,100,libra,0.2\n")
     made = combined.gains({"a": "A"}, ["libra"])(csv)
     assert made.splitlines()[0] == "|  | mean gain [least of 2] | 50 labels | 100 labels |"
-    assert lines(made) == ["| A | `Libra()` | +0.030 [-0.04] | +0.200 [+0.20] |"]
+    assert lines(made) == ["| A | `Libra()` | +.030 [-.04] | +.200 [+.20] |"]
 
 
 def test_only_combinations_without_labels_are_listed(csv: Path) -> None:
@@ -97,8 +97,8 @@ def test_only_combinations_without_labels_are_listed(csv: Path) -> None:
         "no labels,all proxies,x y z,a,0.7,0.6,0.8,9\n"
     )
     assert lines(correlations.without_labels({"a": "A"})(csv)) == [
-        "| all 3 proxies | 0.700 [0.60, 0.80] | 0.700 |",
-        "| `x`, `y` | 0.500 [0.40, 0.60] | 0.500 |",
+        "| all 3 proxies | .700 [.60, .80] | .700 |",
+        "| `x`, `y` | .500 [.40, .60] | .500 |",
     ]
 
 
