@@ -4,6 +4,9 @@
 # make zoo      install torchvision, timm and transformers, and run the tests of small public networks
 # make emulated only the CUDA kernels, executed on the host
 # make docs     build the pages of the documentation, build/docs/index.html; a warning is an error
+# make wheel    build the source distribution and a wheel for Linux machines with glibc 2.28 or newer (in dist/), check
+#               them, and use the wheel in a fresh environment without a compiler
+# make test-oldest  run the core of the tests with the oldest torch, pandas, ... that pyproject.toml names
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers; what is measured already is left out
 # make clean    remove what the others made, runs/ and bench/results/ excepted
@@ -25,9 +28,15 @@ RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 TRIALS ?= 60
 SEARCH_BATCH := 24
 BENCH_CSV := bench/results/score/whole_score.csv
-PYTHON_CODE := lswag_fast tests bench setup.py conftest.py docs
+PYTHON_CODE := lswag_fast tests bench release setup.py conftest.py docs
+WHEEL_PLATFORM := manylinux_2_28_$(shell uname -m)
+FRESH := build/fresh
+OLDEST := .venv-oldest
+# What depends on the versions of other libraries, without what takes long or needs none of them.
+CORE_TESTS := tests/kernels tests/observe tests/passes tests/proxies tests/reference tests/data tests/libra \
+  tests/evaluation tests/plots tests/study tests/testing tests/spaces tests/files tests/cli/commands $(wildcard tests/test_*.py)
 
-.PHONY: search test emulated lint check-install zoo docs bench clean
+.PHONY: search test test-oldest emulated lint check-install wheel zoo docs bench clean
 
 search: $(VENV)/.extra-report
 	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
@@ -53,12 +62,38 @@ lint: $(VENV)/.extra-lint
 	$(BIN)/lint-imports
 	find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
-# The editable install sees the source tree. This one looks at what `pip install .` puts on a disk; without CUDA, whose
-# kernels the other has compiled.
-check-install: $(VENV)/.built
-	rm -rf build/installed
-	CMAKE_ARGS=-DLSWAG_CUDA=OFF $(PIP) install --no-deps --target build/installed .
+# The editable install sees the source tree. This one looks at what the source distribution puts on a disk; without CUDA,
+# whose kernels the other has compiled.
+check-install: $(VENV)/.extra-release
+	rm -rf build/installed build/sdist
+	$(BIN)/python -m build --sdist --outdir build/sdist
+	CMAKE_ARGS=-DLSWAG_CUDA=OFF $(PIP) install --no-deps --target build/installed build/sdist/*.tar.gz
 	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
+
+# Each step is the proof of the one before: the wheel is built from the source distribution, and used where nothing else is.
+wheel: $(VENV)/.extra-release
+	rm -rf dist build/dist $(FRESH)
+	CMAKE_ARGS="-DLSWAG_CUDA=OFF -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/release/glibc_2_28.cmake" \
+	  LSWAG_ZIG="$(CURDIR)/$(BIN)/python -m ziglang" $(BIN)/python -m build --outdir build/dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --only-plat --plat $(WHEEL_PLATFORM) --exclude libgomp.so.1 \
+	  --wheel-dir dist build/dist/*.whl
+	mv build/dist/*.tar.gz dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/auditwheel show dist/*.whl
+	$(BIN)/python -m release.check dist
+	$(PYTHON) -m venv $(FRESH)
+	$(FRESH)/bin/python -m pip --disable-pip-version-check --quiet install "$(TORCH)" dist/*.whl
+	env -i PATH="$(CURDIR)/$(FRESH)/bin" python release/use.py
+	env -i PATH="$(CURDIR)/$(FRESH)/bin" lswag-fast info
+
+# Its own environment, and an editable install: the tests look at the source tree.
+test-oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip --disable-pip-version-check --quiet install tomli
+	$(OLDEST)/bin/python release/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip --disable-pip-version-check install --constraint $(OLDEST)/constraints.txt \
+	  --editable ".[test]"
+	$(OLDEST)/bin/pytest -m "not slow" $(CORE_TESTS)
 
 # Public networks, small: `make test` runs them too once their libraries are installed.
 zoo: $(VENV)/.extra-test $(VENV)/.extra-zoo
@@ -72,7 +107,7 @@ bench: $(VENV)/.extra-bench
 	$(BIN)/python -m bench.score.table $(BENCH_CSV)
 
 clean:
-	rm -rf $(VENV) build *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
 # torch first: whoever wants a certain version gets it, and the package is content with any from 2.4 on.
 $(VENV)/.torch:

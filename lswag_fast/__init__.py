@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lswag_fast.study.stored import SearchResult
     from lswag_fast.study.study import Study
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOME = {
     "Budget": "study.budget",
@@ -88,6 +88,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name, or a sub-package by its name, at its first use."""
     if name in _HOME:
         return getattr(import_module(f"lswag_fast.{_HOME[name]}"), name)
+    if name == "__version__":
+        return _installed_version()
     if name == "tables":
         return import_module("lswag_fast.data.tables")
     if name in __all__:
@@ -97,3 +99,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _installed_version() -> str:
+    """The version of the installed package, which is that of pyproject.toml; "unknown" in a tree never installed."""
+    from importlib import metadata  # as much as a whole `--help` takes
+
+    try:
+        return metadata.version("lswag-fast")
+    except metadata.PackageNotFoundError:
+        return "unknown"

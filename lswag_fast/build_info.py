@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from lswag_fast import __version__, kernels
 from lswag_fast.errors import BackendUnavailableError
+from lswag_fast.kernels.openmp import openmp_runtimes
 
-# GNU, LLVM and Intel runtimes; wheels rename their copies (libgomp-1a2b3c.so.1).
-_OPENMP_LIBRARY = re.compile(r"/lib(gomp|iomp5|omp)[-.][^/]*$")
-_PROCESS_MAPS = Path("/proc/self/maps")
 _UNKNOWN = "unknown"
 
 
@@ -41,16 +37,6 @@ class BuildInfo:
     """What keeps the package from working, or from working well, and what to do; empty if all is well."""
 
 
-def openmp_runtimes(maps: Path = _PROCESS_MAPS) -> tuple[str, ...]:
-    """Files of the OpenMP runtimes that a process has mapped, sorted; empty where `maps` does not exist."""
-    if not maps.is_file():
-        return ()
-    # The path is the sixth field of a line; anonymous memory has none, and paths may hold spaces.
-    fields = (line.split(maxsplit=5) for line in maps.read_text(encoding="utf-8", errors="replace").splitlines())
-    paths = {field[5] for field in fields if len(field) == 6}
-    return tuple(sorted(path for path in paths if _OPENMP_LIBRARY.search(path)))
-
-
 def _runtime_problems(runtimes: tuple[str, ...]) -> list[str]:
     if len(runtimes) < 2:
         return []
@@ -61,7 +47,7 @@ def _runtime_problems(runtimes: tuple[str, ...]) -> list[str]:
 
 
 def _version_problems(version: str, built_version: str) -> list[str]:
-    if version == built_version:
+    if version == built_version or _UNKNOWN in (version, built_version):
         return []
     return [f"the extension was built for version {built_version}, the package is {version}: build it again"]
 

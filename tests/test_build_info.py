@@ -1,22 +1,11 @@
 """build_info: the facts agree with the kernels, and each thing that can be wrong is named."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 import lswag_fast
 from lswag_fast import build_info, kernels
 from lswag_fast.errors import BackendUnavailableError
-
-MAPS = """\
-7f00-7f01 r-xp 00000000 08:01 11 /opt/env with space/torch/lib/libgomp.so.1
-7f01-7f02 r--p 00001000 08:01 11 /opt/env with space/torch/lib/libgomp.so.1
-7f02-7f03 rw-p 00000000 00:00 0
-7f03-7f04 r-xp 00000000 08:01 12 /usr/lib/libomptarget_plugin.so
-7f04-7f05 r-xp 00000000 08:01 13 /usr/lib/libc.so.6
-"""
-SECOND = "7f05-7f06 r-xp 00000000 08:01 14 /opt/sklearn.libs/libgomp-a34b3233.so.1.0.0\n"
 
 
 def test_facts_of_this_process() -> None:
@@ -40,15 +29,6 @@ def test_active_set_follows_the_choice() -> None:
             assert build_info.info().isa_active == isa
         finally:
             kernels.set_isa(None)
-
-
-def test_openmp_runtimes(tmp_path: Path) -> None:
-    maps = tmp_path / "maps"
-    maps.write_text(MAPS)
-    assert build_info.openmp_runtimes(maps) == ("/opt/env with space/torch/lib/libgomp.so.1",)
-    maps.write_text(MAPS + SECOND)
-    assert len(build_info.openmp_runtimes(maps)) == 2
-    assert build_info.openmp_runtimes(tmp_path / "absent") == ()
 
 
 def test_two_openmp_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +64,11 @@ def test_stale_extension_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     stale = kernels.build_facts()._replace(version="0.0.1")
     monkeypatch.setattr(kernels, "build_facts", lambda: stale)
     assert any("built for version 0.0.1" in problem for problem in build_info.info().problems)
+
+
+def test_a_tree_that_was_never_installed_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_info, "__version__", "unknown")
+    assert not any("built for version" in problem for problem in build_info.info().problems)
 
 
 def test_text_names_every_fact() -> None:

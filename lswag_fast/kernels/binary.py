@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from types import TracebackType
 
-# Before the extension: both then use the OpenMP runtime that torch brought.
 import torch
 from torch import Tensor
 
 from lswag_fast.errors import BackendUnavailableError, InputError
+from lswag_fast.kernels.openmp import share_runtime
 
 __all__ = ["MAX_DIMS", "core", "native", "require_core", "view"]
 
 _IMPORT_ERROR: ImportError | None = None
+share_runtime()  # before the extension, which brings none
 try:
     from lswag_fast import _core as core
 except ImportError as error:

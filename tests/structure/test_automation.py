@@ -1,0 +1,54 @@
+"""What is said twice says the same: the checks before a commit and `make lint`, version, address and extras."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lswag_fast
+from lswag_fast import kernels
+
+tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11; what is compared here depends on no Python")
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def _recipe(target: str) -> list[str]:
+    """The commands of a target, with the variables that they use written out."""
+    (body,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    variables = dict(re.findall(r"^([A-Z_]+) :?\??= (.*)$", MAKEFILE, re.MULTILINE))
+    while re.search(r"\$\(([A-Z_]+)\)", body):
+        body = re.sub(r"\$\(([A-Z_]+)\)", lambda match: variables[match[1]], body)
+    return [line.strip() for line in body.splitlines()]
+
+
+def test_the_checks_before_a_commit_are_those_of_make_lint() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra 'dask'")
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    commands = [re.sub(r'^bash -c "(.*)"$', r"\1", hook["entry"]) for hook in repository["hooks"]]
+    assert repository["repo"] == "local"
+    assert commands == _recipe("lint")
+
+
+def test_the_version_is_that_of_pyproject() -> None:
+    version = PROJECT["version"]
+    assert lswag_fast.__version__ == kernels.build_facts().version == version, "install the package again"
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    released = re.findall(r"^## \[?([0-9][^\]\s]*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == version
+
+
+def test_the_project_has_one_address() -> None:
+    (home,) = re.findall(r'^repository-code: "(.*)"$', (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert PROJECT["urls"]["Homepage"] == home
+    addresses = {url for name, url in PROJECT["urls"].items() if name != "Paper"}
+    assert [url for url in addresses if not url.startswith(home)] == []
+
+
+def test_every_extra_is_explained() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "docs/howto/install.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(PROJECT["optional-dependencies"])
