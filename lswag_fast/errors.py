@@ -16,7 +16,7 @@ class LswagError(Exception):
     Example:
         >>> from lswag_fast import spaces
         >>> try:
-        ...     spaces.get("nasbench101")
+        ...     spaces.get("resnet")
         ... except LswagError as error:
         ...     print(type(error).__name__, isinstance(error, ValueError))
         SpaceError True

@@ -1,5 +1,5 @@
-"""Search spaces: `AutoFormer`, `NasBench201`, the protocol for a space of your own, and those named on the command
-line."""
+"""Search spaces: `AutoFormer`, `NasBench101`, `NasBench201`, the protocol for a space of your own, and those named on
+the command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
+from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights, Suggests
 
@@ -17,6 +18,7 @@ __all__ = [
     "Arch",
     "AutoFormer",
     "CountsParams",
+    "NasBench101",
     "NasBench201",
     "SearchSpace",
     "SharesWeights",
@@ -25,11 +27,12 @@ __all__ = [
     "names",
 ]
 
-_NAMED: dict[str, Callable[..., AutoFormer | NasBench201]] = {
+_NAMED: dict[str, Callable[..., SearchSpace]] = {
     **{f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED},
+    "nasbench101": NasBench101,
     "nasbench201": NasBench201,
 }
-_OVERRIDES = {"nasbench201": ("image_size", "num_classes")}
+_OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
 
 
@@ -38,12 +41,12 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('autoformer-tiny', 'autoformer-small', 'autoformer-base', 'nasbench201')
+        ('autoformer-tiny', 'autoformer-small', 'autoformer-base', 'nasbench101', 'nasbench201')
     """
     return tuple(_NAMED)
 
 
-def get(name: str, **overrides: int) -> AutoFormer | NasBench201:
+def get(name: str, **overrides: int) -> SearchSpace:
     """Return the space called `name`.
 
     A space of your own needs no name here: pass the object to `lswag_fast.search`, or name what makes it on the command
@@ -67,7 +70,7 @@ def get(name: str, **overrides: int) -> AutoFormer | NasBench201:
         near = difflib.get_close_matches(str(name), _NAMED, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise SpaceError(f"there is no space {name!r}; {hint}known are {', '.join(_NAMED)}")
-    allowed = _OVERRIDES.get(name, _AUTOFORMER_OVERRIDES)
+    allowed = _AUTOFORMER_OVERRIDES if name.startswith("autoformer-") else _OVERRIDES
     unknown = [key for key in overrides if key not in allowed]
     if unknown:
         raise SpaceError(f"{unknown[0]}: cannot be set for {name}; allowed are {', '.join(allowed)}")

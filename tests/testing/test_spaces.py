@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from lswag_fast.spaces import AutoFormer, NasBench201, SearchSpace
+from lswag_fast.spaces import AutoFormer, NasBench101, NasBench201, SearchSpace
 from lswag_fast.testing import SpaceContract
+
+
+class TestNasBench101(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return NasBench101(channels=8, cells_per_stack=1)
 
 
 class TestNasBench201(SpaceContract):

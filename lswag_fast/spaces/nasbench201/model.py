@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
+
+from lswag_fast.spaces.layers import BlockNetwork, ReluConvBn, Zero
 
 IN_CHANNELS = 3
 N_STAGES = 3
@@ -15,26 +16,10 @@ EDGES = tuple((node, source) for node in range(1, N_NODES) for source in range(n
 """(node, source) of the six edges, in the order in which a cell's string names them."""
 
 
-class ReluConvBn(nn.Sequential):
-    """ReLU, a convolution without bias that keeps the resolution up to its stride, BatchNorm."""
-
-    def __init__(self, in_channels: int, channels: int, kernel_size: int, stride: int = 1) -> None:
-        conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
-        super().__init__(nn.ReLU(), conv, nn.BatchNorm2d(channels))
-
-
-class Zero(nn.Module):
-    """The operation `none`: zeros of the input's shape."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x to zeros."""
-        return torch.zeros_like(x)
-
-
 def operation(name: str, channels: int) -> nn.Module:
     """The module of an operation of the benchmark, for maps of that many channels."""
     if name == "none":
-        return Zero()
+        return Zero(channels)
     if name == "skip_connect":
         return nn.Identity()
     if name == "avg_pool_3x3":
@@ -71,32 +56,15 @@ class Reduction(nn.Module):
         return cast(Tensor, self.shortcut(x) + self.body(x))
 
 
-class NasBench201Net(nn.Module):
+class NasBench201Net(BlockNetwork):
     """Stem, three stages of cells with a reduction between them, BatchNorm, ReLU, global pooling, classifier."""
 
     def __init__(self, ops: Sequence[str], channels: int, cells_per_stage: int, num_classes: int) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(IN_CHANNELS, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        stem = nn.Sequential(nn.Conv2d(IN_CHANNELS, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         blocks: list[nn.Module] = []
         for stage in range(N_STAGES):
             width = channels << stage
             blocks += [Reduction(width // 2, width)] if stage else []
             blocks += [Cell(ops, width) for _ in range(cells_per_stage)]
-        self.blocks = nn.ModuleList(blocks)
-        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.classifier = nn.Linear(width, num_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) to logits (B, num_classes)."""
-        return cast(Tensor, self.classifier(self.forward_features(images).mean((2, 3))))
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        """The features before pooling, (B, 4 channels, H / 4, W / 4)."""
-        return cast(Tensor, self.last(self.block_features(images)[-1]))
-
-    def block_features(self, images: Tensor) -> list[Tensor]:
-        """The outputs of the stem and of every cell and reduction, in order."""
-        features = [self.stem(images)]
-        for block in self.blocks:
-            features.append(block(features[-1]))
-        return features
+        last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        super().__init__(stem, blocks, last, nn.Linear(width, num_classes))

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights, check_positive
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.nasbench201.model import EDGES, IN_CHANNELS, N_NODES, N_STAGES, NasBench201Net
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
@@ -51,17 +51,10 @@ class NasBench201:
     def __init__(
         self, *, num_classes: int = 10, image_size: int = 32, channels: int = 16, cells_per_stage: int = 5
     ) -> None:
-        sizes = {
-            "num_classes": num_classes,
-            "image_size": image_size,
-            "channels": channels,
-            "cells_per_stage": cells_per_stage,
-        }
-        for field, value in sizes.items():
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise SpaceError(f"{field}: found {value!r}, expected a positive whole number")
-        if image_size % (1 << (N_STAGES - 1)):
-            raise SpaceError(f"image_size: {image_size} pixels cannot be halved {N_STAGES - 1} times")
+        check_positive(
+            num_classes=num_classes, image_size=image_size, channels=channels, cells_per_stage=cells_per_stage
+        )
+        check_halvings(image_size, N_STAGES - 1)
         self.num_classes = int(num_classes)
         self.image_size = int(image_size)
         self.channels = int(channels)
@@ -168,8 +161,7 @@ class NasBench201:
             >>> NasBench201().ops({"cell": cell})
             ['none', 'none', 'none', 'skip_connect', 'none', 'none']
         """
-        if not isinstance(arch, Mapping) or set(arch) != {"cell"}:
-            raise SpaceError(f"architecture: found {arch!r}, expected an object with the field cell")
+        check_fields(arch, "cell")
         return _parsed(arch["cell"])
 
     def encode(self, arch: Arch) -> str:
@@ -298,8 +290,7 @@ class NasBench201:
             >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 8, 8)).shape
             torch.Size([2, 10])
         """
-        if weights is not None:
-            raise SpaceError(f"weights: the networks of {self.name} share none; leave them out")
+        check_no_weights(self.name, weights)
         return NasBench201Net(self.ops(arch), self.channels, self.cells_per_stage, self.num_classes)
 
 

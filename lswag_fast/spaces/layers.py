@@ -1,0 +1,76 @@
+"""Layers that networks of several spaces are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+
+class ReluConvBn(nn.Sequential):
+    """ReLU, a convolution without bias that keeps the resolution up to its stride, BatchNorm.
+
+    Example:
+        >>> import torch
+        >>> ReluConvBn(4, 8, kernel_size=3, stride=2)(torch.zeros(2, 4, 6, 6)).shape
+        torch.Size([2, 8, 3, 3])
+    """
+
+    def __init__(self, in_channels: int, channels: int, kernel_size: int, stride: int = 1) -> None:
+        conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
+        super().__init__(nn.ReLU(), conv, nn.BatchNorm2d(channels))
+
+
+class Zero(nn.Module):
+    """The operation that cuts an edge: zeros.
+
+    Example:
+        >>> import torch
+        >>> Zero(8, stride=2)(torch.ones(2, 4, 5, 5)).shape
+        torch.Size([2, 8, 3, 3])
+    """
+
+    def __init__(self, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to zeros (B, channels, H / stride, W / stride), rounded up."""
+        height, width = (-(-side // self.stride) for side in x.shape[2:])
+        return x.new_zeros(len(x), self.channels, height, width)
+
+
+class BlockNetwork(nn.Module):
+    """A classifier of images that is a chain: stem, blocks, what follows the last of them, pooling, classifier.
+
+    Example:
+        >>> import torch
+        >>> conv = nn.Conv2d(3, 4, 3, padding=1)
+        >>> network = BlockNetwork(conv, [nn.ReLU()], nn.Identity(), nn.Linear(4, 10))
+        >>> network(torch.zeros(2, 3, 8, 8)).shape, len(network.block_features(torch.zeros(2, 3, 8, 8)))
+        (torch.Size([2, 10]), 2)
+    """
+
+    def __init__(self, stem: nn.Module, blocks: Sequence[nn.Module], last: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = nn.ModuleList(blocks)
+        self.last = last
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to logits (B, num_classes)."""
+        return cast(Tensor, self.classifier(self.forward_features(images).mean((2, 3))))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The features before pooling, (B, C, H', W')."""
+        return cast(Tensor, self.last(self.block_features(images)[-1]))
+
+    def block_features(self, images: Tensor) -> list[Tensor]:
+        """The outputs of the stem and of every block, in order."""
+        features = [self.stem(images)]
+        for block in self.blocks:
+            features.append(block(features[-1]))
+        return features
