@@ -33,6 +33,7 @@ def search(
     *,
     proxy: str | Sequence[str] | ScoreFunction = "lswag",
     combine: Aggregate | None = None,
+    rank_weights: Sequence[float] | None = None,
     budget: Budget | None = None,
     n_trials: int,
     sampler: str | Sampler = "evolution",
@@ -70,6 +71,8 @@ def search(
             `(model, batch) -> float`, higher is better.
         combine: how several proxies become one score, as `rank_aggregate` defines it among all candidates seen:
             "log_rank" (the default), "mean_rank", "rank_sum" or "product".
+        rank_weights: how much the logarithm of each one's rank counts in "log_rank", as `Libra(rule="weights")` finds
+            it; None for all alike.
         budget: what an architecture may cost; None for no limit.
         n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
         sampler: `"evolution"` (AutoFormer's), `"steady_state"` (xi-GSNR's), `"random"`, or a `Sampler`.
@@ -107,7 +110,7 @@ def search(
     """
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1; found {n_trials}")
-    objective, function = _objective(proxy, combine, options)
+    objective, function = _objective(proxy, combine, rank_weights, options)
     chosen = options or ScoreOptions()
     job = ScoreJob(
         space,
@@ -150,7 +153,10 @@ def search(
 
 
 def _objective(
-    proxy: str | Sequence[str] | ScoreFunction, combine: Aggregate | None, options: ScoreOptions | None
+    proxy: str | Sequence[str] | ScoreFunction,
+    combine: Aggregate | None,
+    rank_weights: Sequence[float] | None,
+    options: ScoreOptions | None,
 ) -> tuple[Objective, ScoreFunction | None]:
     """Return what is maximised, and the function if one scores."""
     if callable(proxy):
@@ -165,4 +171,5 @@ def _objective(
         if info.parts:
             raise InputError(f"{info.name} is made of ranks itself; name its parts: {', '.join(info.parts)}")
     lower = tuple(info.name for info in infos if not info.higher_is_better)
-    return Objective(tuple(info.name for info in infos), combine or "log_rank", lower), None
+    weights = None if rank_weights is None else tuple(map(float, rank_weights))
+    return Objective(tuple(info.name for info in infos), combine or "log_rank", lower, weights), None

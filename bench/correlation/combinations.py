@@ -104,7 +104,8 @@ def of_target(
     table: pd.DataFrame, target: str, proxies: list[str], options: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """All rows of one target."""
-    whole = {way: libra.fit(table, target, "params", proxies).selection for way, libra in rules().items()}
+    fitted = {way: libra.fit(table, target, "params", proxies) for way, libra in rules().items()}
+    whole = {way: libra.selection for way, libra in fitted.items() if libra.result.weights is None}
     whole["best_member"] = whole["libra"][:1]
     free = {way: names for way, names in COMBINATIONS.items() if set(names) <= set(proxies)}
     free["all proxies"] = tuple(proxies)

@@ -6,6 +6,7 @@ one target and subset: what it was fitted on ranks `rho`, the architectures left
 the best member alone has there `gain_rest`. With --window all of them are correlations inside windows, in the fit, too.
 
     libra             the default rule, "halves"
+    weights           the rule "weights"
     published         Algorithm 1
     published_ranks   with binning="ranks": the entropies see ranks, so that no outlier hides what a proxy adds
     best_member       z1 alone, the proxy that ranks the subset best
@@ -47,16 +48,14 @@ def rules() -> dict[str, Libra]:
     """The default rule, and the published one with its options."""
     return {
         "libra": Libra(),
+        "weights": Libra(rule="weights"),
         "published": Libra(rule="published"),
         "published_ranks": Libra(rule="published", binning="ranks"),
     }
 
 
-def selections(
-    subset: pd.DataFrame, target: str, bias: str, proxies: list[str], seed: int, window: ComparisonWindow | None = None
-) -> dict[str, list[str]]:
-    """The proxies that each way takes whose ranks are summed."""
-    fitted = {way: libra.fit(subset, target, bias, proxies, window) for way, libra in rules().items()}
+def selections(fitted: dict[str, Libra], subset: pd.DataFrame, proxies: list[str], seed: int) -> dict[str, list[str]]:
+    """The proxies that each way takes whose ranks are summed, by their weights where the way has some."""
     explained = fitted["published"].explain()
     first = fitted["published"].selection[0]
     near = explained[explained["in_tolerance"]]
@@ -85,9 +84,12 @@ def compared(
     scores, y = oriented(table, proxies), table[target]
     subset = table.sample(n, random_state=seed)
     here, rest = scores.loc[subset.index], scores.drop(subset.index)
-    chosen = selections(subset, target, bias, proxies, seed, window)
+    fitted = {way: libra.fit(subset, target, bias, proxies, window) for way, libra in rules().items()}
+    chosen = selections(fitted, subset, proxies, seed)
+    weights = {way: libra.result.weights for way, libra in fitted.items()}
     combined: dict[str, Combined] = {
-        way: (rank_aggregate(here[names]), rank_aggregate(rest[names])) for way, names in chosen.items()
+        way: tuple(rank_aggregate(rows[names], weights=weights.get(way)) for rows in (here, rest))  # type: ignore[misc]
+        for way, names in chosen.items()
     }
     combined["size_classes"] = alternatives.size_classes(
         here[chosen["libra"]], y[here.index], rest[chosen["libra"]], table[bias]

@@ -9,12 +9,15 @@ one argument: a sum of ranks gains from proxies that look at different things.
 
     R=bench/results/libra
     python -m bench.libra.label_free $R/autoformer_{tiny,small,base}_scores.csv.gz --target imagenet_inherited_top1 \
-      --out $R/label_free.csv
+      --out $R/label_free.csv --recommend zico,nwot
+
+--recommend writes what these proxies together were worth into the recommendation of the package for transformers.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from lswag_fast.libra.ranking import oriented
 from lswag_fast.libra.windows import ComparisonWindow
 
 WINDOW = ComparisonWindow("params", 0.08)
+RECOMMENDATIONS = Path("lswag_fast/libra/recommendations.json")
 COMBINATIONS: tuple[tuple[str, ...], ...] = (
     ("zico", "nwot"),
     ("zico", "swap"),
@@ -53,6 +57,26 @@ def measured(table: pd.DataFrame, target: str, resamples: int) -> pd.DataFrame:
     return found.sort_values("inside", ascending=False)[[*ends, "n", "n_inside"]]
 
 
+def recommend(found: pd.DataFrame, proxies: list[str], evidence: Path) -> None:
+    """Write proxies and what they were worth into the recommendation of the package for transformers."""
+
+    def figures(name: str) -> str:
+        inside = found.xs(name, level="proxies")["inside"]
+        return ", ".join(f"{value:.2f}".replace("0.", ".") for value in inside)
+
+    counts = found.groupby("space", sort=False)["n"].max()
+    where = ", ".join(f"{n} of {space.replace('_', '-')}" for space, n in counts.items())
+    others = ", ".join(f"{name} alone {figures(name)}" for name in (*proxies, "lswag", "params"))
+    tried = found.index.get_level_values("proxies").nunique()
+    why = (
+        f"among the best without labels of {tried} proxies and combinations on published networks ({where}): Spearman "
+        f"{figures(' '.join(proxies))} inside windows of params +-8 % with the accuracy of inherited weights ({others})"
+    )
+    content = json.loads(RECOMMENDATIONS.read_text(encoding="utf-8"))
+    content[-1] |= {"proxies": proxies, "why": why, "evidence": str(evidence)}
+    RECOMMENDATIONS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Read the command line, measure and write."""
     parser = argparse.ArgumentParser(description="What proxies and combinations rank without labels.")
@@ -60,6 +84,7 @@ def main() -> None:
     parser.add_argument("--target", required=True)
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recommend", help="proxies that the package is to recommend for transformers")
     options = parser.parse_args()
     tables = {path.name.removesuffix("_scores.csv.gz"): read_table(path) for path in options.scores}
     found = pd.concat(
@@ -67,6 +92,8 @@ def main() -> None:
         names=["space", "proxies"],
     )
     found.round(4).to_csv(options.out)
+    if options.recommend is not None:
+        recommend(found, options.recommend.split(","), options.out)
     sys.stdout.write(found["inside"].unstack("space").round(3).to_string() + "\n")
 
 

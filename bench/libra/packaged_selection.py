@@ -1,8 +1,8 @@
 """The selections that are packaged, one a space: `python -m bench.libra.packaged_selection SCORES.csv.gz --space SPACE
---target COLUMN [--window params:8%]`.
+--target COLUMN [--window params:8%] [--rule weights]`.
 
-SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The default rule is fitted to all of
-its networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
+SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The rule is fitted to all of its
+networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
 proxy that ranks the fitted half best, and the parameters. Several targets are made one by the mean of a network's ranks
 in them, since their spreads differ. All that are packaged:
 
@@ -55,21 +55,25 @@ def with_target(table: pd.DataFrame, targets: list[str]) -> tuple[pd.DataFrame, 
     return table.assign(**{MEAN_RANK: numbers(table, targets).rank(pct=True).mean(axis=1)}), MEAN_RANK
 
 
-def packaged(libra: Libra, found: HeldOut, space: str, targets: list[str], scores: dict[str, Any]) -> dict[str, Any]:
+def packaged(
+    libra: Libra, found: HeldOut, spaces: list[str], targets: list[str], scores: dict[str, Any]
+) -> dict[str, Any]:
     """What `Libra.to_dict` gives, with its held-out figures, its space and where its numbers come from."""
     content = libra.to_dict()
-    provenance = {"space": space, "accuracies": ACCURACIES[space], "targets": targets, "scores": scores}
+    provenance = {"space": spaces[0], "accuracies": ACCURACIES[spaces[0]], "targets": targets, "scores": scores}
     fitted_on = {**content["fitted_on"], **provenance}
-    return {**content, "spaces": [space], "fitted_on": fitted_on, "held_out": asdict(found)}
+    return {**content, "spaces": spaces, "fitted_on": fitted_on, "held_out": asdict(found)}
 
 
 def main() -> None:
     """Read the command line, fit, judge and write."""
     parser = argparse.ArgumentParser(description="The packaged selection of a space.")
     parser.add_argument("scores", type=Path)
-    parser.add_argument("--space", required=True, choices=ACCURACIES)
+    text = "the first is that of the networks, others are served by it too"
+    parser.add_argument("--space", required=True, nargs="+", choices=ACCURACIES, help=text)
     parser.add_argument("--target", required=True)
     parser.add_argument("--window", type=ComparisonWindow.parse)
+    parser.add_argument("--rule", choices=("halves", "weights"), default="weights")
     parser.add_argument("--halves", type=int, default=N_HALVES)
     parser.add_argument("--out", type=Path, help="(default: the file of the package)")
     options = parser.parse_args()
@@ -79,10 +83,10 @@ def main() -> None:
     beside = options.scores.with_name(options.scores.name.removesuffix(".csv.gz") + ".json")
     scores = json.loads(beside.read_text(encoding="utf-8"))
     names = pool(table, scores.pop("proxies"))
-    libra = Libra().fit(table, target, "params", names, options.window)
+    libra = Libra(rule=options.rule).fit(table, target, "params", names, options.window)
     found = held_out(libra, table, target, "params", names, options.window, n_halves=options.halves)
     content = packaged(libra, found, options.space, targets, scores)
-    out = options.out or FOLDER / f"{options.space}.json"
+    out = options.out or FOLDER / f"{options.space[0]}.json"
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     figures = {"selection": found.selection, "best member": found.best_alone, **found.alone}
     sys.stdout.write("\n".join(f"{name} {figure}" for name, figure in figures.items()) + "\n")

@@ -27,12 +27,14 @@ class ChosenProxies:
     Attributes:
         names: as they were given; a proxy that is made of the ranks of others has its own name here.
         combine: how a selection combines them; None for proxies given by name.
+        weights: how much each one's rank counts; None for all alike.
         origin: where a selection came from and what it is worth, to be recorded with the results; empty for proxies
             given by name.
     """
 
     names: tuple[str, ...]
     combine: Aggregate | None = None
+    weights: tuple[float, ...] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -90,7 +92,8 @@ def _selected(text: str, space: str | None) -> ChosenProxies:
     facts = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
     if selection.held_out is not None:
         facts["held_out"] = asdict(selection.held_out)
-    return ChosenProxies(selection.proxies, selection.combine, {"selection": {"source": source, **facts}})
+    origin = {"selection": {"source": source, **facts}}
+    return ChosenProxies(selection.proxies, selection.combine, selection.weights, origin)
 
 
 def _recommended(text: str, space: str | None) -> ChosenProxies:
@@ -99,7 +102,7 @@ def _recommended(text: str, space: str | None) -> ChosenProxies:
     _, colon, kind = text.partition(":")
     found = recommended(kind if colon else space or "a network of your own")
     facts = {"source": f"recommended for {found.networks}", "why": found.why}
-    return ChosenProxies(found.proxies, found.combine, {"selection": facts})
+    return ChosenProxies(found.proxies, found.combine, origin={"selection": facts})
 
 
 def columns_of(table: pd.DataFrame, text: str) -> list[str]:

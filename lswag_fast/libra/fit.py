@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lswag_fast.libra.weights import WeightedMembers
 from lswag_fast.libra.windows import ComparisonWindow
 
 
@@ -28,7 +29,10 @@ class Fit:
         target_bias: correlation of the target with the bias.
         tolerance: the one that was used, see `Libra`.
         window: inside of what architectures were compared; None for all with all.
-        steps: with the rule "halves", what was tried, see `lswag_fast.libra.halves.join_by_gain`.
+        steps: with the rule "halves", and with "weights" where they gained nothing, what was tried, see
+            `lswag_fast.libra.halves.join_by_gain`.
+        weighted: with the rule "weights", how much each member counts and what that gained on held-out halves; None
+            where it gained nothing.
     """
 
     selection: tuple[str, ...]
@@ -43,3 +47,9 @@ class Fit:
     tolerance: float
     window: ComparisonWindow | None = None
     steps: pd.DataFrame | None = None
+    weighted: WeightedMembers | None = None
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """How much each member counts; None for all alike."""
+        return None if self.weighted is None else self.weighted.weights

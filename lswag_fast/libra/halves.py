@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,47 @@ from lswag_fast.data.tables import MIN_ROWS
 from lswag_fast.errors import TableError
 from lswag_fast.libra.judge import Candidates, Judge, rounded
 from lswag_fast.libra.ranks import Aggregate
-from lswag_fast.libra.windows import Values
+from lswag_fast.libra.windows import ComparisonWindow, Rows, Values
 
 MOST_MEMBERS = 3
 """As many as Algorithm 1 takes."""
+
+
+def cuts(table: Candidates, n_halves: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Cut a table in random halves.
+
+    Args:
+        table: the architectures; their order does not matter.
+        n_halves: how often.
+        seed: of the halves.
+
+    Yields:
+        The rows of a half, and those of the other; a cut that leaves one of them without a window of 10 is left out.
+
+    Raises:
+        TableError: a half is too small to say anything about a rank correlation, or most hold no window of 10.
+    """
+    if len(table) < 2 * MIN_ROWS:
+        raise TableError(
+            f"the rule needs {2 * MIN_ROWS} finite rows to cut in halves, the table has {len(table)}; "
+            'rule="published" needs fewer'
+        )
+    rng = np.random.default_rng(seed)
+    order = np.argsort(table.target.index.astype(str), kind="stable")  # the cuts see no order of rows
+    half = len(table) // 2
+    n_usable = 0
+    for _ in range(n_halves):
+        drawn = order[rng.permutation(len(table))]
+        parts = np.sort(drawn[:half]), np.sort(drawn[half:])
+        if all(len(table.windows(part).counts) for part in parts):
+            n_usable += 1
+            yield parts
+    if n_usable < max(2, n_halves / 2):
+        window = cast(ComparisonWindow, table.window)
+        raise TableError(
+            f"in most halves of the table's {len(table)} rows no {window.noun} of {window} holds {MIN_ROWS}; the rule "
+            f"wants {window.remedy} or more rows"
+        )
 
 
 def random_halves(table: Candidates, n_halves: int, seed: int, combine: Aggregate) -> list[Judge]:
@@ -29,7 +67,7 @@ def random_halves(table: Candidates, n_halves: int, seed: int, combine: Aggregat
         combine: of the proxies.
 
     Raises:
-        TableError: a half is too small to say anything about a rank correlation.
+        TableError: see `cuts`.
 
     Example:
         >>> y = pd.Series(np.arange(20.0))
@@ -37,23 +75,7 @@ def random_halves(table: Candidates, n_halves: int, seed: int, combine: Aggregat
         >>> [judge.rho(["nwot"]) for judge in random_halves(table, 2, seed=0, combine="log_rank")]
         [1.0, 1.0]
     """
-    if len(table) < 2 * MIN_ROWS:
-        raise TableError(
-            f"the rule halves needs {2 * MIN_ROWS} finite rows to cut in halves, the table has {len(table)}; "
-            'rule="published" needs fewer'
-        )
-    rng = np.random.default_rng(seed)
-    order = np.argsort(table.target.index.astype(str), kind="stable")  # the cuts see no order of rows
-    judges = [
-        Judge(table, np.sort(order[rng.permutation(len(table))[: len(table) // 2]]), combine) for _ in range(n_halves)
-    ]
-    window = table.window
-    if window is not None and any(not len(judge.windows.counts) for judge in judges):
-        raise TableError(
-            f"in a half of the table's {len(table)} rows no {window.noun} of {window} holds {MIN_ROWS}; the rule "
-            f"halves wants {window.remedy} or more rows"
-        )
-    return judges
+    return [Judge(table, here, combine) for here, _ in cuts(table, n_halves, seed)]
 
 
 def join_by_gain(first: str, candidates: Sequence[str], judges: Sequence[Judge]) -> tuple[list[str], pd.DataFrame]:

@@ -75,16 +75,16 @@ class Judge:
         self._combine = combine
         self.windows = table.windows(chosen)
 
-    def rho(self, names: Sequence[str]) -> float:
+    def rho(self, names: Sequence[str], weights: Sequence[float] | None = None) -> float:
         """Return the Spearman correlation of a combination with the target, of the windows' mean where there are some.
 
         0 where the combination is the same for all: a product of which each row has a factor 0 ranks nothing.
         """
         columns = [self._columns[name] for name in names]
-        return rounded(self.windows.spearman(self._combined(columns), self._target))
+        return rounded(self.windows.spearman(self._combined(columns, weights), self._target))
 
-    def _combined(self, columns: list[int]) -> Matrix:
+    def _combined(self, columns: list[int], weights: Sequence[float] | None) -> Matrix:
         if self._combine == "product":
             values = self._values[:, columns]
             return combine_values(values, values.min(axis=0), values.max(axis=0))
-        return combine_ranks(self._ranks[:, columns], len(self._ranks), self._combine)
+        return combine_ranks(self._ranks[:, columns], len(self._ranks), self._combine, weights)

@@ -11,14 +11,16 @@ from scipy.stats import rankdata
 
 from lswag_fast.data.tables import numbers
 from lswag_fast.errors import InputError
-from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, combine_ranks, combine_values
+from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, check_weights, combine_ranks, combine_values
 from lswag_fast.proxies import get_proxy, list_proxies
 from lswag_fast.result import Score
 
 Scored = Mapping[str, Score]
 
 
-def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Series:
+def rank_aggregate(
+    table: pd.DataFrame, how: Aggregate = "log_rank", weights: Sequence[float] | None = None
+) -> pd.Series:
     """Combine several columns into one number per row, higher is better.
 
     Args:
@@ -26,13 +28,14 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
         how: with rank n for the best of the n rows that count, ties sharing their mean rank: "log_rank", sum ln(rank/n)
             (AZ-NAS, CVPR 2024); "mean_rank", mean(rank/n); "rank_sum", sum rank (TE-NAS, ICLR 2021); "product", of the
             scores scaled to [0, 1] by their least and largest, 0 for a row that is least in one of them.
+        weights: of the columns in "log_rank", the sum of weight x ln(rank/n); None for 1 each.
 
     Returns:
         A Series with the index of the table. It depends on which rows are ranked together. A row that is NaN or
         infinite in a column has NaN and takes no part.
 
     Raises:
-        InputError: another `how`, or a table without columns.
+        InputError: another `how`, weights that do not fit, or a table without columns.
         TableError: a value is not a number; names row and column.
 
     Example:
@@ -43,18 +46,19 @@ def rank_aggregate(table: pd.DataFrame, how: Aggregate = "log_rank") -> pd.Serie
     check_aggregate("how", how)
     if not len(table.columns):
         raise InputError("a table without columns has nothing to rank by")
+    check_weights(weights, list(map(str, table.columns)), how)
     values = numbers(table, table.columns).to_numpy()
     counts = np.isfinite(values).all(axis=1)
     result = pd.Series(math.nan, index=table.index, dtype=float)
     if counts.any():
-        result[counts] = _aggregated(values[counts], how)
+        result[counts] = _aggregated(values[counts], how, weights)
     return result
 
 
-def _aggregated(values: Matrix, how: Aggregate) -> Matrix:
+def _aggregated(values: Matrix, how: Aggregate, weights: Sequence[float] | None) -> Matrix:
     if how == "product":
         return combine_values(values, values.min(axis=0), values.max(axis=0))
-    return combine_ranks(rankdata(values, axis=0), len(values), how)
+    return combine_ranks(rankdata(values, axis=0), len(values), how, weights)
 
 
 def oriented(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

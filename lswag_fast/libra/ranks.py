@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -28,7 +30,21 @@ def check_aggregate(name: str, value: object) -> None:
         raise InputError(f"{name} must be one of {', '.join(AGGREGATES)}, got {value!r}")
 
 
-def combine_ranks(ranks: Matrix, n: int, how: Aggregate) -> Matrix:
+def check_weights(weights: Sequence[float] | None, names: Sequence[str], how: Aggregate) -> None:
+    """Refuse weights that do not belong to proxies and their combination.
+
+    Raises:
+        InputError: they are not one positive number for each proxy, or `how` is not "log_rank".
+    """
+    if weights is None:
+        return
+    if how != "log_rank":
+        raise InputError(f"rank weights are for log_rank, the combination is {how}; leave one of them out")
+    if len(weights) != len(names) or not all(0 < weight < math.inf for weight in weights):
+        raise InputError(f"rank weights must be a positive number for each of {', '.join(names)}, got {list(weights)}")
+
+
+def combine_ranks(ranks: Matrix, n: int, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:
     """Combine ranks into one number per row, higher is better.
 
     Args:
@@ -36,6 +52,7 @@ def combine_ranks(ranks: Matrix, n: int, how: Aggregate) -> Matrix:
         n: how many rows were ranked together.
         how: "log_rank", the sum of ln(rank / n) (AZ-NAS, CVPR 2024); "mean_rank", the mean of rank / n; "rank_sum", the
             sum of the ranks (TE-NAS, ICLR 2021).
+        weights: (proxies,) of the logarithms in "log_rank"; None for 1 each.
 
     Returns:
         (m,) the combined numbers.
@@ -51,7 +68,8 @@ def combine_ranks(ranks: Matrix, n: int, how: Aggregate) -> Matrix:
     elif how == "mean_rank":
         combined = (ranks / n).mean(axis=1)
     else:
-        combined = np.log(ranks / n).sum(axis=1)
+        logs = np.log(ranks / n)
+        combined = logs.sum(axis=1) if weights is None else logs @ np.array(weights)
     return combined
 
 

@@ -22,10 +22,11 @@ from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.ranking import oriented, rank_aggregate
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.libra.stored import SCHEMA_VERSION
+from lswag_fast.libra.weights import weighted_members
 from lswag_fast.libra.windows import ComparisonWindow
 from lswag_fast.proxies import list_proxies
 
-Rule = Literal["halves", "published"]
+Rule = Literal["halves", "weights", "published"]
 MOST_HALVES = 10_000
 """More would run for hours; the standard error that they measure is known well from far fewer."""
 
@@ -36,10 +37,12 @@ class Libra:
     z1 has the highest Spearman correlation rho with the target. Candidates to join it are the proxies whose rho lies
     within the tolerance of it (Algorithm 1). By the rule "halves", which departs from the paper, the candidate that
     raises the correlation on random halves of the table most joins, if by more than one standard error, and so on up
-    to three; one proxy alone is a possible answer. By the rule "published", z2 is the candidate with the lowest
-    information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is nearest to that of the target:
-    three where there are two candidates, also where they rank worse together than z1 alone. The selection needs a
-    target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
+    to three; one proxy alone is a possible answer. By the rule "weights", which departs further, every proxy counts
+    with a weight of its own, at least 0, fitted to the ranks of the target; where that ranks halves that it was not
+    fitted to no better than the best proxy alone, the selection is that of "halves". By the rule "published", z2 is the
+    candidate with the lowest information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is
+    nearest to that of the target: three where there are two candidates, also where they rank worse together than z1
+    alone. The selection needs a target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
 
     Args:
         tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves the published rule fewer than two
@@ -54,7 +57,7 @@ class Libra:
             makes a proxy look as if it added nothing, and the published rule then chooses it.
         combine: how `predict` combines them; the paper does not say. See `rank_aggregate`. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
-        halves: how many halves of the table the rule "halves" looks at.
+        halves: how many halves of the table the rules "halves" and "weights" look at.
         seed: of the halves.
 
     Raises:
@@ -93,6 +96,8 @@ class Libra:
             raise InputError(f"tolerance must lie in (0, 2), got {tolerance!r}")
         check_aggregate("combine", combine)
         _check_choice("rule", rule, Rule)
+        if rule == "weights" and combine != "log_rank":
+            raise InputError(f'rule="weights" weighs logarithms of ranks; combine must be "log_rank", got {combine!r}')
         _check_choice("bias", bias, Correlation)
         _check_choice("logarithm", logarithm, Logarithm)
         _check_choice("binning", binning, Binning)
@@ -129,8 +134,8 @@ class Libra:
             Itself.
 
         Raises:
-            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with the rule
-                "halves"), no window holds 10, or the target is constant.
+            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with the rules
+                "halves" and "weights"), no window holds 10, or the target is constant.
             InputError: fewer than two proxies vary, or the target is among them or is the bias.
 
         Example:
@@ -162,17 +167,21 @@ class Libra:
         if table.window is not None:
             judge.windows.check(table.window)
         measured = self._measured(table, judge)
-        if self.rule == "published":
-            selection, steps = measured.published(), None
+        weighted = weighted_members(table, self.halves, self.seed) if self.rule == "weights" else None
+        steps: pd.DataFrame | None = None
+        if weighted is not None:
+            selection = list(weighted.names)
+        elif self.rule == "published":
+            selection = measured.published()
         else:
             judges = random_halves(table, self.halves, self.seed, self.combine)
             selection, steps = join_by_gain(measured.first, measured.near, judges)
-        roles = dict(zip(selection, ROLES, strict=False))
+        roles = {} if weighted is not None else dict(zip(selection, ROLES, strict=False))
         rows = measured.rows.assign(role=[roles.get(name, "") for name in measured.rows.index])
         ordered = [*measured.order, *rows.index.difference(measured.order, sort=False)]
         return Fit(
             selection=tuple(selection),
-            rho=judge.rho(selection),
+            rho=judge.rho(selection, None if weighted is None else weighted.weights),
             proxies=rows.loc[ordered].drop(columns="name"),
             target=str(table.target.name),
             bias=str(table.bias.name),
@@ -183,6 +192,7 @@ class Libra:
             tolerance=measured.tolerance,
             window=table.window,
             steps=steps,
+            weighted=weighted,
         )
 
     def _measured(self, table: Candidates, judge: Judge) -> Measured:
@@ -217,7 +227,7 @@ class Libra:
 
     @property
     def selection(self) -> tuple[str, ...]:
-        """z1 and what joined it."""
+        """z1 and what joined it; by the rule "weights" all that count, the largest weight first."""
         return self.result.selection
 
     def explain(self) -> pd.DataFrame:
@@ -247,7 +257,7 @@ class Libra:
             TableError: the table lacks one of the columns.
         """
         names = list(self.selection)
-        return rank_aggregate(oriented(numbers(table, names), names), self.combine)
+        return rank_aggregate(oriented(numbers(table, names), names), self.combine, self.result.weights)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the selection and how it came about, as JSON values.
@@ -261,6 +271,7 @@ class Libra:
             "schema_version": SCHEMA_VERSION,
             "selection": list(found.selection),
             "combine": self.combine,
+            "weights": None if found.weights is None else list(found.weights),
             "options": {
                 "tolerance": self.tolerance,
                 "bias": self.bias,

@@ -12,14 +12,14 @@ from typing import Any, cast
 
 from lswag_fast.errors import InputError, StorageError, reason
 from lswag_fast.libra.held_out import HeldOut
-from lswag_fast.libra.ranks import Aggregate, check_aggregate
+from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights
 from lswag_fast.proxies import get_proxy
 
 SCHEMA_VERSION = 2
 """Of the JSON of a selection."""
 
 _READABLE = (1, SCHEMA_VERSION)
-"""Version 1 knew no held-out figures."""
+"""Version 1 knew no held-out figures and no weights."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Selection:
         fitted_on: which target, architectures and options the choice came from, JSON values.
         held_out: what the rule's selections are worth on architectures that they were not fitted to; None where that
             was not measured.
+        weights: how much the logarithm of each proxy's rank counts; None for all alike.
 
     Example:
         >>> Selection(("nwot", "zico"), "log_rank", {}).proxies
@@ -42,6 +43,7 @@ class Selection:
     combine: Aggregate
     fitted_on: Mapping[str, Any]
     held_out: HeldOut | None = None
+    weights: tuple[float, ...] | None = None
 
 
 def read_selection(path: str | os.PathLike[str]) -> Selection:
@@ -131,7 +133,20 @@ def _selection(content: Mapping[str, Any], source: str) -> Selection:
         raise InputError(f"selection {source}: {repeated[0]!r} is selected twice")
     check_aggregate(f"selection {source}: combine", combine)
     proxies = tuple(_usable(name, source) for name in names)
-    return Selection(proxies, cast(Aggregate, combine), fitted_on, _held_out(content.get("held_out"), source))
+    weights = _weights(content.get("weights"), proxies, cast(Aggregate, combine), source)
+    return Selection(proxies, cast(Aggregate, combine), fitted_on, _held_out(content.get("held_out"), source), weights)
+
+
+def _weights(stored: Any, proxies: tuple[str, ...], combine: Aggregate, source: str) -> tuple[float, ...] | None:
+    if stored is None:
+        return None
+    if not isinstance(stored, list) or not all(type(weight) in (int, float) for weight in stored):
+        raise StorageError(f"selection {source}: 'weights' is {stored!r}, expected a number for each proxy")
+    try:
+        check_weights(stored, proxies, combine)
+    except InputError as error:
+        raise InputError(f"selection {source}: {error}") from error
+    return tuple(map(float, stored))
 
 
 def _held_out(stored: Any, source: str) -> HeldOut | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lswag_fast.errors import InputError
-from lswag_fast.libra.ranks import Aggregate, check_aggregate
+from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights
 from lswag_fast.study.trial import table_columns
 
 SCORE = "score"
@@ -22,10 +22,12 @@ class Objective:
         proxies: names of the values that a trial is told. One is the score itself, several are combined.
         combine: of several: "log_rank", "mean_rank", "rank_sum" or "product", as `lswag_fast.rank_aggregate` defines
             them, among all complete trials. A constraint (parameters, MACs, latency) is a budget, never a proxy here.
+        rank_weights: how much the logarithm of each proxy's rank counts in "log_rank"; None for all alike.
         lower_is_better: those of the proxies for which lower is better.
 
     Raises:
-        InputError: no proxy, one twice, one with the name of a column of the results, or another `combine`.
+        InputError: no proxy, one twice, one with the name of a column of the results, or another `combine`; or weights
+            that are not one positive number for each.
 
     Example:
         >>> Objective(("lswag", "params"), lower_is_better=("params",)).vector({"lswag": 2.0, "params": 10.0})
@@ -35,6 +37,7 @@ class Objective:
     proxies: tuple[str, ...] = (SCORE,)
     combine: Aggregate = "log_rank"
     lower_is_better: tuple[str, ...] = ()
+    rank_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be told apart or combined."""
@@ -44,6 +47,7 @@ class Objective:
         if taken and len(self.proxies) > 1:
             raise InputError(f"{taken[0]} is a column of the results; give the proxy another name")
         check_aggregate("combine", self.combine)
+        check_weights(self.rank_weights, self.proxies, self.combine)
 
     @property
     def is_single(self) -> bool:
@@ -55,14 +59,25 @@ class Objective:
         return tuple(-values[name] if name in self.lower_is_better else values[name] for name in self.proxies)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what decides the objective, as plain JSON values; `combine` is None with one proxy."""
+        """Return what decides the objective, as plain JSON values; `combine` is None with one proxy.
+
+        Weights are there only where some were given, so that other studies are what they were.
+        """
+        weights = {} if self.rank_weights is None else {"rank_weights": list(self.rank_weights)}
         return {
             "proxies": list(self.proxies),
             "combine": None if self.is_single else self.combine,
             "lower_is_better": [name for name in self.proxies if name in self.lower_is_better],
+            **weights,
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Objective:
         """Return the objective that `to_dict` wrote."""
-        return cls(tuple(stored["proxies"]), stored["combine"] or "log_rank", tuple(stored["lower_is_better"]))
+        weights = stored.get("rank_weights")
+        return cls(
+            tuple(stored["proxies"]),
+            stored["combine"] or "log_rank",
+            tuple(stored["lower_is_better"]),
+            None if weights is None else tuple(weights),
+        )

@@ -51,7 +51,7 @@ class Ranks:
             least, largest = (np.array([getattr(c, end) for c in self._columns]) for end in ("least", "largest"))
             return combine_values(vectors, least, largest)
         ranks = np.stack([column.ranks(vectors[:, p]) for p, column in enumerate(self._columns)], axis=1)
-        return combine_ranks(ranks, self.n, self._objective.combine)
+        return combine_ranks(ranks, self.n, self._objective.combine, self._objective.rank_weights)
 
 
 class _Column:

@@ -9,7 +9,7 @@ import pytest
 from lswag_fast import Libra
 from lswag_fast.data.tables import read_table
 from lswag_fast.errors import InputError, TableError
-from lswag_fast.libra.halves import join_by_gain, random_halves
+from lswag_fast.libra.halves import cuts, join_by_gain, random_halves
 from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.windows import ComparisonWindow
 from support.published import published_file
@@ -145,18 +145,29 @@ def test_inside_windows_another_proxy_is_the_best() -> None:
 @pytest.mark.parametrize(
     ("table", "window", "words"),
     [
-        (views(n=19), None, "the rule halves needs 20 finite rows to cut in halves, the table has 19"),
+        (views(n=19), None, "the rule needs 20 finite rows to cut in halves, the table has 19"),
         (views(n=30).assign(params=range(1, 31)), ComparisonWindow("params", 0.2), "no window"),
         (
             views(n=30).assign(params=np.repeat([1.0, 2.0], 15)),
             ComparisonWindow("params"),
-            r"in a half of the table's 30 rows no group of one params holds 10; the rule halves wants a column",
+            r"in most halves of the table's 30 rows no group of one params holds 10; the rule wants a column",
         ),
     ],
 )
 def test_a_table_that_is_too_small_is_refused(table: pd.DataFrame, window: ComparisonWindow | None, words: str) -> None:
     with pytest.raises(TableError, match=words):
         Libra().fit(table, "accuracy", proxies=["nwot", "zico"], window=window)
+
+
+def test_a_cut_without_a_window_is_left_out() -> None:
+    sizes = pd.Series(np.repeat([1.0, 2.0], [21, 3]))  # a half has 9 to 12 of those that are alike
+    y = pd.Series(np.arange(24.0))
+    table = Candidates(y.to_frame("nwot"), y, y, sizes, ComparisonWindow("params"))
+    found = list(cuts(table, 40, seed=0))
+    assert 20 <= len(found) < 40
+    for here, rest in found:
+        assert sorted([*here, *rest]) == list(range(24))
+        assert min((sizes[here] == 1).sum(), (sizes[rest] == 1).sum()) >= 10
 
 
 def test_the_target_is_no_bias() -> None:

@@ -190,7 +190,7 @@ def test_what_is_saved_is_strict_json_of_every_number(tmp_path: Path) -> None:
     assert text.endswith("}\n")
     found = json.loads(text, parse_constant=refuse)
     assert found == libra.to_dict()
-    assert (found["schema_version"], found["combine"]) == (1, "product")
+    assert (found["schema_version"], found["combine"], found["weights"]) == (2, "product", None)
     assert found["selection"] == list(libra.selection)
     options = {"tolerance": 0.15, "bias": "raw", "logarithm": "natural", "binning": "equal_width"}
     assert found["options"] == {**options, "rule": "published", "halves": 20, "seed": 0}
@@ -274,11 +274,12 @@ def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
         ({"bias": "pearson"}, "bias must be one of rank, raw, got 'pearson'"),
         ({"logarithm": "base2"}, "logarithm must be one of natural, base10, got 'base2'"),
         ({"binning": "quantile"}, "binning must be one of equal_width, equal_count, ranks, got 'quantile'"),
-        ({"rule": "held out"}, "rule must be one of halves, published, got 'held out'"),
+        ({"rule": "held out"}, "rule must be one of halves, weights, published, got 'held out'"),
         *[
             ({"halves": n}, rf"halves must be a number from 2 to 10,000, got {n!r}")
             for n in (1, True, 2.5, None, 10**12)
         ],
+        ({"rule": "weights", "combine": "product"}, "combine must be \"log_rank\", got 'product'"),
         ({"combine": None}, "combine must be one of log_rank, mean_rank, rank_sum, product, got None"),
     ],
 )

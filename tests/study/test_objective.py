@@ -10,6 +10,13 @@ def test_a_lower_is_better_proxy_is_turned():
     assert Objective.from_dict(objective.to_dict()) == objective
 
 
+def test_weights_are_stored_where_there_are_some():
+    weighed = Objective(("a", "b"), rank_weights=(0.25, 0.75))
+    assert Objective.from_dict(weighed.to_dict()) == weighed
+    assert weighed.to_dict()["rank_weights"] == [0.25, 0.75]
+    assert "rank_weights" not in Objective(("a", "b")).to_dict()  # a study without them is what it was
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -17,6 +24,9 @@ def test_a_lower_is_better_proxy_is_turned():
         ({"proxies": ("a", "a")}, "one or more different proxies"),
         ({"proxies": ("a", "macs")}, "macs is a column of the results"),
         ({"proxies": ("a", "b"), "combine": "borda"}, "combine must be one of log_rank"),
+        ({"proxies": ("a", "b"), "rank_weights": (1.0,)}, "a positive number for each of a, b"),
+        ({"proxies": ("a", "b"), "rank_weights": (1.0, 0.0)}, "a positive number for each of a, b"),
+        ({"proxies": ("a", "b"), "rank_weights": (1, 2), "combine": "product"}, "rank weights are for log_rank"),
     ],
 )
 def test_what_cannot_be_combined_is_refused(options, message):

@@ -42,6 +42,15 @@ def test_scores_are_those_of_rank_aggregate(how, ties, monkeypatch):
     np.testing.assert_allclose(ranks.scores(frame.to_numpy()[few]), wanted[few], rtol=1e-14, atol=1e-14)
 
 
+def test_weighted_scores_are_those_of_rank_aggregate():
+    frame, weights = table(100, True, 0), (0.5, 0.125, 0.375)
+    ranks = Ranks(Objective(NAMES, rank_weights=weights))
+    ranks.add_all(frame.to_numpy())
+    wanted = rank_aggregate(frame, weights=weights)
+    np.testing.assert_allclose(ranks.scores(frame.to_numpy()), wanted, rtol=1e-14, atol=1e-14)
+    assert wanted.rank().tolist() != rank_aggregate(frame).rank().tolist()  # they decide
+
+
 def test_an_equal_column_says_nothing():
     ranks = Ranks(Objective(("a", "b"), "product"))
     vectors = np.array([[1.0, 7.0], [3.0, 7.0], [2.0, 7.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from lswag_fast.libra.fit import Fit
     from lswag_fast.libra.selection import Libra
+    from lswag_fast.libra.weights import WeightedMembers
 
 _DESCRIPTION = """\
 Select up to three proxies for a target (LIBRA) and show the numbers of each proxy and, by the rule "halves", what each
@@ -30,8 +32,9 @@ examples:
   lswag-fast search nasbench201 --proxies libra:selection.json
 
 By the rule "halves", a proxy joins the best one only where it raises the correlation on random halves of the table by
-more than one standard error; one proxy alone is a possible answer. The rule "published" is Algorithm 1 of the paper.
-lswag_fast.Libra has further options."""
+more than one standard error; one proxy alone is a possible answer. By the rule "weights", every proxy counts with a
+weight fitted to the accuracies, where that pays on halves that it was not fitted to. The rule "published" is Algorithm
+1 of the paper. lswag_fast.Libra has further options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +44,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "the quantity that the proxies should not be biased towards (default: params)"
     parser.add_argument("--bias", default="params", metavar="COLUMN", help=text)
     parser.add_argument("--tolerance", type=float, default=0.1, metavar="T", help="of the correlation (default: 0.1)")
-    parser.add_argument("--rule", choices=("halves", "published"), default="halves", help="(default: halves)")
-    text = "random halves of the table that the rule halves looks at (default: 20)"
+    rules = ("halves", "weights", "published")
+    parser.add_argument("--rule", choices=rules, default="halves", help="(default: halves)")
+    text = "random halves of the table that the rules halves and weights look at (default: 20)"
     parser.add_argument("--halves", type=positive, default=20, metavar="N", help=text)
     options.add_window(parser)
     options.add_seed(parser, "of the halves")
@@ -82,6 +86,7 @@ def _facts(libra: Libra) -> dict[str, object]:
         "target_bias": fit.target_bias,
         "proxies": libra.explain().reset_index().to_dict(orient="records"),
         "window": None if fit.window is None else str(fit.window),
+        "weighted": None if fit.weighted is None else asdict(fit.weighted),
         "steps": None if fit.steps is None else fit.steps.to_dict(orient="records"),
     }
 
@@ -95,6 +100,8 @@ def _show(libra: Libra) -> None:
     fit = libra.result
     if fit.steps is not None:
         _show_steps(fit.steps)
+    if fit.weighted is not None:
+        _show_weights(fit.weighted)
     say(f"\nselected: {', '.join(fit.selection)}{_why_alone(fit)}")
     if len(fit.selection) > 1:
         say(_judgement(fit))
@@ -105,10 +112,20 @@ def _show(libra: Libra) -> None:
         say(f"rho: the mean of the Spearman correlations {fit.window.inside}")
 
 
+def _show_weights(found: WeightedMembers) -> None:
+    rows = table("proxy", "weight", left=("proxy",))
+    for name, weight in zip(found.names, found.weights, strict=True):
+        rows.add_row(name, options.figure(weight))
+    OUT.print(rows)
+    say(f"gain over the best proxy on held-out halves {found.gain:.3f}, standard error {found.standard_error:.3f}")
+
+
 def _why_alone(fit: Fit) -> str:
     """Why nothing joined the best proxy; empty where something did."""
     if len(fit.selection) > 1:
         return ""
+    if fit.weighted is not None:
+        return ", one proxy alone: no other gets a weight"
     by_halves = "nothing raised its correlation by more than chance"
     published = f"no other correlates within {fit.tolerance:g} of it"
     return f", one proxy alone: {published if fit.steps is None else by_halves}"

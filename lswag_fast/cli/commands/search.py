@@ -131,6 +131,7 @@ def _search(
             batch.batch,
             proxy=chosen.names,
             combine=args.combine or chosen.combine,
+            rank_weights=chosen.weights if args.combine is None else None,
             budget=Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms),
             n_trials=args.trials,
             sampler=sampler,

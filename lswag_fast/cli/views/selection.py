@@ -7,6 +7,9 @@ from typing import Any
 
 from lswag_fast.cli.console import say
 
+_SHOWN_MEMBERS = 3
+"""By the rule "weights" there may be ten; the first count most."""
+
 
 def show_selection(origin: Mapping[str, Any], proxies: Sequence[str]) -> None:
     """Print what a search is guided by and what that is worth; nothing for proxies given by name.
@@ -31,5 +34,6 @@ def _worth(facts: Mapping[str, Any]) -> str:
 
     found = HeldOut.from_dict(facts["held_out"])
     where = f" {found.inside}" if found.inside else ""
-    alone = ", ".join(f"{name} alone {figure}" for name, figure in found.alone.items())
+    *members, size = found.alone.items()
+    alone = ", ".join(f"{name} alone {figure}" for name, figure in [*members[:_SHOWN_MEMBERS], size])
     return f"{chosen}; chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({alone})"

@@ -93,6 +93,23 @@ def test_a_selection_by_halves_shows_its_steps(
     assert "correlations inside windows of params +-20 %" in out
 
 
+def test_weights_are_shown_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    accuracy, one, other, size = np.random.default_rng(0).normal(size=(4, 60))
+    table_of(tmp_path, accuracy=accuracy, params=size, snip=accuracy + one, nwot=accuracy + other)
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--rule", "weights"]
+    assert main([*command, "--out", "selection.json"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    content = json.loads(Path("selection.json").read_text())
+    for name, weight in zip(content["selection"], content["weights"], strict=True):
+        assert f"{name} {weight:.3f}" in out
+    assert "gain over the best proxy on held-out halves 0." in out
+    assert main([*command, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["weighted"]["weights"] == content["weights"]
+
+
 def test_one_proxy_alone_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,121 @@
+"""The rule "weights" of LIBRA: how much the rank of each proxy counts, fitted to the ranks of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+from scipy.stats import rankdata
+
+from lswag_fast.libra.halves import cuts
+from lswag_fast.libra.judge import Candidates, rounded
+from lswag_fast.libra.ranks import Matrix
+from lswag_fast.libra.windows import NOBODY, Rows, Values, Windows
+
+PENALTY = 5.0
+"""Of the sum of the squared weights, in architectures: as much as five of them say."""
+
+LEAST_SHARE = 0.02
+"""Of the sum of the weights; a proxy with less of it is left out, and costs a search nothing."""
+
+
+@dataclass(frozen=True)
+class WeightedMembers:
+    """The proxies that count, and how much.
+
+    Attributes:
+        names: those with a weight, the largest first.
+        weights: theirs, with the sum 1.
+        gain: by how much more they correlated with the target than the best proxy alone, on halves that neither was
+            fitted to: the mean.
+        standard_error: the standard deviation of that gain over the halves, which is the standard error of a sample as
+            large as the whole table (see `lswag_fast.libra.halves.join_by_gain`).
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    gain: float
+    standard_error: float
+
+
+def fitted_weights(scores: Matrix, target: Values, windows: Windows) -> Values:
+    """Fit non-negative weights of the logarithms of ranks to the ranks of the target, by ridge regression.
+
+    Ranks are those inside each window, as a search ranks the candidates of its budget among themselves; a window counts
+    as often as architectures have it.
+
+    Args:
+        scores: (n, proxies), higher is better.
+        target: (n,).
+        windows: of the n architectures.
+
+    Returns:
+        (proxies,) weights >= 0, all 0 where no proxy ranks better than chance.
+
+    Example:
+        >>> from lswag_fast.libra.windows import everything
+        >>> y = np.arange(50.0)
+        >>> right, wrong = fitted_weights(np.stack([y, -y], axis=1), y, everything(50))
+        >>> bool(right > 0), float(wrong)
+        (True, 0.0)
+    """
+    products, towards = np.zeros((scores.shape[1],) * 2), np.zeros(scores.shape[1])
+    for places, count in zip(windows.rows, windows.counts, strict=True):
+        rows = places[places != NOBODY]
+        logs = np.log(rankdata(scores[rows], axis=0) / len(rows))
+        wanted = rankdata(target[rows]) / len(rows)
+        logs, wanted = logs - logs.mean(axis=0), wanted - wanted.mean()
+        products += count / len(rows) * logs.T @ logs
+        towards += count / len(rows) * logs.T @ wanted
+    # The same least squares in as many rows as there are proxies: R'R are the products and the penalty.
+    root = np.linalg.cholesky(products + PENALTY * np.eye(len(towards)))
+    weights: Values = nnls(root.T, np.linalg.solve(root, towards))[0]
+    return weights
+
+
+def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMembers | None:
+    """Weigh all proxies, if that pays where it was not fitted.
+
+    Args:
+        table: the architectures.
+        n_halves: on how many halves weights are fitted, to be judged on the others.
+        seed: of the halves.
+
+    Returns:
+        The members; None where the best proxy of a half alone ranks the other half as well in the mean.
+
+    Example:
+        >>> import pandas as pd
+        >>> rng = np.random.default_rng(0)
+        >>> y = pd.Series(rng.normal(size=100))
+        >>> scores = pd.DataFrame({name: y + rng.normal(size=100) for name in ("nwot", "zico")})
+        >>> weighted_members(Candidates(scores, y, y), 5, seed=0).names
+        ('nwot', 'zico')
+    """
+    scores, target = table.scores.to_numpy(dtype=float), table.target.to_numpy(dtype=float)
+    gains = np.array([_gain(scores, target, table, here, rest) for here, rest in cuts(table, n_halves, seed)])
+    weights = fitted_weights(scores, target, table.windows(np.arange(len(table))))
+    if not rounded(gains.mean()) > 0 or not weights.any():
+        return None
+    counts = weights >= LEAST_SHARE * weights.sum()
+    shares = weights[counts] / weights[counts].sum()
+    names = table.scores.columns[counts]
+    order = sorted(range(len(names)), key=lambda place: (-rounded(shares[place]), names[place]))
+    return WeightedMembers(
+        names=tuple(str(names[place]) for place in order),
+        weights=tuple(rounded(shares[place]) for place in order),
+        gain=rounded(gains.mean()),
+        standard_error=rounded(gains.std(ddof=1)),
+    )
+
+
+def _gain(scores: Matrix, target: Values, table: Candidates, here: Rows, rest: Rows) -> float:
+    """How much better weights that were fitted to one half rank the other than the best proxy of the first."""
+    windows, others = table.windows(here), table.windows(rest)
+    alone = [windows.spearman(column, target[here]) for column in scores[here].T]
+    weights = fitted_weights(scores[here], target[here], windows)
+    logs = np.log(rankdata(scores[rest], axis=0) / len(rest))
+    return others.spearman(logs @ weights, target[rest]) - others.spearman(
+        scores[rest][:, int(np.nanargmax(alone))], target[rest]
+    )

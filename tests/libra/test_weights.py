@@ -1,0 +1,123 @@
+"""The rule "weights": what is fitted, what it is worth where it was not fitted, and where it gives way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import rankdata, spearmanr
+
+from lswag_fast import Libra, rank_aggregate
+from lswag_fast.errors import InputError
+from lswag_fast.libra.judge import Candidates
+from lswag_fast.libra.stored import read_selection
+from lswag_fast.libra.weights import LEAST_SHARE, PENALTY, fitted_weights, weighted_members
+from lswag_fast.libra.windows import ComparisonWindow, everything
+
+N = 120
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=N)
+SIZES = np.repeat([1.0, 2.0, 3.0], N // 3)
+SCORES = pd.DataFrame(
+    {
+        "nwot": Y + RNG.normal(size=N),
+        "zico": Y + RNG.normal(size=N),
+        "snip": Y + 2 * RNG.normal(size=N),
+        "fisher": -Y + RNG.normal(size=N),  # points the wrong way: it gets no weight
+    }
+)
+TABLE = SCORES.assign(accuracy=Y, params=SIZES)
+PROXIES = list(SCORES.columns)
+
+
+def loss(weights: np.ndarray, groups: list[np.ndarray]) -> float:
+    """The squared error in the ranks inside each group, and the penalty, as the docstring says it."""
+    total = PENALTY * float(weights @ weights)
+    for rows in groups:
+        logs = np.log(rankdata(SCORES.to_numpy()[rows], axis=0) / len(rows))
+        ranks = rankdata(Y[rows]) / len(rows)
+        residual = ranks - ranks.mean() - (logs - logs.mean(axis=0)) @ weights
+        total += float(residual @ residual)
+    return total
+
+
+@pytest.mark.parametrize("share", [None, 0.1])
+def test_weights_minimise_the_penalised_error_in_the_ranks(share: float | None) -> None:
+    windows = everything(N) if share is None else ComparisonWindow("params", share).among(SIZES)
+    groups = [np.arange(N)] if share is None else [np.flatnonzero(size == SIZES) for size in np.unique(SIZES)]
+    found = fitted_weights(SCORES.to_numpy(), Y, windows)
+    bounds = [(0, None)] * len(PROXIES)
+    expected = minimize(loss, np.full(len(PROXIES), 0.1), (groups,), bounds=bounds, options={"ftol": 1e-14})
+    assert found == pytest.approx(expected.x, abs=1e-4)  # where the minimiser stops
+    assert found[PROXIES.index("fisher")] == 0
+
+
+def test_the_gain_is_that_on_halves_that_were_not_fitted() -> None:
+    target = pd.Series(Y)
+    found = weighted_members(Candidates(SCORES, target, target), 6, seed=2)
+    order, rng = np.argsort(SCORES.index.astype(str), kind="stable"), np.random.default_rng(2)
+    gains = []
+    for _ in range(6):
+        drawn = order[rng.permutation(N)]
+        here, rest = drawn[: N // 2], drawn[N // 2 :]
+        weights = fitted_weights(SCORES.to_numpy()[here], Y[here], everything(N // 2))
+        together = np.log(SCORES.iloc[rest].rank(pct=True)) @ weights
+        best = SCORES.iloc[here].corrwith(target.iloc[here], method="spearman").idxmax()
+        gains.append(spearmanr(together, Y[rest]).statistic - spearmanr(SCORES[best].iloc[rest], Y[rest]).statistic)
+    assert found is not None
+    assert found.gain == pytest.approx(np.mean(gains))
+    assert found.standard_error == pytest.approx(np.std(gains, ddof=1))
+    assert sum(found.weights) == pytest.approx(1)
+    assert list(found.weights) == sorted(found.weights, reverse=True)
+    assert min(found.weights) >= LEAST_SHARE
+    assert "fisher" not in found.names
+
+
+def test_libra_ranks_by_the_weights_and_says_how_much_each_counts(tmp_path: Path) -> None:
+    libra = Libra(rule="weights").fit(TABLE, "accuracy", proxies=PROXIES)
+    weights = libra.result.weights
+    assert weights is not None
+    names = list(libra.selection)
+    expected = np.log(TABLE[names].rank(pct=True)) @ np.array(weights)
+    assert libra.predict(TABLE).to_numpy() == pytest.approx(expected.to_numpy())
+    assert libra.result.rho == pytest.approx(spearmanr(expected, Y).statistic)
+    libra.save(tmp_path / "selection.json")
+    found = read_selection(tmp_path / "selection.json")
+    assert (found.proxies, found.weights) == (libra.selection, weights)
+
+
+def test_inside_windows_the_weights_are_those_of_the_windows() -> None:
+    # nwot sees the size alone, which says nothing inside a window
+    scores = pd.DataFrame({"nwot": SIZES + 0.1 * RNG.normal(size=N), "zico": Y, "snip": Y + RNG.normal(size=N)})
+    table = scores.assign(accuracy=10 * SIZES + Y, params=SIZES)
+    found = Libra(rule="weights").fit(table, "accuracy", proxies=list(scores), window=ComparisonWindow("params", 0.1))
+    assert "nwot" not in found.selection
+    assert "nwot" in Libra(rule="weights").fit(table, "accuracy", proxies=list(scores)).selection
+
+
+def test_where_weights_gain_nothing_the_selection_is_that_of_halves() -> None:
+    noise = pd.DataFrame({name: RNG.normal(size=N) for name in ("zico", "snip", "fisher")})
+    table = noise.assign(accuracy=Y, params=SIZES, nwot=Y)  # nothing ranks better than nwot
+    weighed, halves = (Libra(rule=rule).fit(table, "accuracy", proxies=["nwot", *noise]) for rule in RULES)
+    assert weighed.result.weights is None
+    assert weighed.selection == halves.selection == ("nwot",)
+    assert weighed.to_dict()["weights"] is None
+
+
+RULES = ("weights", "halves")
+
+
+@pytest.mark.parametrize(
+    ("how", "weights", "words"),
+    [
+        ("rank_sum", (0.5, 0.5), "rank weights are for log_rank, the combination is rank_sum"),
+        ("log_rank", (0.5,), "rank weights must be a positive number for each of nwot, zico"),
+        ("log_rank", (0.5, -0.5), "rank weights must be a positive number for each of nwot, zico"),
+    ],
+)
+def test_weights_that_fit_no_combination_are_refused(how: str, weights: tuple[float, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        rank_aggregate(SCORES[["nwot", "zico"]], how, weights)  # type: ignore[arg-type]
