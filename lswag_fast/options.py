@@ -13,11 +13,18 @@ import numpy as np
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError
+from lswag_fast.option_checks import (
+    check_choice,
+    check_count,
+    check_functions,
+    check_interval,
+    is_integer,
+    is_number,
+)
 
 SEEDS = 2**64  # the generator of torch takes 64 bits
 MAX_THREADS = 1024  # more than torch can start end the process without a word
 _NAMELESS = " object"  # ends the name of what has none
-PERCENTILE_BINS = 10  # PERC_BINS of Eq. 6; the last layer alone falls in bin 10
 
 LossFunction = Callable[[Any, Any], Tensor]
 """`loss_fn(outputs, targets)` -> one loss per sample (B,), or a scalar if `loss_reduction` says which."""
@@ -30,6 +37,9 @@ ClassAxis = Literal[1, -1]
 """Where the classes of logits lie: (B, C, ...) or (B, ..., C)."""
 Initialisation = Literal["own", "kaiming", "xavier", "normal", "rescue"]
 """What becomes of a network's weights before it is scored."""
+Fidelity = Literal["exact", "fast"]
+"""What "auto" means where an option trades the price of a score for how exactly it ranks."""
+FAST_GRADIENT_SAMPLES = 8
 Combine = Literal["layerwise", "product", "log"]
 NonFinite = Literal["raise", "propagate"]
 ProxyOptions = Mapping[str, Mapping[str, Any]]
@@ -66,9 +76,11 @@ class ScoreOptions:
         pattern_samples: S, the samples of a pattern. "auto" takes the first min(B, ceil(log2 V) + 2), V the neurons of
             the largest activation; the paper does not name S, and it matters.
         gradient_samples: G, the first samples of the batch, whose gradients the standard pass takes, as a batch of
-            their own; "auto" takes all. The patterns of further samples come from a forward without gradients, in
-            train mode a batch of its own for BatchNorm, too. Cheaper, and ranks nearly the same; the passes of other
-            proxies, and nwot, take the whole batch. `chunk_size` cuts the samples of either.
+            their own; "auto" takes all, or what `fidelity` says. The patterns of further samples come from a forward
+            without gradients, in train mode a batch of its own for BatchNorm, too. nwot and the proxies of other passes
+            take the whole batch. `chunk_size` cuts the samples of either.
+        fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for a third
+            of the price of a batch of 32.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
@@ -112,6 +124,7 @@ class ScoreOptions:
     gradient: Literal["abs", "signed"] = "abs"
     pattern_samples: int | Literal["auto"] = "auto"
     gradient_samples: int | Literal["auto"] = "auto"
+    fidelity: Fidelity = "exact"
     row_fraction: float = 1.0
     chunk_size: int | None = None
     features: Features | None = None
@@ -136,29 +149,34 @@ class ScoreOptions:
             "min_coverage",
         ):
             object.__setattr__(self, name, _plain(getattr(self, name)))
-        _check_functions(self.loss_fn, self.features)
+        check_functions(self.loss_fn, self.features)
         _check_outputs(self)
         object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
-        for name, kind in (("combine", Combine), ("nonfinite", NonFinite), ("init", Initialisation)):
-            _check_choice(name, getattr(self, name), get_args(kind))
+        for name, kind in (
+            ("combine", Combine),
+            ("nonfinite", NonFinite),
+            ("init", Initialisation),
+            ("fidelity", Fidelity),
+        ):
+            check_choice(name, getattr(self, name), get_args(kind))
         _check_one_combine(self.combine, self.proxy_options)
         if self.loss_reduction is not None:
-            _check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))
-        _check_choice("gradient", self.gradient, ("abs", "signed"))
+            check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))
+        check_choice("gradient", self.gradient, ("abs", "signed"))
         parse_variance(self.variance)
         if self.layers is not None:
-            _check_interval(self.layers)
+            check_interval(self.layers)
             object.__setattr__(self, "layers", tuple(self.layers))
-        if not _is_number(self.row_fraction) or not 0 < self.row_fraction <= 1:
+        if not is_number(self.row_fraction) or not 0 < self.row_fraction <= 1:
             raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
-        if self.min_coverage is not None and not (_is_number(self.min_coverage) and 0 <= self.min_coverage <= 1):
+        if self.min_coverage is not None and not (is_number(self.min_coverage) and 0 <= self.min_coverage <= 1):
             raise InputError(f"min_coverage must lie in [0, 1], got {self.min_coverage!r}")
         for name, least in (("pattern_samples", 1), ("gradient_samples", 2)):  # a variance needs two
             if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
-                _check_count(name, getattr(self, name), least)
+                check_count(name, getattr(self, name), least)
         if self.chunk_size is not None:
-            _check_count("chunk_size", self.chunk_size, 2)  # see `Batch.chunks`
-        _check_count("seed", self.seed, 0)
+            check_count("chunk_size", self.chunk_size, 2)  # see `Batch.chunks`
+        check_count("seed", self.seed, 0)
         if self.seed >= SEEDS:
             raise InputError(f"seed must be below 2**64, got {self.seed}")
 
@@ -221,10 +239,12 @@ class ScoreOptions:
         """Return G for a batch of B samples.
 
         Example:
-            >>> ScoreOptions().n_gradient_samples(32), ScoreOptions(gradient_samples=8).n_gradient_samples(32)
+            >>> ScoreOptions().n_gradient_samples(32), ScoreOptions(fidelity="fast").n_gradient_samples(32)
             (32, 8)
         """
-        return n_samples if self.gradient_samples == "auto" else self.gradient_samples
+        if self.gradient_samples != "auto":
+            return self.gradient_samples
+        return n_samples if self.fidelity == "exact" else min(FAST_GRADIENT_SAMPLES, n_samples)
 
     def for_batch(self, n_samples: int, n_batches: int = 1) -> ScoreOptions:
         """Return the options for a batch.
@@ -239,10 +259,10 @@ class ScoreOptions:
         if n_batches == 1:
             self._check_batch(n_samples)
             return self
-        if self.n_groups is not None or self.chunk_size is not None or self.gradient_samples != "auto":
+        if self.n_groups is not None or self.chunk_size is not None or self.n_gradient_samples(n_samples) != n_samples:
             raise InputError(
-                "a list of batches is its own micro-batches and chunks; leave variance, chunk_size and "
-                "gradient_samples out"
+                "a list of batches is its own micro-batches and chunks; leave variance, chunk_size, gradient_samples "
+                "and fidelity out"
             )
         fitting = replace(self, variance=f"microbatch:{n_batches}", chunk_size=n_samples // n_batches)
         fitting._check_batch(n_samples)
@@ -255,10 +275,10 @@ class ScoreOptions:
                 raise InputError(f"{name} is {wanted}, the batch has {n_samples} samples")
         if self.n_groups is None:
             return
-        whole = self.gradient_samples == "auto"
-        n_samples = self.n_gradient_samples(n_samples)
+        n_batch, n_samples = n_samples, self.n_gradient_samples(n_samples)
         if n_samples % self.n_groups:
-            what = f"batch of {n_samples} samples" if whole else f"{n_samples} gradient_samples"
+            what = f"{'batch of ' if n_samples == n_batch else ''}{n_samples} samples"
+            what += "" if n_samples == n_batch else " whose gradients are taken"
             raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the {what}")
         if self.chunk_size is not None and self.chunk_size % (n_samples // self.n_groups):
             raise InputError(
@@ -326,35 +346,6 @@ def is_nameless(name: object) -> bool:
     return isinstance(name, str) and ("<lambda>" in name or name.endswith(_NAMELESS))
 
 
-def _check_functions(loss_fn: object, features: object) -> None:
-    if loss_fn is not None and not callable(loss_fn):
-        raise InputError(f"loss_fn must be a function loss_fn(outputs, targets), got {loss_fn!r}")
-    if features is not None and not isinstance(features, str) and not callable(features):
-        raise InputError(f"features must be a name, a pattern of names or a function, got {features!r}")
-
-
-def _check_outputs(options: ScoreOptions) -> None:
-    """Refuse what cannot name an output, and settings of the default loss beside another."""
-    output = options.output
-    if not (output is None or isinstance(output, str) or _is_integer(output) or callable(output)):
-        raise InputError(f"output must be a place, a name or a function of the outputs, got {options.output!r}")
-    if options.ignore_index is not None and not _is_integer(options.ignore_index):
-        raise InputError(f"ignore_index must be an integer, got {options.ignore_index!r}")
-    if options.class_axis is not None and (not _is_integer(options.class_axis) or options.class_axis not in (1, -1)):
-        raise InputError(f"class_axis must be 1 or -1, got {options.class_axis!r}")
-    for name in ("ignore_index", "class_axis"):
-        if options.loss_fn is not None and getattr(options, name) is not None:
-            raise InputError(f"{name} is of the default loss; leave it out with loss_fn, got {getattr(options, name)}")
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
     """The options of single proxies, which the caller's own dictionary does not change any more."""
     if not isinstance(proxy_options, Mapping) or not all(isinstance(own, Mapping) for own in proxy_options.values()):
@@ -362,28 +353,22 @@ def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
     return {name: dict(own) for name, own in proxy_options.items()}
 
 
+def _check_outputs(options: ScoreOptions) -> None:
+    """Refuse what cannot name an output, and settings of the default loss beside another."""
+    output = options.output
+    if not (output is None or isinstance(output, str) or is_integer(output) or callable(output)):
+        raise InputError(f"output must be a place, a name or a function of the outputs, got {options.output!r}")
+    if options.ignore_index is not None and not is_integer(options.ignore_index):
+        raise InputError(f"ignore_index must be an integer, got {options.ignore_index!r}")
+    if options.class_axis is not None and (not is_integer(options.class_axis) or options.class_axis not in (1, -1)):
+        raise InputError(f"class_axis must be 1 or -1, got {options.class_axis!r}")
+    for name in ("ignore_index", "class_axis"):
+        if options.loss_fn is not None and getattr(options, name) is not None:
+            raise InputError(f"{name} is of the default loss; leave it out with loss_fn, got {getattr(options, name)}")
+
+
 def _check_one_combine(combine: Combine, proxy_options: ProxyOptions) -> None:
     """Refuse two values for the one option that has a name of its own and is one of a proxy, too."""
     own = proxy_options.get("lswag", {}).get("combine", combine)
     if combine != ScoreOptions.combine and own != combine:
         raise InputError(f"combine of lswag is given twice, as {combine!r} and as lswag.combine={own!r}; leave one out")
-
-
-def _check_interval(layers: tuple[int, int]) -> None:
-    if (
-        not isinstance(layers, (tuple, list))
-        or len(layers) != 2  # (lo, hi)
-        or not all(map(_is_integer, layers))
-        or not 0 <= layers[0] <= layers[1] <= PERCENTILE_BINS
-    ):
-        raise InputError(f"layers must be None or (lo, hi) with 0 <= lo <= hi <= {PERCENTILE_BINS}, got {layers!r}")
-
-
-def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be an integer >= {least}, got {value!r}")

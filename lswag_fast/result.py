@@ -82,6 +82,7 @@ class Score:
             None for a proxy that uses no gradients of single weights. Parameters with two dimensions larger than one
             count, whatever call multiplies them with features, but no tables of positions that are only added or
             looked up.
+        n_gradient_samples: G, the samples whose gradients were taken; 0 for a proxy without an observed backward pass.
 
     Example:
         >>> import torch, lswag_fast
@@ -108,6 +109,7 @@ class Score:
     raw: float = math.nan
     higher_is_better: bool = True
     coverage: float | None = None
+    n_gradient_samples: int = 0
 
     def __repr__(self) -> str:
         """Return the outcome in one line."""

@@ -27,7 +27,7 @@ from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
 # What a score says of the options that it was made with.
-_DESCRIBED = ("layers", "gradient", "gradient_samples", "row_fraction", "chunk_size", "variance", "init")
+_DESCRIBED = ("layers", "gradient", "fidelity", "row_fraction", "chunk_size", "variance", "init")
 
 
 @takes_score_options
@@ -281,6 +281,7 @@ def _layered(info: ProxyInfo | None, standard: object) -> dict[str, Any]:
         "layers": tuple(_layer_score(layer, standard) for layer in standard.all_layers if with_gradients),
         "skipped": standard.skipped,
         "n_pattern_samples": standard.patterns.n_samples,
+        "n_gradient_samples": standard.n_gradient_samples if differentiates else 0,
         "coverage": standard.coverage.share if differentiates else None,
     }
 

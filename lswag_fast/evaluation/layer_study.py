@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lswag_fast.errors import InputError
-from lswag_fast.options import PERCENTILE_BINS, ScoreOptions
+from lswag_fast.option_checks import PERCENTILE_BINS
+from lswag_fast.options import ScoreOptions
 from lswag_fast.plots import plot_layer_study
 from lswag_fast.scoring import score
 from lswag_fast.spaces import SearchSpace

@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "kernels/patterns.py": "kernels/cpu/test_pack_signs.py",
     "libra/fit.py": "libra/test_selection.py",
     "observe/operations/operation.py": "observe/operations/test_operations.py",
+    "option_checks.py": "test_options.py",
     "plots/style.py": "plots/test_layers.py",
     "reference/az_nas.py": "proxies/test_az_nas.py",
     "reference/gradient.py": "proxies/test_gradient.py",

@@ -24,8 +24,9 @@ def show_score(result: Score, data: str) -> None:
     say(f"\n{result.proxy} score: {result.value:.8g} ({_direction(result)} is better)")
     if result.error:
         say(result.error)
-    patterns = f"; patterns of {result.n_pattern_samples} samples" if result.n_pattern_samples else ""
-    say(f"data: {data}{patterns}")
+    counts = {"gradients": result.n_gradient_samples, "patterns": result.n_pattern_samples}
+    of_samples = "".join(f"; {what} of {n} samples" for what, n in counts.items() if n)
+    say(f"data: {data}{of_samples}")
     _show_end(result)
 
 

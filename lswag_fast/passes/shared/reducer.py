@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from lswag_fast.observe import ObservedWeight, WeightCall
-from lswag_fast.options import PERCENTILE_BINS, ScoreOptions
+from lswag_fast.option_checks import PERCENTILE_BINS
+from lswag_fast.options import ScoreOptions
 
 
 def percentile(position: int, n_layers: int) -> int:

@@ -60,7 +60,7 @@ def test_gradients_are_those_of_the_first_samples_and_patterns_of_as_many_as_ask
     assert model.forwards() == [(G, True), (S - G, False)]
     assert trainabilities(found) == trainabilities(lswag_fast.score(model, first(G), pattern_samples=G))
     assert cardinalities(found) == cardinalities(lswag_fast.score(model, batch(), pattern_samples=S))
-    assert (found.n_samples, found.n_pattern_samples, found.options["gradient_samples"]) == (B, S, G)
+    assert (found.n_samples, found.n_pattern_samples, found.n_gradient_samples) == (B, S, G)
 
 
 def test_auto_patterns_take_what_the_largest_activation_asks_for() -> None:
@@ -79,6 +79,23 @@ def test_every_proxy_of_gradients_is_that_of_the_first_samples(proxy: str) -> No
     assert few[proxy].value == lswag_fast.score_many(model, first(G), proxies=PROXIES, pattern_samples=G)[proxy].value
     assert model.forwards()[0] == (G, True)
     assert len(model.forwards()) == 2  # one for each call: no sample goes through for its patterns only
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "expected"),
+    [
+        (B, {}, B),
+        (B, {"fidelity": "exact"}, B),
+        (B, {"fidelity": "fast"}, 8),
+        (5, {"fidelity": "fast"}, 5),
+        (B, {"fidelity": "fast", "gradient_samples": G}, G),
+    ],
+)
+def test_what_a_fidelity_means(n: int, options: dict[str, Any], expected: int) -> None:
+    found = lswag_fast.score(Counting(norm=False), batch(n), pattern_samples=4, **options)
+    assert found.n_gradient_samples == expected
+    alone = lswag_fast.score(Counting(norm=False), first(min(n, expected)), pattern_samples=4)
+    assert found.value == alone.value
 
 
 def test_codes_are_compared_among_all_samples() -> None:
@@ -175,7 +192,10 @@ def test_a_model_that_takes_another_way_for_the_others_is_refused() -> None:
         ({"gradient_samples": 1}, "gradient_samples must be an integer >= 2, got 1"),
         ({"gradient_samples": "all"}, "gradient_samples must be an integer >= 2, got 'all'"),
         ({"gradient_samples": B + 1}, f"gradient_samples is {B + 1}, the batch has {B} samples"),
-        ({"gradient_samples": G, "variance": "microbatch:4"}, f"does not divide the {G} gradient_samples"),
+        (
+            {"gradient_samples": G, "variance": "microbatch:4"},
+            f"does not divide the {G} samples whose gradients are taken",
+        ),
     ],
 )
 def test_what_is_refused(options: dict[str, Any], message: str) -> None:
@@ -184,5 +204,5 @@ def test_what_is_refused(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_list_of_batches_is_refused() -> None:
-    with pytest.raises(InputError, match="leave variance, chunk_size and gradient_samples out"):
+    with pytest.raises(InputError, match="leave variance, chunk_size, gradient_samples and fidelity out"):
         lswag_fast.score(Counting(norm=False), [batch(4), batch(4)], proxy="zico", gradient_samples=2)
