@@ -1,5 +1,4 @@
-"""Search spaces: `AutoFormer`, `NasBench101`, `NasBench201`, the protocol for a space of your own, and those named on
-the command line."""
+"""Search spaces: those named on the command line, and the protocol for a space of your own."""
 
 from __future__ import annotations
 
@@ -13,6 +12,8 @@ from lswag_fast.spaces.autoformer.space import AutoFormer
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights, Suggests
+from lswag_fast.spaces.transnas.macro import TransNasMacro
+from lswag_fast.spaces.transnas.micro import TransNasMicro
 
 __all__ = [
     "Arch",
@@ -23,6 +24,8 @@ __all__ = [
     "SearchSpace",
     "SharesWeights",
     "Suggests",
+    "TransNasMacro",
+    "TransNasMicro",
     "get",
     "names",
 ]
@@ -31,6 +34,8 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
     **{f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED},
     "nasbench101": NasBench101,
     "nasbench201": NasBench201,
+    "transnas-micro": TransNasMicro,
+    "transnas-macro": TransNasMacro,
 }
 _OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
@@ -40,8 +45,9 @@ def names() -> tuple[str, ...]:
     """Return the names that `get` knows.
 
     Example:
-        >>> names()
-        ('autoformer-tiny', 'autoformer-small', 'autoformer-base', 'nasbench101', 'nasbench201')
+        >>> names()[:3], names()[3:]  # doctest: +NORMALIZE_WHITESPACE
+        (('autoformer-tiny', 'autoformer-small', 'autoformer-base'),
+         ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro'))
     """
     return tuple(_NAMED)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lswag_fast.spaces import AutoFormer, NasBench101, NasBench201, SearchSpace
+from lswag_fast.spaces import AutoFormer, NasBench101, NasBench201, SearchSpace, TransNasMacro, TransNasMicro
 from lswag_fast.testing import SpaceContract
 
 
@@ -14,6 +14,16 @@ class TestNasBench101(SpaceContract):
 class TestNasBench201(SpaceContract):
     def make_space(self) -> SearchSpace:
         return NasBench201(channels=4, cells_per_stage=1)
+
+
+class TestTransNasMicro(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return TransNasMicro(image_size=32, channels=8)
+
+
+class TestTransNasMacro(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return TransNasMacro(image_size=32, channels=8)
 
 
 class TestAutoFormer(SpaceContract):

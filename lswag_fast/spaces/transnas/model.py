@@ -1,0 +1,115 @@
+"""The networks of TransNAS-Bench-101 (Duan et al., CVPR 2021), in plain PyTorch: encoder and classification head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lswag_fast.spaces.layers import BlockNetwork, ReluConvBn, Zero
+
+IN_CHANNELS = 3
+BLOCKS_PER_STAGE = 2
+EDGES = tuple((node, source) for node in range(1, 4) for source in range(node))
+"""(node, source) of a cell's six edges, in the order in which its string names them."""
+
+
+class FactorizedReduction(nn.Module):
+    """A skip that changes the shape: ReLU, two 1x1 convolutions whose outputs are joined, BatchNorm.
+
+    The second convolution is shifted by a pixel; the first has channels // 2 outputs, the second the others.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        widths = channels // 2, channels - channels // 2
+        self.convs = nn.ModuleList(nn.Conv2d(in_channels, width, 1, stride, bias=False) for width in widths)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, channels, H / stride, W / stride), rounded up."""
+        active = F.relu(x)
+        shifted = F.pad(active, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return cast(Tensor, self.norm(torch.cat([self.convs[0](active), self.convs[1](shifted)], dim=1)))
+
+
+def operation(digit: str, in_channels: int, channels: int, stride: int) -> nn.Module:
+    """The module of a digit of a cell: 0 zeros, 1 skip, 2 and 3 a convolution of side 1 or 3."""
+    if digit == "0":
+        return Zero(channels, stride)
+    if digit == "1":
+        if stride == 1 and in_channels == channels:
+            return nn.Identity()
+        return FactorizedReduction(in_channels, channels, stride)
+    return ReluConvBn(in_channels, channels, {"2": 1, "3": 3}[digit], stride)
+
+
+class Cell(nn.Module):
+    """Four nodes: the first is the input, each further one sums its edges from those before, the last is the output.
+
+    The edges from the input change channels and resolution.
+    """
+
+    def __init__(self, digits: Sequence[str], in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(
+            operation(digit, channels if source else in_channels, channels, 1 if source else stride)
+            for digit, (_, source) in zip(digits, EDGES, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, channels, H / stride, W / stride), rounded up."""
+        nodes = [x]
+        for node in range(1, 4):
+            terms = [edge(nodes[source]) for edge, (to, source) in zip(self.edges, EDGES, strict=True) if to == node]
+            nodes.append(reduce(add, terms))
+        return nodes[-1]
+
+
+class BasicBlock(nn.Module):
+    """The residual block of the macro space: two 3x3 convolutions, each after a ReLU."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(ReluConvBn(in_channels, channels, 3, stride), ReluConvBn(channels, channels, 3))
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != channels:
+            conv = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, channels, H / stride, W / stride), rounded up."""
+        return cast(Tensor, self.shortcut(x) + self.body(x))
+
+
+class TransNasNet(BlockNetwork):
+    """Stem that quarters the resolution, stages of two blocks each, global pooling, classifier.
+
+    Args:
+        stages: channels in, channels out and stride of each.
+        digits: of the cell that is each block; None for the residual block.
+        num_classes: logits.
+    """
+
+    def __init__(self, stages: Sequence[tuple[int, int, int]], digits: Sequence[str] | None, num_classes: int) -> None:
+        width = stages[0][0]
+        stem = nn.Sequential(
+            nn.Conv2d(IN_CHANNELS, width // 2, 3, 2, padding=1, bias=False),
+            nn.BatchNorm2d(width // 2),
+            *ReluConvBn(width // 2, width, 3, 2),
+        )
+        blocks: list[nn.Module] = []
+        for stage in stages:
+            for shape in block_shapes(*stage):
+                blocks.append(BasicBlock(*shape) if digits is None else Cell(digits, *shape))
+        super().__init__(stem, blocks, nn.Identity(), nn.Linear(stages[-1][1], num_classes))
+
+
+def block_shapes(in_channels: int, channels: int, stride: int) -> list[tuple[int, int, int]]:
+    """Channels in, channels out and stride of the blocks of a stage: the first one changes them."""
+    return [(in_channels, channels, stride), *[(channels, channels, 1)] * (BLOCKS_PER_STAGE - 1)]
