@@ -37,7 +37,7 @@ def test_the_published_weights_say_how_large_the_images_are(
     assert named_network(f"torchvision:{name}").inputs == ImageInputs(size, 3)
 
 
-@pytest.mark.parametrize(("name", "side"), [("vit_b_32", 32), ("maxvit_t", 112), ("squeezenet1_1", 32)])
+@pytest.mark.parametrize(("name", "side"), [("vit_b_32", 32), ("maxvit_t", 224), ("squeezenet1_1", 32)])
 def test_classes_and_size_are_those_that_are_asked_for(name: str, side: int) -> None:
     found = named_network(f"torchvision:{name}", num_classes=7, image_size=side)
     assert found.inputs == ImageInputs(side, 3)
