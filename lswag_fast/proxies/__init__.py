@@ -9,6 +9,7 @@ Example:
 
 from lswag_fast.proxies import (  # noqa: F401
     az_nas,
+    features,
     gradient,
     grasp,
     jacobian,

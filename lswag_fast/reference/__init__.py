@@ -4,7 +4,7 @@ Nothing here uses the kernels or the observer. Each module of `lswag_fast.proxie
 that name; `kernels` defines what the native kernels compute, `models` runs a model for the others.
 """
 
-from lswag_fast.reference import az_nas
+from lswag_fast.reference import az_nas, features
 from lswag_fast.reference.gradient import fisher, grad_norm, plain, snip, weights_and_gradients
 from lswag_fast.reference.grasp import grasp, grasp_terms
 from lswag_fast.reference.jacobian import epe_nas, input_jacobian, jacov
@@ -33,6 +33,7 @@ __all__ = [
     "conv_gradients",
     "dss",
     "epe_nas",
+    "features",
     "fisher",
     "grad_norm",
     "gradient_statistics",

@@ -28,6 +28,7 @@ TESTED_ELSEWHERE = {
     "option_checks.py": "test_options.py",
     "plots/style.py": "plots/test_layers.py",
     "reference/az_nas.py": "proxies/test_az_nas.py",
+    "reference/features.py": "proxies/test_features.py",
     "reference/gradient.py": "proxies/test_gradient.py",
     "reference/grasp.py": "proxies/test_grasp.py",
     "reference/jacobian.py": "proxies/test_jacobian.py",

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -108,3 +109,38 @@ def one(value: Any, b: int) -> Any:
     if isinstance(value, dict):
         return {key: item[b : b + 1] for key, item in value.items()}
     return tuple(item[b : b + 1] for item in value) if isinstance(value, tuple) else value[b : b + 1]
+
+
+_FEATURE_KINDS = {
+    "linear": "weight",
+    "conv1d": "weight",
+    "conv2d": "weight",
+    "batch_norm": "norm",
+    "layer_norm": "norm",
+    "relu": "activation",
+    "gelu": "activation",
+    "silu": "activation",
+    "leaky_relu": "activation",
+}
+
+
+def plain_features(model: nn.Module, inputs: Any) -> list[tuple[str, Tensor]]:
+    """(kind, output with the channels last) of each call, in order; (B, C, H, W) are images, all else channels last."""
+    found: list[tuple[str, Tensor]] = []
+
+    def watching(function: Callable[..., Tensor], kind: str) -> Callable[..., Tensor]:
+        def run(*args: Any, **kwargs: Any) -> Tensor:
+            out = function(*args, **kwargs)
+            found.append((kind, (out.movedim(1, -1) if out.dim() == 4 else out).detach().clone()))
+            return out
+
+        return run
+
+    with torch.no_grad(), mock.patch.multiple(F, **{n: watching(getattr(F, n), k) for n, k in _FEATURE_KINDS.items()}):
+        call(copy.deepcopy(model), inputs)
+    return found
+
+
+def features_of(model: nn.Module, inputs: Any, *kinds: str) -> list[Tensor]:
+    """Those of some kinds."""
+    return [values for kind, values in plain_features(model, inputs) if kind in kinds]

@@ -1,0 +1,106 @@
+"""Seeing the features of a forward pass: what calls on weights, norms, activations and attention put out."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast.observe.dispatch import CallMode
+from lswag_fast.observe.lineage import constants_of
+from lswag_fast.observe.operations import BATCH_NORMS, LOOKUP, BoundCall, ObservedOperation, is_activation
+from lswag_fast.observe.samples.axis import AxisCandidates
+
+Kind = Literal["weight", "norm", "activation", "hidden"]
+
+_LAST_NORMS = frozenset(f for f in (F.layer_norm, torch.layer_norm, getattr(F, "rms_norm", None)) if f is not None)
+_FIRST_NORMS = BATCH_NORMS | {F.group_norm, torch.group_norm, F.instance_norm, torch.instance_norm}
+_IMAGE_DIMS = 4
+
+
+@dataclass(frozen=True)
+class Feature:
+    """The output of one call, which the receiver looks at before the model goes on.
+
+    Attributes:
+        kind: "weight" for a linear or convolution call; "norm"; "activation"; "hidden" for the output of a linear call
+            that an activation takes, just before it does. A hidden feature has been one of kind "weight" before.
+        values: (..., C), a view with the channels last.
+    """
+
+    kind: Kind
+    values: Tensor
+
+
+class FeatureRecorder(CallMode):
+    """Runs every call as it is, and hands each feature that is made from the batch to a function.
+
+    Example:
+        >>> found = []
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+        >>> with FeatureRecorder(model, 2, lambda feature: found.append((feature.kind, tuple(feature.values.shape)))):
+        ...     _ = model(torch.ones(2, 3, 5, 5))
+        >>> found
+        [('weight', (2, 5, 5, 4)), ('activation', (2, 5, 5, 4))]
+    """
+
+    def __init__(self, model: nn.Module, n_samples: int, receive: Callable[[Feature], None]) -> None:
+        """`receive` runs unseen by the recorder, and must not keep or write the values."""
+        super().__init__(n_samples, constants_of(model))
+        self._receive = receive
+        self._linear: dict[int, weakref.ref[Tensor]] = {}
+        self._channels: dict[torch.Size, int] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Sort one call; what an activation takes is looked at first, since it may write into it."""
+        if args and self._is_linear(args[0]) and is_activation(func, args, kwargs or {}):
+            self._receive(Feature("hidden", args[0]))
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def on_weight_call(
+        self,
+        index: int,
+        operation: ObservedOperation,
+        call: BoundCall,
+        candidates: AxisCandidates,
+        run: Callable[[], Tensor],
+    ) -> Tensor:
+        """Run the call and look at its output, but of what makes a weight or looks up a table."""
+        out = run()
+        if operation is LOOKUP or self.lineage.comes_from_batch(call.x) is False:
+            return out
+        axis = -1 if call.geometry is None else -1 - len(call.geometry.kernel_size)
+        self._channels[out.shape] = axis
+        if call.geometry is None:
+            self._linear[id(out)] = weakref.ref(out)
+        self._receive(Feature("weight", out.movedim(axis, -1)))
+        return out
+
+    def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
+        """Look at an activation."""
+        self._receive(Feature("activation", self._channels_last(out)))
+
+    def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run any other call, and look at the output of a norm."""
+        out = func(*args, **kwargs)
+        if func in _LAST_NORMS or func in _FIRST_NORMS:
+            axis = -1 if func in _LAST_NORMS else 1
+            self._channels.setdefault(out.shape, axis)
+            self._receive(Feature("norm", out.movedim(axis, -1)))
+        return out
+
+    def _is_linear(self, value: Any) -> bool:
+        known = self._linear.get(id(value))
+        return known is not None and known() is value
+
+    def _channels_last(self, out: Tensor) -> Tensor:
+        """By the last call whose output had this shape; of a shape not seen before, images have the channels first."""
+        axis = self._channels.get(out.shape, 1 if out.dim() >= _IMAGE_DIMS else -1)
+        return out.movedim(axis, -1)

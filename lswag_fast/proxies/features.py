@@ -1,0 +1,68 @@
+"""Proxies of the features of one forward pass: InTrain.
+
+The features are those of observed calls, functional or of a module, on vision transformers as on CNNs. Higher is
+better.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> conv, head = torch.nn.Conv2d(3, 8, 3), torch.nn.Linear(288, 3)
+    >>> model = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), head)
+    >>> batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["intrain"])
+    >>> scores.passes
+    ('standard', 'features')
+    >>> scores["intrain"].value > 0
+    True
+"""
+
+from __future__ import annotations
+
+import math
+
+from lswag_fast.errors import NoActivationsError
+from lswag_fast.passes.features import FeatureMeasurements
+from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
+from lswag_fast.proxies.registry import Measurements, register_proxy
+
+
+def intrain(measurements: Measurements) -> float:
+    """gamma (1 + o) / ln(L + 1), gamma = sum_l ln((Tr C_l)^2 / Tr C_l^2), o = sum_w std(g_w) / max|g_w|.
+
+    C_l is the covariance of the channels of activation l = 1..L over all samples and positions, so that gamma adds up
+    the logarithms of the numbers of directions that they spread over. g_w is the gradient of the batch in the weight w,
+    std that of its elements; the scale of the loss cancels.
+
+    Departures from the paper: the weights of observed calls count; a weight whose gradient is 0 adds nothing; std is
+    that of the elements themselves, which never exceeds the largest, so that the published bound of 1 is not needed.
+
+    Returns:
+        A number in [0, inf); it grows with depth and width.
+
+    Raises:
+        NoActivationsError: no activation was seen.
+        NothingObservedError: no weight could be observed.
+        NonFiniteGradientError: a loss or a gradient is NaN or infinite.
+    """
+    log_dimensions = measurements.of(FeatureMeasurements)["log_dimensions"]
+    if not log_dimensions:
+        raise NoActivationsError("intrain: no activation was seen, so there is no covariance of its channels")
+    evenness = math.fsum(_evenness(layer) for layer in measurements.of(StandardMeasurements).layers())
+    return math.fsum(log_dimensions) * (1 + evenness) / math.log(len(log_dimensions) + 1)
+
+
+def _evenness(layer: LayerMeasurements) -> float:
+    """std / max of the magnitudes of the elements of a weight's batch gradient."""
+    largest = layer["max_abs_batch_gradient"]
+    if largest == 0:
+        return 0.0
+    mean = layer["sum_batch_gradient"] / layer.n_weights
+    return math.sqrt(max(0.0, layer["sum_squared_batch_gradient"] / layer.n_weights - mean**2)) / largest
+
+
+register_proxy(
+    "intrain",
+    intrain,
+    needs={"standard": ("gradients", "batch_gradient"), "features": ("log_dimensions",)},
+    reference="InTrain, CVPR 2026",
+    summary="spread of the channels of activations, and evenness of the batch gradient",
+)

@@ -1,0 +1,88 @@
+"""The proxies of features against their definitions on features that patched functions of torch see."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lswag_fast import reference, score
+from lswag_fast.errors import NoActivationsError
+from lswag_fast.reference import features as definitions
+from networks import NETWORKS
+from proxies.conftest import mean_loss
+from support.oracle import features_of
+from support.snapshot import assert_unchanged, snapshot
+
+SEEN = ("mlp", "cnn_eval", "cnn_train", "resnet_eval", "vit")
+
+
+def expected_intrain(name: str) -> float:
+    net = NETWORKS[name]
+    model, batch = net.build()
+    pairs = reference.weights_and_gradients(model, batch, net.observed, mean_loss(net)).values()
+    return definitions.intrain(features_of(model, batch[0], "activation"), [g for _, g in pairs])
+
+
+@pytest.mark.filterwarnings("ignore:a BatchNorm in train mode")
+@pytest.mark.parametrize("name", SEEN)
+def test_intrain(name: str) -> None:
+    expected = expected_intrain(name)
+    assert score(*NETWORKS[name].build(), proxy="intrain").value == pytest.approx(expected, rel=1e-9)  # float64 sums
+    found = score(*NETWORKS[name].build(torch.float32), proxy="intrain").value
+    assert found == pytest.approx(expected, rel=1e-4)  # the accuracy contract
+
+
+def test_intrain_of_one_layer_by_hand() -> None:
+    """Two channels that vary alike: gamma = ln 2; a gradient of equal magnitudes and mean 0: o = 1; L = 1."""
+
+    class Corners(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.eye(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.leaky_relu(F.linear(x, self.weight), 1.0)
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs * torch.tensor([1.0, -1.0])).sum(1)
+
+    corners = torch.tensor([[2.0, 1.0], [0.0, 1.0], [1.0, 2.0], [1.0, 0.0]])  # each input adds up to 4
+    found = score(Corners(), (corners, torch.zeros(4)), proxy="intrain", loss_fn=loss)
+    assert found.value == pytest.approx(2.0, rel=1e-6)  # float32 features
+
+
+def test_intrain_sees_no_scale_of_the_loss_or_the_features() -> None:
+    model, batch = NETWORKS["mlp"].build()
+    base = score(model, batch, proxy="intrain").value
+
+    def tripled(outputs: Tensor, targets: Tensor) -> Tensor:
+        return 3 * F.cross_entropy(outputs, targets, reduction="none")
+
+    assert score(model, batch, proxy="intrain", loss_fn=tripled).value == pytest.approx(base, rel=1e-12)
+
+
+def test_intrain_of_a_network_without_activations() -> None:
+    model, batch = NETWORKS["no_activation"].build()
+    with pytest.raises(NoActivationsError, match="intrain: no activation was seen"):
+        score(model, batch, proxy="intrain")
+
+
+@pytest.mark.parametrize("proxy", ["intrain"])
+def test_the_model_is_left_as_it_was(proxy: str) -> None:
+    model, batch = NETWORKS["resnet_eval"].build()
+    before = snapshot(model)
+    assert math.isfinite(score(model, batch, proxy=proxy).value)
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("proxy", ["intrain"])
+def test_the_order_of_the_samples_does_not_matter(proxy: str) -> None:
+    model, (inputs, targets) = NETWORKS["vit"].build()
+    values: list[Any] = [score(model, batch, proxy=proxy).value for batch in
+                         ((inputs, targets), (inputs.flip(0), targets.flip(0)))]  # fmt: skip
+    assert values[0] == pytest.approx(values[1], rel=1e-9)  # float64 sums in another order
