@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.operations import BATCH_NORMS, LOOKUP, BoundCall, ObservedOperation, is_activation
@@ -41,17 +42,18 @@ class FeatureRecorder(CallMode):
     """Runs every call as it is, and hands each feature that is made from the batch to a function.
 
     Example:
-        >>> found = []
-        >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
-        >>> with FeatureRecorder(model, 2, lambda feature: found.append((feature.kind, tuple(feature.values.shape)))):
-        ...     _ = model(torch.ones(2, 3, 5, 5))
-        >>> found
+        >>> found, images = [], torch.ones(2, 3, 5, 5)
+        >>> model, batch = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), Batch(images, None, 2)
+        >>> with FeatureRecorder(model, batch, lambda feature: found.append((feature.kind, feature.values.shape))):
+        ...     _ = model(images)
+        >>> [(kind, tuple(shape)) for kind, shape in found]
         [('weight', (2, 5, 5, 4)), ('activation', (2, 5, 5, 4))]
     """
 
-    def __init__(self, model: nn.Module, n_samples: int, receive: Callable[[Feature], None]) -> None:
+    def __init__(self, model: nn.Module, batch: Batch, receive: Callable[[Feature], None]) -> None:
         """`receive` runs unseen by the recorder, and must not keep or write the values."""
-        super().__init__(n_samples, constants_of(model))
+        super().__init__(batch.n_samples, constants_of(model))
+        self.lineage.add_batch(batch.inputs)
         self._receive = receive
         self._linear: dict[int, weakref.ref[Tensor]] = {}
         self._channels: dict[torch.Size, int] = {}

@@ -10,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
+from lswag_fast.errors import InputError
 from lswag_fast.observe.features import Feature, FeatureRecorder, Kind
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
+
+SAMPLED_CHANNELS = 8
+"""How many channels "sampled_correlations" looks at."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class FeatureMeasurements:
             "log_dimensions", of activations: ln((Tr C)^2 / Tr C^2), C the covariance of the channels over all samples
             and positions; the logarithm of the number of directions that the channels spread over. 0 where nothing
             varies.
+            "least_correlations", of weights, norms and activations: the least eigenvalue of the matrix of correlations
+            between the channels of the first sample, over its positions; 0 where a channel is constant, or where there
+            are not more positions than channels.
+            "sampled_correlations", of the same: that of 8 channels drawn at random, times C / 8.
     """
 
     values: Mapping[str, tuple[float, ...]]
@@ -43,55 +51,107 @@ def run_features(
     """Run the model on the batch, in its own mode and without gradients.
 
     Features are the outputs of calls on weights, norms and activations, functional or of a module. Each is reduced in
-    float64 while the model runs, and none is kept. Those that make a weight, and those of look-ups, do not count.
+    float64 while the model runs, and none is kept. Those that make a weight, and those of look-ups, do not count. The
+    first sample is what lies first along axis 0 of a feature; channels are drawn from one generator seeded by
+    `options.seed`.
 
     Raises:
-        InputError: a chunk size.
+        InputError: a chunk size, or, for a statistic of the first sample, a feature without samples along axis 0.
     """
     refuse_chunks(options, "features")
+    generator = torch.Generator().manual_seed(options.seed)
     wanted = {name: reduction for name, reduction in _REDUCTIONS.items() if name in statistics}
     found: dict[str, list[float]] = {name: [] for name in wanted}
 
     def receive(feature: Feature) -> None:
         for name, reduction in wanted.items():
             if feature.kind in reduction.kinds:
-                found[name].append(reduction.reduce(feature.values.detach()))
+                found[name].append(reduction.reduce(_Values(feature.values, batch.n_samples, generator)))
 
     with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model)  # so that a parameter that an autograd function gives back is still seen to be one
-        recorder = FeatureRecorder(model, batch.n_samples, receive)
-        recorder.lineage.add_batch(batch.inputs)
-        with recorder, snapshot.watch():
-            call_model(model, batch.copied().inputs)
+        copied = batch.copied()  # which the model may write into
+        with FeatureRecorder(model, copied, receive), snapshot.watch():
+            call_model(model, copied.inputs)
     return FeatureMeasurements({name: tuple(values) for name, values in found.items()})
 
 
 @dataclass(frozen=True)
+class _Values:
+    """The values of a feature, (..., C)."""
+
+    values: Tensor
+    n_samples: int
+    generator: torch.Generator
+
+    @property
+    def rows(self) -> Tensor:
+        """Those of all samples and positions, (N, C) float64."""
+        return self.values.flatten(0, -2).double()
+
+    @property
+    def of_first_sample(self) -> Tensor:
+        """Those of all positions of the first sample, (P, C) float64."""
+        n_rows, rest = divmod(self.values.shape[0], self.n_samples)
+        if rest or self.values.dim() < 2:
+            raise InputError(
+                f"features pass: a feature of shape {tuple(self.values.shape)} has no samples along axis 0, so its "
+                "first sample cannot be told"
+            )
+        return self.values[:n_rows].flatten(0, -2).double()
+
+
+@dataclass(frozen=True)
 class _Reduction:
-    """From the values (..., C) of each feature of some kinds to a number."""
+    """From the values of each feature of some kinds to a number."""
 
     kinds: frozenset[Kind]
-    reduce: Callable[[Tensor], float]
+    reduce: Callable[[_Values], float]
 
 
-def _log_dimension(values: Tensor) -> float:
-    products = _centred_products(values)
+def _log_dimension(feature: _Values) -> float:
+    products = _centred_products(feature.rows)
     trace, squares = float(products.trace()), float(products.square().sum())
     return 2 * math.log(trace) - math.log(squares) if squares > 0 else 0.0
 
 
-def _centred_products(values: Tensor) -> Tensor:
-    """The covariance of the channels of (..., C) over all rows, but for its divisor: (C, C) float64.
+def _least_correlation(feature: _Values) -> float:
+    return _least_eigenvalue(feature.of_first_sample)
 
-    Where there are more channels than rows, the products of the rows (N, N), whose nonzero eigenvalues are the same.
+
+def _sampled_correlation(feature: _Values) -> float:
+    rows = feature.of_first_sample
+    n_channels = rows.shape[1]
+    chosen = torch.randperm(n_channels, generator=feature.generator)[:SAMPLED_CHANNELS]
+    return _least_eigenvalue(rows[:, chosen.to(rows.device)]) * n_channels / len(chosen)
+
+
+def _least_eigenvalue(rows: Tensor) -> float:
+    """Of the correlations of the columns of (P, C)."""
+    if len(rows) <= rows.shape[1]:  # the rank is below the number of columns
+        return 0.0
+    centred = rows - rows.mean(0)
+    lengths = torch.linalg.vector_norm(centred, dim=0)
+    if bool((lengths == 0).any()):  # a row and a column of zeros
+        return 0.0
+    unit = centred / lengths
+    return float(torch.linalg.eigvalsh(unit.t() @ unit)[0].clamp(min=0))
+
+
+def _centred_products(rows: Tensor) -> Tensor:
+    """The covariance of the columns of (N, C), but for its divisor: (C, C).
+
+    Where there are more columns than rows, the products of the rows (N, N), whose nonzero eigenvalues are the same.
     """
-    rows = values.flatten(0, -2).double()
     rows = rows - rows.mean(0)
     return rows.t() @ rows if len(rows) > rows.shape[1] else rows @ rows.t()
 
 
+_LAYERS: frozenset[Kind] = frozenset(("weight", "norm", "activation"))
 _REDUCTIONS = {
     "log_dimensions": _Reduction(frozenset({"activation"}), _log_dimension),
+    "least_correlations": _Reduction(_LAYERS, _least_correlation),
+    "sampled_correlations": _Reduction(_LAYERS, _sampled_correlation),
 }
 
 PASS = Pass(

@@ -1,4 +1,4 @@
-"""Proxies of the features of one forward pass: InTrain.
+"""Proxies of the features of one forward pass: InTrain, MeCo.
 
 The features are those of observed calls, functional or of a module, on vision transformers as on CNNs. Higher is
 better.
@@ -8,18 +8,18 @@ Example:
     >>> conv, head = torch.nn.Conv2d(3, 8, 3), torch.nn.Linear(288, 3)
     >>> model = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), head)
     >>> batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
-    >>> scores = lswag_fast.score_many(model, batch, proxies=["intrain"])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["intrain", "meco"])
     >>> scores.passes
     ('standard', 'features')
-    >>> scores["intrain"].value > 0
-    True
+    >>> scores["intrain"].value > 0, scores["meco"].value >= 0
+    (True, True)
 """
 
 from __future__ import annotations
 
 import math
 
-from lswag_fast.errors import NoActivationsError
+from lswag_fast.errors import NoActivationsError, NothingObservedError
 from lswag_fast.passes.features import FeatureMeasurements
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
@@ -59,10 +59,69 @@ def _evenness(layer: LayerMeasurements) -> float:
     return math.sqrt(max(0.0, layer["sum_squared_batch_gradient"] / layer.n_weights - mean**2)) / largest
 
 
+def meco(measurements: Measurements) -> float:
+    """sum_l lambda_min(P_l), P_l the correlations between the channels of feature l of one sample.
+
+    Correlations are Pearson's, over the positions of the first sample. Features are the outputs of calls on weights,
+    norms and activations. Where a channel is constant, or a feature has no more positions than channels, lambda_min is
+    0: the last stages of a CNN on small images add nothing. On a vision transformer the channels are the features of a
+    token and the positions the tokens, of which there are often fewer than features: the score is then 0 for all.
+
+    Departures from the published code: there every module counts, containers and those that hand on their input too,
+    and a token is taken for a channel; the sample goes through alone, where here a BatchNorm in train mode normalises
+    by the batch.
+
+    Returns:
+        A number in [0, L], L the number of features.
+
+    Raises:
+        NothingObservedError: there is no feature.
+        InputError: a feature without samples along axis 0.
+    """
+    return math.fsum(_some("meco", measurements.of(FeatureMeasurements)["least_correlations"]))
+
+
+def meco_opt(measurements: Measurements) -> float:
+    """sum_l (C_l / 8) lambda_min of the correlations between 8 channels of feature l, drawn at random.
+
+    As `meco`, at a fraction of its price where features are wide, and with a value for features that have fewer
+    positions than channels, as on a vision transformer; all channels count where there are fewer than 8. The channels
+    are drawn from the seed: average over seeds for less chance.
+
+    Returns:
+        A number in [0, sum_l C_l / 8].
+
+    Raises:
+        NothingObservedError, InputError: as `meco`.
+    """
+    return math.fsum(_some("meco_opt", measurements.of(FeatureMeasurements)["sampled_correlations"]))
+
+
+def _some(proxy: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    if not numbers:
+        raise NothingObservedError(f"{proxy}: the model calls no linear or convolution function, norm or activation")
+    return numbers
+
+
+_MECO = "Jiang, Wang, Bie, NeurIPS 2023"
 register_proxy(
     "intrain",
     intrain,
     needs={"standard": ("gradients", "batch_gradient"), "features": ("log_dimensions",)},
     reference="InTrain, CVPR 2026",
     summary="spread of the channels of activations, and evenness of the batch gradient",
+)
+register_proxy(
+    "meco",
+    meco,
+    needs={"features": ("least_correlations",)},
+    reference=_MECO,
+    summary="least eigenvalue of the correlations of a feature's channels, summed",
+)
+register_proxy(
+    "meco_opt",
+    meco_opt,
+    needs={"features": ("sampled_correlations",)},
+    reference=_MECO,
+    summary="the same of eight channels of each feature",
 )

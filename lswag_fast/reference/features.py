@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -25,3 +26,47 @@ def intrain(activations: Sequence[Tensor], gradients: Iterable[Tensor]) -> float
         gamma += math.log(np.trace(covariance) ** 2 / squares) if squares > 0 else 0.0
     o = sum(float(g.double().std(correction=0) / g.double().abs().max()) for g in gradients if bool(g.any()))
     return gamma * (1 + o) / math.log(len(activations) + 1)
+
+
+def meco(features: Iterable[Tensor]) -> float:
+    """The sum of the least eigenvalues of the correlations between the channels of the first sample.
+
+    `features` are (B, ..., C); correlations that do not exist are 0.
+
+    Example:
+        >>> import torch
+        >>> round(meco([torch.tensor([[[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]])]), 6)  # uncorrelated
+        1.0
+    """
+    return math.fsum(_least_eigenvalue(_of_first_sample(feature)) for feature in features)
+
+
+def meco_opt(features: Iterable[Tensor], seed: int = 0) -> float:
+    """The sum of C / 8 times the least eigenvalue of 8 random channels, drawn feature by feature from one generator.
+
+    Example:
+        >>> import torch
+        >>> corners = torch.tensor([[[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]])
+        >>> round(meco_opt([corners]), 6)  # of two channels both
+        1.0
+    """
+    generator, total = torch.Generator().manual_seed(seed), 0.0
+    for feature in features:
+        channels = _of_first_sample(feature)
+        chosen = torch.randperm(len(channels), generator=generator)[:8].tolist()
+        total += _least_eigenvalue(channels[chosen]) * len(channels) / len(chosen)
+    return total
+
+
+def _of_first_sample(feature: Tensor) -> np.ndarray:
+    """(C, P) of (B, ..., C)."""
+    rows: np.ndarray = feature[0].reshape(-1, feature.shape[-1]).double().numpy()
+    return rows.T
+
+
+def _least_eigenvalue(channels: np.ndarray) -> float:
+    if channels.shape[1] == 1:  # one position
+        return 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlations = np.nan_to_num(np.atleast_2d(np.corrcoef(channels)))
+    return float(np.linalg.eigvalsh(correlations)[0])

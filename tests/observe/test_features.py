@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lswag_fast.data.batch import Batch
 from lswag_fast.observe.features import FeatureRecorder
 from networks import NETWORKS
 from support.oracle import call, plain_features
 
 
-def seen(model: nn.Module, inputs: object, n_samples: int = 4) -> list[tuple[str, Tensor]]:
+def seen(model: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
     found: list[tuple[str, Tensor]] = []
-    with FeatureRecorder(model, n_samples, lambda f: found.append((f.kind, f.values.detach().clone()))) as recorder:
-        recorder.lineage.add_batch(inputs)
-        with torch.no_grad():
-            call(model, inputs)
+    batch = Batch(inputs, None, len(inputs))
+    with torch.no_grad(), FeatureRecorder(model, batch, lambda f: found.append((f.kind, f.values.clone()))):
+        call(model, inputs)
     return found
 
 

@@ -70,3 +70,19 @@ def test_the_batch_is_not_written() -> None:
 def test_a_chunk_size_is_refused() -> None:
     with pytest.raises(InputError, match="the features pass takes the whole batch at once"):
         run(nn.ReLU(), X, "log_dimensions", chunk_size=2)
+
+
+def test_a_first_sample_lies_first_along_axis_0() -> None:
+    class Folded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(-1, 2).relu()  # two rows of each sample
+
+    rows = torch.rand(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert run(Folded(), rows, "least_correlations")["least_correlations"] == (0.0,)  # no more positions than channels
+
+    class Sequences(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.t().reshape(3, 4, 1).relu()
+
+    with pytest.raises(InputError, match=r"a feature of shape \(3, 4, 1\) has no samples along axis 0"):
+        run(Sequences(), torch.rand(4, 3), "least_correlations")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast import reference, score
-from lswag_fast.errors import NoActivationsError
+from lswag_fast.errors import NoActivationsError, NothingObservedError
 from lswag_fast.reference import features as definitions
 from networks import NETWORKS
 from proxies.conftest import mean_loss
@@ -72,7 +72,74 @@ def test_intrain_of_a_network_without_activations() -> None:
         score(model, batch, proxy="intrain")
 
 
-@pytest.mark.parametrize("proxy", ["intrain"])
+LAYERS = ("weight", "norm", "activation")
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_meco(name: str) -> None:
+    model, batch = NETWORKS[name].build()
+    features = features_of(model, batch[0], *LAYERS)
+    # A zero of the closed form is an eigenvalue of the order of 1e-16 in the definition.
+    assert score(model, batch, proxy="meco").value == pytest.approx(definitions.meco(features), rel=1e-9, abs=1e-12)
+    for seed in (0, 5):
+        found = score(model, batch, proxy="meco_opt", seed=seed).value
+        assert found == pytest.approx(definitions.meco_opt(features, seed), rel=1e-9, abs=1e-12)
+
+
+def images_of_many_positions() -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12), nn.SiLU(), nn.Flatten(), nn.Linear(432, 4))
+    return model.double().eval(), (torch.randn(4, 3, 8, 8).double(), torch.arange(4))
+
+
+def test_meco_where_it_is_not_zero() -> None:
+    model, batch = images_of_many_positions()
+    features = features_of(model, batch[0], *LAYERS)
+    found = score(model, batch, proxy="meco").value
+    assert found == pytest.approx(definitions.meco(features), rel=1e-9)
+    assert 0 < found < 3
+    of_eight = score(model, batch, proxy="meco_opt").value
+    assert of_eight == pytest.approx(definitions.meco_opt(features), rel=1e-9)
+    assert of_eight > found
+
+
+def test_meco_sees_the_first_sample_and_no_scale_of_a_channel() -> None:
+    model, (inputs, targets) = images_of_many_positions()
+    base = score(model, (inputs, targets), proxy="meco").value
+    others = torch.cat([inputs[:1], 5 * inputs[1:]])
+    assert score(model, (others, targets), proxy="meco").value == pytest.approx(base, rel=1e-12)
+    alone = nn.Sequential(model[0])
+    before = score(alone, (inputs, targets), proxy="meco").value
+    with torch.no_grad():
+        model[0].weight *= torch.arange(1, 13)[:, None, None, None]
+    assert score(alone, (inputs, targets), proxy="meco").value == pytest.approx(before, rel=1e-9)
+
+
+def test_meco_of_two_channels_that_are_one_is_zero() -> None:
+    model, (inputs, targets) = images_of_many_positions()
+    with torch.no_grad():
+        model[0].weight[1], model[0].bias[1] = model[0].weight[0], model[0].bias[0]
+    found = score(nn.Sequential(model[0]), (inputs, targets), proxy="meco").value
+    assert found == pytest.approx(0, abs=1e-12)  # an eigenvalue that is 0 but for rounding
+
+
+class Scale(nn.Module):
+    """A network without a call on a weight matrix, a norm or an activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+def test_meco_of_a_network_without_features() -> None:
+    with pytest.raises(NothingObservedError, match="meco: the model calls no linear"):
+        score(Scale(), (torch.randn(4, 3), torch.arange(4)), proxy="meco")
+
+
+@pytest.mark.parametrize("proxy", ["intrain", "meco", "meco_opt"])
 def test_the_model_is_left_as_it_was(proxy: str) -> None:
     model, batch = NETWORKS["resnet_eval"].build()
     before = snapshot(model)
