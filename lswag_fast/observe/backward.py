@@ -69,8 +69,10 @@ class OperandGathering:
             call.operands = None
 
 
-def differentiate(total: Tensor, weights: Sequence[ObservedWeight]) -> None:
+def differentiate(total: Tensor, weights: Sequence[ObservedWeight], *, keep_graph: bool = False) -> None:
     """Run backward from a scalar, no deeper than the calls on these weights.
+
+    With `keep_graph` other scalars of the same forward can be differentiated after it.
 
     Raises UnsupportedModelError for activation checkpointing of the reentrant kind.
     """
@@ -78,7 +80,7 @@ def differentiate(total: Tensor, weights: Sequence[ObservedWeight]) -> None:
     if not anchors or not total.requires_grad:
         return
     try:
-        torch.autograd.grad(total, anchors, allow_unused=True)
+        torch.autograd.grad(total, anchors, retain_graph=keep_graph, allow_unused=True)
     except RuntimeError as error:
         if "checkpoint" in str(error).lower():  # torch gives it no class of its own
             raise UnsupportedModelError(REENTRANT_CHECKPOINTING) from error

@@ -176,7 +176,9 @@ class Observation:
         likely = suspected.get(Certainty.LIKELY, ())
         return tuple(likely or (suspected[Certainty.OPEN] if matters else ()))
 
-    def backward(self, total: Tensor, weights: Sequence[ObservedWeight], reducer: WeightReducer) -> tuple[Skipped, ...]:
+    def backward(
+        self, total: Tensor, weights: Sequence[ObservedWeight], reducer: WeightReducer, *, keep_graph: bool = False
+    ) -> tuple[Skipped, ...]:
         """Differentiate a scalar in the outputs, and hand the operands of these weights' gradients to `reducer`.
 
         No weight gradient is formed but of weights that the model computes, and nothing upstream of the given weights
@@ -186,6 +188,7 @@ class Observation:
             total: the scalar, for example the sum of the losses of the samples.
             weights: those of `weights` whose gradients are wanted.
             reducer: called with each weight and each of its calls.
+            keep_graph: whether another scalar of the same forward is differentiated after it.
 
         Returns:
             the weights that no gradient reached.
@@ -195,7 +198,7 @@ class Observation:
         """
         gathering = OperandGathering(weights, reducer)
         self._mode.receive = gathering.receive
-        differentiate(total, weights)
+        differentiate(total, weights, keep_graph=keep_graph)
         return gathering.finish()
 
 

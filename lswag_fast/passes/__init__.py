@@ -3,6 +3,7 @@
 from lswag_fast.passes import (
     block_features,
     double_backward,
+    empirical_fisher,
     features,
     jacobian,
     model,
@@ -17,5 +18,7 @@ from lswag_fast.passes.shared.preserve import preserve_model_state
 __all__ = ["Measurements", "Pass", "get_pass", "list_passes", "preserve_model_state", "register_pass"]
 
 # In the order in which they run.
-for _module in (model, standard, synflow, jacobian, ntk, double_backward, noise_pair, block_features, features):
+for _module in (
+    model, standard, synflow, jacobian, ntk, double_backward, noise_pair, block_features, features, empirical_fisher,
+):  # fmt: skip
     register_pass(_module.PASS)

@@ -18,6 +18,7 @@ from lswag_fast.proxies import (  # noqa: F401
     size,
     synflow,
     te_nas,
+    vkdnw,
     zen,
     zico,
 )

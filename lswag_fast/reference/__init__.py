@@ -4,7 +4,7 @@ Nothing here uses the kernels or the observer. Each module of `lswag_fast.proxie
 that name; `kernels` defines what the native kernels compute, `models` runs a model for the others.
 """
 
-from lswag_fast.reference import az_nas, features
+from lswag_fast.reference import az_nas, features, vkdnw
 from lswag_fast.reference.gradient import fisher, grad_norm, plain, snip, weights_and_gradients
 from lswag_fast.reference.grasp import grasp, grasp_terms
 from lswag_fast.reference.jacobian import epe_nas, input_jacobian, jacov
@@ -64,6 +64,7 @@ __all__ = [
     "te_nas_ntk",
     "te_nas_regions",
     "trainability",
+    "vkdnw",
     "weights_and_gradients",
     "xi_gsnr",
     "zen",

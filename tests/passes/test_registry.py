@@ -115,6 +115,7 @@ def test_each_says_what_it_does() -> None:
     assert names == [
         "model", "standard", "synflow", "jacobian", "ntk", "double_backward", "noise_pair", "block_features",
         "features",
+        "empirical_fisher",
     ]  # fmt: skip
     assert all(pass_.summary and get_pass(pass_.name) is pass_ for pass_ in list_passes())
 

@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     "reference/size.py": "proxies/test_size.py",
     "reference/synflow.py": "proxies/test_synflow.py",
     "reference/te_nas.py": "proxies/test_te_nas.py",
+    "reference/vkdnw.py": "proxies/test_vkdnw.py",
     "reference/zen.py": "proxies/test_zen.py",
     "reference/zico.py": "proxies/test_zico.py",
     "report/sections.py": "report/test_html.py",

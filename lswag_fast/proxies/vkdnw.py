@@ -1,0 +1,94 @@
+"""VKDNW: how evenly a network knows its weights, by the spectrum of their Fisher information.
+
+Tybl, Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights", CVPR
+2025. Higher is better. On vision transformers as on CNNs.
+
+Departures from the published code: the scalars are the first elements of the weights of observed calls, there of every
+parameter, biases and the scales of norms too; the samples are those of the batch, there random images; and J is
+multiplied by a root of the covariance of the classes, there by the transpose of that root.
+
+Example:
+    >>> import torch, lswag_fast
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    >>> batch = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> scores = lswag_fast.score_many(model, batch, proxies=["vkdnw", "vkdnw_single"])
+    >>> round(scores["vkdnw_single"].value - scores["vkdnw"].value, 6)  # two weights and two biases
+    4.0
+"""
+
+from __future__ import annotations
+
+import torch
+
+from lswag_fast.errors import NonFiniteGradientError, ZeroSaliencyError
+from lswag_fast.passes.empirical_fisher import EmpiricalFisherMeasurements
+from lswag_fast.passes.shared.checks import RESCUE
+from lswag_fast.proxies import az_nas, jacobian, size  # noqa: F401 - register the parts of the whole
+from lswag_fast.proxies.registry import Measurements, register_proxy, register_ranked
+
+_OFFSET = 1e-10
+"""The published constant in the normalisation and the logarithm."""
+
+
+def vkdnw(measurements: Measurements) -> float:
+    """-sum_k q_k ln(q_k + 1e-10), q the deciles .1 to .9 of the singular values of the Fisher matrix over their sum.
+
+    The matrix is that of one scalar of each of up to 128 weights: the mean over the samples of
+    J^T (diag(p) - p p^T) J, J the derivatives of the logits in the scalars, p the softmax smoothed by .05.
+
+    Its price is a backward for each class.
+
+    Returns:
+        A number in [0, ln 9].
+
+    Raises:
+        NothingObservedError: no weight could be observed.
+        NonFiniteGradientError: the gradients of the logits hold NaN or infinite values.
+        ZeroSaliencyError: no logit depends on any of the scalars.
+        InputError: the model does not return logits (B, C).
+    """
+    information = measurements.of(EmpiricalFisherMeasurements).information
+    if not bool(torch.isfinite(information).all()):
+        raise NonFiniteGradientError("vkdnw: the gradients of the logits hold NaN or infinite values")
+    values = torch.linalg.svdvals(information)
+    deciles = torch.quantile(values, torch.arange(1, 10, dtype=values.dtype, device=values.device) / 10)
+    if float(deciles.sum()) == 0:
+        raise ZeroSaliencyError(f"vkdnw: no logit depends on the first elements of the weights. {RESCUE}")
+    q = deciles / (deciles.sum() + _OFFSET)
+    return -float((q * (q + _OFFSET).log()).sum())
+
+
+def vkdnw_single(measurements: Measurements) -> float:
+    """The number of parameter tensors plus `vkdnw`, which so tells apart networks of one depth.
+
+    Returns:
+        A number in [N, N + ln 9], N the number of parameter tensors.
+
+    Raises:
+        NothingObservedError, NonFiniteGradientError, ZeroSaliencyError, InputError: as `vkdnw`.
+    """
+    return measurements.of(EmpiricalFisherMeasurements).n_parameters + vkdnw(measurements)
+
+
+_VKDNW = "Tybl, Neumann, CVPR 2025"
+register_proxy(
+    "vkdnw",
+    vkdnw,
+    needs={"empirical_fisher": ("information",)},
+    reference=_VKDNW,
+    summary="entropy of the spectrum of the Fisher information of the weights",
+)
+register_proxy(
+    "vkdnw_single",
+    vkdnw_single,
+    needs={"empirical_fisher": ("information",)},
+    reference=_VKDNW,
+    summary="that entropy and the number of parameter tensors, added",
+)
+register_ranked(
+    "vkdnw_agg",
+    parts=("vkdnw_single", "jacov", "az_nas_expressivity", "az_nas_trainability", "flops"),
+    aggregate="log_rank",
+    reference=_VKDNW,
+    summary="ranks of vkdnw_single, jacov and three parts of az_nas, their logarithms added",
+)

@@ -1,0 +1,61 @@
+"""VKDNW against its definition, its range, and its form of ranks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from lswag_fast import score, score_many
+from lswag_fast.errors import NonFiniteGradientError, ZeroSaliencyError
+from lswag_fast.passes.empirical_fisher import EmpiricalFisherMeasurements
+from lswag_fast.proxies import get_proxy
+from lswag_fast.proxies.registry import Measurements
+from lswag_fast.reference import vkdnw as reference
+from networks import NETWORKS
+
+
+def computed(information: Tensor, name: str = "vkdnw") -> float:
+    found = EmpiricalFisherMeasurements(information.double(), 7)
+    return get_proxy(name).compute(Measurements({"empirical_fisher": found}))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn_eval", "resnet_eval", "vit"])
+def test_against_the_definition(name: str) -> None:
+    net = NETWORKS[name]
+    model, batch = net.build()
+    expected = reference.vkdnw(reference.fisher_information(model, batch[0], net.observed))
+    assert score(model, batch, proxy="vkdnw").value == pytest.approx(expected, rel=1e-7)  # small singular values
+    found = score(*net.build(torch.float32), proxy="vkdnw").value
+    assert found == pytest.approx(expected, rel=1e-3)  # the same in float32
+    single = score(model, batch, proxy="vkdnw_single").value
+    assert single == pytest.approx(len(list(model.parameters())) + expected, rel=1e-9)
+
+
+def test_an_even_spectrum_has_the_largest_entropy_and_one_value_none() -> None:
+    assert computed(torch.eye(20)) == pytest.approx(math.log(9), rel=1e-8)  # the constant in the logarithm
+    assert computed(torch.eye(1)) == pytest.approx(math.log(9), rel=1e-8)
+    steep = computed(torch.diag(10.0 ** -torch.arange(20.0)))
+    assert 0 <= steep < 0.8
+    assert computed(torch.eye(20), "vkdnw_single") == pytest.approx(7 + math.log(9), rel=1e-8)
+
+
+def test_the_scale_of_the_information_does_not_matter() -> None:
+    spectrum = torch.diag(torch.arange(1.0, 12.0))
+    assert computed(1000 * spectrum) == pytest.approx(computed(spectrum), rel=1e-9)
+
+
+def test_what_gives_no_value() -> None:
+    with pytest.raises(ZeroSaliencyError, match="vkdnw: no logit depends on the first elements"):
+        computed(torch.zeros(4, 4))
+    with pytest.raises(NonFiniteGradientError, match="vkdnw: the gradients of the logits hold NaN"):
+        computed(torch.full((2, 2), math.nan))
+
+
+def test_the_whole_is_had_by_its_name() -> None:
+    model, batch = NETWORKS["vit"].build(torch.float32)
+    scores = score_many(model, batch, proxies=["vkdnw_agg"], features="blocks.*")
+    assert list(scores) == ["vkdnw_single", "jacov", "az_nas_expressivity", "az_nas_trainability", "flops"]
+    assert all(found.error is None for found in scores.values())
