@@ -9,6 +9,7 @@ from functools import partial
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
+from lswag_fast.spaces.darts.space import Darts
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights, Suggests
@@ -19,6 +20,7 @@ __all__ = [
     "Arch",
     "AutoFormer",
     "CountsParams",
+    "Darts",
     "NasBench101",
     "NasBench201",
     "SearchSpace",
@@ -30,12 +32,19 @@ __all__ = [
     "names",
 ]
 
+
+def _darts_on_imagenet(num_classes: int = 1000, image_size: int = 224) -> Darts:
+    return Darts(num_classes=num_classes, image_size=image_size, channels=48, n_cells=14, stem="imagenet")
+
+
 _NAMED: dict[str, Callable[..., SearchSpace]] = {
     **{f"autoformer-{name}": partial(AutoFormer, name) for name in PUBLISHED},
     "nasbench101": NasBench101,
     "nasbench201": NasBench201,
     "transnas-micro": TransNasMicro,
     "transnas-macro": TransNasMacro,
+    "darts": Darts,
+    "darts-imagenet": _darts_on_imagenet,
 }
 _OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
@@ -47,7 +56,7 @@ def names() -> tuple[str, ...]:
     Example:
         >>> names()[:3], names()[3:]  # doctest: +NORMALIZE_WHITESPACE
         (('autoformer-tiny', 'autoformer-small', 'autoformer-base'),
-         ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro'))
+         ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro', 'darts', 'darts-imagenet'))
     """
     return tuple(_NAMED)
 

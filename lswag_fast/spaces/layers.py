@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ReluConvBn(nn.Sequential):
@@ -40,6 +42,29 @@ class Zero(nn.Module):
         """Map x (B, C, H, W) to zeros (B, channels, H / stride, W / stride), rounded up."""
         height, width = (-(-side // self.stride) for side in x.shape[2:])
         return x.new_zeros(len(x), self.channels, height, width)
+
+
+class FactorizedReduction(nn.Module):
+    """A skip that changes the shape: ReLU, two 1x1 convolutions whose outputs are joined, BatchNorm.
+
+    The second convolution is shifted by a pixel; the first has channels // 2 outputs, the second the others.
+
+    Example:
+        >>> FactorizedReduction(4, 8, stride=2)(torch.zeros(2, 4, 7, 7)).shape
+        torch.Size([2, 8, 4, 4])
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        widths = channels // 2, channels - channels // 2
+        self.convs = nn.ModuleList(nn.Conv2d(in_channels, width, 1, stride, bias=False) for width in widths)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to (B, channels, H / stride, W / stride), rounded up."""
+        active = F.relu(x)
+        shifted = F.pad(active, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return cast(Tensor, self.norm(torch.cat([self.convs[0](active), self.convs[1](shifted)], dim=1)))
 
 
 class BlockNetwork(nn.Module):

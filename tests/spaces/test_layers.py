@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from lswag_fast.spaces.layers import BlockNetwork, ReluConvBn, Zero
+from lswag_fast.spaces.layers import BlockNetwork, FactorizedReduction, ReluConvBn, Zero
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -25,6 +26,14 @@ def test_relu_comes_first() -> None:
     x = torch.randn(2, 2, 4, 4)
     expected = torch.einsum("oi,bihw->bohw", layer[1].weight[:, :, 0, 0], x.clamp(min=0))
     torch.testing.assert_close(layer(x), expected / (1 + layer[2].eps) ** 0.5)
+
+
+def test_a_skip_that_changes_the_shape_by_hand() -> None:
+    """Half of its outputs see the even pixels, the others the odd ones."""
+    skip, x = FactorizedReduction(2, 4, 2).eval(), torch.randn(1, 2, 4, 4)
+    even, odd = x.clamp(min=0)[:, :, ::2, ::2], x.clamp(min=0)[:, :, 1::2, 1::2]
+    expected = torch.cat([F.conv2d(even, skip.convs[0].weight), F.conv2d(odd, skip.convs[1].weight)], dim=1)
+    torch.testing.assert_close(skip(x), expected / (1 + skip.norm.eps) ** 0.5)
 
 
 def test_a_chain_by_hand() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lswag_fast.spaces import AutoFormer, NasBench101, NasBench201, SearchSpace, TransNasMacro, TransNasMicro
+from lswag_fast.spaces import AutoFormer, Darts, NasBench101, NasBench201, SearchSpace, TransNasMacro, TransNasMicro
 from lswag_fast.testing import SpaceContract
 
 
@@ -24,6 +24,11 @@ class TestTransNasMicro(SpaceContract):
 class TestTransNasMacro(SpaceContract):
     def make_space(self) -> SearchSpace:
         return TransNasMacro(image_size=32, channels=8)
+
+
+class TestDarts(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return Darts(channels=4, n_cells=3, image_size=16)
 
 
 class TestAutoFormer(SpaceContract):

@@ -7,35 +7,14 @@ from functools import reduce
 from operator import add
 from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lswag_fast.spaces.layers import BlockNetwork, ReluConvBn, Zero
+from lswag_fast.spaces.layers import BlockNetwork, FactorizedReduction, ReluConvBn, Zero
 
 IN_CHANNELS = 3
 BLOCKS_PER_STAGE = 2
 EDGES = tuple((node, source) for node in range(1, 4) for source in range(node))
 """(node, source) of a cell's six edges, in the order in which its string names them."""
-
-
-class FactorizedReduction(nn.Module):
-    """A skip that changes the shape: ReLU, two 1x1 convolutions whose outputs are joined, BatchNorm.
-
-    The second convolution is shifted by a pixel; the first has channels // 2 outputs, the second the others.
-    """
-
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        widths = channels // 2, channels - channels // 2
-        self.convs = nn.ModuleList(nn.Conv2d(in_channels, width, 1, stride, bias=False) for width in widths)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, channels, H / stride, W / stride), rounded up."""
-        active = F.relu(x)
-        shifted = F.pad(active, (0, 1, 0, 1))[:, :, 1:, 1:]
-        return cast(Tensor, self.norm(torch.cat([self.convs[0](active), self.convs[1](shifted)], dim=1)))
 
 
 def operation(digit: str, in_channels: int, channels: int, stride: int) -> nn.Module:

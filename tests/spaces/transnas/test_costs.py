@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from lswag_fast.spaces.layers import FactorizedReduction
 from lswag_fast.spaces.transnas.costs import Convolution, convolutions
-from lswag_fast.spaces.transnas.model import FactorizedReduction, TransNasNet
+from lswag_fast.spaces.transnas.model import TransNasNet
 
 STAGES = [(4, 8, 2), (8, 8, 1), (8, 8, 2), (8, 16, 1)]
 

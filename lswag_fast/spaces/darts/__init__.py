@@ -1,0 +1,1 @@
+"""The DARTS space of pairs of cells."""
