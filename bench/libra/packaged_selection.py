@@ -4,7 +4,8 @@
 SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The rule is fitted to all of its
 networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
 proxy that ranks the fitted half best, and the parameters. Several targets are made one by the mean of a network's ranks
-in them, since their spreads differ. All that are packaged:
+in them, since their spreads differ. A row of bench/results/libra/packaged.csv is one of these figures. All that are
+packaged:
 
     R=bench/results/libra
     for s in tiny small base; do
@@ -21,6 +22,7 @@ import argparse
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ from lswag_fast.libra.held_out import N_HALVES, HeldOut, held_out
 from lswag_fast.libra.windows import ComparisonWindow
 
 FOLDER = Path("lswag_fast/libra/selections")
+FIGURES = Path("bench/results/libra/packaged.csv")
 MEAN_RANK = "mean_rank"
 INHERITED = (
     "OoD-ViT-NAS (NeurIPS 2024; github.com/vovantuan1999a/OoD-ViT-NAS, architecture_infors, commit 037c8e0): ImageNet "
@@ -65,6 +68,20 @@ def packaged(
     return {**content, "spaces": spaces, "fitted_on": fitted_on, "held_out": asdict(found)}
 
 
+def figures(found: HeldOut, space: str, selection: Sequence[str]) -> pd.DataFrame:
+    """What the selection, its parts and the parameters were worth on held-out halves, a row for each."""
+    ways = {" ".join(selection): found.selection, "best_member": found.best_alone, **found.alone}
+    rows = pd.DataFrame([{"space": space, "way": way, **asdict(figure)} for way, figure in ways.items()])
+    return rows.assign(inside=found.inside, n_rows=found.n_rows, n_halves=found.n_halves).drop_duplicates("way")
+
+
+def add_figures(rows: pd.DataFrame, path: Path) -> None:
+    """Write them into the table of all spaces, in place of older ones of the space."""
+    known = pd.read_csv(path, keep_default_na=False) if path.exists() else rows.iloc[:0]
+    others = known[known["space"] != rows["space"].iloc[0]]
+    pd.concat([others, rows]).sort_values("space", kind="stable").to_csv(path, index=False)
+
+
 def main() -> None:
     """Read the command line, fit, judge and write."""
     parser = argparse.ArgumentParser(description="The packaged selection of a space.")
@@ -88,9 +105,10 @@ def main() -> None:
     content = packaged(libra, found, options.space, targets, scores)
     out = options.out or FOLDER / f"{options.space[0]}.json"
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    figures = {"selection": found.selection, "best member": found.best_alone, **found.alone}
-    sys.stdout.write("\n".join(f"{name} {figure}" for name, figure in figures.items()) + "\n")
-    sys.stdout.write(f"{', '.join(libra.selection)} on {found.n_rows} networks: {out}\n")
+    rows = figures(found, options.space[0], libra.selection)
+    if options.out is None:
+        add_figures(rows, FIGURES)
+    sys.stdout.write(f"{rows.to_string(index=False)}\n{out}\n")
 
 
 if __name__ == "__main__":

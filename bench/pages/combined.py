@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bench.pages import markdown
 # members from proposals of halves; the package no longer has it.
 WAYS = {
     "libra": "`Libra()`",
+    "weights": '`Libra(rule="weights")`',
     "published": '`Libra(rule="published")`',
     "published_ranks": '`Libra(rule="published", binning="ranks")`',
     "proposals": "LIBRA, an earlier selection by proposals of halves",
@@ -23,7 +25,7 @@ WAYS = {
     "agreeing": "the three that agree best, no labels",
     "all_proxies": "all proxies, by the sum of log ranks",
     "size_classes": "the members of `Libra()`, ranked inside thirds by size",
-    "weighted": "weights of at least 0, fitted to the labels",
+    "weighted": "weights of at least 0, fitted over all sizes and always kept",
     "ridge": "ridge regression on all ranks",
     "all_labels": "bound: at most three, chosen with the labels of all",
     "search": "bound: at most three, searched exhaustively on the half",
@@ -60,7 +62,7 @@ def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., s
         for table in found.values():
             gained = table.groupby(["way", "n"])["gain_rest"]
             means, least = gained.mean(), gained.min()
-            for place, way in enumerate(ways):
+            for place, way in enumerate(way for way in ways if way in means.index):
                 cells = [
                     f"{markdown.signed(means[way, n])} [{markdown.signed(least[way, n], 2)}]"
                     if (way, n) in means.index
@@ -71,5 +73,29 @@ def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., s
         n_subsets = max(table["seed"].nunique() for table in found.values())
         titles = ["", f"mean gain [least of {n_subsets}]", *(f"{n} labels" for n in sizes)]
         return markdown.table(titles, rows, n_words=2)
+
+    return make
+
+
+def variants(spaces: Sequence[str]) -> Callable[..., str]:
+    """A line per variant of L-SWAG, or proxy: inside windows in each space, and how much better than the default."""
+
+    def make(*paths: Path) -> str:
+        found = [pd.read_csv(path).set_index("variant") for path in paths]
+        rows = []
+        for name in found[0].index:
+            cells = []
+            for table in found:
+                row = table.loc[name] if name in table.index else pd.Series(dtype=float)
+                ends = (markdown.signed(row.get(end, math.nan), 2) for end in ("low", "high"))
+                difference = f"{markdown.signed(row.get('difference', math.nan))} {markdown.bracketed(*ends)}"
+                cells += [markdown.number(row.get("inside_window", math.nan)), difference]
+            rows.append([name, *cells])
+        titles = [
+            title
+            for space, table in zip(spaces, found, strict=True)
+            for title in (f"{space}, {table['n'].max()} networks", "to the default")
+        ]
+        return markdown.table(["Spearman inside windows of params +-8 %", *titles], rows)
 
     return make

@@ -19,7 +19,7 @@ SUITES = {
     "imagenet16_test": "NAS-Bench-201, ImageNet16-120",
     "class_scene": "TransNAS-Bench-101, class_scene",
 }
-COMBINED = ("libra", "published", "weighted", "ridge", "all_proxies", "agreeing")
+COMBINED = ("libra", "weights", "published", "weighted", "ridge", "all_proxies", "agreeing")
 SEEDS = {"seed-0": "seed 0", "seed-1": "seed 1", "seed-2": "seed 2", "kaiming": "Kaiming", "xavier": "Xavier"}
 PATTERNS = {
     **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},
@@ -31,6 +31,16 @@ PAIRING = (
     Numbers("difference", "difference", ("low", "high"), is_difference=True),
     Numbers("share paired otherwise", "share_paired_otherwise", digits=4),
     Numbers("n", "n", digits=0),
+)
+
+HELD_OUT = (
+    Numbers("Spearman on held-out halves", "rho", ("low", "high")),
+    Numbers("networks", "n_rows", digits=0),
+)
+INSIDE = (
+    Numbers("Spearman inside windows of params +-8 %", "inside", ("inside_low", "inside_high")),
+    Numbers("over all", "spearman", ("spearman_low", "spearman_high")),
+    Numbers("networks", "n", digits=0),
 )
 
 
@@ -92,6 +102,17 @@ TABLES = (
         "libra-window",
         ("libra/suite_cifar10_window.csv",),
         combined.gains(SUITES, COMBINED),
+    ),
+    Table(
+        "libra-packaged",
+        ("libra/packaged.csv",),
+        columns.of_csv({"space": "space", "way": "ranked by"}, HELD_OUT, {"best_member": "the best member alone"}),
+    ),
+    Table("label-free", ("libra/label_free.csv",), columns.of_csv({"space": "space", "proxies": "ranked by"}, INSIDE)),
+    Table(
+        "autoformer-variants",
+        tuple(f"libra/autoformer_{size}_variants.csv" for size in ("tiny", "small")),
+        combined.variants(("Tiny", "Small")),
     ),
     Table(
         "reach",

@@ -85,8 +85,8 @@ def packaged_selection(space: str) -> Selection:
         InputError: the package has none for that space; names the spaces that have one.
 
     Example:
-        >>> len(packaged_selection("autoformer-small").proxies)
-        3
+        >>> packaged_selection("autoformer-small").fitted_on["target"]
+        'imagenet_inherited_top1'
     """
     known = _packaged()
     if space not in known:

@@ -40,13 +40,14 @@ def test_all_are_those_that_have_a_value_of_their_own():
     assert chosen.names == chosen.parts == tuple(info.name for info in list_proxies() if not info.parts)
 
 
-@pytest.mark.parametrize("space", ["autoformer-tiny", "autoformer-small", "autoformer-base"])
+@pytest.mark.parametrize("space", ["autoformer-tiny", "autoformer-small", "autoformer-base", "nasbench201"])
 def test_libra_is_what_is_packaged_for_the_space(space):
     packaged = packaged_selection(space)
     found = chosen_proxies("libra", space)
-    assert (found.names, found.combine) == (packaged.proxies, packaged.combine)
+    assert (found.names, found.combine, found.weights) == (packaged.proxies, packaged.combine, packaged.weights)
     fit = {key: packaged.fitted_on[key] for key in ("target", "n_rows")}
-    assert found.origin == {"selection": {"source": f"packaged for {space}", **fit}}
+    figures = asdict(packaged.held_out)
+    assert found.origin == {"selection": {"source": f"packaged for {space}", **fit, "held_out": figures}}
 
 
 def test_a_selection_from_a_file_brings_its_combination(selection_file):
@@ -129,7 +130,6 @@ def test_a_search_and_show_say_what_a_selection_is_worth_on_others(selection_fil
 @pytest.mark.parametrize(
     ("proxies", "words"),
     [
-        ("libra", "--proxies: a selection is packaged for autoformer-"),
         ("libra:nowhere.json", "selection nowhere.json: cannot be read (No such file or directory)"),
         ("libra:", "selection : cannot be read"),
         ("libre", "--proxies: there is no proxy 'libre'; all are listed by `lswag-fast proxies`"),
@@ -140,6 +140,11 @@ def test_what_cannot_be_chosen_is_one_line(proxies, words, capsys):
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_a_space_without_a_packaged_selection_is_refused():
+    with pytest.raises(InputError, match="--proxies: a selection is packaged for autoformer-"):
+        chosen_proxies("libra", "mine")
 
 
 def test_a_file_that_names_an_unknown_proxy_is_refused(selection_file, capsys):

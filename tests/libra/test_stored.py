@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lswag_fast import Libra, list_proxies, spaces
+from lswag_fast import Libra, list_proxies
 from lswag_fast.errors import InputError, StorageError
 from lswag_fast.libra.held_out import Figure, HeldOut
 from lswag_fast.libra.stored import SCHEMA_VERSION, Selection, packaged_selection, read_selection
@@ -104,16 +104,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_selection(tmp_path / "bytes.json")
 
 
-@pytest.mark.parametrize("space", ["autoformer-tiny", "autoformer-small", "autoformer-base"])
-def test_autoformer_spaces_have_a_selection_with_its_provenance(space: str) -> None:
-    assert space in spaces.names()
+@pytest.mark.parametrize("space", ["autoformer-tiny", "autoformer-small", "autoformer-base", "nasbench201"])
+def test_a_packaged_selection_comes_with_its_provenance(space: str) -> None:
     found = packaged_selection(space)
     known = {info.name for info in list_proxies()}
-    assert 1 <= len(found.proxies) <= 3
     assert set(found.proxies) <= known
     assert {"target", "n_rows", "space", "accuracies", "scores"} <= set(found.fitted_on)
+    assert found.held_out is not None
+    assert {*found.proxies, "params"} == set(found.held_out.alone)
 
 
 def test_a_space_without_a_selection_names_those_that_have_one() -> None:
-    with pytest.raises(InputError, match=r"for autoformer-base, autoformer-small, autoformer-tiny, not for mine"):
+    with pytest.raises(InputError, match=r"for autoformer-base, .*, nasbench201, not for mine"):
         packaged_selection("mine")
