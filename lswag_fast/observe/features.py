@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Literal
 
 import torch
@@ -17,11 +18,12 @@ from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.operations import BATCH_NORMS, LOOKUP, BoundCall, ObservedOperation, is_activation
 from lswag_fast.observe.samples.axis import AxisCandidates
 
-Kind = Literal["weight", "norm", "activation", "hidden"]
+Kind = Literal["weight", "norm", "activation", "hidden", "attention"]
 
 _LAST_NORMS = frozenset(f for f in (F.layer_norm, torch.layer_norm, getattr(F, "rms_norm", None)) if f is not None)
 _FIRST_NORMS = BATCH_NORMS | {F.group_norm, torch.group_norm, F.instance_norm, torch.instance_norm}
-_IMAGE_DIMS = 4
+_SOFTMAX = frozenset((F.softmax, torch.softmax, Tensor.softmax))
+_IMAGE_DIMS, _ATTENTION_DIMS = 4, 3
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,10 @@ class Feature:
 
     Attributes:
         kind: "weight" for a linear or convolution call; "norm"; "activation"; "hidden" for the output of a linear call
-            that an activation takes, just before it does. A hidden feature has been one of kind "weight" before.
-        values: (..., C), a view with the channels last.
+            that an activation takes, just before it does, which has been one of kind "weight" before; "attention" for
+            the probabilities of attention.
+        values: (..., C), a view with the channels last; of attention (..., T, S), how much each of T queries attends to
+            each of S keys.
     """
 
     kind: Kind
@@ -44,16 +48,19 @@ class FeatureRecorder(CallMode):
     Example:
         >>> found, images = [], torch.ones(2, 3, 5, 5)
         >>> model, batch = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), Batch(images, None, 2)
-        >>> with FeatureRecorder(model, batch, lambda feature: found.append((feature.kind, feature.values.shape))):
+        >>> with FeatureRecorder(model, batch, {"weight"}, lambda f: found.append((f.kind, tuple(f.values.shape)))):
         ...     _ = model(images)
-        >>> [(kind, tuple(shape)) for kind, shape in found]
-        [('weight', (2, 5, 5, 4)), ('activation', (2, 5, 5, 4))]
+        >>> found
+        [('weight', (2, 5, 5, 4))]
     """
 
-    def __init__(self, model: nn.Module, batch: Batch, receive: Callable[[Feature], None]) -> None:
-        """`receive` runs unseen by the recorder, and must not keep or write the values."""
+    def __init__(
+        self, model: nn.Module, batch: Batch, kinds: Collection[Kind], receive: Callable[[Feature], None]
+    ) -> None:
+        """`receive` gets features of these kinds, unseen by the recorder, and must not keep or write the values."""
         super().__init__(batch.n_samples, constants_of(model))
         self.lineage.add_batch(batch.inputs)
+        self._kinds = frozenset(kinds)
         self._receive = receive
         self._linear: dict[int, weakref.ref[Tensor]] = {}
         self._channels: dict[torch.Size, int] = {}
@@ -63,7 +70,7 @@ class FeatureRecorder(CallMode):
     ) -> Any:
         """Sort one call; what an activation takes is looked at first, since it may write into it."""
         if args and self._is_linear(args[0]) and is_activation(func, args, kwargs or {}):
-            self._receive(Feature("hidden", args[0]))
+            self._hand("hidden", args[0])
         return super().__torch_function__(func, types, args, kwargs)
 
     def on_weight_call(
@@ -82,12 +89,12 @@ class FeatureRecorder(CallMode):
         self._channels[out.shape] = axis
         if call.geometry is None:
             self._linear[id(out)] = weakref.ref(out)
-        self._receive(Feature("weight", out.movedim(axis, -1)))
+        self._hand("weight", out.movedim(axis, -1))
         return out
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Look at an activation."""
-        self._receive(Feature("activation", self._channels_last(out)))
+        self._hand("activation", self._channels_last(out))
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call, and look at the output of a norm."""
@@ -95,8 +102,29 @@ class FeatureRecorder(CallMode):
         if func in _LAST_NORMS or func in _FIRST_NORMS:
             axis = -1 if func in _LAST_NORMS else 1
             self._channels.setdefault(out.shape, axis)
-            self._receive(Feature("norm", out.movedim(axis, -1)))
+            self._hand("norm", out.movedim(axis, -1))
+        elif "attention" in self._kinds and func is F.scaled_dot_product_attention:
+            self._hand("attention", attention_probabilities(*args, **kwargs))
+        elif func in _SOFTMAX and self._is_attention(out, *args, **kwargs):
+            self._hand("attention", out)
         return out
+
+    def on_composite(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        """Ask torch's own attention for its probabilities, which it may not have returned."""
+        if "attention" in self._kinds and func is F.multi_head_attention_forward:
+            given = signature(func).bind(*args, **kwargs).arguments
+            asked = {**given, "training": False, "need_weights": True, "average_attn_weights": False}
+            self._hand("attention", func(**asked)[1])
+
+    def _hand(self, kind: Kind, values: Tensor) -> None:
+        if kind in self._kinds:
+            self._receive(Feature(kind, values))
+
+    def _is_attention(self, out: Tensor, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> bool:  # noqa: A002
+        """Whether a softmax is over the keys of (..., T, S), and not over what a layer put out, as a router's is."""
+        return dim in (-1, out.dim() - 1) and out.dim() >= _ATTENTION_DIMS and not self._is_linear(input)
 
     def _is_linear(self, value: Any) -> bool:
         known = self._linear.get(id(value))
@@ -106,3 +134,32 @@ class FeatureRecorder(CallMode):
         """By the last call whose output had this shape; of a shape not seen before, images have the channels first."""
         axis = self._channels.get(out.shape, 1 if out.dim() >= _IMAGE_DIMS else -1)
         return out.movedim(axis, -1)
+
+
+def attention_probabilities(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """The probabilities (..., T, S) of `F.scaled_dot_product_attention`, before dropout; NaN where no key is allowed.
+
+    Example:
+        >>> query = torch.zeros(1, 2, 4)
+        >>> attention_probabilities(query, query, query, is_causal=True).tolist()
+        [[[1.0, 0.0], [0.5, 0.5]]]
+    """
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attn_mask, -torch.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    return scores.softmax(-1)

@@ -20,6 +20,9 @@ from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 SAMPLED_CHANNELS = 8
 """How many channels "sampled_correlations" looks at."""
 
+EXPLAINED = 0.99
+"""The share of the variance that "principal_components" explain."""
+
 
 @dataclass(frozen=True)
 class FeatureMeasurements:
@@ -36,6 +39,11 @@ class FeatureMeasurements:
             between the channels of the first sample, over its positions; 0 where a channel is constant, or where there
             are not more positions than channels.
             "sampled_correlations", of the same: that of 8 channels drawn at random, times C / 8.
+            "head_confidences", of attention: the mean over heads, samples and queries of the largest probability.
+            "principal_components", of the outputs of linear calls that an activation takes: the least number of
+            principal components that explain more than .99 of the variance; 0 where nothing varies.
+            "effective_ranks", of weights and activations: exp of the entropy of the singular values, over their sum, of
+            the matrix of C rows, spaced evenly over samples and positions (all rows, if there are fewer); 0 of zeros.
     """
 
     values: Mapping[str, tuple[float, ...]]
@@ -50,7 +58,8 @@ def run_features(
 ) -> FeatureMeasurements:
     """Run the model on the batch, in its own mode and without gradients.
 
-    Features are the outputs of calls on weights, norms and activations, functional or of a module. Each is reduced in
+    Features are the outputs of calls on weights, norms and activations, functional or of a module, and the
+    probabilities of attention (softmax, `scaled_dot_product_attention`, torch's own attention). Each is reduced in
     float64 while the model runs, and none is kept. Those that make a weight, and those of look-ups, do not count. The
     first sample is what lies first along axis 0 of a feature; channels are drawn from one generator seeded by
     `options.seed`.
@@ -68,10 +77,11 @@ def run_features(
             if feature.kind in reduction.kinds:
                 found[name].append(reduction.reduce(_Values(feature.values, batch.n_samples, generator)))
 
+    kinds = frozenset[Kind]().union(*(reduction.kinds for reduction in wanted.values()))
     with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model)  # so that a parameter that an autograd function gives back is still seen to be one
         copied = batch.copied()  # which the model may write into
-        with FeatureRecorder(model, copied, receive), snapshot.watch():
+        with FeatureRecorder(model, copied, kinds, receive), snapshot.watch():
             call_model(model, copied.inputs)
     return FeatureMeasurements({name: tuple(values) for name, values in found.items()})
 
@@ -138,6 +148,26 @@ def _least_eigenvalue(rows: Tensor) -> float:
     return float(torch.linalg.eigvalsh(unit.t() @ unit)[0].clamp(min=0))
 
 
+def _head_confidence(feature: _Values) -> float:
+    return float(feature.values.amax(-1).double().nanmean())
+
+
+def _principal_components(feature: _Values) -> float:
+    variances = torch.linalg.eigvalsh(_centred_products(feature.rows)).clamp(min=0).flip(0)
+    total = variances.sum()
+    return float(((variances.cumsum(0) / total) <= EXPLAINED).sum() + 1) if total > 0 else 0.0
+
+
+def _effective_rank(feature: _Values) -> float:
+    rows = feature.values.flatten(0, -2)
+    n_rows, n_columns = rows.shape
+    if n_rows > n_columns:
+        rows = rows[torch.arange(n_columns, device=rows.device) * n_rows // n_columns]
+    values = torch.linalg.svdvals(rows.double())
+    total = values.sum()
+    return float(torch.special.entr(values / total).sum().exp()) if total > 0 else 0.0
+
+
 def _centred_products(rows: Tensor) -> Tensor:
     """The covariance of the columns of (N, C), but for its divisor: (C, C).
 
@@ -152,6 +182,9 @@ _REDUCTIONS = {
     "log_dimensions": _Reduction(frozenset({"activation"}), _log_dimension),
     "least_correlations": _Reduction(_LAYERS, _least_correlation),
     "sampled_correlations": _Reduction(_LAYERS, _sampled_correlation),
+    "head_confidences": _Reduction(frozenset({"attention"}), _head_confidence),
+    "principal_components": _Reduction(frozenset({"hidden"}), _principal_components),
+    "effective_ranks": _Reduction(frozenset({"weight", "activation"}), _effective_rank),
 }
 
 PASS = Pass(

@@ -1,4 +1,4 @@
-"""Proxies of the features of one forward pass: InTrain, MeCo.
+"""Proxies of the features of one forward pass: InTrain, MeCo, attention-head confidence, W-PCA, NEAR.
 
 The features are those of observed calls, functional or of a module, on vision transformers as on CNNs. Higher is
 better.
@@ -21,6 +21,7 @@ import math
 
 from lswag_fast.errors import NoActivationsError, NothingObservedError
 from lswag_fast.passes.features import FeatureMeasurements
+from lswag_fast.passes.model import ModelMeasurements
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
@@ -97,6 +98,73 @@ def meco_opt(measurements: Measurements) -> float:
     return math.fsum(_some("meco_opt", measurements.of(FeatureMeasurements)["sampled_correlations"]))
 
 
+def head_confidence(measurements: Measurements) -> float:
+    """mean_l mean_{h, b, t} max_s a_s, a the probabilities with which query t of head h of attention l attends to keys.
+
+    Attention is a softmax over the last axis of scores (..., T, S), `scaled_dot_product_attention`, or torch's own
+    multi-head attention; probabilities are those before dropout, but for a dropout of the model's own. Defined for
+    transformers only.
+
+    Departure from the published code: the largest is that over the keys, there over the heads.
+
+    Returns:
+        A number in (0, 1]; near 1 / S where attention is even, as at most initialisations.
+
+    Raises:
+        NothingObservedError: there is no attention.
+    """
+    confidences = measurements.of(FeatureMeasurements)["head_confidences"]
+    if not confidences:
+        raise NothingObservedError(
+            "head_confidence needs the probabilities of attention, and no softmax over keys was seen; score a network "
+            "without attention by another proxy"
+        )
+    return math.fsum(confidences) / len(confidences)
+
+
+def w_pca(measurements: Measurements) -> float:
+    """P sum_l d_l, P the number of parameters, d_l the principal components of a feed-forward layer's hidden features.
+
+    d_l is the least number of components that explain more than .99 of the variance of x W1 + b1, over all samples and
+    positions: of the output of a linear call that an activation takes. Of a gated layer it is the gate. Published for
+    language models; a vision transformer has the same layers. In a CNN a linear layer before an activation is rare, and
+    convolutions do not count.
+
+    Returns:
+        A whole number in [0, P sum_l C_l].
+
+    Raises:
+        NothingObservedError: no activation takes the output of a linear call.
+    """
+    components = measurements.of(FeatureMeasurements)["principal_components"]
+    if not components:
+        raise NothingObservedError(
+            "w_pca needs feed-forward layers, and no activation takes the output of a linear call; score a network of "
+            "convolutions by another proxy"
+        )
+    return measurements.of(ModelMeasurements).n_params * math.fsum(components)
+
+
+def near(measurements: Measurements) -> float:
+    """sum_l exp(H(s_l)), H the entropy of the singular values, over their sum, of a square matrix of a layer's outputs.
+
+    The sum runs over the outputs of linear and convolution calls and over those of activations. A row is what the C
+    channels give at one position of one sample, and the matrix has C rows. exp(H) is its effective rank.
+
+    Departures from the published code: the rows are spaced evenly over the samples and positions of the batch, there
+    they are neighbours; where there are fewer than C all count, there further batches are added; outputs of norms do
+    not count, as in the paper; the weights are drawn once. Its price is a singular value decomposition of C x C for
+    each feature, which on wide vision transformers exceeds that of the forward by far.
+
+    Returns:
+        A number in [0, sum_l C_l].
+
+    Raises:
+        NothingObservedError: there is no feature.
+    """
+    return math.fsum(_some("near", measurements.of(FeatureMeasurements)["effective_ranks"]))
+
+
 def _some(proxy: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
     if not numbers:
         raise NothingObservedError(f"{proxy}: the model calls no linear or convolution function, norm or activation")
@@ -124,4 +192,25 @@ register_proxy(
     needs={"features": ("sampled_correlations",)},
     reference=_MECO,
     summary="the same of eight channels of each feature",
+)
+register_proxy(
+    "head_confidence",
+    head_confidence,
+    needs={"features": ("head_confidences",)},
+    reference="Serianni, Kalita, ACL 2023",
+    summary="largest probability of each query of attention, averaged",
+)
+register_proxy(
+    "w_pca",
+    w_pca,
+    needs={"model": ("params",), "features": ("principal_components",)},
+    reference="W-PCA, ICLR 2025",
+    summary="parameters times the principal components of feed-forward layers",
+)
+register_proxy(
+    "near",
+    near,
+    needs={"features": ("effective_ranks",)},
+    reference="NEAR, arXiv 2408.08776, 2024",
+    summary="effective ranks of the outputs of layers and activations, summed",
 )

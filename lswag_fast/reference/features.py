@@ -70,3 +70,53 @@ def _least_eigenvalue(channels: np.ndarray) -> float:
     with np.errstate(invalid="ignore", divide="ignore"):
         correlations = np.nan_to_num(np.atleast_2d(np.corrcoef(channels)))
     return float(np.linalg.eigvalsh(correlations)[0])
+
+
+def head_confidence(probabilities: Sequence[Tensor]) -> float:
+    """The mean over attention layers (..., T, S) of the mean of the largest probabilities.
+
+    Example:
+        >>> import torch
+        >>> head_confidence([torch.tensor([[0.25, 0.75], [0.5, 0.5]])])
+        0.625
+    """
+    return math.fsum(float(p.double().max(-1).values.mean()) for p in probabilities) / len(probabilities)
+
+
+def w_pca(n_params: int, hidden: Iterable[Tensor]) -> float:
+    """P times the components that explain more than .99 of the variance of each hidden feature (..., C).
+
+    Example:
+        >>> import torch
+        >>> w_pca(10, [torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])])  # two alike
+        20.0
+    """
+    total = 0
+    for feature in hidden:
+        rows = feature.flatten(0, -2).double().numpy()
+        variances = np.linalg.svd(rows - rows.mean(0), compute_uv=False) ** 2
+        explained, count = 0.0, 0
+        while explained <= 0.99 * variances.sum() and count < len(variances) and variances.any():
+            explained += variances[count]
+            count += 1
+        total += count
+    return float(n_params * total)
+
+
+def near(features: Iterable[Tensor]) -> float:
+    """The effective ranks of C evenly spaced rows of each feature (..., C), added up.
+
+    Example:
+        >>> import torch
+        >>> round(near([torch.eye(3)]), 6)
+        3.0
+    """
+    total = 0.0
+    for feature in features:
+        rows = feature.flatten(0, -2).double().numpy()
+        n_rows, n_columns = rows.shape
+        chosen = [k * n_rows // n_columns for k in range(n_columns)] if n_rows > n_columns else list(range(n_rows))
+        s = np.linalg.svd(rows[chosen], compute_uv=False)
+        shares = [value / s.sum() for value in s if value > 0]
+        total += math.exp(-math.fsum(share * math.log(share) for share in shares)) if shares else 0.0
+    return total

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.observe.features import FeatureRecorder
+from lswag_fast.observe.features import FeatureRecorder, Kind, attention_probabilities
 from networks import NETWORKS
 from support.oracle import call, plain_features
 
@@ -16,7 +16,8 @@ from support.oracle import call, plain_features
 def seen(model: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
     found: list[tuple[str, Tensor]] = []
     batch = Batch(inputs, None, len(inputs))
-    with torch.no_grad(), FeatureRecorder(model, batch, lambda f: found.append((f.kind, f.values.clone()))):
+    kinds: tuple[Kind, ...] = ("weight", "norm", "activation", "hidden", "attention")
+    with torch.no_grad(), FeatureRecorder(model, batch, kinds, lambda f: found.append((f.kind, f.values.clone()))):
         call(model, inputs)
     return found
 
@@ -25,7 +26,7 @@ def seen(model: nn.Module, inputs: Tensor) -> list[tuple[str, Tensor]]:
 def test_as_patched_functions_see_them(name: str) -> None:
     model, (inputs, _) = NETWORKS[name].build()
     expected = plain_features(model, inputs)
-    found = [(kind, values) for kind, values in seen(model, inputs) if kind != "hidden"]
+    found = [(kind, values) for kind, values in seen(model, inputs) if kind not in ("hidden", "attention")]
     assert [kind for kind, _ in found] == [kind for kind, _ in expected]
     for (_, values), (_, plain) in zip(found, expected, strict=True):
         assert torch.equal(values, plain)
@@ -54,3 +55,45 @@ def test_what_makes_a_weight_and_what_looks_up_a_table_is_no_feature() -> None:
             return F.linear(self.table(tokens), self.maker(self.seeds))
 
     assert [values.shape for _, values in seen(Odd(), torch.zeros(4, 5, dtype=torch.long))] == [(4, 5, 2)]
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}, {"mask": "bool"}, {"mask": "float"}])
+def test_the_probabilities_are_those_of_fused_attention(options: dict[str, object]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(2, 4, size, 8, generator=generator, dtype=torch.float64) for size in (5, 6))
+    given = {name: value for name, value in options.items() if name != "mask"}
+    if "mask" in options:
+        mask = torch.rand(5, 6, generator=generator, dtype=torch.float64)
+        given["attn_mask"] = mask > 0.3 if options["mask"] == "bool" else mask
+    value = torch.eye(6, dtype=torch.float64).expand(2, 4, 6, 6)  # so that the output is the probabilities
+    expected = F.scaled_dot_product_attention(query, key, value, **given)
+    torch.testing.assert_close(attention_probabilities(query, key, value, **given), expected)
+
+
+def test_grouped_queries_share_their_keys() -> None:
+    query, key = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8)
+    expected = attention_probabilities(query, key[:, [0, 0, 1, 1]], key)
+    torch.testing.assert_close(attention_probabilities(query, key, key, enable_gqa=True), expected)
+
+
+def test_the_probabilities_of_torchs_own_attention_and_of_a_softmax() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(6, 2, dropout=0.5, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    model, x = Own(), torch.randn(4, 3, 6)
+    (found,) = [values for kind, values in seen(model, x) if kind == "attention"]
+    expected = model.attention.eval()(x, x, x, average_attn_weights=False)[1]
+    torch.testing.assert_close(found, expected)
+    written, (images, _) = NETWORKS["vit"].build()
+    shapes = [values.shape for kind, values in seen(written, images) if kind == "attention"]
+    assert shapes == [(6, 2, 5, 5)] * 2
+
+
+def test_the_softmax_of_a_router_or_of_logits_is_no_attention() -> None:
+    model = nn.Sequential(nn.Linear(6, 3), nn.Softmax(-1))
+    assert [kind for kind, _ in seen(model, torch.randn(4, 5, 6))] == ["weight"]

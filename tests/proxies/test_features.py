@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from lswag_fast.errors import NoActivationsError, NothingObservedError
 from lswag_fast.reference import features as definitions
 from networks import NETWORKS
 from proxies.conftest import mean_loss
-from support.oracle import features_of
+from support.oracle import features_of, plain_features
 from support.snapshot import assert_unchanged, snapshot
 
 SEEN = ("mlp", "cnn_eval", "cnn_train", "resnet_eval", "vit")
@@ -139,7 +140,72 @@ def test_meco_of_a_network_without_features() -> None:
         score(Scale(), (torch.randn(4, 3), torch.arange(4)), proxy="meco")
 
 
-@pytest.mark.parametrize("proxy", ["intrain", "meco", "meco_opt"])
+def patched_softmax(model: nn.Module, inputs: Tensor) -> list[Tensor]:
+    found: list[Tensor] = []
+    plain = Tensor.softmax
+
+    def softmax(scores: Tensor, dim: int) -> Tensor:
+        found.append(plain(scores, dim).detach())
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tensor, "softmax", softmax)
+        model(inputs)
+    return found
+
+
+def test_head_confidence() -> None:
+    model, batch = NETWORKS["vit"].build()
+    expected = definitions.head_confidence(patched_softmax(model, batch[0]))
+    assert score(model, batch, proxy="head_confidence").value == pytest.approx(expected, rel=1e-12)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attn.qkv.weight.zero_(), block.attn.qkv.bias.zero_()
+    assert score(model, batch, proxy="head_confidence").value == pytest.approx(1 / 5, rel=1e-12)  # of five tokens
+
+
+def test_head_confidence_of_torchs_own_attention() -> None:
+    model, (inputs, targets) = NETWORKS["encoder_batch_first_odd"].build()
+    found = score(model, (inputs, targets), proxy="head_confidence").value
+    assert 1 / 7 < found < 1  # of seven tokens
+
+
+def test_w_pca() -> None:
+    for name in ("mlp", "vit"):
+        model, batch = NETWORKS[name].build()
+        features = plain_features(model, batch[0])
+        taken = [
+            before for (kind, before), (after, _) in pairwise(features) if (kind, after) == ("weight", "activation")
+        ]
+        assert taken
+        n_params = sum(p.numel() for p in model.parameters())
+        assert score(model, batch, proxy="w_pca").value == definitions.w_pca(n_params, taken)
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_near(name: str) -> None:
+    model, batch = NETWORKS[name].build()
+    expected = definitions.near(features_of(model, batch[0], "weight", "activation"))
+    assert score(model, batch, proxy="near").value == pytest.approx(expected, rel=1e-9)  # float64 sums
+    found = score(*NETWORKS[name].build(torch.float32), proxy="near").value
+    assert found == pytest.approx(expected, rel=1e-4)  # the accuracy contract
+
+
+def test_near_sees_no_scale_and_one_dimension_as_one() -> None:
+    model = nn.Sequential(nn.Linear(3, 4, bias=False)).double()
+    batch = torch.randn(6, 1).double() * torch.ones(3).double(), torch.arange(6) % 4
+    assert score(model, batch, proxy="near").value == pytest.approx(1.0, rel=1e-9)  # rounding in the other three
+    assert score(model, (5 * batch[0], batch[1]), proxy="near").value == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("proxy", ["head_confidence", "w_pca"])
+def test_what_only_transformers_have_is_refused_of_a_cnn(proxy: str) -> None:
+    model, batch = NETWORKS["cnn_eval"].build()
+    with pytest.raises(NothingObservedError, match=f"{proxy} needs .*by another proxy"):
+        score(model, batch, proxy=proxy)
+
+
+@pytest.mark.parametrize("proxy", ["intrain", "meco", "meco_opt", "near"])
 def test_the_model_is_left_as_it_was(proxy: str) -> None:
     model, batch = NETWORKS["resnet_eval"].build()
     before = snapshot(model)
