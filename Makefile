@@ -12,11 +12,11 @@
 # make clean    remove what the others made, runs/ and bench/results/ excepted
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
-#   make test PYTHON=python3.12 TORCH=torch==2.4.0
-# The tests of public networks run where torchvision, timm and transformers are: make zoo TORCHVISION=torchvision==0.19.0
+#   make test PYTHON=python3.12 TORCH=torch==2.8.0
+# The tests of public networks run where torchvision, timm and transformers are: make zoo TORCHVISION=torchvision==0.23.0
 
 PYTHON ?= python3
-TORCH ?= torch>=2.4
+TORCH ?= torch>=2.8
 TORCHVISION ?= torchvision
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,8 +33,8 @@ WHEEL_PLATFORM := manylinux_2_28_$(shell uname -m)
 FRESH := build/fresh
 OLDEST := .venv-oldest
 # What depends on the versions of other libraries, without what takes long or needs none of them.
-CORE_TESTS := tests/kernels tests/observe tests/passes tests/proxies tests/reference tests/data tests/libra \
-  tests/evaluation tests/plots tests/study tests/testing tests/spaces tests/files tests/cli/commands $(wildcard tests/test_*.py)
+CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots study observe kernels evaluation testing files) \
+  $(wildcard tests/test_*.py)
 
 .PHONY: search test test-oldest emulated lint check-install wheel zoo docs bench clean
 
@@ -110,7 +110,7 @@ bench: $(VENV)/.extra-bench
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
-# torch first: whoever wants a certain version gets it, and the package is content with any from 2.4 on.
+# torch first: whoever wants a certain version gets it, and the package is content with any from 2.8 on.
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)"

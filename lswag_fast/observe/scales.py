@@ -34,7 +34,7 @@ _NORM_WEIGHTS: dict[Callable[..., Any], int] = {
     torch.group_norm: 2,
     torch.batch_norm: 1,
     torch.instance_norm: 1,
-    **({F.rms_norm: 2} if hasattr(F, "rms_norm") else {}),  # since torch 2.4
+    F.rms_norm: 2,
 }
 """The norms, each with the position of `weight` among its arguments."""
 

@@ -228,7 +228,7 @@ def test_json_that_names_an_architecture_twice(tmp_path: Path) -> None:
 
 
 def column(name: str, values: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame({name: values})
+    return pd.Series(values).to_frame(name)
 
 
 A = column("a", {"z": 1.0, "m": 2.0, "b": 3.0, "k": 4.0})
@@ -339,7 +339,8 @@ def test_what_would_be_read_as_something_else_is_refused(tmp_path: Path, name: s
 def test_whole_numbers_beyond_64_bits_are_floats_and_beyond_those_refused(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "a.csv", f"arch,zico,snip\na,{10**30},{10**400}\nb,1,2\n"))
     assert numbers(table, ["zico"])["zico"].tolist() == [1e30, 1.0]
-    with pytest.raises(TableError, match="column 'snip' holds a whole number of 401 digits"):
+    # pandas 2.0 reads such a number as text.
+    with pytest.raises(TableError, match=r"column 'snip' (holds a whole number of 401 digits|.*, expected a number)"):
         numbers(table, ["snip"])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
@@ -51,3 +53,18 @@ def mode_for(
     return ObservingMode(
         model, WeightTable(model), n_samples, capture, before_write, independent_samples=independent_samples
     )
+
+
+def _multiplies_groups_of_rows() -> bool:
+    """Whether this torch does so on the CPU: the oldest that is supported does on CUDA alone."""
+    rows, matrices = torch.zeros(16, 16, dtype=torch.bfloat16), torch.zeros(1, 16, 16, dtype=torch.bfloat16)
+    try:
+        torch._grouped_mm(rows, matrices, offs=torch.tensor([16], dtype=torch.int32))
+    except NotImplementedError:
+        return False
+    return True
+
+
+needs_grouped_products = pytest.mark.skipif(
+    not _multiplies_groups_of_rows(), reason="this torch has torch._grouped_mm for CUDA alone"
+)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import lswag_fast
 from lswag_fast import reference
-from support.observing import observed
+from support.observing import needs_grouped_products, observed
 from support.oracle import trainability_of
 from support.per_sample import Called, observed_gradients
 
@@ -61,6 +61,7 @@ def test_statistics_are_those_of_per_sample_gradients() -> None:
         assert found[name].trainability == pytest.approx(trainability_of(exact[name]), abs=1e-4), name
 
 
+@needs_grouped_products
 def test_outputs_are_those_of_torch_and_experts_without_rows_have_no_piece() -> None:
     model, (x, _) = Experts(grouped=True), batch()
     observation, outputs = observed(model, x, B)
@@ -69,6 +70,7 @@ def test_outputs_are_those_of_torch_and_experts_without_rows_have_no_piece() -> 
     assert pieces == [0, 2, 3]
 
 
+@needs_grouped_products
 def test_rows_behind_the_last_group_give_zeros() -> None:
     ends = torch.tensor([2, 2, 4], dtype=torch.int32)
     model = Called(lambda x, w: torch._grouped_mm(x, w, offs=ends)[:4], torch.randn(3, 16, 8))
@@ -84,6 +86,7 @@ def test_a_batch_of_products_needs_no_ends() -> None:
     assert outputs.shape == (B, 3, 8)
 
 
+@needs_grouped_products
 def test_a_bias_is_not_known() -> None:
     def product(x: Tensor, w: Tensor) -> Tensor:
         return torch._grouped_mm(x, w, offs=torch.tensor([2, B], dtype=torch.int32), out_dtype=torch.float32)
