@@ -39,6 +39,7 @@ from lswag_fast.observe.operations.one_key import ATTEND, attend_to_one_key
 from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, candidates_by_size
 from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.samples.rules import CHOOSING, PLACING, SCALING
+from lswag_fast.observe.saved_tensors import hooks_are_active
 from lswag_fast.observe.scales import factors
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
@@ -338,7 +339,7 @@ class ObservingMode(CallMode):
 
 def _unobservable_reason(weight: Tensor, x: Tensor, asks_gradients: bool) -> str | None:
     """Why a call on this weight gives no statistic; raises where it would give a wrong one."""
-    if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
+    if hooks_are_active():
         raise UnsupportedModelError(
             "saved-tensor hooks are active (activation checkpointing, save_on_cpu): they recompute outside of the "
             "observer and can give wrong gradients; score the model without checkpointing"

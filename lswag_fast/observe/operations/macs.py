@@ -98,27 +98,31 @@ def _bilinear(out: Tensor, a: Tensor, weight: Tensor, b: Tensor, *_: Any) -> int
     return out.numel() * (a.shape[-1] + 1) * b.shape[-1]
 
 
-FORMULAS: dict[Any, Formula] = {
-    **dict.fromkeys((aten.mm, aten.bmm, aten.mv, aten._scaled_mm, aten._int_mm), _product),
-    **dict.fromkeys((aten.addmm, aten.baddbmm, aten.addmv, aten._addmm_activation), _added_product),
-    aten.addbmm: _sum_of_products,
-    **dict.fromkeys((aten.dot, aten.vdot), _inner_product),
-    **dict.fromkeys((aten._grouped_mm, aten._scaled_grouped_mm), _grouped_product),
-    **dict.fromkeys((aten.convolution, aten._convolution, aten.convolution_overrideable), _convolution),
-    **dict.fromkeys(
-        (
-            aten._scaled_dot_product_flash_attention, aten._scaled_dot_product_flash_attention_for_cpu,
-            aten._scaled_dot_product_efficient_attention, aten._scaled_dot_product_cudnn_attention,
-            aten._scaled_dot_product_fused_attention_overrideable, aten._scaled_dot_product_attention_math_for_mps,
-        ),
-        _attention,
-    ),
-    aten._native_multi_head_attention: _native_attention,
-    aten._transformer_encoder_layer_fwd: _encoder_layer,
-    aten.mkldnn_rnn_layer: _recurrent_layer,
-    **dict.fromkeys((aten._cudnn_rnn, aten.miopen_rnn), _recurrent_network),
-    aten._trilinear: _bilinear,
+_FORMULAS_BY_NAMES: dict[tuple[str, ...], Formula] = {
+    ("mm", "bmm", "mv", "_scaled_mm", "_int_mm"): _product,
+    ("addmm", "baddbmm", "addmv", "_addmm_activation"): _added_product,
+    ("addbmm",): _sum_of_products,
+    ("dot", "vdot"): _inner_product,
+    ("_grouped_mm", "_scaled_grouped_mm"): _grouped_product,
+    ("convolution", "_convolution", "convolution_overrideable"): _convolution,
+    (
+        "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
+        "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
+        "_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math_for_mps",
+    ): _attention,
+    ("_native_multi_head_attention",): _native_attention,
+    ("_transformer_encoder_layer_fwd",): _encoder_layer,
+    ("mkldnn_rnn_layer",): _recurrent_layer,
+    ("_cudnn_rnn", "miopen_rnn"): _recurrent_network,
+    ("_trilinear",): _bilinear,
 }  # fmt: skip
+
+FORMULAS: dict[Any, Formula] = {
+    getattr(aten, name): formula
+    for names, formula in _FORMULAS_BY_NAMES.items()
+    for name in names
+    if hasattr(aten, name)
+}
 """The kernels of torch that multiply matrices, under every name that this version has for them."""
 
 

@@ -59,5 +59,9 @@ def _samples(observer: CallObserver, rows: Tensor) -> SampleRows | None:
     return place
 
 
-GROUPED_PRODUCTS: dict[Callable[..., Any], Composite] = {torch._grouped_mm: observe_grouped}
+GROUPED_PRODUCTS: dict[Callable[..., Any], Composite] = {
+    getattr(torch, name): observe_grouped
+    for name in ("_grouped_mm",)
+    if hasattr(torch, name)  # since torch 2.8
+}
 """Products of groups of rows."""
