@@ -12,11 +12,11 @@
 # make clean    remove what the others made, runs/ and bench/results/ excepted
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
-#   make test PYTHON=python3.12 TORCH=torch==2.8.0
-# The tests of public networks run where torchvision, timm and transformers are: make zoo TORCHVISION=torchvision==0.23.0
+#   make test PYTHON=python3.12 TORCH=torch==2.4.0
+# The tests of public networks run where torchvision, timm and transformers are: make zoo TORCHVISION=torchvision==0.19.0
 
 PYTHON ?= python3
-TORCH ?= torch>=2.8
+TORCH ?= torch>=2.4
 TORCHVISION ?= torchvision
 VENV := .venv
 BIN := $(VENV)/bin
@@ -110,7 +110,7 @@ bench: $(VENV)/.extra-bench
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 
-# torch first: whoever wants a certain version gets it, and the package is content with any from 2.8 on.
+# torch first: whoever wants a certain version gets it, and the package is content with any from 2.4 on.
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)"

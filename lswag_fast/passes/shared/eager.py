@@ -13,7 +13,8 @@ import torch
 def uncompiled() -> Iterator[None]:
     """Inside, what `torch.compile` made of a function runs the function itself.
 
-    A compiled function calls kernels of its own, in which no call on a weight and no activation is seen.
+    A compiled function calls kernels of its own, in which no call on a weight and no activation is seen. Before torch
+    2.6 there is no switch for this: the compiler then follows the observer as far as it can.
 
     Example:
         >>> doubled = torch.compile(lambda x: x + x)
@@ -21,8 +22,10 @@ def uncompiled() -> Iterator[None]:
         ...     doubled(torch.ones(2))
         tensor([2., 2.])
     """
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and its import takes seconds
+    dynamo = sys.modules.get("torch._dynamo")  # absent: nothing was compiled, and its import takes seconds
+    switch = getattr(torch.compiler, "set_stance", None)
+    if dynamo is None or switch is None:
         yield
         return
-    with torch.compiler.set_stance("force_eager"):
+    with switch("force_eager"):
         yield
