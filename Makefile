@@ -36,7 +36,7 @@ OLDEST := .venv-oldest
 CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots study observe kernels evaluation testing files) \
   $(wildcard tests/test_*.py)
 
-.PHONY: search test test-oldest emulated lint check-install wheel zoo docs bench clean
+.PHONY: search test test-oldest emulated lint wheel zoo docs bench clean
 
 search: $(VENV)/.extra-report
 	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
@@ -63,15 +63,8 @@ lint: $(VENV)/.extra-lint
 	$(BIN)/lint-imports
 	find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs $(BIN)/clang-format --dry-run --Werror
 
-# The editable install sees the source tree. This one looks at what the source distribution puts on a disk; without CUDA,
-# whose kernels the other has compiled.
-check-install: $(VENV)/.extra-release
-	rm -rf build/installed build/sdist
-	$(BIN)/python -m build --sdist --outdir build/sdist
-	CMAKE_ARGS=-DLSWAG_CUDA=OFF $(PIP) install --no-deps --target build/installed build/sdist/*.tar.gz
-	cd build && PYTHONPATH=installed ../$(BIN)/python -m lswag_fast.cli info
-
-# Each step is the proof of the one before: the wheel is built from the source distribution, and used where nothing else is.
+# The editable install sees the source tree; this looks at what a distribution puts on a disk. Each step is the proof of
+# the one before: the wheel is built from the source distribution, and used where nothing else is.
 wheel: $(VENV)/.extra-release
 	rm -rf dist build/dist $(FRESH)
 	CMAKE_ARGS="-DLSWAG_CUDA=OFF -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/release/glibc_2_28.cmake" \

@@ -123,7 +123,7 @@ def test_zico_refuses_another_sigma() -> None:
 @pytest.mark.parametrize("option", [{"variance": "microbatch:2"}, {"chunk_size": 2}])
 def test_a_list_of_batches_is_its_own_chunks(option: dict[str, Any]) -> None:
     model, batches = batches_of(NETWORKS["mlp"], 2)
-    with pytest.raises(InputError, match="leave variance, chunk_size and gradient_samples out"):
+    with pytest.raises(InputError, match="leave variance, chunk_size, gradient_samples and fidelity out"):
         score(model, batches, proxy="zico", **option)
 
 

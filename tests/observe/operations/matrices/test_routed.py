@@ -51,6 +51,7 @@ def batch() -> tuple[Tensor, Tensor]:
     return x, torch.arange(B) % 3
 
 
+@needs_grouped_products
 def test_statistics_are_those_of_per_sample_gradients() -> None:
     names = ["inner.weight", "up", "down", "head.weight"]
     x, targets = batch()
@@ -79,6 +80,7 @@ def test_rows_behind_the_last_group_give_zeros() -> None:
     torch.testing.assert_close(outputs, model(x))
 
 
+@needs_grouped_products
 def test_a_batch_of_products_needs_no_ends() -> None:
     model = Called(lambda x, w: torch._grouped_mm(x.transpose(0, 1), w).transpose(0, 1), torch.randn(3, 16, 8))
     found, _, outputs = observed_gradients(model, torch.randn(B, 3, 16), B)
