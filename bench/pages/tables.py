@@ -42,6 +42,11 @@ INSIDE = (
     Numbers("over all", "spearman", ("spearman_low", "spearman_high")),
     Numbers("networks", "n", digits=0),
 )
+HISTORY = (
+    Numbers("Autoformer-S", "autoformer_s_ratio", digits=2),
+    Numbers("with published attention", "autoformer_s_published_ratio", digits=2),
+    Numbers("NAS-Bench-201-like", "nasbench201_like_ratio", digits=2),
+)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,11 @@ TABLES = (
     Table("options", ("correlation/ablations.csv",), options.table),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
     Table("whole-score-again", ("score/whole_score_rerun.csv",), costs.whole_score),
+    Table(
+        "history",
+        ("score/history.csv",),
+        columns.of_csv({"date": "date", "commit": "commit", "cpu": "processor"}, HISTORY),
+    ),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
