@@ -7,11 +7,10 @@ proxy that ranks the fitted half best, and the parameters. Several targets are m
 in them, since their spreads differ. A row of bench/results/libra/packaged.csv is one of these figures. All that are
 packaged:
 
-    R=bench/results/libra
-    for s in tiny small base; do
-      python -m bench.libra.packaged_selection $R/autoformer_${s}_scores.csv.gz --space autoformer-$s \
-        --target imagenet_inherited_top1 --window params:8%
-    done
+    R=bench/results/libra T="--target imagenet_inherited_top1 --window params:8%"
+    python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T
+    python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz \
+      --space autoformer-small autoformer-base $T --rule halves
     python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 \
       --target cifar10_test,cifar100_test,imagenet16_test
 """

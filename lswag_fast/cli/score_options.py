@@ -167,7 +167,9 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 """The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""
 
 
-_WITHOUT_FEATURES = {"model", "standard", "double_backward", "jacobian", "ntk", "synflow"}
+_WITHOUT_FEATURES = {
+    "model", "standard", "double_backward", "jacobian", "ntk", "synflow", "empirical_fisher", "features",
+}  # fmt: skip
 """The passes that look at no features."""
 
 
