@@ -43,8 +43,9 @@ search: $(VENV)/.extra-report
 	  --batch-size $(SEARCH_BATCH) --data digits --seed 0 --out $(RUN_FOLDER)
 	$(BIN)/lswag-fast report $(RUN_FOLDER)
 
+# In two processes of one thread: many tests wait for processes of their own.
 test: $(VENV)/.extra-test emulated
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 	$(BIN)/pytest --doctest-modules lswag_fast
 	$(BIN)/pytest docs
 
