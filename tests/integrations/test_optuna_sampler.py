@@ -11,6 +11,7 @@ from lswag_fast.cli import main
 from lswag_fast.errors import InputError, SpaceError
 from lswag_fast.integrations import OptunaSampler
 from lswag_fast.study import Sampler, Study
+from lswag_fast.study.samplers import registry
 from lswag_fast.study.stored import read_study
 from lswag_fast.testing import SamplerContract
 from support.user_networks import Mlps
@@ -65,7 +66,8 @@ def test_a_search_with_workers_to_keep_busy_and_several_proxies() -> None:
     assert [trial.proposal_batch for trial in found.trials] == [number // 3 for number in range(15)]
 
 
-def test_the_command_line_names_it_by_its_class(tmp_path: Any) -> None:
+def test_the_command_line_names_it_by_its_class(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_SAMPLERS", dict(registry._SAMPLERS))  # the command registers it in this process
     size = ["--image-size", "8", "--batch-size", "16", "--proxies", "params", "--trials", "4"]
     sampler = ["--sampler", "lswag_fast.integrations:OptunaSampler", "--sampler-set", "proposals_per_batch=2"]
     assert main(["search", "nasbench201", *size, *sampler, "--out", str(tmp_path / "run")]) == 0
