@@ -76,7 +76,7 @@ def test_a_process_of_another_container_counts_by_its_age_alone(tmp_path: Path) 
     Lease(tmp_path).release()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 10**30])
+@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 10**30], ids=["own", "0", "-1", "huge"])
 def test_a_lease_that_is_silent_for_long_is_taken_over_whoever_bears_its_number(tmp_path: Path, pid: int) -> None:
     lease = Lease(tmp_path)
     owner = json.loads((tmp_path / LEASE_FILE).read_text())
