@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.observed_pass import observed_pass
 
 _TILE_ELEMENTS = 2**24
-"""Elements of the per-sample gradients that exist at one time: 64 MiB in float32."""
+"""Elements of the per-sample gradients that exist at one time: 128 MiB in float64."""
 
 _INPUT_ELEMENTS = 2**20
 """Elements of the inputs that are unfolded at one time, for at least one sample: 4 MiB, near the cache."""
@@ -108,77 +108,121 @@ def gradient_products(calls: Sequence[Operands], conv: ConvGeometry | None) -> T
         >>> gradient_products([(x, grad_out)], None).tolist()
         [[9.0, 6.0], [6.0, 4.0]]
     """
-    n_groups = 1 if conv is None else conv.groups
-    n_samples = len(calls[0][0])
-    products = (_group_products(partial(_as_rows, calls, conv, group), n_samples) for group in range(n_groups))
-    return reduce(torch.add, products)
+    gradients = PerSampleGradients(calls, conv)
+    return _by_positions(gradients) if gradients.has_few_positions else _by_tiles(gradients)
 
 
-Rows = Callable[[slice], Operands]
-"""Gives x (n, T, I) and grad_out (n, T, O) of some samples. Called when needed: unfolded inputs may be large."""
+@dataclass(frozen=True)
+class PerSampleGradients:
+    """The gradients of one weight as products, G_b = grad_out_b^T x_b for each group of channels.
+
+    Attributes:
+        calls: see `gradient_products`.
+        conv: the geometry of a convolution; a linear weight is one group.
+    """
+
+    calls: Sequence[Operands]
+    conv: ConvGeometry | None
+
+    @property
+    def n_samples(self) -> int:
+        """B."""
+        return len(self.calls[0][0])
+
+    @property
+    def n_groups(self) -> int:
+        """g."""
+        return 1 if self.conv is None else self.conv.groups
+
+    @property
+    def n_positions(self) -> int:
+        """T, of all calls together."""
+        positions = slice(1, -1) if self.conv is None else slice(2, None)
+        return sum(math.prod(grad_out.shape[positions]) for _, grad_out in self.calls)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(O, I) of a group."""
+        x, grad_out = self.calls[0]
+        if self.conv is None:
+            return grad_out.shape[-1], x.shape[-1]
+        return grad_out.shape[1] // self.n_groups, x.shape[1] // self.n_groups * math.prod(self.conv.kernel_size)
+
+    @property
+    def has_few_positions(self) -> bool:
+        """Whether products between positions are cheaper than the gradients."""
+        n_rows, n_columns = self.shape
+        between_positions = self.n_samples * self.n_positions**2 * (n_columns + n_rows)
+        return between_positions < n_columns * n_rows * (self.n_positions + self.n_samples)
+
+    def operands(self, samples: slice, groups: slice) -> Operands:
+        """x (n, g, T, I) and grad_out (n, g, T, O) of some of them; unfolded inputs may be large."""
+        pairs = [_rows(x[samples], grad_out[samples], self.conv, groups) for x, grad_out in self.calls]
+        x, grad_out = pairs[0] if len(pairs) == 1 else (torch.cat([pair[k] for pair in pairs], dim=2) for k in (0, 1))
+        wide = torch.promote_types(torch.promote_types(x.dtype, grad_out.dtype), torch.float32)
+        return x.to(wide), grad_out.to(wide)
+
+    def tiles(self) -> Iterator[tuple[range, range]]:
+        """Cut the output rows into tiles: of as many whole groups as fit, or else some of one group."""
+        n_rows, n_columns = self.shape
+        row_step = min(n_rows, max(1, _TILE_ELEMENTS // (self.n_samples * n_columns)))
+        group_step = max(1, _TILE_ELEMENTS // (self.n_samples * n_columns * n_rows))
+        for group in range(0, self.n_groups, group_step):
+            for row in range(0, n_rows, row_step):
+                groups = range(group, min(group + group_step, self.n_groups))
+                yield groups, range(row, min(row + row_step, n_rows))
 
 
-def _group_products(rows: Rows, n_samples: int) -> Tensor:
-    """By the cheaper of two ways."""
-    x, grad_out = rows(slice(1))
-    (n_positions, n_columns), n_rows = x.shape[1:], grad_out.shape[2]
-    by_positions = (n_samples * n_positions) ** 2 * (n_columns + n_rows)
-    by_tiles = n_samples * n_columns * n_rows * (n_positions + n_samples)
-    return _by_positions(rows, n_samples) if by_positions < by_tiles else _by_tiles(rows, n_samples)
-
-
-def _by_positions(rows: Rows, n_samples: int) -> Tensor:
-    """sum over positions t, t' of (x_at . x_bt') (grad_at . grad_bt'): no gradient is formed."""
-    x, grad_out = (operand.double() for operand in rows(slice(n_samples)))
+def _by_positions(gradients: PerSampleGradients) -> Tensor:
+    """sum over groups and positions t, t' of (x_at . x_bt') (grad_at . grad_bt'): no gradient is formed."""
+    x, grad_out = (operand.double() for operand in gradients.operands(slice(None), slice(None)))
     products = [
-        (torch.einsum("ti,bui->btu", x_a, x) * torch.einsum("to,buo->btu", grad_a, grad_out)).sum((1, 2))
+        (torch.einsum("gti,bgui->bgtu", x_a, x) * torch.einsum("gto,bguo->bgtu", grad_a, grad_out)).sum((1, 2, 3))
         for x_a, grad_a in zip(x, grad_out, strict=True)
     ]
     return torch.stack(products)
 
 
-def _by_tiles(rows: Rows, n_samples: int) -> Tensor:
-    """Form G_b = grad_out^T x for some output rows of all samples, multiply, and go on to the next rows."""
-    x, grad_out = rows(slice(1))
-    (n_positions, n_columns), n_rows = x.shape[1:], grad_out.shape[2]
-    row_step = max(1, _TILE_ELEMENTS // (n_samples * n_columns))
-    sample_step = max(1, _INPUT_ELEMENTS // (n_positions * n_columns))
-    total = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=x.device)
-    for start in range(0, n_rows, row_step):
-        stop = min(start + row_step, n_rows)
-        tile = x.new_empty(n_samples, stop - start, n_columns)
-        for first in range(0, n_samples, sample_step):
-            samples = slice(first, first + sample_step)
-            x, grad_out = rows(samples)
-            torch.bmm(grad_out[:, :, start:stop].transpose(1, 2), x, out=tile[samples])
-        gradients = tile.flatten(1).double()
-        total += gradients @ gradients.t()
+def _by_tiles(gradients: PerSampleGradients) -> Tensor:
+    """Form the gradients of some output rows of all samples, multiply, and go on to the next rows."""
+    n_samples, n_columns = gradients.n_samples, gradients.shape[1]
+    where = gradients.calls[0][0].device
+    total = torch.zeros(n_samples, n_samples, dtype=torch.float64, device=where)
+    for groups, rows in gradients.tiles():
+        tile = torch.empty(n_samples, len(groups) * len(rows) * n_columns, dtype=torch.float64, device=where)
+        step = max(1, _INPUT_ELEMENTS // (len(groups) * gradients.n_positions * n_columns))
+        for first in range(0, n_samples, step):
+            samples = slice(first, first + step)
+            x, grad_out = gradients.operands(samples, slice(groups.start, groups.stop))
+            tile[samples] = torch.matmul(grad_out[..., rows.start : rows.stop].mT, x).flatten(1)
+        total += tile @ tile.t()
     return total
 
 
-def _as_rows(calls: Sequence[Operands], conv: ConvGeometry | None, group: int, samples: slice) -> Operands:
-    """x (n, T, I) and grad_out (n, T, O) of a group of channels, the positions of all calls one after the other."""
-    pairs = [_rows(x[samples], grad_out[samples], conv, group) for x, grad_out in calls]
-    x, grad_out = pairs[0] if len(pairs) == 1 else (torch.cat([pair[k] for pair in pairs], dim=1) for k in (0, 1))
-    wide = torch.promote_types(torch.promote_types(x.dtype, grad_out.dtype), torch.float32)
-    return x.to(wide), grad_out.to(wide)
-
-
-def _rows(x: Tensor, grad_out: Tensor, conv: ConvGeometry | None, group: int) -> Operands:
+def _rows(x: Tensor, grad_out: Tensor, conv: ConvGeometry | None, groups: slice) -> Operands:
     if conv is None:
-        return x.reshape(len(x), -1, x.shape[-1]), grad_out.reshape(len(x), -1, grad_out.shape[-1])
-    x, grad_out = (tensor.chunk(conv.groups, dim=1)[group] for tensor in (x, grad_out))  # (n, channels, ...)
-    return _patches(x, conv), grad_out.flatten(2).transpose(1, 2)
+        return x.reshape(len(x), 1, -1, x.shape[-1]), grad_out.reshape(len(x), 1, -1, grad_out.shape[-1])
+    x, grad_out = (_channels(tensor, groups, conv.groups) for tensor in (x, grad_out))
+    n_groups = len(range(conv.groups)[groups])
+    x, grad_out = _patches(x, conv), grad_out.flatten(2)  # (n, g * I, T), (n, g * O, T)
+    return torch.unflatten(x, 1, (n_groups, -1)).mT, torch.unflatten(grad_out, 1, (n_groups, -1)).mT
+
+
+def _channels(tensor: Tensor, groups: slice, n_groups: int) -> Tensor:
+    """The channels (n, C, ...) of some of the groups that they are in."""
+    width = tensor.shape[1] // n_groups
+    start, stop, _ = groups.indices(n_groups)
+    return tensor[:, start * width : stop * width]
 
 
 def _patches(x: Tensor, conv: ConvGeometry) -> Tensor:
-    """The inputs of every position of a convolution's output: (n, C, ...) -> (n, T, C * kernel)."""
+    """The inputs of every position of a convolution's output: (n, C, ...) -> (n, C * kernel, T)."""
     image = x.unsqueeze(2) if len(conv.kernel_size) == 1 else x  # as unfold takes it: (n, C, H, W)
     kernel, dilation, padding, stride = (
         tuple(_two_axes(values, neutral))
         for values, neutral in ((conv.kernel_size, 1), (conv.dilation, 1), (conv.padding, 0), (conv.stride, 1))
     )
-    return F.unfold(image, kernel, dilation, padding, stride).transpose(1, 2)
+    return F.unfold(image, kernel, dilation, padding, stride)
 
 
 def _two_axes(values: Sequence[int], neutral: int) -> Iterator[int]:
