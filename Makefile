@@ -9,6 +9,9 @@
 # make test-oldest  run the core of the tests with the oldest torch, pandas, ... that pyproject.toml names
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers; what is measured already is left out
+# make device-check  build the CUDA kernels for the GPU that is here, test and measure them, in at most 9 minutes; the
+#               report is DEVICE_OUT/device-check.json and .csv. Installs nothing: PYTHON needs torch, numpy, pytest and
+#               portalocker, and cmake and nvcc are on the PATH. Without a GPU it runs in the emulator, with tiny sizes
 # make clean    remove what the others made, runs/ and bench/results/ excepted
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
@@ -27,6 +30,7 @@ RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
 # Of 24 images the activation patterns use the 20 that the largest activation of this space asks for.
 TRIALS ?= 60
 SEARCH_BATCH := 24
+DEVICE_OUT ?= build/device-check
 BENCH_CSV := bench/results/score/whole_score.csv
 PYTHON_CODE := lswag_fast tests bench release setup.py conftest.py docs/conf.py docs/conftest.py docs/_ext examples
 WHEEL_PLATFORM := manylinux_2_28_$(shell uname -m)
@@ -36,7 +40,7 @@ OLDEST := .venv-oldest
 CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots study observe kernels evaluation testing files) \
   $(wildcard tests/test_*.py)
 
-.PHONY: search test test-oldest emulated lint wheel zoo docs bench clean
+.PHONY: search test test-oldest emulated lint wheel zoo docs bench device-check clean
 
 search: $(VENV)/.extra-report
 	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
@@ -100,6 +104,10 @@ docs: $(VENV)/.extra-docs
 bench: $(VENV)/.extra-bench
 	$(BIN)/python -m bench.score.run --out $(BENCH_CSV)
 	$(BIN)/python -m bench.score.table $(BENCH_CSV)
+
+# No environment of its own: it is for machines without a package registry.
+device-check:
+	$(PYTHON) -m bench.device --out $(DEVICE_OUT)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info lswag_fast/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -16,19 +16,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from bench.kernels.peaks import best_seconds, copy_bandwidth, fma_peak
+from bench.kernels.shapes import N_TOKENS, VIT_WEIGHTS
 from bench.machine import machine_columns
 from lswag_fast import kernels
 
 N_ROUNDS = 21
-N_TOKENS = 197
-# (samples, input features, output features) of the weights of an Autoformer-S block.
-VIT_WEIGHTS = {
-    "qkv": (32, 384, 1152),
-    "proj": (32, 384, 384),
-    "fc1": (32, 384, 1344),
-    "fc2": (32, 1344, 384),
-    "fc1_batch8": (8, 384, 1344),
-}
 # (channels, side of the planes) of the 3x3 convolutions of a NAS-Bench-201-like network.
 CNN_WEIGHTS = {"conv16": (16, 32), "conv32": (32, 16), "conv64": (64, 8)}
 CNN_SAMPLES = 64

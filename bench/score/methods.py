@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,12 +28,12 @@ def plain(model: nn.Module, images: Tensor, labels: Tensor) -> Run:
     return run
 
 
-def score(model: nn.Module, images: Tensor, labels: Tensor, row_fraction: float) -> Run:
+def score(model: nn.Module, images: Tensor, labels: Tensor, **options: Any) -> Run:
     """`lswag_fast.score`; the result is the sum of the trainabilities, which the peers compute too."""
     import lswag_fast
 
     def run() -> float:
-        result = lswag_fast.score(model, (images, labels), row_fraction=row_fraction)
+        result = lswag_fast.score(model, (images, labels), **options)
         return sum(layer.trainability for layer in result.layers)
 
     return run
@@ -40,7 +41,8 @@ def score(model: nn.Module, images: Tensor, labels: Tensor, row_fraction: float)
 
 METHODS: dict[str, Callable[[nn.Module, Tensor, Tensor], Run]] = {
     "plain": plain,
-    "score": partial(score, row_fraction=1.0),
+    "score": score,
+    "score_fast": partial(score, fidelity="fast"),
     f"score_rows_{SAMPLED_ROWS}": partial(score, row_fraction=SAMPLED_ROWS),
     **PEERS,
 }

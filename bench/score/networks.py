@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bench.score.models.libraries import is_installed, library
+
 SEED = 0
 
 # The cell |nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|:
@@ -101,6 +103,11 @@ def autoformer_s_published() -> nn.Module:
     return with_published_attention(autoformer_s())
 
 
+def resnet50() -> nn.Module:
+    """torchvision's ResNet-50: 25,557,032 parameters."""
+    return library("torchvision").models.resnet50(weights=None)
+
+
 def autoformer_toy() -> nn.Module:
     """Two blocks of width 64 on 32 px: runs in milliseconds."""
     from lswag_fast.spaces import AutoFormer
@@ -119,12 +126,13 @@ def autoformer_toy() -> nn.Module:
 
 @dataclass(frozen=True)
 class Setting:
-    """A network with the batch it is measured on."""
+    """A network with the batch it is measured on, and the library that it needs beside torch."""
 
     build_network: Callable[[], nn.Module]
     image_size: int
     n_classes: int
     batch_sizes: tuple[int, ...]
+    library: str | None = None
 
     def build(self) -> nn.Module:
         """The network in eval mode (BatchNorm must not couple the samples), the same weights every time."""
@@ -144,8 +152,15 @@ SETTINGS: dict[str, Setting] = {
     "autoformer_s_published": Setting(autoformer_s_published, 224, 1000, (8, 32)),
     "nasbench201_like": Setting(cell_network, 32, 10, (64,)),
 }
+RESNET = {"resnet50": Setting(resnet50, 224, 1000, (32,), "torchvision")}
 TINY_SETTINGS: dict[str, Setting] = {
     "autoformer_toy": Setting(autoformer_toy, 32, 10, (16,)),
     "cells_toy": Setting(lambda: cell_network(4, 1), 16, 10, (16,)),
 }
-ALL_SETTINGS = SETTINGS | TINY_SETTINGS
+ALL_SETTINGS = SETTINGS | RESNET | TINY_SETTINGS
+
+
+def missing_library(network: str) -> str | None:
+    """The library that a network needs and that is not installed."""
+    name = ALL_SETTINGS[network].library
+    return name if name and not is_installed(name) else None

@@ -13,6 +13,8 @@ from lswag_fast import kernels
 from lswag_fast.kernels.binary import core
 
 EMULATED = "LSWAG_EMULATED"
+REQUIRED = "LSWAG_REQUIRE_DEVICE"
+"""Where this variable is set, a missing device is a failure rather than a reason to skip."""
 
 
 class Device:

@@ -1,0 +1,1 @@
+"""The check of a machine with a GPU in one command: are the CUDA kernels right there, and how fast are they?"""

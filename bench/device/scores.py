@@ -1,0 +1,56 @@
+"""The whole score on a device, in turn with a plain forward and backward pass."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+
+from bench.device.place import ARITHMETICS, Cell, arithmetic, peak_mb, seconds, summary
+from bench.score.methods import method
+from bench.score.networks import ALL_SETTINGS, missing_library
+from support.device import Device
+
+NETWORKS, TINY_NETWORKS = ("autoformer_s", "resnet50", "nasbench201_like"), ("autoformer_toy",)
+BATCHES, TINY_BATCHES = (32, 128), (4,)
+METHODS = ("plain", "score", "score_fast")
+N_WARMUPS, N_ROUNDS = 1, 7  # the libraries choose their algorithms in the first calls
+
+
+def cells(device: Device, tiny: bool) -> Iterator[Cell]:
+    """A cell for each network, batch size and arithmetic."""
+    for network in TINY_NETWORKS if tiny else NETWORKS:
+        if library := missing_library(network):
+            sys.stdout.write(f"{network} left out: {library} is not installed\n")
+            continue
+        for batch_size in TINY_BATCHES if tiny else BATCHES:
+            for name in ARITHMETICS:
+                key = {"case": network, "batch": batch_size, "arithmetic": name}
+                yield Cell(key, partial(measured, device, network, batch_size, name, tiny))
+
+
+def measured(device: Device, network: str, batch_size: int, arithmetic_name: str, tiny: bool) -> list[dict[str, Any]]:
+    """A row for each method: its times, its ratio to the plain pass of the same round, and its memory."""
+    with arithmetic(arithmetic_name, device), device.active():
+        setting = ALL_SETTINGS[network]
+        model = setting.build().to(device.torch_device)
+        images, labels = (tensor.to(device.torch_device) for tensor in setting.batch(batch_size))
+        runs = {name: method(name)(model, images, labels) for name in METHODS}
+        peaks = {name: peak_mb(run, device) for name, run in runs.items()}
+        n_rounds = 1 if tiny else N_WARMUPS + N_ROUNDS
+        found = [{name: seconds(run, device) for name, run in runs.items()} for _ in range(n_rounds)][-N_ROUNDS:]
+    if not device.emulated:
+        torch.cuda.empty_cache()
+    return [
+        {
+            "method": name,
+            **summary([times[name] for times in found]),
+            "ratio": statistics.median(times[name] / times["plain"] for times in found),
+            "peak_mb": peaks[name],
+        }
+        for name in METHODS
+    ]
