@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+IN_CHANNELS = 3
+"""Of the images that the networks take."""
+
 
 class ReluConvBn(nn.Sequential):
     """ReLU, a convolution without bias that keeps the resolution up to its stride, BatchNorm.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, TABLE_ROWS, Geometry
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, TABLE_ROWS, Geometry
+from lswag_fast.spaces.layers import IN_CHANNELS
 
 TABLES_PER_BLOCK = 4
 """Vertical and horizontal, for keys and for values."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lswag_fast.errors import InputError
+from lswag_fast.spaces.layers import IN_CHANNELS
 
 HEAD_DIM = 64
 """Width of a head; the attention is 64 * heads wide whatever the embedding width is."""
@@ -28,7 +29,6 @@ MAX_RELATIVE_POSITION = 14
 """Distances, in patches, are clipped to +-14: one side of the 14 x 14 grid of the published networks."""
 TABLE_ROWS = 2 * MAX_RELATIVE_POSITION + 2
 """One row per distance in -14..14 and row 0 for every pair with the class token."""
-IN_CHANNELS = 3
 
 Device: TypeAlias = torch.device | str | None
 

@@ -16,8 +16,9 @@ from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
 from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, AutoFormerNet
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, AutoFormerNet
 from lswag_fast.spaces.encoding import read_json
+from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode

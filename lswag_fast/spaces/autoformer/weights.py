@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError, SpaceError
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, IN_CHANNELS, TABLE_ROWS, Geometry
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, TABLE_ROWS, Geometry
+from lswag_fast.spaces.layers import IN_CHANNELS
 
 Shapes = dict[str, tuple[int, ...]]
 

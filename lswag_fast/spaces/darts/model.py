@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.spaces.darts.genotype import N_INPUTS, NODES, Edges, Genotype
-from lswag_fast.spaces.layers import BlockNetwork, FactorizedReduction, ReluConvBn, Zero
+from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, FactorizedReduction, ReluConvBn, Zero
 
-IN_CHANNELS = 3
 _STEM_MULTIPLIER = 3
 
 

@@ -11,17 +11,19 @@ from typing import Literal
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights, check_positive
+from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
 from lswag_fast.spaces.darts.genotype import N_INPUTS, NODES, OPS, Edges, Genotype, parse_edges, parse_genotype
-from lswag_fast.spaces.darts.model import IN_CHANNELS, CellShape, DartsNet, cell_shapes
+from lswag_fast.spaces.darts.model import CellShape, DartsNet, cell_shapes
 from lswag_fast.spaces.encoding import read_json
+from lswag_fast.spaces.image_space import ImageSpace
+from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch
 
 _DRAWN_OPS = OPS[1:]
 _HALVINGS = {"cifar": 2, "imagenet": 5}
 
 
-class Darts:
+class Darts(ImageSpace):
     """The networks of two cells: 20 cells of 36 channels at 32 pixels, or the ImageNet network.
 
     An architecture is `{"normal": [["sep_conv_3x3", 0], ...], "reduce": [...]}`: for each of the nodes 2 to 5 of a cell
@@ -46,6 +48,10 @@ class Darts:
         torch.Size([2, 10])
     """
 
+    FIELDS = ("num_classes", "image_size", "channels", "n_cells", "stem")
+    channels: int
+    n_cells: int
+
     def __init__(
         self,
         *,
@@ -55,7 +61,7 @@ class Darts:
         n_cells: int = 20,
         stem: Literal["cifar", "imagenet"] = "cifar",
     ) -> None:
-        check_positive(num_classes=num_classes, image_size=image_size, channels=channels, n_cells=n_cells)
+        self._set_sizes(num_classes=num_classes, image_size=image_size, channels=channels, n_cells=n_cells)
         if stem not in _HALVINGS:
             raise SpaceError(f"stem: found {stem!r}, expected cifar or imagenet")
         if n_cells < 3:
@@ -63,25 +69,12 @@ class Darts:
         if channels % 2:
             raise SpaceError(f"channels: found {channels}, expected an even number, which reductions halve")
         check_halvings(image_size, _HALVINGS[stem])
-        self.num_classes = int(num_classes)
-        self.image_size = int(image_size)
-        self.channels = int(channels)
-        self.n_cells = int(n_cells)
         self.stem = stem
-
-    def __repr__(self) -> str:
-        fields = ("num_classes", "image_size", "channels", "n_cells", "stem")
-        return f"Darts({', '.join(f'{field}={getattr(self, field)!r}' for field in fields)})"
 
     @property
     def name(self) -> str:
         """`darts`, or `darts-imagenet` with that stem."""
         return "darts" if self.stem == "cifar" else "darts-imagenet"
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape (3, image_size, image_size) of one input."""
-        return (IN_CHANNELS, self.image_size, self.image_size)
 
     @property
     def size(self) -> int:

@@ -8,10 +8,9 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.spaces.layers import BlockNetwork
+from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork
 from lswag_fast.spaces.nasbench101.cell import KERNEL_SIZES, Cell
 
-IN_CHANNELS = 3
 N_STACKS = 3
 BN_MOMENTUM = 0.003
 """The share of a new batch in the running statistics: 1 - 0.997, the momentum as the benchmark's library counts it."""

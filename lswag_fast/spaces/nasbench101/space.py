@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights, check_positive
+from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
 from lswag_fast.spaces.encoding import read_json
+from lswag_fast.spaces.image_space import ImageSpace
+from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.nasbench101.cell import MAX_VERTICES, OPS, Cell, parse_cell
-from lswag_fast.spaces.nasbench101.model import IN_CHANNELS, N_STACKS, NasBench101Net
+from lswag_fast.spaces.nasbench101.model import N_STACKS, NasBench101Net
 from lswag_fast.spaces.protocol import Arch
 
 _N_BETWEEN = MAX_VERTICES - 2
@@ -19,7 +21,7 @@ _N_EDGES = MAX_VERTICES * (MAX_VERTICES - 1) // 2  # of the graph in which every
 _N_GRAPHS = (1, 2, 10, 121, 1_545, 4_793)  # pruned, of at most nine edges, with 2, 3, ... 7 vertices
 
 
-class NasBench101:
+class NasBench101(ImageSpace):
     """The networks of one cell, as published: stem of 128 channels, three stacks of three cells, 32 pixels.
 
     An architecture is `{"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}`, as the benchmark writes it: the upper
@@ -43,27 +45,17 @@ class NasBench101:
     """
 
     name = "nasbench101"
+    FIELDS = ("num_classes", "image_size", "channels", "cells_per_stack")
+    channels: int
+    cells_per_stack: int
 
     def __init__(
         self, *, num_classes: int = 10, image_size: int = 32, channels: int = 128, cells_per_stack: int = 3
     ) -> None:
-        check_positive(
+        self._set_sizes(
             num_classes=num_classes, image_size=image_size, channels=channels, cells_per_stack=cells_per_stack
         )
         check_halvings(image_size, N_STACKS - 1)
-        self.num_classes = int(num_classes)
-        self.image_size = int(image_size)
-        self.channels = int(channels)
-        self.cells_per_stack = int(cells_per_stack)
-
-    def __repr__(self) -> str:
-        fields = ("num_classes", "image_size", "channels", "cells_per_stack")
-        return f"NasBench101({', '.join(f'{field}={getattr(self, field)}' for field in fields)})"
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape (3, image_size, image_size) of one input."""
-        return (IN_CHANNELS, self.image_size, self.image_size)
 
     @property
     def size(self) -> int:

@@ -7,9 +7,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from lswag_fast.spaces.layers import BlockNetwork, ReluConvBn, Zero
+from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, ReluConvBn, Zero
 
-IN_CHANNELS = 3
 N_STAGES = 3
 N_NODES = 4
 EDGES = tuple((node, source) for node in range(1, N_NODES) for source in range(node))

@@ -12,9 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights, check_positive
+from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
 from lswag_fast.spaces.encoding import read_json
-from lswag_fast.spaces.nasbench201.model import EDGES, IN_CHANNELS, N_NODES, N_STAGES, NasBench201Net
+from lswag_fast.spaces.image_space import ImageSpace
+from lswag_fast.spaces.layers import IN_CHANNELS
+from lswag_fast.spaces.nasbench201.model import EDGES, N_NODES, N_STAGES, NasBench201Net
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -24,7 +26,7 @@ _KERNEL_SIZES = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 _EDGE = re.compile(r"(\w+)~(\d)")
 
 
-class NasBench201:
+class NasBench201(ImageSpace):
     """The networks of one cell, as published: 16 channels, five cells per stage, 32 pixels (16 for ImageNet16-120).
 
     An architecture is `{"cell": "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"}`, the benchmark's own string: for each node the
@@ -47,27 +49,17 @@ class NasBench201:
     """
 
     name = "nasbench201"
+    FIELDS = ("num_classes", "image_size", "channels", "cells_per_stage")
+    channels: int
+    cells_per_stage: int
 
     def __init__(
         self, *, num_classes: int = 10, image_size: int = 32, channels: int = 16, cells_per_stage: int = 5
     ) -> None:
-        check_positive(
+        self._set_sizes(
             num_classes=num_classes, image_size=image_size, channels=channels, cells_per_stage=cells_per_stage
         )
         check_halvings(image_size, N_STAGES - 1)
-        self.num_classes = int(num_classes)
-        self.image_size = int(image_size)
-        self.channels = int(channels)
-        self.cells_per_stage = int(cells_per_stage)
-
-    def __repr__(self) -> str:
-        fields = ("num_classes", "image_size", "channels", "cells_per_stage")
-        return f"NasBench201({', '.join(f'{field}={getattr(self, field)}' for field in fields)})"
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape (3, image_size, image_size) of one input."""
-        return (IN_CHANNELS, self.image_size, self.image_size)
 
     @property
     def size(self) -> int:

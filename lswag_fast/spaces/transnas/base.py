@@ -10,34 +10,25 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.checks import check_fields, check_no_weights, check_positive
+from lswag_fast.spaces.checks import check_fields, check_no_weights
 from lswag_fast.spaces.encoding import read_json
+from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.protocol import Arch
 from lswag_fast.spaces.transnas.costs import Convolution, convolutions
-from lswag_fast.spaces.transnas.model import IN_CHANNELS, TransNasNet
+from lswag_fast.spaces.transnas.model import TransNasNet
 
 
-class TransNas(ABC):
+class TransNas(ImageSpace, ABC):
     """A space whose architectures are `{"network": text}`, the benchmark's own string."""
 
     name: str
+    FIELDS = ("num_classes", "image_size", "channels")
+    channels: int
 
     def __init__(self, *, num_classes: int = 75, image_size: int = 256, channels: int = 64) -> None:
-        check_positive(num_classes=num_classes, image_size=image_size, channels=channels)
+        self._set_sizes(num_classes=num_classes, image_size=image_size, channels=channels)
         if channels % 2:
             raise SpaceError(f"channels: found {channels}, expected an even number; the stem begins with half of them")
-        self.num_classes = int(num_classes)
-        self.image_size = int(image_size)
-        self.channels = int(channels)
-
-    def __repr__(self) -> str:
-        fields = ("num_classes", "image_size", "channels")
-        return f"{type(self).__name__}({', '.join(f'{field}={getattr(self, field)}' for field in fields)})"
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape (3, image_size, image_size) of one input."""
-        return (IN_CHANNELS, self.image_size, self.image_size)
 
     @abstractmethod
     def parsed(self, network: object) -> tuple[str, str | None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from lswag_fast.spaces.transnas.model import EDGES, IN_CHANNELS, block_shapes
+from lswag_fast.spaces.layers import IN_CHANNELS
+from lswag_fast.spaces.transnas.model import EDGES, block_shapes
 
 
 class Convolution(NamedTuple):

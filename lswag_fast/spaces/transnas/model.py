@@ -9,9 +9,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from lswag_fast.spaces.layers import BlockNetwork, FactorizedReduction, ReluConvBn, Zero
+from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, FactorizedReduction, ReluConvBn, Zero
 
-IN_CHANNELS = 3
 BLOCKS_PER_STAGE = 2
 EDGES = tuple((node, source) for node in range(1, 4) for source in range(node))
 """(node, source) of a cell's six edges, in the order in which its string names them."""
