@@ -79,8 +79,8 @@ class ScoreOptions:
             their own; "auto" takes all, or what `fidelity` says. The patterns of further samples come from a forward
             without gradients, in train mode a batch of its own for BatchNorm, too. nwot and the proxies of other passes
             take the whole batch. `chunk_size` cuts the samples of either.
-        fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for a third
-            of the price of a batch of 32.
+        fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for less
+            than half of the price at batch 32 (docs/results/speed.md).
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.

@@ -42,6 +42,20 @@ INSIDE = (
     Numbers("over all", "spearman", ("spearman_low", "spearman_high")),
     Numbers("networks", "n", digits=0),
 )
+FIDELITY = (
+    Numbers("batch", "batch", digits=0),
+    Numbers("median s", "median_s", digits=2),
+    Numbers("x plain", "ratio", digits=2),
+    Numbers("peak MB above the model", "peak_rss_mb", digits=0),
+    Numbers("n", "n", digits=0),
+)
+FIDELITY_WORDS = {"network": "network", "method": "score", "cpu": "processor", "date": "date"}
+FIDELITY_NAMES = {
+    "score": "exact",
+    "score_fast": "fast",
+    "autoformer_s": "Autoformer-S",
+    "nasbench201_like": "NAS-Bench-201-like",
+}
 HISTORY = (
     Numbers("Autoformer-S", "autoformer_s_ratio", digits=2),
     Numbers("with published attention", "autoformer_s_published_ratio", digits=2),
@@ -131,6 +145,7 @@ TABLES = (
     Table("options", ("correlation/ablations.csv",), options.table),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
     Table("whole-score-again", ("score/whole_score_rerun.csv",), costs.whole_score),
+    Table("fidelity", ("score/fidelity.csv",), columns.of_csv(FIDELITY_WORDS, FIDELITY, FIDELITY_NAMES)),
     Table(
         "history",
         ("score/history.csv",),

@@ -57,7 +57,7 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "choices": ("exact", "fast"),
             "default": "exact",
-            "help": "fast takes the gradients of 8 samples, a third of the price (default: exact)",
+            "help": "fast takes the gradients of 8 samples, less than half of the price (default: exact)",
         },
     ),
     "row_fraction": (

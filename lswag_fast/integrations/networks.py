@@ -49,6 +49,10 @@ def named_network(
         ImageInputs(size=224, channels=3)
     """
     prefix, _, name = target.partition(":")
+    if not is_named(target):
+        raise InputError(
+            f"{target!r} names no network of a library; expected one of {', '.join(_MODULES)}, a colon, a name"
+        )
     make: Callable[[str, int | None, int | None], NamedNetwork]
     make = import_module(f"{__package__}.{_MODULES[prefix]}").make
     with torch.random.fork_rng(devices=[]):

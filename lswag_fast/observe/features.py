@@ -20,7 +20,7 @@ from lswag_fast.observe.samples.axis import AxisCandidates
 
 Kind = Literal["weight", "norm", "activation", "hidden", "attention"]
 
-_LAST_NORMS = frozenset(f for f in (F.layer_norm, torch.layer_norm, getattr(F, "rms_norm", None)) if f is not None)
+_LAST_NORMS = frozenset((F.layer_norm, torch.layer_norm, F.rms_norm))
 _FIRST_NORMS = BATCH_NORMS | {F.group_norm, torch.group_norm, F.instance_norm, torch.instance_norm}
 _SOFTMAX = frozenset((F.softmax, torch.softmax, Tensor.softmax))
 _IMAGE_DIMS, _ATTENTION_DIMS = 4, 3
