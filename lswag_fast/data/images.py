@@ -109,8 +109,8 @@ def load(
     origin = _source_of(source, split)
     rows = _choose(origin, batch_size, seed)
     labels = torch.from_numpy(origin.labels[rows])
-    _check_classes(origin, num_classes)
-    images = torch.stack([_prepare(_finite(origin, row), image_size, channels) for row in rows])
+    check_classes(origin, num_classes)
+    images = torch.stack([prepared(read_finite(origin, row), image_size, channels) for row in rows])
     return ImageBatch(
         _normalized(images, origin, normalize), labels, origin.num_classes, _describe(origin, batch_size, seed)
     )
@@ -162,7 +162,12 @@ def _choose(source: ImageSource, batch_size: int, seed: int) -> list[int]:
     return random.Random(seed).sample(range(n_images), batch_size)
 
 
-def _check_classes(source: ImageSource, num_classes: int | None) -> None:
+def check_classes(source: ImageSource, num_classes: int | None) -> None:
+    """Refuse a source with more classes than the networks tell apart; raises DataError.
+
+    Example:
+        >>> check_classes(sources.digits(), 10)
+    """
     if num_classes is not None and source.num_classes > num_classes:
         wanted = source.num_classes
         raise DataError(
@@ -171,15 +176,26 @@ def _check_classes(source: ImageSource, num_classes: int | None) -> None:
         )
 
 
-def _finite(source: ImageSource, row: int) -> Tensor:
+def read_finite(source: ImageSource, row: int) -> Tensor:
+    """Read an image (C, H, W) of a source; raises DataError for pixels that are NaN or infinite.
+
+    Example:
+        >>> read_finite(sources.digits(), 0).shape
+        torch.Size([1, 8, 8])
+    """
     image = source.read(row)
     if not torch.isfinite(image).all():
         raise DataError(f"data {source.description}: image {row} holds NaN or infinite pixels")
     return image
 
 
-def _prepare(image: Tensor, image_size: int, channels: int) -> Tensor:
-    """Return an image (C, H, W) as (C, image_size, image_size): central square, resized, grey with `channels`."""
+def prepared(image: Tensor, image_size: int, channels: int) -> Tensor:
+    """Return an image (C, H, W) as (C, image_size, image_size): central square, resized, grey with `channels`.
+
+    Example:
+        >>> prepared(torch.zeros(1, 8, 6), 4, channels=3).shape
+        torch.Size([3, 4, 4])
+    """
     height, width = image.shape[1:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -49,6 +49,7 @@ class ImageSource:
         read: maps i to image i as float32 (C, H, W).
         unit_range: whether the pixels lie in [0, 1].
         description: the origin, in words for a person.
+        class_names: of the classes 0, 1, ... where the source names them.
 
     Example:
         >>> source = digits()
@@ -61,6 +62,7 @@ class ImageSource:
     read: Callable[[int], Tensor]
     unit_range: bool
     description: str
+    class_names: tuple[str, ...] = ()
 
 
 def digits() -> ImageSource:
@@ -107,7 +109,12 @@ def folder(path: Path) -> ImageSource:
             f"data {path}: found no image in its {len(classes)} sub-folders ({', '.join(sorted(IMAGE_SUFFIXES))})"
         )
     labels = np.array([label for _, label in files], dtype=np.int64)
-    return ImageSource(labels, len(classes), lambda i: _decode(files[i][0], str(files[i][0])), True, f"folder {path}")
+    names = tuple(entry.name for entry in classes)
+
+    def read(i: int) -> Tensor:
+        return _decode(files[i][0], str(files[i][0]))
+
+    return ImageSource(labels, len(classes), read, True, f"folder {path}", names)
 
 
 def _images_in(entry: Path) -> list[Path]:
@@ -172,6 +179,20 @@ def npz(path: Path, split: str | None) -> ImageSource:
             return torch.from_numpy(images[i].astype(np.float32)) / scale
 
     return ImageSource(labels, int(labels.max(initial=-1)) + 1, read, is_uint8, f"{path} (x{suffix})")
+
+
+def npz_names(path: Path) -> frozenset[str]:
+    """Return the names of the arrays of an .npz file; raises DataError where it is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        ...     np.savez(file.name, x=np.zeros(1), y=np.zeros(1))
+        ...     print(sorted(npz_names(Path(file.name))))
+        ['x', 'y']
+    """
+    with closing(_Npz(path)) as arrays:
+        return frozenset(arrays.names)
 
 
 class _Npz:
