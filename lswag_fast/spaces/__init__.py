@@ -12,7 +12,7 @@ from lswag_fast.spaces.autoformer.space import AutoFormer
 from lswag_fast.spaces.darts.space import Darts
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
-from lswag_fast.spaces.protocol import Arch, CountsParams, SearchSpace, SharesWeights, Suggests
+from lswag_fast.spaces.protocol import Arch, CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests
 from lswag_fast.spaces.transnas.macro import TransNasMacro
 from lswag_fast.spaces.transnas.micro import TransNasMicro
 
@@ -21,6 +21,7 @@ __all__ = [
     "AutoFormer",
     "CountsParams",
     "Darts",
+    "EntanglesWeights",
     "NasBench101",
     "NasBench201",
     "SearchSpace",

@@ -184,6 +184,33 @@ class SharesWeights(Protocol):
 
 
 @runtime_checkable
+class EntanglesWeights(SharesWeights, Protocol):
+    """A space whose shared weights can be trained: each network is a cut of them that gradients flow through.
+
+    The network itself is `build(arch, weights)`, run with the cut in place of its parameters.
+
+    Example:
+        >>> from lswag_fast.spaces import AutoFormer, NasBench201
+        >>> isinstance(AutoFormer("tiny"), EntanglesWeights), isinstance(NasBench201(), EntanglesWeights)
+        (True, False)
+    """
+
+    def cut(self, arch: Arch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Cut the weights of a network out of the shared ones, by operations that autograd records.
+
+        Args:
+            arch: a member of the space.
+            weights: the shared weights, with the names and shapes of `init_weights`.
+
+        Returns:
+            A tensor for each parameter of the network, by its name there.
+        """
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """Return the architectures that use the least and the most of the shared weights."""
+
+
+@runtime_checkable
 class CountsParams(Protocol):
     """A space that can list every parameter count it contains, so that an impossible budget is seen at once.
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast.spaces import CountsParams, SearchSpace, SharesWeights, Suggests
+from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
 
@@ -121,6 +121,24 @@ class SpaceContract:
         for weights in (None, shared)[: 1 + (shared is not None)]:
             with torch.no_grad():
                 assert space.build(archs[0], weights).eval()(images).shape == (2, space.num_classes)
+
+    def test_a_cut_of_the_shared_weights_is_the_network(self, space: SearchSpace, archs: list[Any]) -> None:
+        """Of a space whose shared weights can be trained: what `build` copies, and gradients through it."""
+        if not isinstance(space, EntanglesWeights):
+            pytest.skip("the shared weights of this space cannot be trained")
+        shared = {name: weight.requires_grad_() for name, weight in space.init_weights(0).items()}
+        for arch in [*space.extremes(), *archs[:3]]:
+            cut, net = space.cut(arch, shared), space.build(arch, shared)
+            assert {name for name, _ in net.named_parameters()} == set(cut)
+            for name, parameter in net.named_parameters():
+                assert torch.equal(parameter, cut[name]) and cut[name].requires_grad
+
+    def test_the_extremes_have_the_fewest_and_the_most_parameters(self, space: SearchSpace, archs: list[Any]) -> None:
+        """Of a space whose shared weights can be trained."""
+        if not isinstance(space, EntanglesWeights):
+            pytest.skip("the shared weights of this space cannot be trained")
+        least, most = map(space.n_params, space.extremes())
+        assert all(least <= space.n_params(arch) <= most for arch in archs)
 
     def test_a_study_searches_it(self, space: SearchSpace) -> None:
         """Asked and told, without an architecture twice."""

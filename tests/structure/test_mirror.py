@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "reference/zen.py": "proxies/test_zen.py",
     "reference/zico.py": "proxies/test_zico.py",
     "report/sections.py": "report/test_html.py",
+    "spaces/autoformer/shared_weights.py": "spaces/autoformer/test_weights.py",
     "study/export.py": "cli/commands/test_export.py",
     "study/history.py": "study/test_standings.py",
     "study/samplers/protocol.py": "testing/test_samplers.py",

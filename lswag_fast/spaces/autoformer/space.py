@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lswag_fast.spaces.autoformer import costs
@@ -17,6 +15,7 @@ from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
 from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, AutoFormerNet
+from lswag_fast.spaces.autoformer.shared_weights import SharedWeights
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
@@ -24,7 +23,7 @@ from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class AutoFormer:
+class AutoFormer(SharedWeights):
     """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or choices of your own by keyword.
 
     An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, with lists of
@@ -292,62 +291,6 @@ class AutoFormer:
     def _n_params_values(self) -> tuple[int, ...]:
         return costs.n_params_values(self.geometry, *self.choices)
 
-    def supernet_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return names and shapes of the supernet's state dict, in the published order.
-
-        As published the supernet is 64 * (most heads) wide, which may exceed the largest `embed_dim` of a sub-network;
-        own choices whose `embed_dim` is wider than their heads take the widest `embed_dim`.
-
-        Example:
-            >>> AutoFormer("tiny").supernet_shapes()["pos_embed"]
-            (1, 197, 256)
-        """
-        width = max(HEAD_DIM * max(self.choices.num_heads), *self.choices.embed_dim)
-        hidden = costs.hidden_dim(width, max(self.choices.mlp_ratio))
-        depth = max(self.choices.depth)
-        return state.state_shapes(self.geometry, width, [width] * depth, [hidden] * depth)
-
-    def init_weights(self, seed: int) -> dict[str, Tensor]:
-        """Draw the supernet's state dict (float32, CPU) as the published code initialises it.
-
-        Args:
-            seed: the same seed gives the same bits; torch's global generator is not used.
-
-        Returns:
-            The tensors by name, with the names and shapes of `supernet_shapes`.
-
-        Example:
-            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
-            >>> weights = space.init_weights(seed=0)
-            >>> space.build(space.sample(random.Random(0)), weights).head.out_features
-            1000
-        """
-        return state.init_state(self.supernet_shapes(), torch.Generator().manual_seed(seed))
-
-    def load_checkpoint(self, path: str | Path) -> dict[str, Tensor]:
-        """Read a published supernet file for `build(arch, weights)`; no code in the file is run.
-
-        Args:
-            path: a file of `torch.save`, either `{"model": state_dict, ...}` as published or the state dict alone.
-
-        Returns:
-            The tensors by name, on the CPU.
-
-        Raises:
-            InputError: the file cannot be read.
-            SpaceError: its names or shapes do not fit the space.
-
-        Example:
-            >>> import tempfile
-            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32)
-            >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
-            ...     torch.save({"model": space.init_weights(seed=0)}, file.name)
-            ...     weights = space.load_checkpoint(file.name)
-            >>> weights["cls_token"].shape
-            torch.Size([1, 1, 64])
-        """
-        return state.load_state(path, self.supernet_shapes())
-
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> AutoFormerNet:
         """Build the network of `arch`: images (B, 3, image_size, image_size) -> logits (B, num_classes).
 
@@ -371,7 +314,7 @@ class AutoFormer:
         arch = self.validate(arch)
         # On the meta device no parameter is allocated or drawn only to be replaced.
         net = AutoFormerNet(self.geometry, arch["embed_dim"], arch["num_heads"], _hidden_dims(arch), device="meta")
-        shapes = state.state_shapes(self.geometry, arch["embed_dim"], _attention_dims(arch), _hidden_dims(arch))
+        shapes = self._shapes(arch)
         if weights is None:
             values = state.init_state(shapes)
         else:
@@ -380,6 +323,49 @@ class AutoFormer:
         state.fill(net, values)
         net.relative_index = net.relative_index.to(values["pos_embed"].device)
         return net
+
+    def cut(self, arch: Arch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Cut the weights of the network of `arch` out of the supernet's, so that gradients flow back into those.
+
+        Args:
+            arch: a member of the space.
+            weights: as for `build`.
+
+        Returns:
+            The network's tensors by name: views of `weights`, but for the weights of q-k-v, whose rows are put together
+            anew. `build(arch, weights)` has copies of the same values.
+
+        Raises:
+            SpaceError: as of `build`.
+
+        Example:
+            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
+            >>> shared = {name: weight.requires_grad_() for name, weight in space.init_weights(seed=0).items()}
+            >>> narrow, wide = space.extremes()
+            >>> images = torch.zeros(2, 3, 32, 32)
+            >>> torch.func.functional_call(space.build(narrow), space.cut(narrow, shared), (images,)).sum().backward()
+            >>> shared["head.weight"].grad.shape
+            torch.Size([1000, 128])
+        """
+        arch = self.validate(arch)
+        state.check_state(weights, self.supernet_shapes(), "weights")
+        return state.cut_state(weights, self._shapes(arch))
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """Return the architecture with the least, and that with the largest value of every gene.
+
+        Example:
+            >>> [arch["embed_dim"] for arch in AutoFormer("tiny").extremes()]
+            [192, 240]
+        """
+        return self._uniform(min), self._uniform(max)
+
+    def _uniform(self, choose: Callable[[Sequence[Any]], Any]) -> Arch:
+        width, depth, heads, ratio = map(choose, self.choices)
+        return make_arch(width, depth, [heads] * depth, [ratio] * depth)
+
+    def _shapes(self, arch: Arch) -> state.Shapes:
+        return state.state_shapes(self.geometry, arch["embed_dim"], _attention_dims(arch), _hidden_dims(arch))
 
 
 def _cross_blocks(a: list[Any], b: list[Any], depth: int, rng: random.Random) -> list[Any]:

@@ -27,6 +27,7 @@ Shapes = dict[str, tuple[int, ...]]
 INIT_STD = 0.02
 """Standard deviation of the truncated normals of the published code."""
 PATCH = "patch_embed_super.proj"
+QKV = "attn.qkv.weight"
 # How torch names the class or function that it does not load.
 _FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -96,21 +97,31 @@ def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict
     return state
 
 
-def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
-    """Cut the network of `shapes` out of a supernet state dict, as copies that share no memory with it.
+def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
+    """Cut the network of `shapes` out of a supernet state dict, as what autograd follows back into it.
 
     Every tensor takes the first entries along each axis, but for the weight of q-k-v: rows 0::3, 1::3, 2::3 of its
     first 3 * 64 * heads rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
     pairing one expects, but the published code does so and the published checkpoints are trained so.
     """
-    return {name: _cut(name, weights[name].detach(), shape) for name, shape in shapes.items()}
+    return {name: _cut(name, weights[name], shape) for name, shape in shapes.items()}
 
 
 def _cut(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     first = tensor[tuple(slice(length) for length in shape)]
-    if name.endswith("attn.qkv.weight"):
-        return torch.cat([first[part::3] for part in range(3)])
-    return first.clone(memory_format=torch.contiguous_format)
+    return torch.cat([first[part::3] for part in range(3)]) if name.endswith(QKV) else first
+
+
+def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
+    """Cut as `cut_state` does, into copies that share no memory with the supernet and that autograd does not follow."""
+    with torch.no_grad():
+        cut = cut_state(weights, shapes)
+        # The rows of q-k-v that were put together are a copy already.
+        return {name: tensor if name.endswith(QKV) else _copy(tensor) for name, tensor in cut.items()}
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:

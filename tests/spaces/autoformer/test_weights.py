@@ -93,6 +93,28 @@ def test_build_cuts_the_published_slices(small_space, seed):
         assert torch.equal(value, entangled(name, weights[name], arch)), name
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_gradients_of_a_cut_lie_where_the_network_was_cut_out(small_space, seed):
+    """Those of the stand-alone network, element by element, and zero elsewhere; unused blocks get none."""
+    weights = {name: value.double().requires_grad_() for name, value in small_space.init_weights(seed).items()}
+    arch = small_space.sample(random.Random(seed))
+    images = torch.randn(3, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    alone = small_space.build(arch, weights)
+    alone(images).square().sum().backward()
+    logits = torch.func.functional_call(small_space.build(arch, weights), small_space.cut(arch, weights), (images,))
+    logits.square().sum().backward()
+    used = dict(alone.named_parameters())
+    for name, weight in weights.items():
+        if name not in used:
+            assert weight.grad is None, name
+            continue
+        places = entangled(name, torch.arange(weight.numel()).reshape(weight.shape), arch)
+        expected = torch.zeros_like(weight).flatten()
+        expected[places.flatten()] = used[name].grad.flatten()
+        # The products are the same ones, of views in place of copies: only the order of their sums may differ.
+        torch.testing.assert_close(weight.grad.flatten(), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_built_network_shares_no_memory_and_is_plain(small_space):
     weights = small_space.init_weights(0)
     widest = {"embed_dim": 40, "depth": 3, "num_heads": [2] * 3, "mlp_ratio": [2.0] * 3}
