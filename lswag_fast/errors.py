@@ -47,6 +47,10 @@ class NonFiniteGradientError(LswagError, ArithmeticError):
     """A per-sample gradient, or the loss, is NaN or infinite."""
 
 
+class NonFiniteOutputError(LswagError, ArithmeticError):
+    """An output of a network whose accuracy is measured is NaN or infinite."""
+
+
 class ZeroVarianceError(LswagError, ArithmeticError):
     """No weight's gradient varies over the samples, so 1/sigma is undefined everywhere."""
 
