@@ -257,6 +257,7 @@ void bind_machine(py::module_& m) {
   m.def("isa_compiled", &lswag::isa_compiled);
   m.def("isa_list", &lswag::isa_list);
   m.def("isa_active", &lswag::isa_active);
+  m.def("has_bfloat16", &lswag::has_bfloat16);
   m.def("set_isa", &lswag::set_isa, py::arg("name"));
   m.def("fma_loop", &fma_loop, py::arg("isa"), py::arg("n_iterations"), py::arg("n_threads"), Unlocked());
 }

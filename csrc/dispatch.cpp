@@ -73,6 +73,15 @@ std::vector<std::string> isa_list() {
 
 std::string isa_active() { return active_kernels().name; }
 
+bool has_bfloat16() {
+#ifdef LSWAG_X86
+  return &active_kernels() == &avx512::table &&
+         (__builtin_cpu_supports("avx512bf16") || __builtin_cpu_supports("amx-bf16"));
+#else
+  return false;
+#endif
+}
+
 void set_isa(const std::string& name) {
   if (!name.empty()) kernels_named(name);
   const std::lock_guard<std::mutex> lock(override_mutex);

@@ -18,6 +18,10 @@ std::vector<std::string> isa_compiled();  // in this build, best first
 std::vector<std::string> isa_list();      // usable here, best first
 std::string isa_active();
 
+// Whether this machine multiplies bfloat16 by instructions of its own (AVX512_BF16 or AMX), and the active set may use
+// them.
+bool has_bfloat16();
+
 // Overrides LSWAG_ISA for the process; an empty name gives the choice back to it.
 void set_isa(const std::string& name);
 

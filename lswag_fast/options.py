@@ -39,6 +39,8 @@ Initialisation = Literal["own", "kaiming", "xavier", "normal", "rescue"]
 """What becomes of a network's weights before it is scored."""
 Fidelity = Literal["exact", "fast"]
 """What "auto" means where an option trades the price of a score for how exactly it ranks."""
+Precision = Literal["float32", "bfloat16"]
+"""What the products of the observed pass are computed in."""
 FAST_GRADIENT_SAMPLES = 8
 Combine = Literal["layerwise", "product", "log"]
 NonFinite = Literal["raise", "propagate"]
@@ -81,6 +83,9 @@ class ScoreOptions:
             take the whole batch. `chunk_size` cuts the samples of either.
         fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for less
             than half of the price at batch 32 (docs/results/speed.md).
+        precision: "float32" leaves the model as it is; "bfloat16" computes the products of the observed forward and
+            backward in bfloat16 (torch.autocast), on weights that stay in float32. For CPUs that have AVX512_BF16 or
+            AMX, and CUDA; refused elsewhere, and with a model in float64. Other passes stay in float32.
         row_fraction: below 1, the sums over a layer's weights are estimated from a seeded random subset of blocks of 8
             output rows and scaled up; the cost falls with it.
         chunk_size: bounds the memory of activations: the batch goes through in chunks of so many samples, at least 2.
@@ -125,6 +130,7 @@ class ScoreOptions:
     pattern_samples: int | Literal["auto"] = "auto"
     gradient_samples: int | Literal["auto"] = "auto"
     fidelity: Fidelity = "exact"
+    precision: Precision = "float32"
     row_fraction: float = 1.0
     chunk_size: int | None = None
     features: Features | None = None
@@ -157,6 +163,7 @@ class ScoreOptions:
             ("nonfinite", NonFinite),
             ("init", Initialisation),
             ("fidelity", Fidelity),
+            ("precision", Precision),
         ):
             check_choice(name, getattr(self, name), get_args(kind))
         _check_one_combine(self.combine, self.proxy_options)

@@ -20,6 +20,7 @@ from lswag_fast.kernels import isa_active
 from lswag_fast.options import MAX_THREADS, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
+from lswag_fast.passes.shared.precision import check_precision
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
@@ -121,10 +122,12 @@ class ScoreJob:
         Raises:
             InputError, ZeroVarianceError: the batch is none, or an option does not fit it. What a function of one's own
                 makes of its batch is not known.
+            BackendUnavailableError: the machine lacks the precision that is asked for.
         """
         if self.function is None:
             batch = Batch.checked(self.batch)
             self.options.for_batch(batch.n_samples, batch.n_batches)
+            check_precision(self.options, batch.device)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the weights drawn here: drawing them again is quicker than sending them."""

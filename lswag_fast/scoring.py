@@ -20,6 +20,7 @@ from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
 from lswag_fast.passes.shared.model_checks import batch_named, check_model, check_not_transformed
+from lswag_fast.passes.shared.precision import check_castable, check_precision
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
@@ -27,7 +28,7 @@ from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
 # What a score says of the options that it was made with.
-_DESCRIBED = ("layers", "gradient", "fidelity", "row_fraction", "chunk_size", "variance", "init")
+_DESCRIBED = ("layers", "gradient", "fidelity", "precision", "row_fraction", "chunk_size", "variance", "init")
 
 
 @takes_score_options
@@ -67,7 +68,7 @@ def score(
         NonFiniteGradientError: the loss or a gradient is NaN or infinite.
         ZeroVarianceError: no gradient varies.
         DeviceMismatchError: the model and the batch lie on different devices.
-        BackendUnavailableError: the kernels were not built for the device.
+        BackendUnavailableError: the kernels were not built for the device, or it lacks the `precision` asked for.
         TypeError: a keyword is no option.
         Exception: what the model or `loss_fn` raise comes as it is.
 
@@ -155,6 +156,8 @@ def compute_scores(
     check_not_transformed()
     checked = Batch.checked(batch)
     device = check_model(model, checked)
+    check_precision(options, device)
+    check_castable(model, options)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
     with uncompiled(), initialised(model, checked, options):

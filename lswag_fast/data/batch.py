@@ -92,6 +92,11 @@ class Batch:
         """Every tensor by a name to use in messages."""
         return dict([*_named_tensors("inputs", self.inputs), *_named_tensors("targets", self.targets)])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the batch lies, whose tensors were checked to lie together."""
+        return next(iter(self.tensors.values())).device
+
     def copied(self) -> Batch:
         """Return the batch with tensors of its own, which a model or a loss may write into.
 

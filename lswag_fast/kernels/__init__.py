@@ -15,7 +15,15 @@ from lswag_fast.kernels.gradient import (
     gradient_stats,
     start_gradient_stats,
 )
-from lswag_fast.kernels.machine import BuildFacts, build_facts, fma_loop, isa_active, isa_list, set_isa
+from lswag_fast.kernels.machine import (
+    BuildFacts,
+    bfloat16_problem,
+    build_facts,
+    fma_loop,
+    isa_active,
+    isa_list,
+    set_isa,
+)
 from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, agreement_counts, count_distinct, pack_signs
 from lswag_fast.kernels.statistics import GradientStats, Statistic, statistics
 
@@ -31,6 +39,7 @@ __all__ = [
     "PendingStats",
     "Statistic",
     "agreement_counts",
+    "bfloat16_problem",
     "build_facts",
     "count_distinct",
     "device_problem",

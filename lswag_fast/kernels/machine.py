@@ -8,6 +8,9 @@ import torch
 
 from lswag_fast.kernels.binary import core, native, require_core
 
+_WITH_BFLOAT16 = ("avx512",)
+"""The instruction sets that use products of bfloat16, where the CPU has them."""
+
 
 class BuildFacts(NamedTuple):
     """What the binary extension was built from and with.
@@ -69,6 +72,30 @@ def isa_active() -> str:
     """
     with native():
         return core.isa_active()
+
+
+def bfloat16_problem() -> str | None:
+    """Why this machine should not compute in bfloat16 on the CPU; None where it multiplies it by its own instructions.
+
+    Raises:
+        BackendUnavailableError: there is no extension, or the instruction set that was asked for is not available here.
+
+    Example:
+        >>> set_isa("baseline")
+        >>> bfloat16_problem()
+        'instruction set baseline has no products of bfloat16; they need avx512 on a CPU with AVX512_BF16 or AMX'
+        >>> set_isa(None)
+    """
+    with native():
+        active, has_products = core.isa_active(), core.has_bfloat16()
+    if has_products:
+        return None
+    if active in _WITH_BFLOAT16:
+        return "the CPU has neither AVX512_BF16 nor AMX"
+    return (
+        f"instruction set {active} has no products of bfloat16; they need {_WITH_BFLOAT16[0]} on a CPU with "
+        "AVX512_BF16 or AMX"
+    )
 
 
 def set_isa(name: str | None) -> None:

@@ -62,6 +62,7 @@ def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: f
         ignore_index=None,
         variance="sample",
         gradient_samples="auto",
+        precision="float32",  # the condition number of a matrix of these products would be that of their rounding
     )
     reducer = GramReducer(resolved, batch.n_samples)
     seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)

@@ -10,6 +10,7 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.observe import CaptureOptions, Skipped, observe
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.checks import backward_errors
+from lswag_fast.passes.shared.precision import in_precision
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling, warn_of_scalar_loss
@@ -94,19 +95,21 @@ class _Run:
             before_write=self.snapshot.protect_memory,
             independent_samples=self.is_chunk and self.batch.n_batches == 1,
         ) as observation:
-            outputs = observation.run()
+            with in_precision(options, chunk.device):
+                outputs = observation.run()
+                loss = followed_loss(observation, outputs, chunk, options) if capture.operands else None
             if is_part or progress.has_begun:
                 progress.check_route(observation.route)
             unreached: tuple[Skipped, ...] = ()
-            loss = followed_loss(observation, outputs, chunk, options) if capture.operands else None
             if loss is not None:
                 chosen = self.reducer.choose(observation.weights, chunk.n_samples)
                 with backward_errors():
                     unreached = observation.backward(loss.total, chosen, self.reducer)
                 progress.n_nonfinite_losses += loss.checked()
             # After the backward: a run of the model in between might write into a buffer that it needs.
-            mixing = mixing_calls(observation, outputs, loss, options)
-            warn_of_scalar_loss(observation, outputs, loss, chunk, options)
+            with in_precision(options, chunk.device):
+                mixing = mixing_calls(observation, outputs, loss, options)
+                warn_of_scalar_loss(observation, outputs, loss, chunk, options)
         progress.add(observation, unreached, capture)
         warn_of_coupling(observation, mixing)
 
