@@ -5,11 +5,26 @@
 
 #include "cpu/isa/kernel_table.h"
 
+#ifdef LSWAG_AMX
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace lswag {
 namespace {
 
 std::mutex override_mutex;
 std::string override_name;
+
+#ifdef LSWAG_AMX
+// Linux gives a process the registers of tiles when it asks for them.
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
 
 const std::vector<const KernelTable*>& usable_tables() {
   static const std::vector<const KernelTable*> tables = [] {
@@ -22,6 +37,9 @@ const std::vector<const KernelTable*>& usable_tables() {
                       __builtin_cpu_supports("popcnt");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#ifdef LSWAG_AMX
+    if (avx512 && may_use_tiles()) found.push_back(&amx::table);
+#endif
     if (avx512) found.push_back(&avx512::table);
     if (avx2) found.push_back(&avx2::table);
 #endif
@@ -56,6 +74,9 @@ const KernelTable& kernels_named(const std::string& name) {
 
 std::vector<std::string> isa_compiled() {
   return {
+#ifdef LSWAG_AMX
+      amx::table.name,
+#endif
 #ifdef LSWAG_X86
       avx512::table.name, avx2::table.name,
 #endif
@@ -74,12 +95,15 @@ std::vector<std::string> isa_list() {
 std::string isa_active() { return active_kernels().name; }
 
 bool has_bfloat16() {
-#ifdef LSWAG_X86
-  return &active_kernels() == &avx512::table &&
-         (__builtin_cpu_supports("avx512bf16") || __builtin_cpu_supports("amx-bf16"));
-#else
-  return false;
+  const KernelTable& active = active_kernels();
+#ifdef LSWAG_AMX
+  if (&active == &amx::table || (&active == &avx512::table && __builtin_cpu_supports("amx-bf16"))) return true;
 #endif
+#ifdef LSWAG_X86
+  if (&active == &avx512::table && __builtin_cpu_supports("avx512bf16")) return true;
+#endif
+  static_cast<void>(active);
+  return false;
 }
 
 void set_isa(const std::string& name) {

@@ -16,6 +16,7 @@ from lswag_fast.reference.kernels import (
     least_deviation,
     linear_gradients,
     neuron_patterns,
+    round_to_bfloat16,
     rounding_error,
 )
 from lswag_fast.reference.lswag import lswag, n_pattern_samples, trainability
@@ -56,6 +57,7 @@ __all__ = [
     "plain",
     "positive_weights_and_gradients",
     "reg_swap",
+    "round_to_bfloat16",
     "rounding_error",
     "snip",
     "swap",

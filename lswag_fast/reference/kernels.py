@@ -56,6 +56,20 @@ def conv_gradients(
     return torch.stack(gradients)
 
 
+def round_to_bfloat16(values: Tensor) -> Tensor:
+    """Float32 values rounded to the nearest number of 8 significant bits, ties to even, as float64.
+
+    Example:
+        >>> round_to_bfloat16(torch.tensor([1 + 2.0**-8, 1 + 3 * 2.0**-8])).tolist()
+        [1.0, 1.015625]
+    """
+    exact = values.double()
+    spacing = torch.ldexp(torch.ones_like(exact), torch.frexp(exact).exponent.clamp(min=-125) - 8)
+    rounded = (exact / spacing).round() * spacing
+    largest = (2 - 2.0**-7) * 2.0**127
+    return torch.where(rounded.abs() > largest, torch.copysign(torch.full_like(exact, math.inf), exact), rounded)
+
+
 def rounding_error(calls: Sequence[tuple[Tensor, Tensor]], feature_axis: int = -1) -> float:
     """r, the largest standard deviation of a weight's gradients that may be the rounding error of a constant.
 

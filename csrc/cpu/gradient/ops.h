@@ -14,10 +14,11 @@
 
 namespace lswag {
 
-constexpr int kMaxTileVectors = 3;
+constexpr int kMaxTileVectors = 4;
+constexpr int kTileConfigBytes = 64;
 constexpr int kStretch = 32;          // positions between two looks ahead
 constexpr int kMaxTaps = 9;           // taps of a depthwise tile
-constexpr int kMaxStateVectors = 24;  // vectors of the largest state: 8 rows x 3 vectors
+constexpr int kMaxStateVectors = 64;  // vectors of the largest state: 16 rows x 4 vectors
 
 // Copies a strided block (positions x features) into panels of panel_width features, times a power of two.
 // Element (p, f) goes to out[f / panel_width * panel_pitch + p * position_pitch + f % panel_width].
@@ -93,6 +94,21 @@ struct FinishJob {
   double squared_rounding;  // of common/rounding.h, in the same units
 };
 
+// Where tiles multiply bfloat16: packed operands, whose elements are bfloat16 times a power of two, are rounded back
+// and paired. A *pair* is a feature at two neighbouring positions in the place of one element; a *block* is 16 pairs,
+// the last one filled up with zeros.
+template <class T>
+struct PairOps {
+  int block_positions;
+  // A panel of x (n_positions, width) -> (pairs, width).
+  void (*pair_panel)(const T* panel, int64_t n_positions, int64_t width, T* out);
+  // A slice of grad_out (n_positions, tile_rows) -> (blocks, tile_rows, 16).
+  void (*pair_slice)(const T* slice, int64_t n_positions, T* out);
+  // What a thread does before its first tile and after its last: the registers of tiles are configured, and as before.
+  void (*begin)(unsigned char (&saved)[kTileConfigBytes]);
+  void (*end)(const unsigned char (&saved)[kTileConfigBytes]);
+};
+
 template <class T>
 struct GradientOps {
   int lanes;
@@ -107,6 +123,8 @@ struct GradientOps {
   void (*merge)(T* into, const T* from, int64_t n, bool batch_gradient, int64_t count_into, int64_t count_from);
   // Adds the weights of a tile to statistics (statistic::kCount), in units of the scaled gradients.
   void (*finish)(const FinishJob<T>& job, double* statistics);
+  // Null: tiles multiply the packed elements. With pairs there are panels only, of more than kFewPositions.
+  const PairOps<T>* pairs;
 };
 
 }  // namespace lswag

@@ -55,13 +55,17 @@ Packer<T>::Packer(const Problem& problem, const Plan& plan, const GradientOps<T>
       plan_(plan),
       ops_(ops),
       x_scale_(std::ldexp(T(1), exponents.x)),
-      grad_scale_(std::ldexp(T(1), exponents.grad)) {
+      grad_scale_(std::ldexp(T(1), exponents.grad)),
+      packed_positions_(problem.n_positions) {
+  if (ops.pairs) {
+    packed_positions_ = ceil_div(problem.n_positions, ops.pairs->block_positions) * ops.pairs->block_positions / 2;
+  }
   const int64_t n_kept = plan.few_positions ? ceil_div(problem.n_samples, plan.n_parts) : 1;
   const int64_t width = problem.form == Form::depthwise ? ops.lanes : plan.slices_per_task * ops.tile_rows;
-  grad_elements_ = n_kept * problem.n_positions * width;
+  grad_elements_ = n_kept * packed_positions_ * width;
   if (problem.form == Form::panel) {
     for (const Task& task : plan.tasks) {
-      x_elements_ = std::max(x_elements_, task.n_tiles * n_kept * problem.n_positions * panel_width());
+      x_elements_ = std::max(x_elements_, task.n_tiles * n_kept * panel_pitch());
     }
     return;
   }
@@ -134,6 +138,34 @@ void Packer<T>::panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) 
     job.out = out;
     positions(call.x, b, first, job);
     out += call.n_positions * panel_width();
+  }
+}
+
+template <class T>
+int64_t Packer<T>::unpaired_elements() const {
+  if (!ops_.pairs) return 0;
+  int64_t n = plan_.slices_per_task * ops_.tile_rows;
+  for (const Task& task : plan_.tasks) n = std::max(n, task.n_tiles * panel_width());
+  return n * problem_.n_positions;
+}
+
+template <class T>
+void Packer<T>::operands(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const {
+  if (!ops_.pairs) {
+    this->grad(task, b, grad, slice_pitch());
+    panels(task, b, x, panel_pitch());
+    return;
+  }
+  const int64_t n_positions = problem_.n_positions;
+  const int64_t slice_elements = n_positions * ops_.tile_rows;
+  this->grad(task, b, unpaired, slice_elements);
+  for (int64_t k = 0; k < task.n_slices; ++k) {
+    ops_.pairs->pair_slice(unpaired + k * slice_elements, n_positions, grad + k * slice_pitch());
+  }
+  const int64_t panel_elements = n_positions * panel_width();
+  panels(task, b, unpaired, panel_elements);
+  for (int64_t k = 0; k < task.n_tiles; ++k) {
+    ops_.pairs->pair_panel(unpaired + k * panel_elements, n_positions, panel_width(), x + k * panel_pitch());
   }
 }
 

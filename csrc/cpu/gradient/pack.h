@@ -53,6 +53,12 @@ class Packer {
 
   // grad_out of the task's slices: out[slice * slice_pitch + position * tile rows + row].
   void grad(const Task& task, int64_t b, T* out, int64_t slice_pitch) const;
+  // Elements of a packed slice, and of a packed panel, of one sample.
+  int64_t slice_pitch() const { return packed_positions_ * ops_.tile_rows; }
+  int64_t panel_pitch() const { return packed_positions_ * panel_width(); }
+  int64_t unpaired_elements() const;  // scratch for one task; 0 without pairs
+  // Form::panel: what the tiles of a task read of one sample; `unpaired` is scratch.
+  void operands(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const;
   // Form::panel: the columns of the task's tiles, out[tile * tile_pitch + position * panel_width() + column].
   void panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) const;
   int64_t panel_width() const { return static_cast<int64_t>(plan_.tiles.front().n_vectors) * ops_.lanes; }
@@ -75,6 +81,7 @@ class Packer {
   const GradientOps<T>& ops_;
   T x_scale_;
   T grad_scale_;
+  int64_t packed_positions_;  // of one sample; with pairs, the pairs of whole blocks
   int64_t x_elements_ = 0;
   int64_t grad_elements_ = 0;
   std::vector<int64_t> plane_begin_;  // of each call in the planes

@@ -151,10 +151,8 @@ static void pack_whole_panels(const PackJob<T>& job, int64_t n_panels) {
   }
 }
 
-template <class T, class From>
+template <class T, class From, int kSlice, int kTile>
 static void pack_from(const PackJob<T>& job) {
-  constexpr int kSlice = LSWAG_TILE_ROWS;
-  constexpr int kTile = LSWAG_TILE_VECTORS * kLanes<T>;
   int64_t first = 0;
   if (job.feature_stride == 1 && (job.panel_width == kSlice || job.panel_width == kTile)) {
     const int64_t n_panels = job.n_features / job.panel_width;
@@ -172,14 +170,16 @@ static void pack_from(const PackJob<T>& job) {
 
 template <class T>
 static void pack(const PackJob<T>& job) {
+  constexpr int kSlice = LSWAG_TILE_ROWS;
+  constexpr int kTile = LSWAG_TILE_VECTORS * kLanes<T>;
   switch (job.dtype) {
     case DType::f32:
-      return pack_from<T, float>(job);
+      return pack_from<T, float, kSlice, kTile>(job);
     case DType::f64:
-      return pack_from<T, double>(job);
+      return pack_from<T, double, kSlice, kTile>(job);
     case DType::bf16:
-      return pack_from<T, BFloat16>(job);
+      return pack_from<T, BFloat16, kSlice, kTile>(job);
     case DType::f16:
-      return pack_from<T, Float16>(job);
+      return pack_from<T, Float16, kSlice, kTile>(job);
   }
 }

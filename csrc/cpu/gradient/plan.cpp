@@ -9,7 +9,6 @@ namespace {
 
 constexpr int64_t kTaskColumns = 384;  // of a task with all its rows; one with fewer rows has more columns
 constexpr int64_t kEnoughTasks = 8;    // with fewer, the samples are cut into parts
-constexpr int64_t kFewPositions = 8;   // up to here the moments stay in registers
 constexpr int64_t kTasksPerThread = 2;
 
 // The size of pieces, at most `limit`, that cut n most evenly.

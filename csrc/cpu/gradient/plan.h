@@ -59,6 +59,8 @@ struct Plan {
   int64_t plane_step = 0;       // and between the columns: channels of a group, or lanes of a task
 };
 
+constexpr int64_t kFewPositions = 8;  // up to here the moments of a panel's tiles stay in registers
+
 Plan make_plan(const Problem& problem, const GradientOptions& options, TileShape shape);
 
 }  // namespace lswag

@@ -54,6 +54,8 @@ struct Scratch {
   Buffer<T> grad;
   Buffer<T> x;
   Buffer<T> state;
+  Buffer<T> unpaired;
+  unsigned char tile_config[kTileConfigBytes];
   std::vector<TileCall<T>> calls;
   Lookahead ahead;
 };
@@ -123,6 +125,7 @@ void Engine<T>::allocate() {
   for (Scratch<T>& scratch : scratch_) {
     scratch.grad.allocate(packer_.grad_elements());
     scratch.x.allocate(packer_.x_elements());
+    scratch.unpaired.allocate(packer_.unpaired_elements());
     if (plan_.n_parts == 1) scratch.state.allocate(task_tiles * state_pitch_);
   }
 }
@@ -138,8 +141,10 @@ GradientStats Engine<T>::run() {
       set_zero(scratch.x.get(), packer_.x_elements());
       set_zero(scratch.grad.get(), packer_.grad_elements());
     }
+    if (ops_.pairs) ops_.pairs->begin(scratch.tile_config);
 #pragma omp for schedule(dynamic, 1)
     for (size_t k = 0; k < plan_.tasks.size(); ++k) run_task(plan_.tasks[k], scratch);
+    if (ops_.pairs) ops_.pairs->end(scratch.tile_config);
     if (plan_.n_parts > 1) {
 #pragma omp for schedule(dynamic, 1)
       for (size_t slice = 0; slice < plan_.slices.size(); ++slice) merge_parts(static_cast<int64_t>(slice));
@@ -209,7 +214,7 @@ void Engine<T>::run_tiles(const Task& task, Scratch<T>& scratch, TileJob<T> job,
     job.ahead_step = lines.step;
     job.n_ahead = lines.n;
     ops_.tile(job);
-    for (TileCall<T>& call : scratch.calls) call.grad += problem_.n_positions * ops_.tile_rows;
+    for (TileCall<T>& call : scratch.calls) call.grad += packer_.slice_pitch();
   }
 }
 
@@ -218,11 +223,10 @@ void Engine<T>::run_panels(const Task& task, Scratch<T>& scratch) {
   const int64_t width = packer_.panel_width();
   const int64_t n_positions = problem_.n_positions;
   for (int64_t b = begin(task.part); b < begin(task.part + 1); ++b) {
-    packer_.grad(task, b, scratch.grad.get(), n_positions * ops_.tile_rows);
-    packer_.panels(task, b, scratch.x.get(), n_positions * width);
+    packer_.operands(task, b, scratch.grad.get(), scratch.x.get(), scratch.unpaired.get());
     scratch.ahead = b + 1 < begin(task.part + 1) ? packer_.lookahead(task, b + 1) : Lookahead();
     for (int64_t tile = 0; tile < task.n_tiles; ++tile) {
-      const T* x = scratch.x.get() + tile * n_positions * width;
+      const T* x = scratch.x.get() + tile * packer_.panel_pitch();
       scratch.calls.assign(1, {scratch.grad.get(), x, 1, n_positions, 0, width});
       run_tiles(task, scratch, tile_job(task, b), tile);
     }
@@ -305,6 +309,15 @@ void Engine<T>::merge_parts(int64_t slice) {
   }
 }
 
+// Tiles of pairs are for operands that are bfloat16, and where packing them pays.
+const GradientOps<float>& float_ops(const Problem& problem, const KernelTable& table) {
+  bool pairs = table.gradient_bf16 && problem.form == Form::panel && problem.n_positions > kFewPositions;
+  for (const CallOperands& call : problem.calls) {
+    pairs = pairs && call.x.view.dtype == DType::bf16 && call.grad.view.dtype == DType::bf16;
+  }
+  return pairs ? *table.gradient_bf16 : table.gradient_f32;
+}
+
 template <class T>
 GradientStats run_problem(const Problem& problem, const GradientOptions& options, const GradientOps<T>& ops) {
   const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors, ops.task_rows});
@@ -325,7 +338,7 @@ GradientStats gradient_stats(const GradientCall* calls, int n_calls, const Gradi
   const Problem problem = describe_problem(calls, n_calls, options.conv);
   const KernelTable& table = active_kernels();
   return computes_in_double(calls, n_calls) ? run_problem(problem, options, table.gradient_f64)
-                                            : run_problem(problem, options, table.gradient_f32);
+                                            : run_problem(problem, options, float_ops(problem, table));
 }
 
 }  // namespace lswag

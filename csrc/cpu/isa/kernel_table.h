@@ -13,6 +13,7 @@ struct KernelTable {
   const char* name;
   GradientOps<float> gradient_f32;
   GradientOps<double> gradient_f64;
+  const GradientOps<float>* gradient_bf16;  // null: bfloat16 is multiplied as float
   PatternOps pattern;
   double (*fma_loop)(int64_t n_iterations, float* sink);  // returns the operations done
 };
@@ -24,6 +25,9 @@ namespace avx2 {
 extern const KernelTable table;
 }
 namespace avx512 {
+extern const KernelTable table;
+}
+namespace amx {
 extern const KernelTable table;
 }
 namespace neon {

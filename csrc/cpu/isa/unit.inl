@@ -10,13 +10,19 @@ namespace LSWAG_ISA {
 #include "cpu/gradient/moments.inl"
 #include "cpu/gradient/pack.inl"
 #include "cpu/gradient/tile.inl"
+#ifdef LSWAG_AMX_TILES
+#include "cpu/gradient/tile_amx.inl"
+#else
+constexpr const GradientOps<float>* kPairedOps = nullptr;
+#endif
 #include "cpu/isa/fma_loop.inl"
 #include "cpu/patterns/agreement_counts.inl"
 #include "cpu/patterns/pack_signs.inl"
 
 template <class T>
 constexpr GradientOps<T> kGradientOps = {kLanes<T>, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, LSWAG_TASK_ROWS, pack<T>,
-                                         tile<T>,   tile_samples<T>, depthwise<T>,       merge<T>,        finish<T>};
+                                         tile<T>,   tile_samples<T>, depthwise<T>,       merge<T>,        finish<T>,
+                                         nullptr};
 
 template <class Bits>
 constexpr SignOps<Bits> kSignOps = {accumulate_signs<Bits>, pack_row<Bits>};
@@ -25,6 +31,7 @@ extern const KernelTable table = {
     LSWAG_ISA_NAME,
     kGradientOps<float>,
     kGradientOps<double>,
+    kPairedOps,
     {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
     fma_loop,
 };

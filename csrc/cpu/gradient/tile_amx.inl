@@ -1,0 +1,129 @@
+// The outer products of bfloat16 by the tile registers of AMX: a tile of 16 rows of grad_out by up to 64 columns of x.
+
+constexpr int kAmxRows = 16;    // of a register
+constexpr int kAmxVectors = 4;  // registers that add up; three more hold operands
+constexpr int kBlockPairs = 16;
+
+// bfloat16 is the upper half of a float. The elements have no lower half, but where scaling made them subnormal.
+static inline __attribute__((always_inline)) Vec<float> pair_up(Vec<float> first, Vec<float> second) {
+  using Bits = typename Wide<float>::Bits;
+  return (Vec<float>)(((Bits)first >> 16 & 0xffff) | ((Bits)second & ~0xffff));
+}
+
+static void pair_panel(const float* panel, int64_t n_positions, int64_t width, float* out) {
+  const int64_t n_pairs = (n_positions + 2 * kBlockPairs - 1) / (2 * kBlockPairs) * kBlockPairs;
+  for (int64_t pair = 0; pair < n_pairs; ++pair, panel += 2 * width, out += width) {
+    const bool has_first = 2 * pair < n_positions;
+    const bool has_second = 2 * pair + 1 < n_positions;
+    for (int64_t f = 0; f < width; f += kLanes<float>) {
+      const Vec<float> first = has_first ? load(panel + f) : Vec<float>{};
+      const Vec<float> second = has_second ? load(panel + width + f) : Vec<float>{};
+      store(out + f, pair_up(first, second));
+    }
+  }
+}
+
+static void pair_slice(const float* slice, int64_t n_positions, float* out) {
+  float block[kBlockPairs * kAmxRows];
+  for (int64_t first = 0; first < n_positions; first += 2 * kBlockPairs, out += kBlockPairs * kAmxRows) {
+    const int64_t left = n_positions - first;
+    pair_panel(slice + first * kAmxRows, left < 2 * kBlockPairs ? left : 2 * kBlockPairs, kAmxRows, block);
+    for (int row = 0; row < kAmxRows; ++row) {
+      for (int pair = 0; pair < kBlockPairs; ++pair) out[row * kBlockPairs + pair] = block[pair * kAmxRows + row];
+    }
+  }
+}
+
+// Registers are named by literals in the instructions: 0 to 3 add up, 4 holds grad_out, 5 and 6 hold x in turn.
+template <int NV>
+static void amx_tile_of(const TileJob<float>& job) {
+  constexpr int L = kLanes<float>;
+  const TileCall<float>& call = *job.calls;
+  const int64_t pitch = call.col_step * static_cast<int64_t>(sizeof(float));
+  const float* grad = call.grad;
+  const float* x = call.x;
+  const char* ahead = job.ahead;
+  _tile_zero(0);
+  if constexpr (NV > 1) _tile_zero(1);
+  if constexpr (NV > 2) _tile_zero(2);
+  if constexpr (NV > 3) _tile_zero(3);
+  for (int64_t left = call.n_cols; left > 0; left -= 2 * kBlockPairs) {
+    for (int k = 0; k < job.n_ahead; ++k, ahead += job.ahead_step) __builtin_prefetch(ahead, 0, 2);  // never faults
+    _tile_loadd(4, grad, kBlockPairs * sizeof(float));
+    _tile_loadd(5, x, pitch);
+    _tile_dpbf16ps(0, 4, 5);
+    if constexpr (NV > 1) {
+      _tile_loadd(6, x + L, pitch);
+      _tile_dpbf16ps(1, 4, 6);
+    }
+    if constexpr (NV > 2) {
+      _tile_loadd(5, x + 2 * L, pitch);
+      _tile_dpbf16ps(2, 4, 5);
+    }
+    if constexpr (NV > 3) {
+      _tile_loadd(6, x + 3 * L, pitch);
+      _tile_dpbf16ps(3, 4, 6);
+    }
+    grad += kBlockPairs * kAmxRows;
+    x += kBlockPairs * call.col_step;
+  }
+  Vec<float> gradient[kAmxRows * NV];
+  constexpr int64_t kRowBytes = NV * sizeof(Vec<float>);
+  _tile_stored(0, gradient, kRowBytes);
+  if constexpr (NV > 1) _tile_stored(1, gradient + 1, kRowBytes);
+  if constexpr (NV > 2) _tile_stored(2, gradient + 2, kRowBytes);
+  if constexpr (NV > 3) _tile_stored(3, gradient + 3, kRowBytes);
+  update_state<float, kAmxRows * NV>(job, gradient);
+}
+
+static void amx_tile(const TileJob<float>& job) {
+  switch (job.n_vectors) {
+    case 1:
+      return amx_tile_of<1>(job);
+    case 2:
+      return amx_tile_of<2>(job);
+    case 3:
+      return amx_tile_of<3>(job);
+    default:
+      return amx_tile_of<kAmxVectors>(job);
+  }
+}
+
+static void pack_pairs(const PackJob<float>& job) {
+  pack_from<float, BFloat16, kAmxRows, kAmxVectors * kLanes<float>>(job);
+}
+
+// GCC's intrinsic reads 64 bytes, but says of 8 that it does.
+static inline void load_config(const void* config) {
+  asm volatile("" ::"r"(config) : "memory");
+  _tile_loadconfig(config);
+}
+
+// The configuration belongs to the thread, and whoever else uses the registers (oneDNN) expects its own.
+static void begin_tiles(unsigned char (&saved)[kTileConfigBytes]) {
+  struct Config {
+    unsigned char palette;
+    unsigned char start_row;
+    unsigned char reserved[14];
+    uint16_t row_bytes[16];
+    unsigned char n_rows[16];
+  } config = {};
+  static_assert(sizeof(Config) == kTileConfigBytes, "as the instruction reads it");
+  config.palette = 1;
+  for (int k = 0; k < 7; ++k) {
+    config.row_bytes[k] = kBlockPairs * sizeof(float);
+    config.n_rows[k] = kAmxRows;
+  }
+  _tile_storeconfig(saved);
+  load_config(&config);
+}
+
+static void end_tiles(const unsigned char (&saved)[kTileConfigBytes]) { load_config(saved); }
+
+constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_slice, begin_tiles, end_tiles};
+
+constexpr GradientOps<float> kPairedGradientOps = {kLanes<float>, kAmxRows,      kAmxVectors, LSWAG_TASK_ROWS,
+                                                   pack_pairs,    amx_tile,      nullptr,     nullptr,
+                                                   merge<float>,  finish<float>, &kPairs};
+
+constexpr const GradientOps<float>* kPairedOps = &kPairedGradientOps;
