@@ -39,7 +39,8 @@ class native:  # noqa: N801 # used like a function; `contextmanager` would cost 
     """Around calls into the extension: it must be there, and have what was asked for."""
 
     def __enter__(self) -> None:
-        require_core()
+        if core is None:
+            require_core()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -59,6 +60,7 @@ def view(tensor: Tensor, name: str) -> core.View:
         )
     if tensor.ndim > MAX_DIMS:
         raise InputError(f"{name} has {tensor.ndim} dimensions; the kernels take at most {MAX_DIMS}")
-    require_core()
+    if core is None:
+        require_core()
     dtype = getattr(core.DType, _DTYPE_NAMES[tensor.dtype])
     return core.View(tensor.data_ptr(), dtype, tuple(tensor.shape), tensor.stride())

@@ -42,7 +42,7 @@ def stream_of(tensors: dict[str, Tensor]) -> core.Stream | None:
 
     Raises BackendUnavailableError for a device that the kernels do not run on, InputError for several.
     """
-    if all(tensor.device.type == "cpu" for tensor in tensors.values()):
+    if not [tensor for tensor in tensors.values() if not tensor.is_cpu]:
         return None
     for name, tensor in tensors.items():
         problem = device_problem(tensor.device)

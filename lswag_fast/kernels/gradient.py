@@ -294,8 +294,10 @@ def start_gradient_stats(
 
 
 def _named_tensors(calls: Sequence[tuple[Tensor, Tensor]], moments: Moments | None, weight: Tensor | None) -> Tensors:
-    named = {f"x of call {k}": x for k, (x, _) in enumerate(calls)}
-    named |= {f"grad_out of call {k}": grad_out for k, (_, grad_out) in enumerate(calls)}
+    named = {}
+    for k, (x, grad_out) in enumerate(calls):
+        named[f"x of call {k}"] = x
+        named[f"grad_out of call {k}"] = grad_out
     if moments is not None:
         named["moments.mean"] = moments.mean
     if weight is not None:

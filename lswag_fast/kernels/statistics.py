@@ -47,6 +47,12 @@ def statistics() -> tuple[Statistic, ...]:
     )
 
 
+@lru_cache(maxsize=8)
+def _measured(given: frozenset[str]) -> tuple[tuple[int, str], ...]:
+    """The places and names of the statistics that need no more than what was given."""
+    return tuple((place, found.name) for place, found in enumerate(statistics()) if found.needs <= given)
+
+
 @dataclass(frozen=True)
 class GradientStats:
     """The statistics of a weight, or of some of its rows: `stats["sum_inv_sigma"]`.
@@ -120,8 +126,7 @@ class GradientStats:
     @classmethod
     def of_kernel(cls, n_weights: int, values: Sequence[float], given: frozenset[str]) -> GradientStats:
         """What a kernel returned, without the statistics that need more than what was `given`."""
-        found = zip(statistics(), values, strict=True)
-        return cls(n_weights, {statistic.name: value for statistic, value in found if statistic.needs <= given})
+        return cls(n_weights, {name: values[place] for place, name in _measured(given)})
 
     @classmethod
     def combined(cls, parts: Sequence[tuple[float, GradientStats]]) -> GradientStats:
@@ -135,6 +140,8 @@ class GradientStats:
             >>> GradientStats.combined([(2.0, rows), (1.0, rows)]).values
             {'sum_inv_sigma': 9.0, 'max_abs_batch_gradient': 0.5}
         """
+        if len(parts) == 1 and parts[0][0] == 1:  # most weights
+            return parts[0][1]
         values: dict[str, float] = {}
         for statistic in statistics():
             found = [(factor, part.values.get(statistic.name)) for factor, part in parts]

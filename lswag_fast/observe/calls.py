@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -57,22 +57,23 @@ class WeightCall:
         """The geometry of a convolution-like weight gradient; None for a linear-like one."""
         return self.operation.kernel_geometry(self.geometry, self.shape)
 
-    def gradient_operands(self, n_samples: int, group: int = 1) -> Iterator[Operands]:
+    def gradient_operands(self, n_samples: int, group: int = 1) -> Sequence[Operands]:
         """View the operands of the weight gradient as the kernels take them, (B, ...); nothing where there are none.
 
         Groups of `group` consecutive samples become one sample each, their members further positions. A convolution
         with further position axes (windows, groups) comes plane by plane.
         """
         if self.operands is None or self.sample_axis is None:
-            return
-        x, grad_out = (_grouped(self.sample_axis.sample_first(t, n_samples), group) for t in self.operands)
+            return ()
+        x, grad_out = (self.sample_axis.sample_first(operand, n_samples) for operand in self.operands)
+        if group > 1:
+            x, grad_out = (torch.unflatten(operand, 0, (-1, group)) for operand in (x, grad_out))
         x, grad_out = self.operation.weight_operands(x, grad_out, self.geometry)
         conv = self.conv
         if conv is None:
-            yield (grad_out, x) if self.transposed else (x, grad_out)
-            return
+            return ((grad_out, x) if self.transposed else (x, grad_out),)
         extra = x.dim() - len(conv.kernel_size) - 2
-        yield from zip(_planes(x, extra), _planes(grad_out, extra), strict=True)
+        return ((x, grad_out),) if extra == 0 else list(zip(_planes(x, extra), _planes(grad_out, extra), strict=True))
 
     def output_and_gradient(self, n_samples: int) -> Operands | None:
         """The output and its gradient, both (B, ..., O), groups' features together; None unless both are there."""
@@ -113,7 +114,7 @@ class ObservedWeight:
     @property
     def looks_up(self) -> bool:
         """Whether its calls do nothing but look up rows."""
-        return all(call.operation is LOOKUP for call in self.calls)
+        return not [call for call in self.calls if call.operation is not LOOKUP]
 
     def occurring_rows(self) -> Tensor | None:
         """The rows that its calls look up, in order; None where one of them uses the whole weight."""
@@ -128,8 +129,11 @@ class ObservedWeight:
 
         With `rows`, which are those of `occurring_rows`, the gradients are those of these rows of the weight.
         """
-        pairs = (pair for call in self.calls for pair in call.gradient_operands(n_samples, group))
-        return [self._vectors(*pair, rows) for pair in pairs]
+        return [
+            self._vectors(x, grad_out, rows)
+            for call in self.calls
+            for x, grad_out in call.gradient_operands(n_samples, group)
+        ]
 
     def _vectors(self, x: Tensor, grad_out: Tensor, rows: Tensor | None) -> Operands:
         """Operands with the numbers of rows as vectors."""
@@ -192,10 +196,6 @@ class Skipped:
     name: str
     reason: str
     is_activation: bool = False
-
-
-def _grouped(tensor: Tensor, group: int) -> Tensor:
-    return tensor if group == 1 else torch.unflatten(tensor, 0, (-1, group))
 
 
 def _planes(tensor: Tensor, extra: int) -> Sequence[Tensor]:

@@ -54,12 +54,11 @@ def capture_activation(
     index: int, name: str, out: Tensor, candidates: AxisCandidates, n_samples: int, options: CaptureOptions
 ) -> ActivationCall:
     """Pack the signs of an activation's output, once for each axis that may hold the samples."""
-    n_packed = options.n_packed
-    with torch.no_grad():
-        views = [axis.sample_first(out.detach(), n_samples) for axis in candidates.options]
-        n_neurons = views[0].numel() // n_samples
-        words = tuple(_packed(view, n_neurons, n_packed) for view in views)
-        agreements = tuple(_agreements(view, n_neurons) for view in views if options.agreements)
+    n_packed, values = options.n_packed, out.detach()
+    views = [axis.sample_first(values, n_samples) for axis in candidates.options]
+    n_neurons = views[0].numel() // n_samples
+    words = tuple([_packed(view, n_neurons, n_packed) for view in views])
+    agreements = tuple([_agreements(view, n_neurons) for view in views]) if options.agreements else ()
     return ActivationCall(index, name, out.shape, candidates, n_neurons, words, n_packed, agreements)
 
 

@@ -27,6 +27,7 @@ class DerivedWeights:
 
     Attributes:
         tensors: by name, in order of first use, the tensors that the calls received.
+        names: of these tensors, by identity.
 
     Example:
         >>> class Scaled(nn.Linear):
@@ -43,18 +44,16 @@ class DerivedWeights:
     def __init__(self, model: nn.Module, lineage: Lineage, parameters: Mapping[str, Tensor]) -> None:
         """`parameters` are those that count, or what stands in for them, by name."""
         self.tensors: dict[str, list[Tensor]] = {}
-        self._names: dict[int, str] = {}
+        self.names: dict[int, str] = {}
         self._model = model
         self._lineage = lineage
-        self._made: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
+        self._made: dict[int, weakref.ref[Tensor]] = {}
         self._sources: dict[int, frozenset[str]] = {}  # of each tensor that is made, the parameters it is made from
         self._scaled: set[int] = set()  # the parameters, and the tensors that are one that was scaled or masked
         self._costs: list[int] = []  # multiply-accumulates of each call that made one
         self._makers: dict[int, frozenset[int]] = {}  # of each tensor, the places in `_costs` of the calls behind it
         for name, parameter in parameters.items():
-            self._made[id(parameter)] = parameter
-            self._sources[id(parameter)] = frozenset((name,))
-            self._makers[id(parameter)] = frozenset()
+            self._add(parameter, frozenset((name,)), frozenset())
             self._scaled.add(id(parameter))
 
     @cached_property
@@ -72,8 +71,10 @@ class DerivedWeights:
             scales: whether it only scales what it received.
         """
         received = tuple(received)
+        if self._lineage.any_from_batch(received):
+            return
         made = [tensor for tensor in received if self._is_made(tensor)]
-        if not made or any(map(self._lineage.comes_from_batch, received)):
+        if not made:
             return
         sources = frozenset().union(*map(self.sources_of, made))
         makers = frozenset().union(*map(self._makers_of, made))
@@ -88,7 +89,7 @@ class DerivedWeights:
                 self._add(tensor._base, sources, makers)
 
     def _add(self, tensor: Tensor, sources: frozenset[str], makers: frozenset[int]) -> None:
-        self._made[id(tensor)] = tensor
+        self._made[id(tensor)] = weakref.ref(tensor)
         self._sources[id(tensor)] = sources
         self._makers[id(tensor)] = makers
 
@@ -102,13 +103,13 @@ class DerivedWeights:
 
         To be called from inside the model's forward.
         """
-        if id(weight) in self._names:
-            return self._names[id(weight)]
+        if id(weight) in self.names:
+            return self.names[id(weight)]
         if self._lineage.comes_from_batch(weight) or self.is_fixed(weight):
             return None
         name = self._equal(weight) or derived_name(self._model, self.tensors.keys() | self._parameter_names)
         self.tensors.setdefault(name, []).append(weight)
-        self._names[id(weight)] = name
+        self.names[id(weight)] = name
         return name
 
     def sources(self, names: Iterable[str]) -> frozenset[str]:
@@ -133,14 +134,15 @@ class DerivedWeights:
 
     def _made_of(self, tensor: Tensor) -> Tensor | None:
         """The tensor, or the one that it is a view of, if that is made from parameters."""
-        if self._made.get(id(tensor)) is tensor:
-            return tensor
-        base = tensor._base
-        return base if base is not None and self._made.get(id(base)) is base else None
+        for candidate in (tensor, tensor._base):
+            known = self._made.get(id(candidate))
+            if known is not None and known() is candidate:
+                return candidate
+        return None
 
     def known_name(self, tensor: Tensor) -> str | None:
         """The name under which a call received this tensor as its weight; None where none did."""
-        return self._names.get(id(tensor))
+        return self.names.get(id(tensor))
 
     def is_computed(self, tensor: Tensor) -> bool:
         """Whether it is made from parameters, and not from the batch."""

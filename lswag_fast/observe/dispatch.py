@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from lswag_fast.observe.lineage import Lineage
 from lswag_fast.observe.operations import COMPOSITES, OPERATIONS, BoundCall, ObservedOperation
+from lswag_fast.observe.operations.metadata import QUESTIONS
 from lswag_fast.observe.operations.registered import ReturnWatch
 from lswag_fast.observe.samples.axis import AxisCandidates, Place
 
@@ -92,8 +93,10 @@ class CallMode(TorchFunctionMode, ABC):
     ) -> Any:
         """Sort one call."""
         kwargs = kwargs or {}
-        if func in OPERATIONS:
-            operation = OPERATIONS[func]
+        if func in QUESTIONS:
+            return func(*args, **kwargs)
+        operation = OPERATIONS.get(func)
+        if operation is not None:
             call = operation.bind(*args, **kwargs)
             if call is not None:
                 candidates = operation.sample_axes(call.x, self.n_samples)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from lswag_fast.observe.capture import (
 from lswag_fast.observe.derived import DerivedWeights, derived_name, is_running
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
-from lswag_fast.observe.observed_call import ObservedCall, Receive, as_autocast, output_again
+from lswag_fast.observe.observed_call import ObservedCall, as_autocast, output_again
 from lswag_fast.observe.operations import (
     BATCH_NORMS,
     BoundCall,
@@ -40,7 +41,7 @@ from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, c
 from lswag_fast.observe.samples.flow import SampleFlow
 from lswag_fast.observe.samples.rules import CHOOSING, PLACING, SCALING
 from lswag_fast.observe.saved_tensors import hooks_are_active
-from lswag_fast.observe.scales import factors
+from lswag_fast.observe.scales import MULTIPLYING, factors
 from lswag_fast.observe.weights import MATRIX_DIMS, Piece, WeightTable, tensors_in
 from lswag_fast.observe.writes import written_tensors
 
@@ -136,7 +137,7 @@ class ObservingMode(CallMode):
         is_placed = candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None)
         if is_placed:
             self.flow.mark(out, candidates.options[0])
-        if self.flow.mixed.marks or not is_placed or not isinstance(call.weight, nn.Parameter):
+        if self.flow.mixed.marks or not is_placed or type(call.weight) is not nn.Parameter:
             self.flow.weigh(call.x, call.weight, out, operation.kind, is_placed=is_placed)
         return out
 
@@ -160,9 +161,11 @@ class ObservingMode(CallMode):
         # One view may be a matrix in several ways, or several matrices: those calls have no gradient in common.
         layout = None if call.source is None else (operation.kind, call.weight.shape)
         key = id(call.weight) if name is None else (name, place, layout)
-        if key not in self.weights:
-            self.weights[key] = ObservedWeight(name or self._derived_name(), kind, piece, call.weight)
-        return self.weights[key]
+        observed = self.weights.get(key)
+        if observed is None:
+            observed = ObservedWeight(name or self._derived_name(), kind, piece, call.weight)
+            self.weights[key] = observed
+        return observed
 
     def _rerouted(
         self,
@@ -174,24 +177,22 @@ class ObservingMode(CallMode):
     ) -> Tensor:
         anchor = torch.zeros((), device=bound.x.device, requires_grad=True)
         call = WeightCall(index, operation, bound.x.shape, candidates, anchor, bound.geometry)
-        call.transposed = Piece.of(bound.origin) != observed.piece
+        call.transposed = bool(observed.calls) and Piece.of(bound.origin) != observed.piece
         observed.calls.append(call)
         bound = as_autocast(bound)
         out: Tensor = ObservedCall.apply(  # type: ignore[no-untyped-call]
-            bound.x, bound.weight, bound.bias, bound.geometry, anchor, operation, self._receiver(observed, call)
+            bound.x, bound.weight, bound.bias, bound.geometry, anchor, operation, partial(self._receive, observed, call)
         )
         if self.capture.outputs:
             call.output = output_again(out, operation, bound)
         return out
 
-    def _receiver(self, observed: ObservedWeight, call: WeightCall) -> Receive:
-        def receive(x: Tensor, grad_out: Tensor) -> bool:
-            if self.receive is None:  # a backward that is not the observation's own
-                return True
-            call.operands = (x, grad_out)
-            return self.receive(observed, call)
-
-        return receive
+    def _receive(self, observed: ObservedWeight, call: WeightCall, x: Tensor, grad_out: Tensor) -> bool:
+        """Hand on what the backward of a call gave; answers as `receive` does."""
+        if self.receive is None:  # a backward that is not the observation's own
+            return True
+        call.operands = (x, grad_out)
+        return self.receive(observed, call)
 
     def _derived_name(self) -> str:
         return derived_name(self._model, {w.name for w in self.weights.values()} | self.table.parameters.keys())
@@ -247,8 +248,9 @@ class ObservingMode(CallMode):
         self.flow.follow(func, args, kwargs, received, out)
         if func not in _NO_GRADIENT:
             self._follow_made(received, args[0] if func is Tensor.__setitem__ else out, func in SCALING)
-        self._record_factors(received if func in MATRIX_PRODUCTS else factors(func, args, kwargs))
-        if torch.is_grad_enabled() and func not in _NO_GRADIENT:
+        if func in MULTIPLYING or func in MATRIX_PRODUCTS:
+            self._record_factors(received if func in MATRIX_PRODUCTS else factors(func, args, kwargs))
+        if func not in _NO_GRADIENT and torch.is_grad_enabled():
             self._record_uses(func, args, received, out)
         return out
 
@@ -309,11 +311,22 @@ class ObservingMode(CallMode):
         """Record the weights that a call on another weight, or on the same, receives as its input or bias."""
         if not torch.is_grad_enabled():
             return
-        for tensor, what in ((call.x, "input"), (call.bias, "bias")):
-            name = None if tensor is None else self._weight_name(tensor)
+        for tensor in self._possible_weights((call.x,) if call.bias is None else (call.x, call.bias)):
+            name = self._weight_name(tensor)
             if name is not None and name not in self.table.frozen:
+                what = "input" if tensor is call.x else "bias"
                 self.reasons.setdefault(name, f"used by a call on a weight, as its {what}")
                 self.tables[name] = False
+
+    def _possible_weights(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """The parameters and views among some tensors, and what calls received as their weights: most are neither."""
+        parameters, weights, derived = self.table.names, self.weights, self.derived.names
+        found = []
+        for tensor in tensors:
+            key = id(tensor)
+            if key in parameters or key in weights or key in derived or tensor._base is not None:
+                found.append(tensor)
+        return found
 
     def _weight_name(self, tensor: Tensor) -> str | None:
         """The name of the weight matrix that a tensor is, or is a view of: a parameter or a computed one."""
@@ -323,7 +336,7 @@ class ObservingMode(CallMode):
         return name if self.table.parameters[name].dim() >= MATRIX_DIMS else None
 
     def _record_uses(self, func: Callable[..., Any], args: tuple[Any, ...], received: list[Tensor], out: Any) -> None:
-        for tensor in received:
+        for tensor in self._possible_weights(received):
             name = self.table.name_of(tensor)
             if name is None:
                 made = self.weights.get(id(tensor))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,10 +15,10 @@ from lswag_fast.errors import InputError
 from lswag_fast.observe.backward import OperandGathering, WeightReducer, differentiate
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Skipped, WeightCall
 from lswag_fast.observe.capture import CaptureOptions
-from lswag_fast.observe.following import FollowingMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.mode import ObservingMode
 from lswag_fast.observe.samples.call import Certainty
+from lswag_fast.observe.samples.following import FollowingMode
 from lswag_fast.observe.samples.probe import (
     Scored,
     depend_on_each_other,
@@ -271,9 +270,7 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
         return (), _skipped(mode.reasons) + unplaced
     reasons = {name: "frozen (requires_grad=False)" for name, p in mode.table.matrices() if name in mode.table.frozen}
     reasons |= mode.reasons
-    by_name: defaultdict[str, list[ObservedWeight]] = defaultdict(list)
-    for weight in mode.weights.values():
-        by_name[weight.name].append(weight)
+    by_name = _by_name(mode)
     for name, pieces in by_name.items():
         reason = _reason_without_statistic(pieces, mode)
         if reason is not None:
@@ -291,27 +288,37 @@ def _sorted_out(mode: ObservingMode) -> tuple[tuple[ObservedWeight, ...], tuple[
 
 def _n_elements(mode: ObservingMode) -> dict[str, int]:
     """The elements of each weight matrix that a score should see."""
-    used = {weight.name: weight.view.numel() for weight in mode.weights.values()}
+    used = _by_name(mode)
     computed = [name for name in mode.derived.tensors if name in used]
     computed_from = mode.derived.sources(computed)
-    found = {name: used[name] for name in computed if not _is_table(name, mode)}
-    calls = {(weight.name, call.index) for weight in mode.weights.values() for call in weight.calls}
-    multiplying = {name for name, index in calls if not mode.lineage.is_constant(index)}
+    found = {name: used[name][-1].view.numel() for name in computed if not _is_table(name, used[name], mode)}
     for name, parameter in mode.table.matrices():
-        is_matrix = sum(size > 1 for size in parameter.shape) >= MATRIX_DIMS and name not in mode.table.frozen
-        is_maker = name in computed_from and name not in multiplying
-        if is_matrix and not is_maker and not _is_table(name, mode):
+        pieces = used.get(name, ())
+        is_matrix = len([size for size in parameter.shape if size > 1]) >= MATRIX_DIMS and name not in mode.table.frozen
+        is_maker = name in computed_from and not any(_multiplies(weight, mode) for weight in pieces)
+        if is_matrix and not is_maker and not _is_table(name, pieces, mode):
             found[name] = parameter.numel()
     return found
 
 
-def _is_table(name: str, mode: ObservingMode) -> bool:
+def _by_name(mode: ObservingMode) -> dict[str, list[ObservedWeight]]:
+    """The pieces of each weight."""
+    pieces: dict[str, list[ObservedWeight]] = {}
+    for weight in mode.weights.values():
+        pieces.setdefault(weight.name, []).append(weight)
+    return pieces
+
+
+def _multiplies(weight: ObservedWeight, mode: ObservingMode) -> bool:
+    """Whether a call on it receives what comes from samples."""
+    return not all(mode.lineage.is_constant(call.index) for call in weight.calls)
+
+
+def _is_table(name: str, pieces: Sequence[ObservedWeight], mode: ObservingMode) -> bool:
     """Whether a parameter is used, and only as a table: see `Observation.n_elements`."""
-    weights = [weight for weight in mode.weights.values() if weight.name == name]
-    if not weights:
+    if not pieces:
         return mode.tables.get(name, False)
-    calls = (call for weight in weights for call in weight.calls)
-    by_position = all(weight.looks_up for weight in weights) and all(mode.lineage.is_constant(c.index) for c in calls)
+    by_position = all(weight.looks_up and not _multiplies(weight, mode) for weight in pieces)
     return by_position and mode.tables.get(name, True)
 
 
@@ -324,16 +331,17 @@ def _unplaced(mode: ObservingMode) -> Iterator[tuple[str, str]]:
 
 
 def _skipped(reasons: dict[str, str]) -> tuple[Skipped, ...]:
-    return tuple(Skipped(name, reason) for name, reason in reasons.items())
+    return tuple([Skipped(name, reason) for name, reason in reasons.items()])
 
 
 def _reason_without_statistic(pieces: Sequence[ObservedWeight], mode: ObservingMode) -> str | None:
     """Why the pieces of one parameter have no exact statistic; None if they have."""
-    if overlapping(weight.piece for weight in pieces):
+    if overlapping([weight.piece for weight in pieces]):
         return "used through views whose elements overlap"
-    if any(len({call.geometry for call in weight.calls}) > 1 for weight in pieces):
+    calls = [call for weight in pieces for call in weight.calls]
+    if len(calls) > 1 and any(len({call.geometry for call in weight.calls}) > 1 for weight in pieces):
         return "called as a convolution of different stride, padding, dilation or groups"
-    for call in (call for weight in pieces for call in weight.calls):
+    for call in calls:
         if call.sample_axis is None and mode.lineage.is_constant(call.index):
             return f"its {tuple(call.shape)} input is made of parameters and buffers alone, not of samples"
         if call.sample_axis is None:

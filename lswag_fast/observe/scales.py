@@ -25,6 +25,9 @@ _SCALED_DIFFERENCES = frozenset(
     (torch.addcdiv, Tensor.addcdiv, Tensor.addcdiv_, torch.lerp, Tensor.lerp, Tensor.lerp_)
 )  # input + tensor1 / tensor2, input + weight * (end - input)
 
+MULTIPLYING = _PRODUCTS | _QUOTIENTS | _SCALED_SUMS | _SCALED_DIFFERENCES
+"""The calls of which `factors` finds any."""
+
 _NORM_WEIGHTS: dict[Callable[..., Any], int] = {
     F.layer_norm: 2,
     F.group_norm: 2,

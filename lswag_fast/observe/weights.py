@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch._C._autograd import CreationMeta
+
+from lswag_fast.observe.modules import named_modules, named_parameters
 
 MATRIX_DIMS = 2  # weights have at least two axes; biases, norms and scales are not scored
 
@@ -29,8 +30,7 @@ def owner_of(tensor: Tensor) -> Tensor:
     return base
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A view of a parameter: its place in the parameter's storage, in elements."""
 
     offset: int
@@ -50,20 +50,27 @@ class Piece:
 
 
 class WeightTable:
-    """The parameters of a model by identity: the ones that carry gradients, and the frozen ones."""
+    """The parameters of a model by identity: the ones that carry gradients, and the frozen ones.
+
+    Attributes:
+        parameters: by qualified name.
+        frozen: the names of those that ask for no gradient.
+        names: of the parameters, by identity.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         """Tied parameters count once, under their first qualified name."""
-        self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        self.parameters: dict[str, nn.Parameter] = named_parameters(named_modules(model))
         self.frozen = {name for name, p in self.parameters.items() if not p.requires_grad}
-        self._names = {id(p): name for name, p in self.parameters.items()}
+        self.names = {id(p): name for name, p in self.parameters.items()}
 
     def name_of(self, tensor: Tensor) -> str | None:
         """Qualified name of the parameter that `tensor` is or is a differentiable view of; None otherwise.
 
         A detached tensor shares storage but no gradient: it is not the parameter.
         """
-        return self._names.get(id(tensor)) or self._names.get(id(owner_of(tensor)))
+        name = self.names.get(id(tensor))
+        return name if name is not None or tensor._base is None else self.names.get(id(owner_of(tensor)))
 
     def matrices(self) -> Iterator[tuple[str, nn.Parameter]]:
         """The parameters that could be the weight of a linear or conv call."""
@@ -73,10 +80,10 @@ class WeightTable:
 def overlapping(pieces: Iterable[Piece]) -> bool:
     """Whether any element lies in two of the (distinct) pieces, or twice in one of them."""
     pieces = tuple(pieces)
-    if any(_repeats(piece) for piece in pieces):
-        return True
     if len(pieces) < 2:  # nothing else to overlap with
-        return False
+        return any(map(_repeats, pieces))
+    if any(map(_repeats, pieces)):
+        return True
     end = max(p.offset + sum((n - 1) * s for n, s in zip(p.size, p.stride, strict=True)) for p in pieces) + 1
     seen = torch.zeros(end, dtype=torch.uint8)
     for piece in pieces:
@@ -87,10 +94,8 @@ def overlapping(pieces: Iterable[Piece]) -> bool:
 def _repeats(piece: Piece) -> bool:
     """Whether a view may show an element twice (expanded, sliding windows): an axis steps within the inner ones."""
     reach = 0
-    for stride, size in sorted(
-        (stride, size) for stride, size in zip(piece.stride, piece.size, strict=True) if size > 1
-    ):
-        if stride <= reach:
+    for stride, size in sorted(zip(piece.stride, piece.size, strict=True)):
+        if size > 1 and stride <= reach:
             return True
         reach += (size - 1) * stride
     return False

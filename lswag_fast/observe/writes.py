@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch.nn.functional as F
@@ -24,11 +25,17 @@ def written_tensors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
     if func in _LOOK_UPS:
         max_norm = args[_MAX_NORM] if len(args) > _MAX_NORM else kwargs.get("max_norm")
         return [] if max_norm is None else tensors_in(args[_TABLE] if len(args) > _TABLE else kwargs["weight"])
+    if _writes_first(func):
+        return tensors_in(args[:1] or tuple(kwargs.values()), kwargs.get("out"))
+    return tensors_in(kwargs["out"]) if "out" in kwargs else []
+
+
+@lru_cache(maxsize=1024)
+def _writes_first(func: Callable[..., Any]) -> bool:
+    """Whether a call of this function writes into its first argument."""
     name = func.__name__
     in_place = name.endswith("_") and not name.endswith("__")
-    augmented = name == "__setitem__" or (name.startswith("__i") and name.endswith("__"))
-    targets = (args[:1] or tuple(kwargs.values())) if in_place or augmented else ()
-    return tensors_in(targets, kwargs.get("out"))
+    return in_place or name == "__setitem__" or (name.startswith("__i") and name.endswith("__"))
 
 
 class WriteGuard(TorchFunctionMode):

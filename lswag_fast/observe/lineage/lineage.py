@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lswag_fast.observe.lineage.origin import CONSTANT, FAR, FEATURES, Gate, Origin
+from lswag_fast.observe.modules import named_modules
 from lswag_fast.observe.operations import ACTIVATIONS, is_activation
 from lswag_fast.observe.operations.elementwise import EFFECTS, Effect, is_bounded
 from lswag_fast.observe.weights import tensors_in
@@ -18,16 +19,10 @@ _PLAIN = frozenset((int, float, bool, str, type(None)))
 
 def constants_of(model: nn.Module) -> list[Tensor]:
     """The parameters and buffers of a model; a shared one comes more than once."""
-    waiting, seen = [model], set()
     found: list[Tensor | None] = []
-    while waiting:  # `Module.modules` nests a generator for each level, which takes longer than many a call
-        module = waiting.pop()
-        if id(module) in seen:
-            continue
-        seen.add(id(module))
+    for _, module in named_modules(model):
         found += module._parameters.values()
         found += module._buffers.values()
-        waiting += [child for child in module._modules.values() if child is not None]
     return [tensor for tensor in found if tensor is not None]
 
 
@@ -67,6 +62,15 @@ class Lineage:
         origin = self._get(tensor)
         return None if origin is None else origin is not CONSTANT
 
+    def any_from_batch(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether one of them is known to be made from the batch."""
+        known = self._known
+        for tensor in tensors:
+            entry = known.get(id(tensor))
+            if entry is not None and entry[1] is not CONSTANT and entry[0]() is tensor:
+                return True
+        return False
+
     def is_given(self, tensor: Tensor) -> bool:
         """Whether a tensor is part of the batch, or made from it by no call on a weight, as tokens are."""
         origin = self._get(tensor)
@@ -81,7 +85,9 @@ class Lineage:
         if origin is None:
             self._known.pop(id(out), None)
             return is_active
-        self._write(out, origin, bool(args) and out is args[0])
+        self._known[id(out)] = (weakref.ref(out), origin)
+        if args and out is args[0]:
+            self._mix_base(out, origin)
         return is_active
 
     def add_activation(self, index: int, out: Tensor) -> None:
@@ -89,7 +95,9 @@ class Lineage:
         source = self._get(out) or FEATURES
         if source is not CONSTANT:
             self._sources[index] = source
-            self._write(out, Origin(0, 1 << index, source.weights, source.gate), out._base is not None)
+            origin = Origin(0, 1 << index, source.weights, source.gate)
+            self._set(out, origin)
+            self._mix_base(out, origin)
 
     def add_weight(self, index: int, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Tensor) -> None:
         """Number a call on a weight."""
@@ -250,10 +258,9 @@ class Lineage:
                 found = origin if found is CONSTANT else found.joined(origin)
         return None if unknown and found is CONSTANT else found
 
-    def _write(self, out: Tensor, origin: Origin, in_place: bool) -> None:
-        """A call made `out`, or wrote into it."""
-        self._set(out, origin)
-        if in_place and out._base is not None:
+    def _mix_base(self, out: Tensor, origin: Origin) -> None:
+        """A call wrote into `out`, which may be a part of another tensor."""
+        if out._base is not None:
             self._mix(out._base, origin)
 
     def _mix(self, tensor: Tensor, origin: Origin | None) -> None:

@@ -19,6 +19,15 @@ _FIRST_ONLY = frozenset(
 """Further tensors only show how the first one shall be."""
 
 
+QUESTIONS = frozenset(
+    (Tensor.dim, Tensor.size, Tensor.numel, Tensor.stride, Tensor.__len__, Tensor.is_floating_point,
+     Tensor.is_complex, Tensor.is_contiguous, Tensor.get_device, torch.numel, torch.is_floating_point, torch.is_complex,
+     *(getattr(Tensor, name).__get__ for name in ("shape", "ndim", "dtype", "device", "layout", "is_cuda", "is_mps",
+                                                  "is_sparse", "is_quantized", "requires_grad")))
+)  # fmt: skip
+"""Calls that answer with something else than tensors, from no tensor's values: a model makes many of them."""
+
+
 def reads_values(function: Callable[..., Any], args: tuple[Any, ...], tensor: Tensor) -> bool:
     """Whether a call uses the values of a tensor that is among its arguments.
 

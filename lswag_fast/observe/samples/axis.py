@@ -6,8 +6,9 @@ sequences are not; a `SampleAxis` says how to view them sample-first without a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -74,8 +75,9 @@ class AxisCandidates:
     certain: bool
 
 
+@lru_cache(maxsize=1024)
 def candidates_by_size(
-    shape: torch.Size, n_samples: int, axes: Iterable[int], *, folded: bool = True
+    shape: torch.Size, n_samples: int, axes: Sequence[int], *, folded: bool = True
 ) -> AxisCandidates:
     """Sample axes that the sizes alone allow.
 
@@ -85,7 +87,8 @@ def candidates_by_size(
     Args:
         shape: of the tensor.
         n_samples: B.
-        axes: the axes that may hold samples; a linear call's last axis and a convolution's channel axis cannot.
+        axes: a range or tuple of the axes that may hold samples; a linear call's last axis and a convolution's channel
+            axis cannot.
         folded: whether heads or windows may be folded into the samples next to an axis 0 of size B; in the planes of a
             convolution they are not.
 
@@ -96,7 +99,6 @@ def candidates_by_size(
         >>> candidates_by_size(torch.Size((8, 5, 3)), 8, range(2))
         AxisCandidates(options=(SampleAxis(axis=0, outer=1, inner=1),), certain=False)
     """
-    axes = tuple(axes)
     exact = tuple(SampleAxis(axis) for axis in axes if shape[axis] == n_samples)
     leads = bool(exact) and exact[0].axis == 0
     if leads and (n_samples == 1 or not folded):

@@ -48,11 +48,14 @@ class Call(NamedTuple):
     def first(self) -> tuple[Tensor, Place | None]:
         """The argument that the call works on, and where its samples lie."""
         tensor = self.argument(0, "input", "self")
-        return tensor, next((place for known, place in self.known if known is tensor), None)
+        return tensor, self.place_of(tensor)
 
     def place_of(self, tensor: Any) -> Place | None:
         """Where the samples lie in one of the arguments."""
-        return next((place for known, place in self.known if known is tensor), None)
+        for known, place in self.known:
+            if known is tensor:
+                return place
+        return None
 
     def agreed(self, places: list[Place], certainty: Certainty = Certainty.SURE) -> Place | Mixed | None:
         """The one place of all; None where there is none.
@@ -69,7 +72,8 @@ class Call(NamedTuple):
             SampleAxis(axis=0, outer=1, inner=1)
         """
         first = places[0] if places else None
-        if all(place == first for place in places) or self._same_rows(places):
+        differing = [place for place in places if place is not first]
+        if not differing or all(place == first for place in differing) or self._same_rows(places):
             return first
         first_axis = min(place.axis for place in places)
         in_order = {place for place in places if isinstance(place, SampleAxis) and place.axis == first_axis}

@@ -50,15 +50,18 @@ class SampleFlow:
 
     def place_of(self, tensor: Tensor) -> Place | None:
         """Where the samples lie in `tensor`, if that is known."""
-        reference, place = self._known.get(id(tensor), (None, None))
-        return place if reference is not None and reference() is tensor else None
+        entry = self._known.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
 
     def candidates(self, tensor: Tensor, by_size: AxisCandidates) -> AxisCandidates:
         """What is known of `tensor`, or else what its sizes allow; nothing where an axis that cannot hold them does."""
         place = self.place_of(tensor)
         if place is None:
             return by_size
-        is_possible = place.axis in {option.axis for option in by_size.options} or isinstance(place, SampleRows)
+        for option in by_size.options:
+            if option.axis == place.axis:
+                return AxisCandidates((place,), certain=True)
+        is_possible = isinstance(place, SampleRows)
         return AxisCandidates((place,) if is_possible else (), certain=is_possible)
 
     def _written(self, args: tuple[Any, ...]) -> None:
@@ -99,9 +102,9 @@ class SampleFlow:
         rule = RULES.get(func)
         known = []
         for tensor in received:
-            reference, place = self._known.get(id(tensor), (None, None))
-            if place is not None and reference is not None and reference() is tensor:
-                known.append((tensor, place))
+            entry = self._known.get(id(tensor))
+            if entry is not None and entry[0]() is tensor:
+                known.append((tensor, entry[1]))
         for tensor in outs:
             if not isinstance(tensor, Tensor):
                 continue

@@ -42,11 +42,12 @@ from lswag_fast.observe.samples.rows import SampleRows
 def element_by_element(call: Call) -> Place | Mixed | None:
     """Inputs are broadcast against each other from the last axis; a norm or a softmax leaves its input in place."""
     places: list[Place] = []
+    shape = call.out.shape
     for tensor, place in call.known:
-        further = call.out.dim() - tensor.dim()
+        further = len(shape) - tensor.dim()
         if isinstance(place, SampleAxis) and further > 0:
             place = SampleAxis(place.axis + further, place.outer, place.inner)
-        if further < 0 or call.out.shape[place.axis] != tensor.shape[place.axis - max(further, 0)]:
+        if further < 0 or shape[place.axis] != tensor.shape[place.axis - further]:
             return None
         if isinstance(place, SampleRows) and further:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError, warn
+from lswag_fast.observe.modules import named_modules, named_parameters
 from lswag_fast.passes.shared.checks import listed, not_differentiable, one_line
 
 # How torch says that it cannot compute with these dtypes, or with these shapes.
@@ -50,16 +51,17 @@ def check_model(model: nn.Module, batch: Batch) -> torch.device:
         raise InputError(
             "gradients are switched off around the call (no_grad or inference_mode); call score outside of it"
         )
-    hooked = []
-    for name, module in model.named_modules():
+    modules = named_modules(model)
+    for name, module in modules:
         _check_module(name or "the model", module)
-        hooked += _hooked(name, module)
+    parameters = named_parameters(modules)
+    hooked = [name for name, parameter in parameters.items() if parameter._backward_hooks]
     if hooked:
         warn(f"{listed(hooked)}: hooks that change a weight's gradient (register_hook) are not applied to its samples'")
     for name, tensor in batch.tensors.items():
         if tensor.is_inference():
             raise InputError(f"batch {name} was made under inference_mode; pass {name}.clone(), made outside of it")
-    return _common_device(model, batch)
+    return _common_device(parameters.values(), batch)
 
 
 def check_not_transformed() -> None:
@@ -116,11 +118,11 @@ def _check_module(name: str, module: nn.Module) -> None:
         raise UnsupportedModelError(f"{name} was exported (torch.export): score the original Python module")
     if "quantized" in kind.__module__.split(".") and kind.__module__.startswith("torch."):
         raise UnsupportedModelError(f"{name} is a quantised {kind.__name__}: score the float model")
-    for parameter_name, parameter in module._parameters.items():  # named_parameters() costs ten times as much
+    for parameter_name, parameter in module._parameters.items():
         if parameter is None:
             continue
         where = f"{name}.{parameter_name}"
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
+        if type(parameter) is not nn.Parameter and isinstance(parameter, nn.parameter.UninitializedParameter):
             raise UnsupportedModelError(f"{where} is uninitialised (lazy module): run one forward pass first")
         if parameter.is_inference():
             raise UnsupportedModelError(
@@ -134,14 +136,8 @@ def _check_module(name: str, module: nn.Module) -> None:
             )
 
 
-def _hooked(name: str, module: nn.Module) -> list[str]:
-    """The module's own parameters with a hook on their gradient."""
-    own = module._parameters.items()
-    return [f"{name}.{parameter}".lstrip(".") for parameter, p in own if p is not None and p._backward_hooks]
-
-
-def _common_device(model: nn.Module, batch: Batch) -> torch.device:
-    of_model = {p.device for p in model.parameters()}
+def _common_device(parameters: Iterable[nn.Parameter], batch: Batch) -> torch.device:
+    of_model = {p.device for p in parameters}
     of_batch = {t.device for t in batch.tensors.values()}
     if not of_model:
         raise InputError("the model has no parameters")

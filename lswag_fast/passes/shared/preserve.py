@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lswag_fast.errors import UnsupportedModelError
+from lswag_fast.observe.modules import buffers, named_modules, named_parameters
 from lswag_fast.observe.writes import WriteGuard
 from lswag_fast.random_state import RandomState, seed_all
 
@@ -30,9 +32,10 @@ class ModelSnapshot:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._modules = [(module, _attributes(module)) for module in model.modules()]
-        self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-        self._parameters = dict(model.named_parameters())
+        modules = named_modules(model)
+        self._modules = [(module, _attributes(module)) for _, module in modules]
+        self._buffers = [(buffer, buffer.detach().clone()) for buffer in buffers(modules)]
+        self._parameters = named_parameters(modules)
         self._data = {name: p.data for name, p in self._parameters.items()}
         self._versions = {name: p._version for name, p in self._parameters.items() if not p.is_inference()}
         self._flags = {name: p.requires_grad for name, p in self._parameters.items()}
@@ -142,19 +145,28 @@ def _attributes(module: nn.Module) -> Attributes:
     Most containers of a module are empty. They are not copied: thousands of new objects would wake Python's garbage
     collector.
     """
-    attributes = vars(module).copy()
-    return attributes, {k: v.copy() for k, v in attributes.items() if isinstance(v, _CONTAINERS) and v}
+    attributes, contents = vars(module).copy(), {}
+    for key, value in attributes.items():
+        if isinstance(value, _CONTAINERS) and value:
+            contents[key] = value.copy()
+    return attributes, contents
 
 
 def _restore_attributes(module: nn.Module, saved: Attributes) -> None:
     attributes, contents = saved
-    vars(module).clear()
-    vars(module).update(attributes)
+    if not _are_same(vars(module), attributes):
+        vars(module).clear()
+        vars(module).update(attributes)
     for key, value in attributes.items():
-        content = contents.get(key, ())
-        if isinstance(value, _CONTAINERS) and (value or content):
+        if isinstance(value, _CONTAINERS) and (value or key in contents):
+            content = contents.get(key, ())
             value.clear()
             value.extend(content) if isinstance(value, list) else value.update(content)
+
+
+def _are_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two dicts hold the same objects under the same keys in the same order."""
+    return len(one) == len(other) and all(map(is_, one, other)) and all(map(is_, one.values(), other.values()))
 
 
 @contextmanager

@@ -262,14 +262,14 @@ def _layers(reducer: GradientReducer, patterns: Patterns) -> tuple[LayerMeasurem
 def _layer(
     name: str, kind: str, depth: float, bin_: int, activation: int | None, pieces: list[PieceStatistics]
 ) -> LayerMeasurements:
-    stats = [(piece.scale, piece.stats) for piece in pieces if piece.stats is not None]
+    found = [(piece.scale, piece.stats) for piece in pieces]
     return LayerMeasurements(
         name=name,
         kind=kind,
         depth=depth,
         percentile=bin_,
-        n_weights=sum(piece.n_weights for piece in pieces),
+        n_weights=sum([piece.n_weights for piece in pieces]),
         activation=activation,
-        stats=GradientStats.combined(stats),
-        fisher=sum(piece.fisher for piece in pieces),
+        stats=GradientStats.combined([(scale, stats) for scale, stats in found if stats is not None]),
+        fisher=sum([piece.fisher for piece in pieces]),
     )

@@ -131,11 +131,11 @@ def test_a_model_without_parameters() -> None:
         check_model(nn.ReLU(), BATCH)
 
 
-class Elsewhere:
-    """Stands for a tensor on a device that this machine need not have."""
+class Elsewhere(nn.Parameter):
+    """Stands for a parameter on a device that this machine need not have."""
 
-    def __init__(self, device: str) -> None:
-        self.device = torch.device(device)
+    claimed: torch.device
+    device = property(lambda self: self.claimed)  # type: ignore[assignment]
 
 
 class Fake(nn.Module):
@@ -143,10 +143,10 @@ class Fake(nn.Module):
 
     def __init__(self, *devices: str) -> None:
         super().__init__()
-        self.devices = devices
-
-    def parameters(self, recurse: bool = True) -> Any:
-        return iter([Elsewhere(device) for device in self.devices])
+        for number, device in enumerate(devices):
+            parameter = Elsewhere(torch.zeros(1))
+            parameter.claimed = torch.device(device)
+            self.register_parameter(str(number), parameter)
 
 
 def test_model_and_batch_on_different_devices_names_both() -> None:
