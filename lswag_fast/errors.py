@@ -44,7 +44,7 @@ class NoActivationsError(LswagError, ValueError):
 
 
 class NonFiniteGradientError(LswagError, ArithmeticError):
-    """A per-sample gradient, or the loss, is NaN or infinite."""
+    """A per-sample gradient, the loss or a feature is NaN or infinite."""
 
 
 class NonFiniteOutputError(LswagError, ArithmeticError):

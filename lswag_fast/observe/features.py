@@ -16,7 +16,9 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.operations import BATCH_NORMS, LOOKUP, BoundCall, ObservedOperation, is_activation
-from lswag_fast.observe.samples.axis import AxisCandidates
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis
+from lswag_fast.observe.samples.flow import SampleFlow
+from lswag_fast.observe.weights import tensors_in
 
 Kind = Literal["weight", "norm", "activation", "hidden", "attention"]
 
@@ -36,10 +38,12 @@ class Feature:
             the probabilities of attention.
         values: (..., C), a view with the channels last; of attention (..., T, S), how much each of T queries attends to
             each of S keys.
+        place: where the samples lie in the values; None where their trail was lost.
     """
 
     kind: Kind
     values: Tensor
+    place: Place | None = None
 
 
 class FeatureRecorder(CallMode):
@@ -60,6 +64,8 @@ class FeatureRecorder(CallMode):
         """`receive` gets features of these kinds, unseen by the recorder, and must not keep or write the values."""
         super().__init__(batch.n_samples, constants_of(model))
         self.lineage.add_batch(batch.inputs)
+        self.flow = SampleFlow(batch.n_samples)
+        self.flow.mark_batch(batch.inputs)
         self._kinds = frozenset(kinds)
         self._receive = receive
         self._linear: dict[int, weakref.ref[Tensor]] = {}
@@ -83,26 +89,38 @@ class FeatureRecorder(CallMode):
     ) -> Tensor:
         """Run the call and look at its output, but of what makes a weight or looks up a table."""
         out = run()
+        candidates = self.flow.candidates(call.x, candidates)
+        if candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None):
+            self.flow.mark(out, candidates.options[0])
         if operation is LOOKUP or self.lineage.comes_from_batch(call.x) is False:
             return out
         axis = -1 if call.geometry is None else -1 - len(call.geometry.kernel_size)
         self._channels[out.shape] = axis
         if call.geometry is None:
             self._linear[id(out)] = weakref.ref(out)
-        self._hand("weight", out.movedim(axis, -1))
+        self._hand("weight", out, axis)
         return out
+
+    def place_of(self, tensor: Tensor) -> Place | None:
+        """Where the samples lie in a tensor, where that is known."""
+        return self.flow.place_of(tensor)
+
+    def mark(self, tensor: Tensor, place: Place) -> None:
+        """Remember where the samples lie in a tensor."""
+        self.flow.mark(tensor, place)
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Look at an activation."""
-        self._hand("activation", self._channels_last(out))
+        self._hand("activation", out, self._channel_axis(out))
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call, and look at the output of a norm."""
         out = func(*args, **kwargs)
+        self.flow.follow(func, args, kwargs, tensors_in(args, kwargs), out)
         if func in _LAST_NORMS or func in _FIRST_NORMS:
             axis = -1 if func in _LAST_NORMS else 1
             self._channels.setdefault(out.shape, axis)
-            self._hand("norm", out.movedim(axis, -1))
+            self._hand("norm", out, axis)
         elif "attention" in self._kinds and func is F.scaled_dot_product_attention:
             self._hand("attention", attention_probabilities(*args, **kwargs))
         elif func in _SOFTMAX and self._is_attention(out, *args, **kwargs):
@@ -112,15 +130,22 @@ class FeatureRecorder(CallMode):
     def on_composite(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
     ) -> None:
-        """Ask torch's own attention for its probabilities, which it may not have returned."""
+        """Follow the samples, and ask torch's own attention for its probabilities, which it may not have returned."""
+        self.flow.follow(func, args, kwargs, tensors_in(args, kwargs), out, keep=True)
         if "attention" in self._kinds and func is F.multi_head_attention_forward:
             given = signature(func).bind(*args, **kwargs).arguments
             asked = {**given, "training": False, "need_weights": True, "average_attn_weights": False}
             self._hand("attention", func(**asked)[1])
 
-    def _hand(self, kind: Kind, values: Tensor) -> None:
-        if kind in self._kinds:
-            self._receive(Feature(kind, values))
+    def _hand(self, kind: Kind, out: Tensor, channels: int = -1) -> None:
+        """Hand on a tensor whose channels lie along an axis; a number is no feature."""
+        if kind not in self._kinds or not out.dim():
+            return
+        place = self.flow.place_of(out)
+        if out.dim() == 1:  # a number for each sample, or one row of channels
+            self._receive(Feature(kind, out.unsqueeze(0 if place is None else 1), place))
+        else:
+            self._receive(Feature(kind, out.movedim(channels, -1), _moved(place, channels % out.dim())))
 
     def _is_attention(self, out: Tensor, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> bool:  # noqa: A002
         """Whether a softmax is over the keys of (..., T, S), and not over what a layer put out, as a router's is."""
@@ -130,10 +155,23 @@ class FeatureRecorder(CallMode):
         known = self._linear.get(id(value))
         return known is not None and known() is value
 
-    def _channels_last(self, out: Tensor) -> Tensor:
-        """By the last call whose output had this shape; of a shape not seen before, images have the channels first."""
-        axis = self._channels.get(out.shape, 1 if out.dim() >= _IMAGE_DIMS else -1)
-        return out.movedim(axis, -1)
+    def _channel_axis(self, out: Tensor) -> int:
+        """By the last call whose output had this shape; of a shape not seen before, images have the channels first.
+
+        But where the samples lie there, as in clips that lead with time.
+        """
+        place = self.flow.place_of(out)
+        is_first = out.dim() >= _IMAGE_DIMS and (place is None or place.axis != 1)
+        return self._channels.get(out.shape, 1 if is_first else -1)
+
+
+def _moved(place: Place | None, channels: int) -> Place | None:
+    """Where the samples lie once the axis of the channels has become the last; None where they lie along it."""
+    if place is None or place.axis == channels:
+        return None
+    if isinstance(place, SampleAxis) and place.axis > channels:
+        return SampleAxis(place.axis - 1, place.outer, place.inner)
+    return place
 
 
 def attention_probabilities(

@@ -54,7 +54,7 @@ def run_empirical_fisher(
     chooses the weights. A list of batches goes through as one.
 
     Raises:
-        InputError: outputs that are no logits (B, C), or a chunk size.
+        InputError: outputs that are no logits (B, C) of at least two classes, or a chunk size.
         NothingObservedError: no weight could be observed.
     """
     refuse_chunks(options, "empirical_fisher")
@@ -73,6 +73,8 @@ def _checked(outputs: Any, n_samples: int) -> Tensor:
     if logits is None or logits.dim() != _LOGIT_DIMS or len(logits) != n_samples:
         found = type(outputs).__name__ if logits is None else tuple(logits.shape)
         raise InputError(f"the empirical_fisher pass needs logits (B, C); the model returned {found}")
+    if logits.shape[1] < 2:  # their softmax is 1 whatever the weights are
+        raise InputError("the empirical_fisher pass needs logits of two classes or more; the model returned one")
     return real(logits)
 
 

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch, call_model
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, NonFiniteGradientError, UnsupportedModelError
 from lswag_fast.observe.features import Feature, FeatureRecorder, Kind
+from lswag_fast.observe.samples.axis import Place, candidates_by_size
+from lswag_fast.observe.samples.rows import SampleRows
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
@@ -61,11 +63,13 @@ def run_features(
     Features are the outputs of calls on weights, norms and activations, functional or of a module, and the
     probabilities of attention (softmax, `scaled_dot_product_attention`, torch's own attention). Each is reduced in
     float64 while the model runs, and none is kept. Those that make a weight, and those of look-ups, do not count. The
-    first sample is what lies first along axis 0 of a feature; channels are drawn from one generator seeded by
-    `options.seed`.
+    samples are followed from call to call, so that the part of the first is found wherever it lies, in sequences that
+    lead with time, say; channels are drawn from one generator seeded by `options.seed`.
 
     Raises:
-        InputError: a chunk size, or, for a statistic of the first sample, a feature without samples along axis 0.
+        InputError: a chunk size, or, for a statistic of the first sample, a feature in which its part is not found.
+        NonFiniteGradientError: a feature holds NaN or infinite values, or no query of attention has a key.
+        UnsupportedModelError: a feature is complex.
     """
     refuse_chunks(options, "features")
     generator = torch.Generator().manual_seed(options.seed)
@@ -73,9 +77,11 @@ def run_features(
     found: dict[str, list[float]] = {name: [] for name in wanted}
 
     def receive(feature: Feature) -> None:
+        _check(feature)
         for name, reduction in wanted.items():
             if feature.kind in reduction.kinds:
-                found[name].append(reduction.reduce(_Values(feature.values, batch.n_samples, generator)))
+                values = _Values(feature.values, feature.place, batch.n_samples, generator)
+                found[name].append(reduction.reduce(values))
 
     kinds = frozenset[Kind]().union(*(reduction.kinds for reduction in wanted.values()))
     with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
@@ -86,11 +92,23 @@ def run_features(
     return FeatureMeasurements({name: tuple(values) for name, values in found.items()})
 
 
+def _check(feature: Feature) -> None:
+    """Refuse what no statistic can be had from; a query of attention that has no key is NaN, and is left out."""
+    values = feature.values
+    what = f"features pass: the output of shape {tuple(values.shape)} of a call ({feature.kind})"
+    if values.is_complex():
+        raise UnsupportedModelError(f"{what} is complex; score the model by another proxy")
+    usable = values.isfinite()
+    if not bool(usable.any() if feature.kind == "attention" and usable.numel() else usable.all()):
+        raise NonFiniteGradientError(f"{what} has NaN or infinite values ({int((~usable).sum())} of {usable.numel()})")
+
+
 @dataclass(frozen=True)
 class _Values:
-    """The values of a feature, (..., C)."""
+    """The values of a feature, (..., C), and where the samples lie in them."""
 
     values: Tensor
+    place: Place | None
     n_samples: int
     generator: torch.Generator
 
@@ -102,13 +120,23 @@ class _Values:
     @property
     def of_first_sample(self) -> Tensor:
         """Those of all positions of the first sample, (P, C) float64."""
-        n_rows, rest = divmod(self.values.shape[0], self.n_samples)
-        if rest or self.values.dim() < 2:
+        place = self.place or self._by_size()
+        if isinstance(place, SampleRows):
+            own = self.values[place.samples == 0]
+        else:
+            own = place.sample_first(self.values, self.n_samples)[0]
+        return own.reshape(-1, self.values.shape[-1]).double()
+
+    def _by_size(self) -> Place:
+        """Where the samples must lie, for nothing else fits."""
+        axes = range(self.values.dim() - 1)
+        options = candidates_by_size(self.values.shape, self.n_samples, axes).options
+        if len(options) != 1:
             raise InputError(
-                f"features pass: a feature of shape {tuple(self.values.shape)} has no samples along axis 0, so its "
-                "first sample cannot be told"
+                f"features pass: in a feature of shape {tuple(self.values.shape)} the axis of the samples was not "
+                "found, so the first sample's part cannot be told"
             )
-        return self.values[:n_rows].flatten(0, -2).double()
+        return options[0]
 
 
 @dataclass(frozen=True)
@@ -140,7 +168,7 @@ def _least_eigenvalue(rows: Tensor) -> float:
     """Of the correlations of the columns of (P, C)."""
     if len(rows) <= rows.shape[1]:  # the rank is below the number of columns
         return 0.0
-    centred = rows - rows.mean(0)
+    centred = _centred(rows)
     lengths = torch.linalg.vector_norm(centred, dim=0)
     if bool((lengths == 0).any()):  # a row and a column of zeros
         return 0.0
@@ -173,8 +201,14 @@ def _centred_products(rows: Tensor) -> Tensor:
 
     Where there are more columns than rows, the products of the rows (N, N), whose nonzero eigenvalues are the same.
     """
-    rows = rows - rows.mean(0)
+    rows = _centred(rows)
     return rows.t() @ rows if len(rows) > rows.shape[1] else rows @ rows.t()
+
+
+def _centred(rows: Tensor) -> Tensor:
+    """Less the mean of each column; of a constant column exactly zeros, as it is first taken from its first value."""
+    shifted = rows - rows[:1]
+    return shifted - shifted.mean(0)
 
 
 _LAYERS: frozenset[Kind] = frozenset(("weight", "norm", "activation"))

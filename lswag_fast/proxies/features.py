@@ -77,7 +77,8 @@ def meco(measurements: Measurements) -> float:
 
     Raises:
         NothingObservedError: there is no feature.
-        InputError: a feature without samples along axis 0.
+        InputError: a feature in which the part of the first sample is not found.
+        NonFiniteGradientError, UnsupportedModelError: a feature is NaN or infinite, or complex.
     """
     return math.fsum(_some("meco", measurements.of(FeatureMeasurements)["least_correlations"]))
 

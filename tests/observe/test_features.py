@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.observe.features import FeatureRecorder, Kind, attention_probabilities
+from lswag_fast.observe.samples.axis import SampleAxis
 from networks import NETWORKS
 from support.oracle import call, plain_features
 
@@ -97,3 +98,21 @@ def test_the_probabilities_of_torchs_own_attention_and_of_a_softmax() -> None:
 def test_the_softmax_of_a_router_or_of_logits_is_no_attention() -> None:
     model = nn.Sequential(nn.Linear(6, 3), nn.Softmax(-1))
     assert [kind for kind, _ in seen(model, torch.randn(4, 5, 6))] == ["weight"]
+
+
+def test_the_samples_are_followed_to_where_the_channels_of_images_are_last() -> None:
+    class TimeFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 5, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            folded = self.conv(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # (B, T, C, H, W)
+            return folded.transpose(0, 1).movedim(2, -1).relu()  # (T, B, H, W, C)
+
+    places, images = [], torch.zeros(2, 4, 3, 6, 6)
+    with FeatureRecorder(
+        TimeFirst(), Batch(images, None, 2), {"weight", "activation"}, lambda f: places.append(f.place)
+    ):
+        TimeFirst()(images)
+    assert places == [SampleAxis(0, 1, 4), SampleAxis(1)]

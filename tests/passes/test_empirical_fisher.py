@@ -55,6 +55,11 @@ def test_a_weight_that_no_logit_depends_on_has_no_information() -> None:
     assert information[1, 1] > 0
 
 
+def test_one_class_is_refused_as_its_softmax_is_constant() -> None:
+    with pytest.raises(InputError, match="needs logits of two classes or more; the model returned one"):
+        run(nn.Linear(3, 1), torch.randn(4, 3))
+
+
 def test_only_the_first_weights_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(empirical_fisher, "MOST_WEIGHTS", 2)
     model, (inputs, _) = NETWORKS["mlp"].build()

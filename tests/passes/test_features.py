@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, NonFiniteGradientError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.features import FeatureMeasurements, run_features
 from support.snapshot import assert_unchanged, snapshot
@@ -72,7 +72,7 @@ def test_a_chunk_size_is_refused() -> None:
         run(nn.ReLU(), X, "log_dimensions", chunk_size=2)
 
 
-def test_a_first_sample_lies_first_along_axis_0() -> None:
+def test_two_rows_of_a_sample_are_told_apart_from_those_of_others() -> None:
     class Folded(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.reshape(-1, 2).relu()  # two rows of each sample
@@ -80,9 +80,91 @@ def test_a_first_sample_lies_first_along_axis_0() -> None:
     rows = torch.rand(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert run(Folded(), rows, "least_correlations")["least_correlations"] == (0.0,)  # no more positions than channels
 
-    class Sequences(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.t().reshape(3, 4, 1).relu()
 
-    with pytest.raises(InputError, match=r"a feature of shape \(3, 4, 1\) has no samples along axis 0"):
-        run(Sequences(), torch.rand(4, 3), "least_correlations")
+class TimeFirst(nn.Module):
+    """ReLU on sequences that lead with time, as torch's own attention has them; the rows of all in one, if `joined`."""
+
+    def __init__(self, joined: bool) -> None:
+        super().__init__()
+        self.joined = joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        sequences = x.transpose(0, 1)  # (T, B, C)
+        return (sequences.reshape(-1, x.shape[2]) if self.joined else sequences).relu()
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("n_samples", [2, 3, 4])  # of 12 positions: T is a multiple of B
+def test_the_first_sample_is_found_in_sequences_that_lead_with_time(n_samples: int, joined: bool) -> None:
+    sequences = torch.randn(n_samples, 12, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.linalg.eigvalsh(torch.corrcoef(sequences[0].relu().t()))[0]
+    found = run(TimeFirst(joined), sequences, "least_correlations")["least_correlations"]
+    assert found == pytest.approx((float(expected),), rel=1e-9)
+
+
+def test_the_first_sample_of_rows_that_the_data_chose_are_its_own() -> None:
+    class Chosen(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = x.flatten(0, 1)
+            return rows[(rows.sum(-1) > 0).nonzero().squeeze(1)].relu()
+
+    sequences = torch.randn(3, 20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    own = sequences[0][sequences[0].sum(-1) > 0].relu()
+    (found,) = run(Chosen(), sequences, "least_correlations")["least_correlations"]
+    assert found == pytest.approx(float(torch.linalg.eigvalsh(torch.corrcoef(own.t()))[0]), rel=1e-9)
+
+
+def test_a_feature_whose_samples_cannot_be_found_is_refused() -> None:
+    class Lost(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum(0, keepdim=True).expand(4, 8, 3).relu()  # axis 0 has B entries, axis 1 twice as many
+
+    with pytest.raises(InputError, match=r"in a feature of shape \(4, 8, 3\) the axis of the samples was not found"):
+        run(Lost(), torch.rand(4, 1, 3), "least_correlations")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_constant_that_has_no_mean_in_floating_point_does_not_vary(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU()).to(dtype)
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.uniform_(0.1, 0.9)
+    statistics = ("principal_components", "log_dimensions", "sampled_correlations")
+    for n_rows in (6, 7, 13):  # a seventh of the sum of seven equal numbers is often another number
+        found = run(model, torch.randn(2, n_rows, 8, dtype=dtype), *statistics)
+        assert [set(found[name]) for name in statistics] == [{0.0}] * 3
+
+
+def test_a_number_for_each_sample_is_one_channel_and_a_vector_without_samples_one_row() -> None:
+    class Numbers(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0].relu() + x.mean(0).sum().relu() * x.mean(0).relu().sum()
+
+    found = run(Numbers(), torch.rand(5, 3) + 1, "effective_ranks")["effective_ranks"]
+    assert found == pytest.approx((1.0, 1.0), rel=1e-9)  # of (5, 1) and of (1, 3); a number alone is no feature
+
+
+@pytest.mark.parametrize("statistic", ["log_dimensions", "least_correlations", "effective_ranks"])
+def test_what_is_not_finite_is_refused_by_name(statistic: str) -> None:
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x * math.nan).relu()
+
+    with pytest.raises(NonFiniteGradientError, match=r"\(activation\) has NaN or infinite values \(192 of 192\)"):
+        run(Broken(), X[:1], statistic)
+
+
+@pytest.mark.parametrize("statistic", ["least_correlations", "effective_ranks"])
+def test_complex_features_are_refused_rather_than_cut_to_their_real_part(statistic: str) -> None:
+    model = nn.Linear(3, 2, dtype=torch.complex64)
+    with pytest.raises(UnsupportedModelError, match=r"of shape \(4, 2\) of a call \(weight\) is complex"):
+        run(model, torch.rand(4, 3, dtype=torch.complex64), statistic)
+
+
+def test_attention_without_any_key_is_refused() -> None:
+    class Masked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.softmax(x @ x.transpose(1, 2) - math.inf, -1)
+
+    with pytest.raises(NonFiniteGradientError, match=r"\(attention\) has NaN or infinite values"):
+        run(Masked(), torch.rand(2, 3, 4), "head_confidences")
