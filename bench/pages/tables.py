@@ -144,7 +144,6 @@ TABLES = (
     ),
     Table("options", ("correlation/ablations.csv",), options.table),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
-    Table("whole-score-again", ("score/whole_score_rerun.csv",), costs.whole_score),
     Table("fidelity", ("score/fidelity.csv",), columns.of_csv(FIDELITY_WORDS, FIDELITY, FIDELITY_NAMES)),
     Table(
         "history",

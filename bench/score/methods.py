@@ -1,4 +1,4 @@
-"""Every measured method by name: the plain pass, the score, and the peers."""
+"""Every measured method by name: the plain pass, the score, the peers, and what was published."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.score.peers import PEERS, Run
+from bench.score.peers import GRADIENT_PEERS, PEERS, Run, of_first
+from bench.score.published import PUBLISHED, two_batches
+from lswag_fast.options import FAST_GRADIENT_SAMPLES
 
+Maker = Callable[[nn.Module, Tensor, Tensor], Run]
 SAMPLED_ROWS = 0.125  # the row fraction that is measured beside the exact score
 NEEDS = {"opacus": "opacus", "backpack": "backpack"}
 
@@ -39,12 +42,24 @@ def score(model: nn.Module, images: Tensor, labels: Tensor, **options: Any) -> R
     return run
 
 
-METHODS: dict[str, Callable[[nn.Module, Tensor, Tensor], Run]] = {
+def published_number(model: nn.Module, images: Tensor, labels: Tensor, proxy: str) -> Run:
+    """The number of a published script by `lswag_fast`: ZiCo of two batches, patterns of all samples."""
+    import lswag_fast
+
+    batch: Any = two_batches(images, labels) if proxy == "zico" else (images, labels)
+    options: dict[str, Any] = {} if proxy == "zico" else {"pattern_samples": len(images)}
+    return lambda: lswag_fast.score_many(model, batch, proxies=[proxy], **options)[proxy].value
+
+
+METHODS: dict[str, Maker] = {
     "plain": plain,
     "score": score,
     "score_fast": partial(score, fidelity="fast"),
     f"score_rows_{SAMPLED_ROWS}": partial(score, row_fraction=SAMPLED_ROWS),
     **PEERS,
+    **{f"{name}_fast": of_first(peer, FAST_GRADIENT_SAMPLES) for name, peer in GRADIENT_PEERS.items()},
+    **PUBLISHED,
+    **{name.replace("published", "same"): partial(published_number, proxy=name.split("_")[1]) for name in PUBLISHED},
 }
 
 
@@ -70,7 +85,7 @@ def proxies_apart(model: nn.Module, images: Tensor, labels: Tensor, names: Seque
     return lambda: sum(run() for run in runs)
 
 
-def proxy_methods() -> dict[str, Callable[[nn.Module, Tensor, Tensor], Run]]:
+def proxy_methods() -> dict[str, Maker]:
     """The shared proxies together and apart, and every registered proxy by itself."""
     from lswag_fast import list_proxies
 
@@ -79,12 +94,12 @@ def proxy_methods() -> dict[str, Callable[[nn.Module, Tensor, Tensor], Run]]:
     return {**together, **single}
 
 
-def method(name: str) -> Callable[[nn.Module, Tensor, Tensor], Run]:
+def method(name: str) -> Maker:
     """The method of that name, of any suite."""
     return METHODS[name] if name in METHODS else proxy_methods()[name]
 
 
 def missing_package(method: str) -> str | None:
     """The package that `method` needs and that is not installed."""
-    package = NEEDS.get(method)
+    package = NEEDS.get(method.removesuffix("_fast"))
     return package if package and importlib.util.find_spec(package) is None else None

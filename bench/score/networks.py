@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.score.models.libraries import is_installed, library
 
 SEED = 0
+N_NOISE, NOISE_SIZE = 8, 128  # the images for the statistics of BatchNorms
 
 # The cell |nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|:
 # (to, from) of the edges that are convolutions; the edge from node 0 to node 3 is the identity.
@@ -104,8 +105,21 @@ def autoformer_s_published() -> nn.Module:
 
 
 def resnet50() -> nn.Module:
-    """torchvision's ResNet-50: 25,557,032 parameters."""
-    return library("torchvision").models.resnet50(weights=None)
+    """torchvision's ResNet-50: 25,557,032 parameters, its BatchNorms with the statistics of noise.
+
+    With the statistics that it begins with, eval mode lets the features grow from block to block until the softmax
+    saturates, and the gradients of most samples vanish.
+    """
+    model = library("torchvision").models.resnet50(weights=None)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model.train()(torch.randn(N_NOISE, 3, NOISE_SIZE, NOISE_SIZE))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return model
 
 
 def autoformer_toy() -> nn.Module:
@@ -157,6 +171,8 @@ TINY_SETTINGS: dict[str, Setting] = {
     "autoformer_toy": Setting(autoformer_toy, 32, 10, (16,)),
     "cells_toy": Setting(lambda: cell_network(4, 1), 16, 10, (16,)),
 }
+WHOLE_SCORE: dict[str, tuple[int, ...]] = {"autoformer_s": (32,), "resnet50": (32,), "nasbench201_like": (64,)}
+"""The networks of the table of whole scores, and their batch sizes."""
 ALL_SETTINGS = SETTINGS | RESNET | TINY_SETTINGS
 
 

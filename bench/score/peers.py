@@ -185,3 +185,12 @@ GRADIENT_PEERS: dict[str, Callable[[nn.Module, Tensor, Tensor], Run]] = {
     "backpack": backpack,
 }
 PEERS = {**GRADIENT_PEERS, "unique": unique}
+
+
+def of_first(maker: Callable[[nn.Module, Tensor, Tensor], Run], n_samples: int) -> Callable[..., Run]:
+    """The same of the first samples of a batch only."""
+
+    def make(model: nn.Module, images: Tensor, labels: Tensor) -> Run:
+        return maker(model, images[:n_samples], labels[:n_samples])
+
+    return make

@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.csv_file import append, rows_of
 from bench.score.methods import METHODS, missing_package, proxy_methods
-from bench.score.networks import SETTINGS, TINY_SETTINGS
+from bench.score.networks import SETTINGS, TINY_SETTINGS, WHOLE_SCORE, missing_library
 
 KEY = ("network", "batch", "method", "threads", "isa")
 COLUMNS = (
@@ -46,16 +46,20 @@ next tensor: 5 to 15 % of a peak, by the order of the sizes rather than by what 
 PEERS_NOISE = "ignore:Full backward hook is firing"  # Opacus and BackPACK hook modules whose inputs need no gradient
 
 
-SUITES = {"whole_score": lambda: list(METHODS), "proxies": lambda: list(proxy_methods())}
-"""What the rows of a file are about, and the methods that are measured for it."""
+SUITES = {
+    "whole_score": (WHOLE_SCORE, lambda: list(METHODS)),
+    "proxies": ({name: setting.batch_sizes for name, setting in SETTINGS.items()}, lambda: list(proxy_methods())),
+}
+"""What the rows of a file are about: the batch sizes of each network, and the methods that are measured for it."""
+TINY = {name: setting.batch_sizes for name, setting in TINY_SETTINGS.items()}
 
 
 def cells(suite: str, tiny: bool, only: list[str]) -> Iterator[tuple[str, int, str]]:
     """Network, batch size and method of each cell, those named `network[:batch[:method]]` by `only` if any."""
-    methods = SUITES[suite]()
-    for network, setting in (TINY_SETTINGS if tiny else SETTINGS).items():
-        for batch_size in setting.batch_sizes:
-            for method in methods:
+    networks, methods = SUITES[suite]
+    for network, batch_sizes in (TINY if tiny else networks).items():
+        for batch_size in batch_sizes:
+            for method in methods():
                 parts = (network, str(batch_size), method)
                 if not only or any(parts[: len(w.split(":"))] == tuple(w.split(":")) for w in only):
                     yield network, batch_size, method
@@ -100,8 +104,15 @@ def measure_apart(what: str, network: str, batch_size: int, method: str, n_round
     return row
 
 
-def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: int) -> None:
-    """Measure every cell that `out` does not hold yet for this machine's threads and instruction set."""
+def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: int) -> int:
+    """Measure every cell that `out` does not hold yet for this machine's threads and instruction set.
+
+    A method that fails, or needs more memory than there is, has no row; the others get theirs.
+
+    Returns:
+        How many cells failed.
+    """
+    n_failed = 0
     here = {key: str(value) for key, value in where().items()}
     done = {tuple(row[key] for key in KEY) for row in rows_of(out)}
     for network, batch_size, method in cells(suite, tiny, only):
@@ -109,14 +120,20 @@ def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: in
         if (network, str(batch_size), method, here["threads"], here["isa"]) in done:
             sys.stderr.write(f"{label} is there\n")
             continue
-        if package := missing_package(method):
+        if package := missing_library(network) or missing_package(method):
             sys.stderr.write(f"{label} left out: {package} is not installed\n")
             continue
         row: dict[str, Any] = {"benchmark": suite, "network": network, "batch": batch_size, "method": method}
-        row |= measure_apart("time", network, batch_size, method, n_rounds)
-        row |= measure_apart("memory", network, batch_size, method, n_rounds)
+        try:
+            row |= measure_apart("time", network, batch_size, method, n_rounds)
+            row |= measure_apart("memory", network, batch_size, method, n_rounds)
+        except subprocess.CalledProcessError as error:
+            n_failed += 1
+            sys.stderr.write(f"{label} failed, exit status {error.returncode}\n")
+            continue
         append(out, COLUMNS, row)
         sys.stderr.write(f"{label} {row['median_s']:.3f} s, {row['ratio']:.2f} x plain, {row['peak_rss_mb']} MB\n")
+    return n_failed
 
 
 def main() -> None:
@@ -132,7 +149,8 @@ def main() -> None:
     if options.cell:
         sys.stdout.write(json.dumps(measure_here(*json.loads(options.cell))) + "\n")
     elif options.out:
-        measure_all(options.suite, options.out, options.tiny, options.only, options.rounds)
+        if measure_all(options.suite, options.out, options.tiny, options.only, options.rounds):
+            sys.exit("not every cell has its row")
     else:
         parser.error("--out is needed")
 

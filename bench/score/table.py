@@ -9,38 +9,67 @@ from pathlib import Path
 
 from bench.csv_file import measured_rows
 from bench.score.methods import SAMPLED_ROWS
-from bench.score.networks import SETTINGS
+from bench.score.networks import ALL_SETTINGS
 from bench.score.peers import GRADIENT_PEERS
+from lswag_fast.options import FAST_GRADIENT_SAMPLES
 
 SAMPLED = f"score_rows_{SAMPLED_ROWS}"
+PEER_LABELS = {
+    "loop": "loop over samples",
+    "vmap": "`torch.func.vmap(grad)`",
+    "opacus": "Opacus",
+    "backpack": "BackPACK",
+}
 LABELS = {
     "plain": "plain forward + backward",
     "score": "`score` (exact)",
+    "score_fast": '`score(fidelity="fast")`',
     SAMPLED: f"`score(row_fraction={SAMPLED_ROWS})`",
-    "loop": "loop over samples, gradients only",
-    "vmap": "`torch.func.vmap(grad)`, gradients only",
-    "opacus": "Opacus, gradients only",
-    "backpack": "BackPACK, gradients only",
+    **{name: f"{label}, gradients only" for name, label in PEER_LABELS.items()},
     "unique": "`torch.unique(dim=0)`, patterns only",
+    **{f"{name}_fast": f"{label}, gradients of {FAST_GRADIENT_SAMPLES} samples" for name, label in PEER_LABELS.items()},
+    "published_zico": "ZiCo by the steps of its script, two batches",
+    "same_zico": "the same number by `score_many`",
+    "published_swap": "SWAP by the steps of its script",
+    "same_swap": "the same number by `score_many`",
+    "published_nwot": "NWOT by the steps of its script",
+    "same_nwot": "the same number by `score_many`",
 }
 NETWORK_LABELS = {
     "autoformer_s": "Autoformer-S",
     "autoformer_s_published": "Autoformer-S, published form",
+    "resnet50": "ResNet-50",
     "nasbench201_like": "NAS-Bench-201-like",
 }
 Row = dict[str, str]
 
 
-def fastest_peer_line(cell: dict[str, Row]) -> str:
-    """One sentence: the fastest gradient peer plus the patterns, against the exact score."""
-    peers = {name: cell[name] for name in GRADIENT_PEERS if name in cell}
-    if not peers or "unique" not in cell or "score" not in cell:
+def closing_lines(cell: dict[str, Row]) -> list[str]:
+    """Sentences that compare what gives the same: both halves of an L-SWAG by others, and by `score`."""
+    prices = {name: float(row["ratio"]) for name, row in cell.items()}
+    lines = [
+        _fastest_peer(prices, "", "Same numbers by the fastest peer"),
+        _fastest_peer(prices, "_fast", f"Gradients of {FAST_GRADIENT_SAMPLES} samples by the fastest peer"),
+    ]
+    if prices.keys() >= {"published_zico", "published_swap", "score_fast"}:
+        both = prices["published_zico"] + prices["published_swap"]
+        what = "Gradient statistics and patterns by published steps (ZiCo + SWAP)"
+        lines.append(_compared(what, both, prices, "score_fast"))
+    return [line for line in lines if line]
+
+
+def _fastest_peer(prices: dict[str, float], suffix: str, what: str) -> str:
+    """The fastest gradient peer and the patterns, against the score that ranks alike."""
+    peers = {name: prices[name + suffix] for name in GRADIENT_PEERS if name + suffix in prices}
+    own = f"score{suffix}"
+    if not peers or not {"unique", own} <= prices.keys():
         return ""
-    name = min(peers, key=lambda peer: float(peers[peer]["ratio"]))
-    together = float(peers[name]["ratio"]) + float(cell["unique"]["ratio"])
-    factor = together / float(cell["score"]["ratio"])
-    sentence = f"Same numbers by the fastest peer ({name} + unique): {together:.2f} x plain"
-    return f"{sentence}, {factor:.1f} x the time of `score`."
+    name = min(peers, key=lambda peer: peers[peer])
+    return _compared(f"{what} ({name} + unique)", peers[name] + prices["unique"], prices, own)
+
+
+def _compared(what: str, price: float, prices: dict[str, float], own: str) -> str:
+    return f"{what}: {price:.2f} x plain, {price / prices[own]:.1f} x the time of {LABELS[own]}."
 
 
 def cell_table(network: str, batch: str, cell: dict[str, Row]) -> list[str]:
@@ -51,8 +80,8 @@ def cell_table(network: str, batch: str, cell: dict[str, Row]) -> list[str]:
         if row := cell.get(method):
             time = f"{float(row['median_s']):.3g} | {float(row['ratio']):.2f}"
             lines.append(f"| {label} | {time} | {float(row['peak_rss_mb']):.0f} | {row['n']} |")
-    closing = fastest_peer_line(cell)
-    return [*lines, "", *([closing, ""] if closing else [])]
+    closing = [text for line in closing_lines(cell) for text in (line, "")]
+    return [*lines, "", *closing]
 
 
 def markdown(rows: list[Row]) -> str:
@@ -60,7 +89,7 @@ def markdown(rows: list[Row]) -> str:
     grouped: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
     for row in rows:
         grouped[row["network"], row["batch"]][row["method"]] = row
-    order = [(name, str(size)) for name, setting in SETTINGS.items() for size in setting.batch_sizes]
+    order = [(name, str(size)) for name, setting in ALL_SETTINGS.items() for size in setting.batch_sizes]
     lines = [line for key in sorted(grouped, key=lambda k: order.index(k) if k in order else len(order))
              for line in cell_table(*key, grouped[key])]  # fmt: skip
     first = rows[0]
