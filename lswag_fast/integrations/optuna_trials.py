@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import LswagError, StorageError
 from lswag_fast.integrations.optuna_library import optuna, quiet
 from lswag_fast.spaces import SearchSpace, Suggests
 from lswag_fast.study.storage import Storage
@@ -17,6 +19,7 @@ from lswag_fast.study.trial import COMPLETE, Trial
 
 MAX_CHOICES = 100
 """Different values of a field that Optuna can still show as choices; each trial is stored with all of them."""
+_LONGEST_LINE = 1_000_000  # the first line of a journal, which makes its study, has a few hundred bytes
 
 
 def export_to_optuna(
@@ -45,7 +48,8 @@ def export_to_optuna(
         The `optuna.Study`.
 
     Raises:
-        StorageError: the folder holds no study, the storage cannot be written, or it has a study of this name.
+        StorageError: the folder holds no study, the storage cannot be written or is a file of another kind, or it has a
+            study of this name.
         MissingExtraError: Optuna is not installed.
 
     Example:
@@ -88,7 +92,27 @@ def _opened(storage: Any) -> Any:
         return optuna().storages.get_storage(storage)
     from optuna.storages.journal import JournalFileBackend
 
+    _check_journal(storage)
     return optuna().storages.JournalStorage(JournalFileBackend(storage))
+
+
+def _check_journal(file: str) -> None:
+    """Refuse a file that is no journal of Optuna, which would append to it whatever it holds.
+
+    Raises:
+        StorageError: it exists, and does not begin as one.
+    """
+    path = Path(file)
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as lines:
+        first = lines.readline(_LONGEST_LINE)
+    try:
+        is_journal = "op_code" in json.loads(first)
+    except (TypeError, ValueError):
+        is_journal = False
+    if not is_journal:
+        raise StorageError(f"{file}: is no journal of Optuna, and is left as it is; name a new file")
 
 
 def _as_optuna_trials(stored: StoredStudy, space: SearchSpace | None) -> list[Any]:
@@ -162,11 +186,13 @@ def _refused_in_one_line(storage: Any, name: str) -> Iterator[None]:
 
     try:
         yield
+    except LswagError:
+        raise
     except exceptions.DuplicatedStudyError as error:
         raise StorageError(
             f"{storage} has a study named {name!r} already; delete it there (optuna delete-study), or name another "
             "storage"
         ) from error
-    except (exceptions.OptunaError, SQLAlchemyError, ImportError, OSError) as error:
+    except (exceptions.OptunaError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise StorageError(f"{storage}: Optuna cannot write there ({lines[0]})") from error

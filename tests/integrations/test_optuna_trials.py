@@ -107,6 +107,25 @@ def test_what_optuna_refuses_is_one_line_and_leaves_nothing(tmp_path: Path, monk
     assert optuna.get_all_study_names(journal(file)) == ["first"]
 
 
+@pytest.mark.parametrize("content", ["my notes\n", "{}\n", "7\n", "arch,score\n1,2\n", "\xff\n"])
+def test_a_file_of_another_kind_is_left_as_it_is(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(StorageError, match="notes.txt: is no journal of Optuna, and is left as it is"):
+        export_to_optuna(stored(), str(file))
+    assert file.read_text(encoding="latin-1") == content
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_damaged_journal_is_one_line(tmp_path: Path) -> None:
+    study, file = stored(), tmp_path / "optuna.log"
+    export_to_optuna(study, str(file), name="first")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([lines[0], "damaged\n", *lines[1:]]))
+    with pytest.raises(StorageError, match="Optuna cannot write there"):
+        export_to_optuna(study, str(file), name="second")
+
+
 def test_the_command_line_exports_with_the_choices_of_the_space(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
