@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALL, LIBRA, RECOMMENDED = "all", "libra", "recommended"
 OPTION = "--proxies"
+_WORDS = {LIBRA: f"{LIBRA}:FILE", RECOMMENDED: f"{RECOMMENDED}:KIND"}
 # What is recorded of a selection's fit; the file has all of it.
 _WORTH_SHOWING = ("target", "n_rows")
 
@@ -73,12 +74,18 @@ def chosen_proxies(text: str, space: str | None = None) -> ChosenProxies:
     with naming(OPTION):
         if text == ALL:
             return ChosenProxies(tuple(info.name for info in list_proxies() if not info.parts))
-        word = text.partition(":")[0]
+        word, colon, rest = text.partition(":")
+        if word in _WORDS and colon and not rest:
+            raise InputError(f"{text!r} names nothing after the colon; write {' or '.join(_WORDS.values())}")
         if word == LIBRA:
             return _selected(text, space)
         if word == RECOMMENDED:
             return _recommended(text, space)
-        return ChosenProxies(tuple(get_proxy(name).name for name in listed(text)))
+        names = listed(text)
+        for name in names:
+            if name in (ALL, *_WORDS):
+                raise InputError(f"{name} stands alone, it is no proxy among others; found {text!r}")
+        return ChosenProxies(tuple(get_proxy(name).name for name in names))
 
 
 def _selected(text: str, space: str | None) -> ChosenProxies:

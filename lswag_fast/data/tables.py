@@ -26,6 +26,7 @@ NEW_LINE = b"\n"
 _MOST_DIGITS = 308  # of a whole number that a float holds
 """Fewer architectures say nothing about a rank correlation."""
 
+_MOMENTS = (np.datetime64, np.timedelta64, pd.Timestamp, pd.Period)  # what pandas counts in nanoseconds, or in days
 _ACCURACY = "val_accuracy"  # of the NAS-Bench-Suite-Zero layout; every other entry is a proxy's {score, time}
 
 
@@ -310,6 +311,8 @@ def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     converted = {}
     for name in columns:
         values = pd.to_numeric(_as_floats(table, name), errors="coerce")
+        if table[name].dtype.type in _MOMENTS or pd.api.types.is_complex_dtype(values):
+            raise TableError(f"column {name!r} holds {table[name].dtype} values, expected numbers")
         wrong = np.flatnonzero(values.isna() & table[name].notna() & (table[name].astype(str).str.lower() != "nan"))
         if len(wrong):
             arch, found = table.index[wrong[0]], table[name].iloc[wrong[0]]

@@ -25,7 +25,8 @@ class OptunaObjective:
     as a `LswagError`: `study.optimize(objective, n_trials=100, catch=(LswagError,))` records it and goes on.
 
     Attributes:
-        space: the search space, one with `lswag_fast.spaces.Suggests`, as those that come with this package are.
+        space: the search space, one with `lswag_fast.spaces.Suggests`: of those that come with this package AutoFormer,
+            NAS-Bench-201 and the cells of TransNAS-Bench-101.
         batch: `(inputs, targets)` as `score` takes it.
         proxies: names of proxies; of several, Optuna optimises each by itself and finds the front.
         budget: what an architecture may cost.

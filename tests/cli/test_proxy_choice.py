@@ -74,6 +74,21 @@ def test_a_space_of_another_kind_says_which_it_is():
             chosen_proxies("recommended", space)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("recommended:", "--proxies: 'recommended:' names nothing after the colon; write .*recommended:KIND"),
+        ("libra:", "--proxies: 'libra:' names nothing after the colon; write libra:FILE"),
+        ("lswag,recommended", "--proxies: recommended stands alone, it is no proxy among others"),
+        ("libra,lswag", "--proxies: libra stands alone"),
+        ("nwot,all", "--proxies: all stands alone"),
+    ],
+)
+def test_a_word_for_several_proxies_is_complete_and_stands_alone(text, words):
+    with pytest.raises(InputError, match=words):
+        chosen_proxies(text, "nasbench201")
+
+
 def test_columns_of_a_table(selection_file):
     table = pd.DataFrame({"accuracy": [1.0], "params": [2.0], "lswag": [3.0]})
     assert columns_of(table, "all") == ["params", "lswag"]

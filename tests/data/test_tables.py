@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -283,6 +284,15 @@ def test_numbers_names_row_and_column() -> None:
         numbers(table, ["x", "y", "w"])
     with pytest.raises(TableError, match="several columns are named 'a'; keep one of them"):
         numbers(pd.concat([A, A], axis=1), ["a"])
+
+
+@pytest.mark.parametrize(
+    "values", [pd.date_range("2020", periods=2), pd.period_range("2020", periods=2), pd.to_timedelta([1, 2]), [1j, 2]]
+)
+def test_numbers_counts_no_dates_and_no_real_parts(values: Any) -> None:
+    table = pd.DataFrame({"x": values})
+    with pytest.raises(TableError, match=f"column 'x' holds {re.escape(str(table['x'].dtype))} values, expected num"):
+        numbers(table, ["x"])
 
 
 def broken(n_rows: int = 14) -> pd.DataFrame:

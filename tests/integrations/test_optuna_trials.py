@@ -111,7 +111,7 @@ def test_what_optuna_refuses_is_one_line_and_leaves_nothing(tmp_path: Path, monk
 def test_a_file_of_another_kind_is_left_as_it_is(content: str, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text(content, encoding="latin-1")
-    with pytest.raises(StorageError, match="notes.txt: is no journal of Optuna, and is left as it is"):
+    with pytest.raises(StorageError, match=r"notes\.txt: is no journal of Optuna, and is left as it is"):
         export_to_optuna(stored(), str(file))
     assert file.read_text(encoding="latin-1") == content
     assert list(tmp_path.iterdir()) == [file]

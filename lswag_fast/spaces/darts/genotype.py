@@ -78,11 +78,12 @@ def parse_genotype(text: str) -> Genotype:
     try:
         call = ast.parse(text.strip(), mode="eval").body
         is_genotype = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"
-        fields = {word.arg: _literal(word.value) for word in call.keywords} if isinstance(call, ast.Call) else {}
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        words = call.keywords if isinstance(call, ast.Call) and not call.args else []
+        fields = {word.arg: _literal(word.value) for word in words}
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise SpaceError(f"genotype: not readable ({error}); found {text[:60]!r}") from error
     wanted = ("normal", "normal_concat", "reduce", "reduce_concat")
-    if not is_genotype or set(fields) != set(wanted):
+    if not is_genotype or sorted(str(word.arg) for word in words) != list(wanted):
         raise SpaceError(
             f"genotype: found {text[:60]!r}, expected Genotype({', '.join(f'{key}=...' for key in wanted)})"
         )

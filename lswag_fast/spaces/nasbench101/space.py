@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.layers import IN_CHANNELS
-from lswag_fast.spaces.nasbench101.cell import MAX_VERTICES, OPS, Cell, parse_cell
+from lswag_fast.spaces.nasbench101.cell import MAX_EDGES, MAX_VERTICES, OPS, Cell, parse_cell
 from lswag_fast.spaces.nasbench101.model import N_STACKS, NasBench101Net
 from lswag_fast.spaces.protocol import Arch
 
 _N_BETWEEN = MAX_VERTICES - 2
+_MOST_JOINED = MAX_EDGES // 2  # vertices that the output reads, of which each reads an earlier one
 _N_EDGES = MAX_VERTICES * (MAX_VERTICES - 1) // 2  # of the graph in which every vertex reads all before it
 _N_GRAPHS = (1, 2, 10, 121, 1_545, 4_793)  # pruned, of at most nine edges, with 2, 3, ... 7 vertices
 
@@ -31,11 +33,11 @@ class NasBench101(ImageSpace):
     Args:
         num_classes: logits; 10 in the benchmark.
         image_size: side of the square images in pixels, a multiple of 4.
-        channels: of the stem and the first stack; the second has twice, the third four times as many.
+        channels: of the stem and the first stack, at least 4; the second has twice, the third four times as many.
         cells_per_stack: cells in each of the three stacks.
 
     Raises:
-        SpaceError: a value is not a positive whole number, or the image cannot be halved twice.
+        SpaceError: a value is not a positive whole number, too few channels, or the image cannot be halved twice.
 
     Example:
         >>> import torch
@@ -55,6 +57,10 @@ class NasBench101(ImageSpace):
         self._set_sizes(
             num_classes=num_classes, image_size=image_size, channels=channels, cells_per_stack=cells_per_stack
         )
+        if channels < _MOST_JOINED:
+            raise SpaceError(
+                f"channels: found {channels}, expected at least {_MOST_JOINED}, as many vertices share them"
+            )
         check_halvings(image_size, N_STACKS - 1)
 
     @property

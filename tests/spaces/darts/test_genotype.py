@@ -40,6 +40,10 @@ def test_every_published_cell_is_read() -> None:
         ("Genotype(normal=range(10**9))", "genotype: not readable"),
         ("Cell(normal=[])", "expected Genotype"),
         ("Genotype(normal=[])", "expected Genotype"),
+        (TEXT.replace("(normal=", "(7, normal=", 1), "expected Genotype"),
+        (TEXT.replace("(normal=", "(normal=[], normal=", 1), "expected Genotype"),
+        (TEXT.removesuffix(")") + ", **{})", "expected Genotype"),
+        ("Genotype(normal={[]: 1})", "genotype: not readable"),
         (
             TEXT.replace("normal_concat=[2, 3, 4, 5]", "normal_concat=[4, 5]"),
             r"normal_concat: found \[4, 5\], expected",

@@ -77,6 +77,16 @@ def test_what_is_no_architecture_is_refused(text: str) -> None:
         SPACE.decode(text)
 
 
+def test_as_many_channels_as_vertices_can_share_are_enough_and_fewer_are_refused() -> None:
+    ends = [1, 1, 1, 1]  # nine edges: the input to four vertices, those to the output, and the input to it
+    matrix = [[0, *ends, 1], *([0] * 5 + [1] for _ in ends), [0] * 6]
+    arch = {"matrix": matrix, "ops": ["input", *["conv3x3-bn-relu"] * 4, "output"]}
+    space = NasBench101(channels=4, cells_per_stack=1, image_size=8)
+    assert space.n_params(arch) == sum(p.numel() for p in space.build(arch).parameters())
+    with pytest.raises(SpaceError, match="channels: found 3, expected at least 4"):
+        NasBench101(channels=3)
+
+
 def test_moves_stay_in_the_space() -> None:
     rng = random.Random(0)
     archs = [SPACE.sample(rng) for _ in range(100)]
