@@ -146,7 +146,6 @@ def test_a_search_and_show_say_what_a_selection_is_worth_on_others(selection_fil
     ("proxies", "words"),
     [
         ("libra:nowhere.json", "selection nowhere.json: cannot be read (No such file or directory)"),
-        ("libra:", "selection : cannot be read"),
         ("libre", "--proxies: there is no proxy 'libre'; all are listed by `lswag-fast proxies`"),
     ],
 )
