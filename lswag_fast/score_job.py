@@ -24,7 +24,7 @@ from lswag_fast.passes.shared.precision import check_precision
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
-from lswag_fast.spaces import SearchSpace
+from lswag_fast.spaces import SearchSpace, check_space
 from lswag_fast.spaces.building import Weights, network_builder
 from lswag_fast.study.objective import SCORE
 from lswag_fast.study.settings import ScoringSettings, fingerprint
@@ -79,6 +79,7 @@ class ScoreJob:
         weights: see `network_builder`; shared weights are drawn once per process.
 
     Raises:
+        SpaceError: the space is none.
         InputError: neither proxies nor a function, or both; an unknown or ranked proxy, or mode; a seed
             or a number of threads outside of its range.
 
@@ -104,6 +105,7 @@ class ScoreJob:
 
     def __post_init__(self) -> None:
         """Refuse what could score nothing."""
+        check_space(self.space)
         if bool(self.proxies) == (self.function is not None):
             raise InputError(f"name proxies or pass a function; found {self.proxies!r} and {self.function!r}")
         for name in self.proxies:

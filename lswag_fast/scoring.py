@@ -43,12 +43,13 @@ def score(
     The model is left exactly as it was: weights, gradients, buffers, modes and random state.
 
     Args:
-        model: any `torch.nn.Module`. Weights of linear, conv1d and conv2d calls are scored, biases and norms are not.
-            Use `model.eval()` when it has BatchNorm: in train mode BatchNorm couples the samples, and the statistic is
-            then sample b's share of the batch gradient (the outer products of its own positions); a warning says so.
-            So it is with every model whose logits for one sample depend on the values of others, be it without a
-            gradient: by a mean, a count, a softmax, an order or attention over the batch, by samples mixed in. A
-            `loss_fn` may do so, too.
+        model: any `torch.nn.Module`. Weights of linear and convolution calls and the tables of embeddings are scored,
+            biases and norms are not. In train mode BatchNorm couples the samples: the gradient of sample b is then its
+            share of the batch gradient (the outer products of its own positions), and a warning says so. `model.eval()`
+            keeps them apart, but ranks CNNs worse, since an untrained BatchNorm then normalises nothing: to rank CNNs
+            with each other, leave them in train mode. Samples are also coupled where the logits of one depend on the
+            values of others, with or without a gradient: by a mean, a count, a softmax, an order or attention over the
+            batch, or by samples mixed in. A `loss_fn` may couple them, too.
         batch: (inputs, targets), each a tensor (B, ...), or a tuple or dict of tensors as the model takes them;
             samples along axis 0, B >= 2. Or a list of N such pairs of equal size, the published form of ZiCo and
             xi-GSNR: the variance is then over the batches, which go through one by one.
@@ -84,6 +85,8 @@ def score(
         16
     """
     start = time.perf_counter()
+    if not isinstance(proxy, str):
+        raise InputError(f"proxy must be one name, got {type(proxy).__name__}; score_many takes several")
     get_proxy(proxy)  # an unknown name before anything else
     chosen = ScoreOptions.of("score", options, keywords)
     computed = compute_scores(model, batch, [proxy], chosen, start)
@@ -131,8 +134,11 @@ def score_many(
         (['lswag', 'nwot', 'synflow'], ('standard', 'synflow'))
     """
     start = time.perf_counter()
-    if isinstance(proxies, str) or not proxies:
-        raise InputError(f"proxies must be a list of names, got {proxies!r}; list_proxies() has them")
+    if isinstance(proxies, str) or not proxies or not all(isinstance(name, str) for name in proxies):
+        found = repr(proxies) if isinstance(proxies, str) or not proxies else f"a list of {type(proxies[0]).__name__}"
+        raise InputError(
+            f"proxies must be a list of names, got {found}; [info.name for info in list_proxies()] has all of them"
+        )
     chosen = ScoreOptions.of("score_many", options, keywords)
     return compute_scores(model, batch, with_parts(proxies), chosen, start).scores
 

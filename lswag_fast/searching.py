@@ -93,6 +93,7 @@ def search(
             once the result is stored.
 
     Raises:
+        SpaceError: the space is none.
         InputError: an argument cannot be used, or the first score refuses the batch or an option.
         BudgetError: no architecture of the space meets the budget.
         StorageError: the folder holds something else or a study with other settings (the difference is shown),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import lswag_fast
-from lswag_fast import LswagWarning, Scores, reference, score, score_many
+from lswag_fast import LswagWarning, Scores, list_proxies, reference, score, score_many
 from lswag_fast.errors import (
     DeviceMismatchError,
     InputError,
@@ -77,6 +77,17 @@ def test_the_failures_stay_with_their_proxies() -> None:
         assert math.isnan(scores[name].value)
         assert "no activation function was seen" in (scores[name].error or "")
     assert "there is no proxy 'no_such_proxy'" in (scores["no_such_proxy"].error or "")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "found"),
+    [("all", "got 'all'"), (list_proxies("snip"), "got a list of ProxyInfo")],
+)
+def test_proxies_are_named(proxies: Any, found: str) -> None:
+    with pytest.raises(InputError, match=found + r"; \[info.name for info in list_proxies\(\)\] has all of them"):
+        score_many(mlp(), (X, Y), proxies=proxies)
+    with pytest.raises(InputError, match="proxy must be one name, got list; score_many takes several"):
+        score(mlp(), (X, Y), proxy=["snip", "swap"])  # type: ignore[arg-type]
 
 
 class RejectedError(KeyError):
@@ -152,12 +163,6 @@ def test_layers_without_variance_are_warned_of_once() -> None:
 def test_what_no_proxy_can_be_had_from_is_raised(model: nn.Module, batch: Any, error: Any) -> None:
     with pytest.raises(error):
         many(model, batch)
-
-
-@pytest.mark.parametrize("proxies", ["lswag", []])
-def test_proxies_must_be_a_list(proxies: Any) -> None:
-    with pytest.raises(InputError, match="proxies must be a list of names"):
-        score_many(mlp(), (X, Y), proxies=proxies)
 
 
 def test_scores_are_json() -> None:

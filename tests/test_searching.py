@@ -4,7 +4,7 @@ import json
 import pytest
 import torch
 
-from lswag_fast.errors import InputError, LswagWarning, StorageError
+from lswag_fast.errors import InputError, LswagWarning, SpaceError, StorageError
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
@@ -145,6 +145,14 @@ def test_a_budget_on_latency_is_measured():
 def test_bad_arguments(bad):
     with pytest.raises(InputError):
         run(**bad)
+
+
+def test_what_is_no_space_and_no_budget_is_refused_before_a_study_is_begun(tmp_path):
+    with pytest.raises(SpaceError, match="found the class ToySpace"):
+        run(space=ToySpace, storage=tmp_path / "run")
+    with pytest.raises(InputError, match=r"budget must be a Budget, such as .*, got '\.\.5M'"):
+        run(budget="..5M", storage=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("bad", [{"seed": -1}, {"n_threads": 10**8}, {"options": ScoreOptions(pattern_samples=99)}])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import targets
+from lswag_fast.cli.values import naming
 from lswag_fast.errors import InputError, SpaceError, StorageError
 from lswag_fast.study.export import Recipe
 
@@ -36,8 +37,8 @@ def _from_factory(argument: str) -> tuple[SearchSpace, Recipe]:
 
     module, _, attribute = argument.partition(":")
     space = targets.make(argument)
-    if not isinstance(space, spaces.SearchSpace):
-        raise SpaceError(f"{argument} returned {type(space).__name__}, which is not a search space")
+    with naming(argument):
+        spaces.check_space(space)
     return space, Recipe(module, f"{module}.{attribute}()")
 
 

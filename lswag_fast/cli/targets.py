@@ -40,9 +40,9 @@ def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     options = space_options(args)
     if ":" not in name:
         return spaces.get(name, **options)
-    space = make(name)
-    if not isinstance(space, spaces.SearchSpace):
-        raise SpaceError(f"{name} returned {type(space).__name__}, which is not a search space")
+    space: SearchSpace = make(name)
+    with naming(name):
+        spaces.check_space(space)
     if options:
         raise SpaceError(f"--{next(iter(options)).replace('_', '-')}: {name} decides this itself; leave it out")
     return space

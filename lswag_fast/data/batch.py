@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.data import DataLoader
 
 from lswag_fast.errors import InputError, ZeroVarianceError
 
@@ -56,7 +57,8 @@ class Batch:
         if isinstance(batch, list) and batch and all(_is_pair(one) for one in batch):
             return cls._joined([cls.checked(tuple(one)) for one in batch])
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:  # (inputs, targets)
-            raise InputError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}")
+            hint = "; next(iter(loader)) is the first batch of a loader" if isinstance(batch, DataLoader) else ""
+            raise InputError(f"batch must be a pair (inputs, targets), got {type(batch).__name__}{hint}")
         inputs, targets = batch
         _check_kind(inputs)
         tensors = dict(_named_tensors("inputs", inputs))

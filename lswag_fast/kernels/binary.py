@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -20,6 +21,7 @@ except ImportError as error:
     core = None  # type: ignore[assignment] # `require_core` stands before every use
     _IMPORT_ERROR = error
 
+_PARENT = Path(__file__).resolve().parents[2]
 MAX_DIMS = 8
 """Axes that a view in the kernels can have."""
 
@@ -30,9 +32,18 @@ def require_core() -> None:
     """Raise BackendUnavailableError, saying what to do, where the extension is missing."""
     if _IMPORT_ERROR is not None:
         raise BackendUnavailableError(
-            f"the binary extension lswag_fast._core cannot be imported ({_IMPORT_ERROR}); install the package with "
-            "`pip install .`, which needs a C++17 compiler"
+            f"the binary extension lswag_fast._core cannot be imported ({_IMPORT_ERROR}); {_remedy(_PARENT)}"
         ) from _IMPORT_ERROR
+
+
+def _remedy(parent: Path) -> str:
+    """What to do where the package that lies in `parent` has no extension."""
+    if (parent / "csrc").is_dir():  # the working folder goes before what is installed
+        return (
+            f"Python took the sources in {parent}, where nothing is compiled. If the package is installed, start "
+            "Python in another folder; if not, `pip install .`, or `pip install --editable .` to work in this one"
+        )
+    return "install the package with `pip install .`, which needs a C++17 compiler"
 
 
 class native:  # noqa: N801 # used like a function; `contextmanager` would cost as much as a small kernel

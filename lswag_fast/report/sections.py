@@ -107,7 +107,7 @@ def _best_arch(best: Trial) -> Raw:
     """The choices of the best one by one, as far as the architecture has names for them."""
     is_named = isinstance(best.arch, Mapping)
     choices = markup.definitions(words.flat(best.arch)) if is_named else tag("code", best.arch_json, class_="copy")
-    return tag("div", tag("h3", f"Trial {best.number}, by {best.origin}"), choices, class_="best-arch")
+    return tag("div", tag("h3", f"Trial {best.number} ({best.origin})"), choices, class_="best-arch")
 
 
 def _folded_arch(trial: Trial) -> Raw:

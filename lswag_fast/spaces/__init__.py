@@ -12,7 +12,15 @@ from lswag_fast.spaces.autoformer.space import AutoFormer
 from lswag_fast.spaces.darts.space import Darts
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
-from lswag_fast.spaces.protocol import Arch, CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests
+from lswag_fast.spaces.protocol import (
+    Arch,
+    CountsParams,
+    EntanglesWeights,
+    SearchSpace,
+    SharesWeights,
+    Suggests,
+    check_space,
+)
 from lswag_fast.spaces.transnas.macro import TransNasMacro
 from lswag_fast.spaces.transnas.micro import TransNasMicro
 
@@ -29,6 +37,7 @@ __all__ = [
     "Suggests",
     "TransNasMacro",
     "TransNasMicro",
+    "check_space",
     "get",
     "names",
 ]

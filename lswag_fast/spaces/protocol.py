@@ -60,6 +60,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
+from lswag_fast.errors import SpaceError
+
 Arch: TypeAlias = dict[str, Any]
 """One architecture: a dictionary of JSON values, its fields defined by the space."""
 
@@ -160,6 +162,28 @@ class SearchSpace(Protocol):
         Returns:
             A network that maps images (B, *input_shape) to logits (B, num_classes).
         """
+
+
+def check_space(space: object) -> None:
+    """Refuse what is no search space.
+
+    Raises:
+        SpaceError: it is a name or a class, or lacks members of `SearchSpace`, which are named.
+
+    Example:
+        >>> from lswag_fast.spaces import NasBench201
+        >>> check_space(NasBench201())
+        >>> check_space("mlp")
+        Traceback (most recent call last):
+        lswag_fast.errors.SpaceError: a space is an object, found the name 'mlp'; spaces.get('mlp') makes it
+    """
+    if isinstance(space, str):
+        raise SpaceError(f"a space is an object, found the name {space!r}; spaces.get({space!r}) makes it")
+    if isinstance(space, type):
+        raise SpaceError(f"a space is an object, found the class {space.__name__}; pass {space.__name__}(...)")
+    lacking = [member for member in vars(SearchSpace) if not member.startswith("_") and not hasattr(space, member)]
+    if lacking:
+        raise SpaceError(f"{type(space).__name__} is not a search space: it lacks {', '.join(lacking)}")
 
 
 @runtime_checkable

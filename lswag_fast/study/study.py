@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 import numpy as np
 
 from lswag_fast.errors import InputError, PendingTrialsError
-from lswag_fast.spaces import SearchSpace
+from lswag_fast.spaces import SearchSpace, check_space
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
 from lswag_fast.study.history import History
@@ -82,7 +82,8 @@ class Study:
         latency: `latency(arch)` -> milliseconds, for a budget on latency, which needs it.
 
     Raises:
-        InputError: the sampler is unknown, or nothing measures the latency that the budget limits.
+        SpaceError: the space is none.
+        InputError: the sampler is unknown, the budget is none, or nothing measures the latency that the budget limits.
         BudgetError: no architecture of the space meets the budget.
         StorageError: the folder holds something else, a study with other settings (the difference is shown) or a
             damaged one, another process writes it (it is named), or it cannot be written.
@@ -110,6 +111,9 @@ class Study:
         metadata: Mapping[str, Any] | None = None,
         latency: Callable[[Any], float] | None = None,
     ) -> None:
+        check_space(space)
+        if not isinstance(budget, Budget | None):
+            raise InputError(f"budget must be a Budget, such as Budget(params='5M..7M'), got {budget!r}")
         self.space = space
         self.sampler = get_sampler(sampler)
         self.seed = seed

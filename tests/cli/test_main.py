@@ -40,7 +40,7 @@ MISTAKES = [
     (["search", "autoformer-tiny", "--checkpoint", "no.pth", *SMALL], "no.pth"),
     (["search", "autoformer-tiny", "--batch-size", "1", "--image-size", "32"], "variance"),
     (["search", "json:dumps"], "without arguments"),
-    (["search", "collections:OrderedDict"], "returned OrderedDict, which is not a search space"),
+    (["search", "collections:OrderedDict"], "OrderedDict is not a search space: it lacks name, input_shape"),
     (["score", "mymodel"], "package.module:factory or SPACE:ARCHJSON"),
     (["score", "no_such_module:make"], "there is no module 'no_such_module'"),
     (["score", "json:no_such_name"], "'no_such_name' in json must be callable; found nothing"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, ZeroVarianceError
@@ -30,6 +31,7 @@ def test_accepted_inputs(inputs: Any) -> None:
     ("batch", "message"),
     [
         (X, r"pair \(inputs, targets\), got Tensor"),
+        (DataLoader([(X, Y)]), r"got DataLoader; next\(iter\(loader\)\) is the first batch"),
         ((X,), "pair"),
         ((X, Y, Y), "pair"),
         (("text", Y), "must hold a tensor, got str"),

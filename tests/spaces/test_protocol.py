@@ -8,7 +8,7 @@ import torch
 
 from lswag_fast import spaces
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces import AutoFormer, CountsParams, SearchSpace, SharesWeights, protocol
+from lswag_fast.spaces import AutoFormer, CountsParams, NasBench201, SearchSpace, SharesWeights, check_space, protocol
 
 
 def documented_space():
@@ -50,3 +50,31 @@ def test_get_by_name():
         spaces.get("resnet")
     with pytest.raises(SpaceError, match="depth: cannot be set for autoformer-tiny"):
         spaces.get("autoformer-tiny", depth=3)
+
+
+class Sampled:
+    name = "sampled"
+
+    def sample(self, rng):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("nasbench201", r"found the name 'nasbench201'; spaces.get\('nasbench201'\) makes it"),
+        (NasBench201, r"found the class NasBench201; pass NasBench201\(\.\.\.\)"),
+        (
+            Sampled(),
+            "Sampled is not a search space: it lacks input_shape, num_classes, size, mutate, crossover, encode",
+        ),
+        (None, "NoneType is not a search space"),
+    ],
+)
+def test_what_is_no_space_is_named_with_what_it_lacks(space, message):
+    with pytest.raises(SpaceError, match=message):
+        check_space(space)
+
+
+def test_a_space_of_ones_own_is_one():
+    check_space(documented_space())

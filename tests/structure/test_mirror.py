@@ -19,7 +19,6 @@ TESTED_ELSEWHERE = {
     "cli/views/study.py": "cli/commands/test_show.py",
     "execution/worker.py": "execution/test_workers.py",
     "execution/worker_slot.py": "execution/test_workers.py",
-    "kernels/binary.py": "kernels/cpu/test_gradient_stats_edges.py",
     "kernels/gradient.py": "kernels/cpu/test_gradient_stats.py",
     "kernels/machine.py": "test_build_info.py",
     "kernels/patterns.py": "kernels/cpu/test_pack_signs.py",

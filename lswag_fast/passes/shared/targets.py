@@ -58,8 +58,8 @@ class LabelRange:
         if low < 0 or high >= self.n_classes:
             last, outside = self.n_classes - 1, low if low < 0 else high
             raise InputError(
-                f"labels run from {low} to {high}, but the model has {self.n_classes} classes (0..{last}); where "
-                f"{outside} marks what is not to count, pass ignore_index={outside}"
+                f"labels run from {low} to {high}, but the model has {self.n_classes} classes (0..{last}); build it "
+                f"for the labels' classes or, where {outside} marks what is not to count, pass ignore_index={outside}"
             )
 
 

@@ -66,6 +66,9 @@ def warn_of_scalar_loss(
     )
 
 
+_BATCH_NORM_ADVICE = "; model.eval() would keep them apart, but leave it so to rank CNNs with each other"
+
+
 def warn_of_coupling(observation: Observation, mixing: Sequence[str]) -> None:
     """Warn where the samples depend on each other, by a BatchNorm in train mode or by these calls."""
     if not observation.weights or not (observation.couples_samples or mixing):
@@ -75,5 +78,5 @@ def warn_of_coupling(observation: Observation, mixing: Sequence[str]) -> None:
         what, advice = f"{norm}calls that bring samples of the batch together ({listed(mixing)}) make", ""
     else:
         what = "a BatchNorm in train mode makes"
-        advice = "; model.eval() avoids it" if observation.eval_avoids_coupling else ""
+        advice = _BATCH_NORM_ADVICE if observation.eval_avoids_coupling else ""
     warn(f"{what} the samples depend on each other: a sample's gradient is its share of the batch gradient{advice}")

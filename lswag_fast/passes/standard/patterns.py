@@ -115,8 +115,8 @@ class Patterns:
             )
         if wanted > n_samples:
             warn(
-                f"the batch of {n_samples} is smaller than the ceil(log2 V) + 2 samples that the patterns want for V "
-                "neurons; cardinalities saturate: use a larger batch, or pass pattern_samples to accept it"
+                f"the batch of {n_samples} is smaller than the {wanted} samples that the patterns of the largest "
+                "activation want; cardinalities saturate: use a larger batch, or pass pattern_samples to accept it"
             )
         return min(wanted, n_samples)
 
