@@ -205,13 +205,13 @@ register_proxy(
     "w_pca",
     w_pca,
     needs={"model": ("params",), "features": ("principal_components",)},
-    reference="W-PCA, ICLR 2025",
+    reference="Wang, ICLR 2025",
     summary="parameters times the principal components of feed-forward layers",
 )
 register_proxy(
     "near",
     near,
     needs={"features": ("effective_ranks",)},
-    reference="NEAR, arXiv 2408.08776, 2024",
+    reference="Husistein, Reiher, Eckhoff, ICLR 2025",
     summary="effective ranks of the outputs of layers and activations, summed",
 )

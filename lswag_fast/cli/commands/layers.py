@@ -22,7 +22,7 @@ The interval to score is the widest run of bins that lie one standard deviation 
 
 _EPILOG = """\
 examples:
-  lswag-fast layers nasbench201 --trials 1000 --data cifar10_subset.npz --split train --batch-size 64 --mode eval
+  lswag-fast layers nasbench201 --trials 1000 --data cifar10_subset.npz --split train --batch-size 64
   lswag-fast layers autoformer-tiny --trials 200 --batch-size 16 --plot layers.png --json layers.json
   lswag-fast search autoformer-tiny --layers 3,4"""
 
