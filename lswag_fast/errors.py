@@ -47,6 +47,10 @@ class NonFiniteGradientError(LswagError, ArithmeticError):
     """A per-sample gradient, the loss or a feature is NaN or infinite."""
 
 
+class NonFiniteLossError(LswagError, ArithmeticError):
+    """The loss of a training, or a weight after a step of it, is NaN or infinite."""
+
+
 class NonFiniteOutputError(LswagError, ArithmeticError):
     """An output of a network whose accuracy is measured is NaN or infinite."""
 

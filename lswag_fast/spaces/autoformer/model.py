@@ -226,6 +226,14 @@ class AutoFormerNet(nn.Module):
             features += [halfway, x]
         return features
 
+    def residual_branches(self) -> list[tuple[nn.Module, ...]]:
+        """For each block the modules whose outputs are added to the tokens: the attention, and the end of the MLP."""
+        return [(block.attn, block.fc2) for block in cast("list[Block]", self.blocks)]
+
+    def no_weight_decay(self) -> set[str]:
+        """The names of the parameters that the published training keeps from decaying, beside biases and norms."""
+        return {"pos_embed", "cls_token"}
+
     def _embedded(self, images: Tensor) -> Tensor:
         """Patches and class token with their positions, (B, T, E)."""
         self._check_images(images)

@@ -1,0 +1,244 @@
+"""Training the shared weights of a space, one drawn network a step, and reading them back.
+
+Source: Chen, Peng, Fu, Ling, "AutoFormer: Searching Transformers for Visual Recognition", ICCV 2021: in each step one
+network is drawn uniformly, its weights are cut out of the shared ones, and the gradient flows back into that cut.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lswag_fast.data.splits import ImageSplits
+from lswag_fast.errors import InputError, SpaceError, StorageError
+from lswag_fast.execution import Interrupts
+from lswag_fast.files.differences import differences
+from lswag_fast.spaces import Arch, EntanglesWeights, SearchSpace
+from lswag_fast.spaces import get as get_space
+from lswag_fast.spaces import names as space_names
+from lswag_fast.study.settings import SpaceSettings
+from lswag_fast.training.loop.drop_path import add_drop_path
+from lswag_fast.training.loop.folder import TrainingFolder
+from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
+from lswag_fast.training.loop.runtime import Runtime
+from lswag_fast.training.loop.seeds import derived_seed
+from lswag_fast.training.recipe import Recipe
+
+KIND = "supernet"
+_PREFIX = "weights."
+N_DRAWN_BY_SANDWICH = 2
+"""Networks between the least and the largest."""
+
+
+class Supernet(nn.Module):
+    """The shared weights of a space as a module that runs any of its networks.
+
+    Args:
+        space: whose networks; it entangles their weights.
+        weights: the shared weights, which become parameters.
+        drop_path: probability that a residual branch of the last block is dropped in train mode.
+
+    Example:
+        >>> from lswag_fast.spaces import AutoFormer
+        >>> space = AutoFormer(embed_dim=(32, 64), depth=1, num_heads=1, mlp_ratio=1, image_size=32, num_classes=10)
+        >>> supernet = Supernet(space, space.init_weights(0))
+        >>> supernet(torch.zeros(2, 3, 32, 32), space.extremes()).shape
+        torch.Size([4, 10])
+    """
+
+    def __init__(self, space: Any, weights: Mapping[str, Tensor], drop_path: float = 0.0) -> None:
+        super().__init__()
+        self._space, self._drop_path = space, drop_path
+        self.weights = nn.ParameterDict({_as_key(name): nn.Parameter(weight) for name, weight in weights.items()})
+        largest = space.build(space.extremes()[1], weights)
+        self._n_blocks = len(largest.residual_branches()) if drop_path else None
+        undecayed = set(getattr(largest, "no_weight_decay", set)())
+        self.undecayed = {f"{_PREFIX}{_as_key(name)}" for name in undecayed}
+
+    def shared(self) -> dict[str, Tensor]:
+        """Return the shared weights by their names in the space."""
+        return {_as_name(key): weight for key, weight in self.weights.items()}
+
+    def forward(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
+        """Map images (B, C, H, W) to the logits of each network, one after the other: (len(archs) * B, classes)."""
+        shared = self.shared()
+        return torch.cat([self._logits(arch, images, shared) for arch in archs])
+
+    def _logits(self, arch: Arch, images: Tensor, shared: Mapping[str, Tensor]) -> Tensor:
+        network = self._space.build(arch, shared).train(self.training)
+        if self._drop_path:
+            add_drop_path(network, self._drop_path, self._n_blocks)
+        logits: Tensor = functional_call(network, self._space.cut(arch, shared), (images,))
+        return logits
+
+
+@dataclass(frozen=True)
+class TrainedSupernet:
+    """The trained shared weights of a space.
+
+    Attributes:
+        space: whose networks they hold.
+        weights: by name, for `space.build(arch, weights)`.
+        data: what identifies the images that they were trained on, see `ImageSplits.to_dict`.
+        settings: everything that decided the weights.
+    """
+
+    space: SearchSpace
+    weights: dict[str, Tensor]
+    data: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def train_supernet(
+    space: SearchSpace,
+    splits: ImageSplits,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    watchers: Sequence[Watcher] = (),
+    interrupts: Interrupts | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> TrainedSupernet | None:
+    """Train the shared weights of a space on the training split, or continue to.
+
+    Args:
+        space: its shared weights can be trained (`spaces.EntanglesWeights`).
+        splits: the images; only those to train on are seen.
+        folder: the folder of the training, new or to continue.
+        recipe: how to train.
+        seed: of the initial weights, the order of the images and the networks drawn.
+        runtime: where it runs; this process, on CUDA if there is any, if not given.
+        watchers: are told how it goes.
+        interrupts: a signal ends the training after a step.
+        metadata: JSON values that are stored with the settings and compared with nothing; `space_options` are what
+            `spaces.get` needs beside the name of the space.
+
+    Returns:
+        The trained weights; None after a signal, and then the same call continues.
+
+    Raises:
+        SpaceError: the shared weights of the space cannot be trained.
+        InputError: the recipe does not fit the space or the images.
+        OtherSettingsError: the folder holds a training of other settings.
+        StorageError: the folder cannot be read or written, or another process trains there.
+        NonFiniteLossError: the loss is NaN or infinite.
+        MissingExtraError: a library is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from lswag_fast.data.splits import split_images
+        >>> from lswag_fast.spaces import AutoFormer
+        >>> from lswag_fast.training.recipe import RECIPES
+        >>> sizes = {"image_size": 8, "patch_size": 4, "num_classes": 10}
+        >>> space = AutoFormer(embed_dim=(16, 32), depth=1, num_heads=1, mlp_ratio=1, **sizes)
+        >>> splits, recipe = split_images("digits", image_size=8), RECIPES["short"].with_changes(epochs=1)
+        >>> trained = train_supernet(space, splits, Path(tempfile.mkdtemp(), "run"), recipe=recipe)
+        >>> trained.space.build(space.extremes()[0], trained.weights).head.out_features
+        10
+    """
+    if not isinstance(space, EntanglesWeights):
+        raise SpaceError(f"{space.name} has no shared weights that can be trained; the AutoFormer spaces have")
+    _check_images(space, splits)
+    runtime = runtime or Runtime()
+    fabric = runtime.open()
+    supernet = Supernet(space, space.init_weights(seed), recipe.drop_path)
+    task = Task(
+        supernet,
+        splits.train,
+        splits.num_classes,
+        splits.mean,
+        splits.std,
+        recipe,
+        seed,
+        supernet.undecayed,
+        lambda step: (drawn(space, recipe, seed, step),),
+    )
+    batches_of(task, runtime)  # what does not fit is refused before there is a folder
+    settings = {
+        "kind": KIND,
+        "space": asdict(SpaceSettings.of(space)),
+        "data": splits.to_dict(),
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "runtime": runtime.to_dict(fabric),
+    }
+    with TrainingFolder.opened(folder, settings, metadata, writes=runtime.is_main) as opened:
+        if not opened.is_finished:
+            loop = Loop(task, opened, runtime, fabric, watchers, interrupts)
+            if not loop.run():
+                return None
+            opened.finish({_as_name(key.removeprefix(_PREFIX)): value for key, value in loop.weights().items()})
+            fabric.barrier()  # the other processes read what this one has written
+        return TrainedSupernet(space, opened.weights(), splits.to_dict(), opened.settings())
+
+
+def drawn(space: Any, recipe: Recipe, seed: int, step: int) -> list[Arch]:
+    """Return the networks of a step: one that is drawn, or those of the sandwich rule."""
+    rng = random.Random(derived_seed(seed, "network", step))
+    if not recipe.sandwich:
+        return [space.sample(rng)]
+    return [*space.extremes(), *(space.sample(rng) for _ in range(N_DRAWN_BY_SANDWICH))]
+
+
+def load(folder: Path, space: SearchSpace | None = None) -> TrainedSupernet:
+    """Read the trained weights of a supernet.
+
+    Args:
+        folder: of `train_supernet` or `lswag-fast supernet`.
+        space: the space that they belong to; it may be left out where it has a name (`spaces.names()`).
+
+    Raises:
+        StorageError: it is no folder of a supernet, damaged, or its training has not ended.
+        SpaceError: the weights are those of another space.
+        InputError: the space has no name, so it must be given.
+    """
+    opened = TrainingFolder(Path(folder), writes=False)
+    settings = opened.settings()
+    if settings.get("kind") != KIND:
+        raise StorageError(f"{folder} is the folder of a trained {settings.get('kind')}, not of a supernet")
+    stored = settings["space"]
+    space = space or _named(settings)
+    found = list(differences({"space": stored}, {"space": _as_json(SpaceSettings.of(space))}))
+    if found:
+        raise SpaceError(f"{folder} holds the weights of another space: {'; '.join(found)}")
+    return TrainedSupernet(space, opened.weights(), settings["data"], settings)
+
+
+def _named(settings: Mapping[str, Any]) -> SearchSpace:
+    stored = settings["space"]
+    if stored["name"] not in space_names():
+        raise InputError(f"the supernet's space {stored['name']!r} has no name to make it by; pass it (space=)")
+    sizes = {"image_size": stored["input_shape"][-1], "num_classes": stored["num_classes"]}
+    return get_space(stored["name"], **settings["metadata"].get("space_options", sizes))
+
+
+def _as_key(name: str) -> str:
+    """The name of a parameter may have no dots."""
+    return name.replace(".", "/")
+
+
+def _as_name(key: str) -> str:
+    return key.replace("/", ".")
+
+
+def _as_json(settings: SpaceSettings) -> dict[str, Any]:
+    return {**asdict(settings), "input_shape": list(settings.input_shape)}
+
+
+def _check_images(space: SearchSpace, splits: ImageSplits) -> None:
+    shape = tuple(splits.train[0][0].shape)
+    if shape != tuple(space.input_shape):
+        raise InputError(f"images: have the shape {shape}, the networks of {space.name} take {space.input_shape}")
+    if splits.num_classes > space.num_classes:
+        raise InputError(
+            f"images: have {splits.num_classes} classes, the networks of {space.name} tell {space.num_classes} apart"
+        )
