@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, NonFiniteGradientError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
@@ -29,7 +30,7 @@ class BlockFeatureMeasurements:
 
     Attributes:
         entropies: of each feature, in order, -sum p ln(p + 1e-8), p the eigenvalues of the covariance of its channels
-            over their sum (statistic "entropies").
+            over their sum; NaN where nothing varies (statistic "entropies").
         spectral_norms: of each feature and the one before it, the largest singular value of g_in^T g_out / positions,
             g_out random signs at the later one and g_in their gradient at the earlier one; None where g_in is g_out
             (statistic "spectral_norms").
@@ -53,6 +54,7 @@ def run_block_features(
     Raises:
         InputError: inputs without floating-point samples, features that cannot be had, fewer than two of them, other
             shapes, features that do not depend on the one before, or a chunk size.
+        NonFiniteGradientError: a feature, or the gradient from one to the one before, is NaN or infinite.
         UnsupportedModelError: the model fails on noise.
     """
     refuse_chunks(options, "block_features")
@@ -89,6 +91,10 @@ def _check(features: Sequence[Tensor]) -> None:
                 f"block_features pass: feature {position} has shape {tuple(feature.shape)}; "
                 "(B, C, H, W), (B, T, C) or (B, C) are known"
             )
+        if not bool(feature.isfinite().all()):
+            raise NonFiniteGradientError(
+                f"block_features pass: feature {position} of shape {tuple(feature.shape)} has NaN or infinite values"
+            )
 
 
 def _rows(feature: Tensor) -> Tensor:
@@ -99,6 +105,8 @@ def _rows(feature: Tensor) -> Tensor:
 
 def _entropy(feature: Tensor) -> float:
     rows = _rows(feature)
+    if bool((rows == rows[:1]).all()):  # nothing varies, however the mean is rounded
+        return math.nan
     centred = rows - rows.mean(0)
     eigenvalues = torch.linalg.eigvalsh(centred.t() @ centred / len(rows))
     p = eigenvalues / eigenvalues.sum()
@@ -145,6 +153,10 @@ def _spectral_norm(g_in: Tensor, g_out: Tensor, position: int) -> float:
         raise InputError(
             f"block_features pass: feature {position} of {tuple(g_out.shape)} has other positions than the one before, "
             f"{tuple(g_in.shape)}"
+        )
+    if not bool(g_in.isfinite().all()):
+        raise NonFiniteGradientError(
+            f"block_features pass: the gradient from feature {position} to the one before has NaN or infinite values"
         )
     return float(torch.linalg.matrix_norm(rows_in.t() @ rows_out / len(rows_out), 2))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import InputError, UnsupportedModelError
+from lswag_fast.errors import InputError, NonFiniteGradientError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.block_features import BlockFeatureMeasurements, run_block_features
 from support.snapshot import assert_unchanged, snapshot
@@ -124,3 +125,21 @@ def test_a_model_that_fails_on_noise_is_refused_by_name() -> None:
 
     with pytest.raises(UnsupportedModelError, match=r"fails on noise \(block_features pass\): expected images"):
         run(nn.Conv2d(3, 4, 3), features)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_features_that_are_not_finite_are_refused_by_name(broken: float) -> None:
+    with pytest.raises(NonFiniteGradientError, match=r"feature 1 of shape \(4, 4, 6, 6\) has NaN or infinite values"):
+        run(nn.Conv2d(3, 4, 3), lambda model, x: [x, model(x) * broken])
+
+
+def test_a_gradient_that_is_not_finite_is_refused_by_name() -> None:
+    with pytest.raises(NonFiniteGradientError, match="the gradient from feature 1 to the one before has NaN or infin"):
+        run(nn.Conv2d(3, 4, 3), lambda model, x: [x, (x * 0).sqrt()])
+
+
+def test_a_constant_that_has_no_mean_in_floating_point_has_no_entropy() -> None:
+    constant = torch.full((7, 3), 0.1, dtype=torch.float64)  # seven times it, divided by seven, is another number
+    assert (constant - constant.mean(0)).any()
+    found = run(nn.Linear(3, 2), lambda model, x: [constant, constant.clone()], statistics=("entropies",))
+    assert all(map(math.isnan, found.entropies))

@@ -39,8 +39,8 @@ def feature_tensors(
         The features, at least one.
 
     Raises:
-        InputError: a name that no module has or that never runs, features that are no tensors, or None where the model
-            has no such method.
+        InputError: a name that no module has or that never runs, features that are no tensors or complex, or None
+            where the model has no such method.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -66,6 +66,8 @@ def _tensors(source: str, found: Any) -> list[Tensor]:
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise InputError(f"{source} gave {type(tensor).__name__} where a tensor is needed; {_HOW}")
+        if tensor.is_complex():
+            raise InputError(f"{source} gave complex features of shape {tuple(tensor.shape)}; name real ones")
     return tensors
 
 

@@ -124,6 +124,12 @@ def test_bad_features_are_named(features: Any, message: str) -> None:
         feature_tensors(Blocks(), X, features)
 
 
+def test_complex_features_are_refused_rather_than_cut_to_their_real_part() -> None:
+    model = nn.Linear(3, 2, dtype=torch.complex64)
+    with pytest.raises(InputError, match=r"gave complex features of shape \(4, 2\); name real ones"):
+        feature_tensors(model, torch.rand(4, 3), lambda module, x: module(x.to(torch.complex64)))
+
+
 def test_a_module_with_other_outputs_is_named() -> None:
     with pytest.raises(InputError, match="module '0' gave tuple where a tensor is needed"):
         feature_tensors(nn.Sequential(nn.LSTM(5, 5)), X, "0")
