@@ -82,7 +82,8 @@ class ScoreOptions:
             without gradients, in train mode a batch of its own for BatchNorm, too. nwot and the proxies of other passes
             take the whole batch. `chunk_size` cuts the samples of either.
         fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for less
-            than half of the price at batch 32 (docs/results/speed.md).
+            than half of the price at batch 32 (docs/results/speed.md). No other option changes. None: "exact", but in
+            `search` what that says.
         precision: "float32" leaves the model as it is; "bfloat16" computes the products of the observed forward and
             backward in bfloat16 (torch.autocast), on weights that stay in float32. For CPUs that have AVX512_BF16 or
             AMX, and CUDA; refused elsewhere, and with a model in float64. Other passes stay in float32.
@@ -129,7 +130,7 @@ class ScoreOptions:
     gradient: Literal["abs", "signed"] = "abs"
     pattern_samples: int | Literal["auto"] = "auto"
     gradient_samples: int | Literal["auto"] = "auto"
-    fidelity: Fidelity = "exact"
+    fidelity: Fidelity | None = None
     precision: Precision = "float32"
     row_fraction: float = 1.0
     chunk_size: int | None = None
@@ -162,13 +163,13 @@ class ScoreOptions:
             ("combine", Combine),
             ("nonfinite", NonFinite),
             ("init", Initialisation),
-            ("fidelity", Fidelity),
             ("precision", Precision),
         ):
             check_choice(name, getattr(self, name), get_args(kind))
         _check_one_combine(self.combine, self.proxy_options)
-        if self.loss_reduction is not None:
-            check_choice("loss_reduction", self.loss_reduction, get_args(Reduction))
+        for name, kind in (("loss_reduction", Reduction), ("fidelity", Fidelity)):
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), get_args(kind))
         check_choice("gradient", self.gradient, ("abs", "signed"))
         parse_variance(self.variance)
         if self.layers is not None:
@@ -251,7 +252,7 @@ class ScoreOptions:
         """
         if self.gradient_samples != "auto":
             return self.gradient_samples
-        return n_samples if self.fidelity == "exact" else min(FAST_GRADIENT_SAMPLES, n_samples)
+        return min(FAST_GRADIENT_SAMPLES, n_samples) if self.fidelity == "fast" else n_samples
 
     def for_batch(self, n_samples: int, n_batches: int = 1) -> ScoreOptions:
         """Return the options for a batch.

@@ -17,10 +17,11 @@ from torch import nn
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
-from lswag_fast.options import MAX_THREADS, ScoreOptions, function_name
+from lswag_fast.options import MAX_THREADS, Fidelity, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.passes.shared.precision import check_precision
+from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
@@ -131,6 +132,36 @@ class ScoreJob:
             self.options.for_batch(batch.n_samples, batch.n_batches)
             check_precision(self.options, batch.device)
 
+    def at_fidelity(self, stored: Fidelity | None = None) -> ScoreJob:
+        """Return the job at the fidelity that a search uses.
+
+        That is the one of the options; else that of the study which is continued; else "fast", where the other options
+        and the batch allow it. Where "fast" gives the values of "exact", it is "exact": with a function, with proxies
+        that use no gradients of single samples, and where `gradient_samples` or the batch is no larger.
+
+        Args:
+            stored: the fidelity of a study that is continued.
+
+        Raises:
+            InputError: the batch is none.
+        """
+        fast, exact = (replace(self, options=replace(self.options, fidelity=name)) for name in ("fast", "exact"))
+        wanted = self.options.fidelity or stored or ("fast" if fast._fits() else "exact")
+        return fast if wanted == "fast" and (stored == "fast" or fast._differs_from(exact)) else exact
+
+    def _fits(self) -> bool:
+        try:
+            self.check_batch()
+        except InputError:
+            return False
+        return True
+
+    def _differs_from(self, other: ScoreJob) -> bool:
+        if self.function is not None or all(GRADIENT_STATISTICS.isdisjoint(_observed(name)) for name in self.proxies):
+            return False
+        n_samples = Batch.checked(self.batch).n_samples
+        return self.options.n_gradient_samples(n_samples) != other.options.n_gradient_samples(n_samples)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the weights drawn here: drawing them again is quicker than sending them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -140,13 +171,20 @@ class ScoreJob:
 
         Raises whatever keeps it from having one.
         """
+        return self._values(arch_json, self.options)
+
+    def exact(self, arch_json: str) -> dict[str, float]:
+        """Return the values at the fidelity "exact", of the same network."""
+        return self._values(arch_json, self._exact_options)
+
+    def _values(self, arch_json: str, options: ScoreOptions) -> dict[str, float]:
         with _torch_threads(self.n_threads):
             model = self.network(self.space.decode(arch_json))
             if self.function is not None:
                 return {SCORE: float(self.function(model, self.batch))}
             if len(self.proxies) == 1:  # raises the error itself
-                return {self.proxies[0]: float(self._score(model, self.proxies[0]))}
-            scores = self._score_many(model)
+                return {self.proxies[0]: float(self._score(model, self.proxies[0], options))}
+            scores = self._score_many(model, options)
         errors = [f"{name}: {scores[name].error}" for name in self.proxies if scores[name].error]
         if errors:
             raise LswagError("; ".join(errors))
@@ -162,7 +200,7 @@ class ScoreJob:
             warnings.simplefilter("always", LswagWarning)
             model = self.network(self.space.decode(arch_json))
             try:
-                scores = self._score_many(model)
+                scores = self._score_many(model, self.options)
             except LswagError as error:
                 found = ScoreReport.failed(self.proxies, error)
             else:
@@ -181,7 +219,7 @@ class ScoreJob:
     def profile(self, arch: Any) -> dict[str, Any]:
         """Return "layers", the `LayerScore` of each weight of an architecture as a dictionary, and "coverage"."""
         with _torch_threads(self.n_threads):
-            found = self._score(self.network(arch), PROFILE_PROXY)
+            found = self._score(self.network(arch), PROFILE_PROXY, self._exact_options)
         return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage}
 
     def latency_ms(self, arch: Any) -> float:
@@ -191,10 +229,12 @@ class ScoreJob:
 
     def settings(self) -> ScoringSettings:
         """Return what decides the values beside space, proxies and seed."""
-        function = self.function
+        function, fidelity = self.function, self.options.fidelity
         return ScoringSettings(
             function=None if function is None else function_name(function),
-            options=replace(self.options, seed=0, init="own").changed(),
+            options=replace(
+                self.options, seed=0, init="own", fidelity=None if fidelity == "exact" else fidelity
+            ).changed(),
             n_threads=self.n_threads,
             isa=isa_active(),
             batch_fingerprint=fingerprint(self.batch),
@@ -203,16 +243,25 @@ class ScoreJob:
             initialisation=self.options.init,
         )
 
-    def _score(self, model: nn.Module, proxy: str) -> Score:
-        return score(model, self.batch, proxy=proxy, options=self.options, seed=self.seed, init="own")
+    @property
+    def _exact_options(self) -> ScoreOptions:
+        return replace(self.options, fidelity="exact")
 
-    def _score_many(self, model: nn.Module) -> Scores:
-        given = replace(self.options, init="own")  # the network has its weights already
+    def _score(self, model: nn.Module, proxy: str, options: ScoreOptions) -> Score:
+        return score(model, self.batch, proxy=proxy, options=options, seed=self.seed, init="own")
+
+    def _score_many(self, model: nn.Module, options: ScoreOptions) -> Scores:
+        given = replace(options, init="own")  # the network has its weights already
         return score_many(model, self.batch, proxies=self.proxies, options=given, seed=self.seed)
 
     @cached_property
     def _build(self) -> Callable[[Any], nn.Module]:
         return network_builder(self.space, self.weights, self.seed)
+
+
+def _observed(proxy: str) -> frozenset[str]:
+    """What a proxy reads of the pass that takes the gradients of single samples."""
+    return get_proxy(proxy).needs.get("standard", frozenset())
 
 
 @contextmanager

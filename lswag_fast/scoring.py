@@ -28,7 +28,7 @@ from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
 # What a score says of the options that it was made with.
-_DESCRIBED = ("layers", "gradient", "fidelity", "precision", "row_fraction", "chunk_size", "variance", "init")
+_DESCRIBED = ("layers", "gradient", "precision", "row_fraction", "chunk_size", "variance", "init")
 
 
 @takes_score_options
@@ -182,7 +182,11 @@ def compute_scores(
         standard = results.get("standard") if info is not None and "standard" in info.needs else None
         scores[name] = Score(
             proxy=name,
-            options={**{option: getattr(options, option) for option in _DESCRIBED}, **own},
+            options={
+                **{option: getattr(options, option) for option in _DESCRIBED},
+                "fidelity": options.fidelity or "exact",
+                **own,
+            },
             **_valued(name, info, values.get(name, math.nan), failures.get(name)),
             **_layered(info, standard),
             **common,

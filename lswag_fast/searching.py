@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, LswagWarning, StorageError
 from lswag_fast.execution import Interrupts, WorkerProcesses
 from lswag_fast.libra.ranks import Aggregate
-from lswag_fast.options import Initialisation, ScoreOptions
+from lswag_fast.options import Fidelity, Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
 from lswag_fast.spaces import SearchSpace
@@ -22,9 +23,12 @@ from lswag_fast.study.budget import Budget
 from lswag_fast.study.loop import Callback, run_study
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.samplers import Sampler
-from lswag_fast.study.storage import Storage
-from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.storage import Storage, get_storage
+from lswag_fast.study.stored import SearchResult, read_settings
 from lswag_fast.study.study import Study
+
+N_FINALISTS = 20
+"""The best of a search at the fidelity "fast" that are scored exactly before one of them is named the best."""
 
 
 def search(
@@ -42,6 +46,7 @@ def search(
     executor: Executor | None = None,
     callbacks: Sequence[Callback] = (),
     started: Callback | None = None,
+    rescored: Callback | None = None,
     weights: Mapping[str, torch.Tensor] | None = None,
     options: ScoreOptions | None = None,
     mode: Mode | None = None,
@@ -55,6 +60,11 @@ def search(
     All candidates are built from slices of one set of supernet weights, drawn once from `seed` where the space has
     `init_weights`; else each is built with fresh weights from the same seed. All are scored on the same batch: scores
     compare only at the same batch, batch size and options.
+
+    Scores that use gradients of single samples are taken at the fidelity "fast" where nothing is said (`options`): of 8
+    samples, for less than half of the price. At the end the 20 best by these scores, the finalists, are scored exactly,
+    each with all samples, and the best of them is the best of the search. Both scores are stored; with several proxies
+    the exact ones combine ranks among the finalists.
 
     With a folder the search survives anything: called again with the same arguments it resumes where it was, and ends
     with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.
@@ -83,8 +93,12 @@ def search(
             does not depend on it, nor on the number of workers.
         callbacks: called as `callback(study, trial)` after each trial.
         started: called as `started(study, trial)` when a candidate is handed out to be scored.
+        rescored: called as `rescored(study, trial)` after each exact score of a finalist.
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
-        options: of the score, only with proxies given by name; its seed is `seed`, whatever it says.
+        options: of the score, only with proxies given by name; its seed is `seed`, whatever it says. `fidelity` None
+            means that of the study which is continued; in a new one "fast", but "exact" where that gives the same
+            values (proxies without gradients of single samples, 8 samples or fewer, `gradient_samples`) or another
+            option does not allow it (a list of batches, micro-batches that do not divide 8).
         mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
         init: the weights of the networks, as `ScoreOptions.init`, also with a function; None for what `options` say.
         metadata: recorded with the settings, JSON values: where the data came from, say.
@@ -123,7 +137,7 @@ def search(
         n_threads=n_threads or torch.get_num_threads(),
         options=chosen if init is None else replace(chosen, init=init),
         weights=weights,
-    )
+    ).at_fidelity(stored_fidelity(storage))
     job.check_batch()
     if isinstance(executor, WorkerProcesses):
         executor.send(job)  # refuses what cannot be sent before a study is begun
@@ -134,6 +148,7 @@ def search(
         seed,
         budget,
         objective=objective,
+        n_finalists=N_FINALISTS if job.options.fidelity == "fast" else 0,
         scoring=job.settings(),
         metadata=metadata,
         latency=job.latency_ms,
@@ -148,9 +163,27 @@ def search(
             callbacks=callbacks,
             started=started,
             profile=profile,
+            exact_job=job.exact,
+            rescored=rescored,
             interrupts=interrupts,
         )
         return study.result()
+
+
+def stored_fidelity(storage: Storage | str | os.PathLike[str] | None) -> Fidelity | None:
+    """Return the fidelity of the study that a storage holds; None where there is none with a score in it.
+
+    A study that cannot be read has none here either: whoever opens it says why.
+    """
+    storage = get_storage(storage)
+    if not storage.has_study():
+        return None
+    with warnings.catch_warnings(), suppress(StorageError):
+        warnings.simplefilter("ignore", LswagWarning)  # comes once more when the study is opened
+        settings = read_settings(storage)
+        if settings is not None:
+            return "fast" if settings.scoring.options.get("fidelity") == "fast" else "exact"
+    return None
 
 
 def _objective(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor, nn
 
 from lswag_fast import score, score_many
@@ -185,3 +186,19 @@ def test_a_loss_is_called_by_what_tells_it_from_others() -> None:
     names = [ScoreOptions(loss_fn=loss).to_json()["loss_fn"] for loss in (a_loss, nn.MSELoss(), Weighted())]
     assert names == ["a_loss", "MSELoss()", "Weighted object"]
     assert [is_nameless(name) for name in [*names, "test.<locals>.<lambda>", None]] == [False, False, True, True, False]
+
+
+# What each fidelity means, for a batch of 32: gradient samples. Another meaning would change stored searches.
+PRESETS = {None: 32, "exact": 32, "fast": 8}
+
+
+@pytest.mark.parametrize(("fidelity", "n_gradient_samples"), PRESETS.items())
+def test_a_fidelity_sets_the_gradient_samples_and_nothing_else(fidelity: Any, n_gradient_samples: int) -> None:
+    options = ScoreOptions(fidelity=fidelity)
+    assert options.n_gradient_samples(32) == n_gradient_samples
+    assert options.changed() == ({} if fidelity is None else {"fidelity": fidelity})
+    batch = torch.randn(32, 6, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 3
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    found, same = score(model, batch, fidelity=fidelity), score(model, batch, gradient_samples=n_gradient_samples)
+    assert (found.value, found.n_gradient_samples) == (same.value, n_gradient_samples)
+    assert (found.n_pattern_samples, found.options["fidelity"]) == (same.n_pattern_samples, fidelity or "exact")

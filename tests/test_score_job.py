@@ -150,3 +150,48 @@ def test_random_state_and_threads_are_left_as_they_were() -> None:
 def test_what_could_score_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ScoreJob(SHARED, BATCH, **arguments)
+
+
+@pytest.mark.parametrize("n", [8, 12])
+@pytest.mark.parametrize("stored", [None, "exact", "fast"])
+def test_a_search_is_fast_where_nothing_else_is_said_and_it_makes_a_difference(n: int, stored: Any) -> None:
+    job = ScoreJob(SHARED, (BATCH[0][:n], BATCH[1][:n]), ("lswag", "nwot"))
+    found = job.at_fidelity(stored).options.fidelity
+    assert found == (stored or ("fast" if n > 8 else "exact"))  # 8 samples are all of 8
+    for given in ("exact", "fast"):
+        chosen = replace(job, options=ScoreOptions(fidelity=given)).at_fidelity(stored)
+        assert chosen.options.fidelity == ("exact" if given == "exact" or (n == 8 and stored != "fast") else "fast")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"proxies": ("nwot", "swap", "synflow", "params", "jacov", "te_nas_ntk")},  # no gradients of single samples
+        {"proxies": (), "function": len},
+        {"options": ScoreOptions(gradient_samples=10)},
+        {"options": ScoreOptions(variance="microbatch:12")},  # more micro-batches than 8 samples have
+        {"batch": [(BATCH[0][:6], BATCH[1][:6]), (BATCH[0][6:], BATCH[1][6:])]},
+    ],
+)
+def test_where_fast_makes_no_difference_or_does_not_fit_a_search_is_exact(changes: dict[str, Any]) -> None:
+    job = replace(ScoreJob(SHARED, BATCH, ("lswag",)), **changes)
+    found = job.at_fidelity()
+    assert found.options.fidelity == "exact"
+    assert found.settings().options == job.settings().options  # such a study is the one of before
+
+
+@pytest.mark.parametrize("options", [{"chunk_size": 4}, {"variance": "microbatch:4"}, {"layers": (0, 5)}])
+def test_other_options_keep_their_meaning_at_either_fidelity(options: dict[str, Any]) -> None:
+    job = ScoreJob(SHARED, BATCH, ("lswag", "swap"), options=ScoreOptions(**options), n_threads=threads()).at_fidelity()
+    assert job.settings().options == {"fidelity": "fast", **replace(job.options, fidelity=None, seed=0).changed()}
+    model = SHARED.build(ARCH, SHARED.init_weights(0))
+    for values, fewer in ((job(TEXT), {"gradient_samples": 8}), (job.exact(TEXT), {})):
+        wanted = score_many(model, BATCH, proxies=["lswag", "swap"], **options, **fewer)
+        assert values == {name: wanted[name].value for name in ("lswag", "swap")}
+    assert job(TEXT)["swap"] == job.exact(TEXT)["swap"]
+
+
+def test_fast_is_refused_where_it_does_not_fit() -> None:
+    options = ScoreOptions(fidelity="fast", variance="microbatch:12")
+    with pytest.raises(InputError, match="microbatch:12' does not divide the 8 samples whose gradients are taken"):
+        ScoreJob(SHARED, BATCH, ("lswag",), options=options).at_fidelity().check_batch()

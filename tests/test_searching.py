@@ -1,13 +1,16 @@
 import csv
 import json
 
+import pandas as pd
 import pytest
 import torch
 
+from lswag_fast import rank_aggregate, score
 from lswag_fast.errors import InputError, LswagWarning, SpaceError, StorageError
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
+from lswag_fast.spaces import AutoFormer
 from lswag_fast.study.budget import Budget
 from study.toy_space import ToySpace, total_width
 
@@ -179,3 +182,54 @@ def test_a_study_that_is_continued_with_a_nameless_function_says_so(tmp_path):
     with pytest.warns(LswagWarning, match=r"is continued with .*<lambda>: .* has no name of its own") as caught:
         run(proxy=width, n_trials=3, storage=tmp_path)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+SMALL = AutoFormer(
+    embed_dim=(16, 32), depth=(1, 2, 3), num_heads=(1, 2), mlp_ratio=(1, 2), image_size=8, patch_size=4, num_classes=3
+)
+BATCH = torch.randn(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
+EXACT = {"options": ScoreOptions(fidelity="exact")}
+
+
+def searched(n_trials=24, **options):
+    return search(SMALL, BATCH, n_trials=n_trials, sampler="random", n_threads=torch.get_num_threads(), **options)
+
+
+def test_a_search_is_fast_and_names_the_best_by_exact_scores():
+    result, weights = searched(), SMALL.init_weights(0)
+    finalists = sorted(result.trials, key=lambda trial: -trial.score)[:20]
+    for trial in (finalists[0], finalists[-1]):
+        model = SMALL.build(trial.arch, weights)
+        assert (trial.score, trial.exact_score) == tuple(
+            score(model, BATCH, fidelity=fidelity).value for fidelity in ("fast", "exact")
+        )
+    assert result.best == max(finalists, key=lambda trial: trial.exact_score)
+    assert [trial.exact_score is None for trial in result.trials].count(True) == 4
+    assert (result.settings.n_finalists, result.settings.scoring.options) == (20, {"fidelity": "fast"})
+    exact = searched(**EXACT)
+    assert (exact.settings.n_finalists, exact.settings.scoring.options, exact.finalists) == (0, {}, [])
+    assert all(exact.trials[trial.number].score == trial.exact_score for trial in finalists)
+    assert "exact_score" not in exact.columns
+
+
+def test_a_study_goes_on_at_the_fidelity_that_it_was_begun_with(tmp_path):
+    searched(3, storage=tmp_path / "exact", **EXACT)
+    result = searched(5, storage=tmp_path / "exact")
+    assert (result.settings.n_finalists, {trial.exact_score for trial in result.trials}) == (0, {None})
+    searched(3, storage=tmp_path / "fast")
+    with pytest.raises(StorageError, match=r'scoring\.options\.fidelity was "fast", now nothing'):
+        searched(5, storage=tmp_path / "fast", **EXACT)
+    assert searched(5, storage=tmp_path / "fast").settings.n_finalists == 20
+    with pytest.raises(StorageError, match=r'scoring\.options\.fidelity was nothing, now "fast"'):
+        searched(5, storage=tmp_path / "exact", options=ScoreOptions(fidelity="fast"))
+
+
+def test_finalists_in_workers_have_the_scores_of_this_process():
+    with WorkerProcesses(2) as workers:
+        found = searched(8, executor=workers, proxy=("lswag", "nwot"))
+    here = searched(8, proxy=("lswag", "nwot"))
+    assert [(t.score, t.exact_score, t.exact_values) for t in found.trials] == [
+        (t.score, t.exact_score, t.exact_values) for t in here.trials
+    ]
+    wanted = rank_aggregate(pd.DataFrame([t.exact_values for t in here.trials])[["lswag", "nwot"]])
+    assert [t.exact_score for t in here.trials] == pytest.approx(wanted.tolist(), rel=1e-12)

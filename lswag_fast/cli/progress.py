@@ -35,6 +35,7 @@ class SearchProgress:
         self.watch = LongCandidates(long_s)
         self.n_trials = n_trials
         self.n_failed = 0
+        self.n_rescored = 0
         self.plain_line_s = plain_line_s
         self.start = self.last_line = time.monotonic()
         # When how many were done: the speed is that of the latest ones, since later candidates may be slower.
@@ -79,6 +80,16 @@ class SearchProgress:
         if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
             self.last_line = now
             say(f"{done}/{self.n_trials} trials, {found}", ERR)
+
+    def rescored(self, study: Any, trial: Any) -> None:
+        """Count one finalist that was scored exactly."""
+        self.n_rescored += 1
+        found = f"finalists: {self.n_rescored} scored exactly, {len(study.unsettled())} left"
+        self.bar.update(self.task, found=found)
+        now = time.monotonic()
+        if not ERR.is_terminal and now - self.last_line >= self.plain_line_s:
+            self.last_line = now
+            say(found, ERR)
 
     def _count_earlier(self, study: Any, first: Any) -> None:
         """A continued search begins with the trials of earlier runs, which are no part of its speed."""

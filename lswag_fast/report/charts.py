@@ -136,6 +136,7 @@ def hover_text(trial: Trial, value_names: Sequence[str]) -> str:
     parts = [", ".join(values) if len(value_names) > 1 else "", ", ".join(costs), trial.arch_json]
     lines = [_plain(line) for part in [_short(trial.error), *parts] for line in _wrapped(part) if line]
     score = [] if trial.score is None else [f"score <b>{trial.score:.6g}</b>"]
+    score += [] if trial.exact_score is None else [f"exact score <b>{trial.exact_score:.6g}</b>"]
     return "<br>".join(
         [f"<b>trial {trial.number}</b> {_plain(trial.origin)}, batch {trial.proposal_batch}", *score, *lines]
     )

@@ -115,6 +115,8 @@ def _lead(study: StoredStudy) -> list[markup.Content]:
     scored = len(summary.complete(study.trials))
     by = study.settings.scoring.function or ", ".join(study.settings.objective.proxies)
     how = f"{words.plural(scored, 'untrained architecture')} scored by {by}."
+    if fidelity := words.fidelity(study):
+        how += f" Fidelity: {fidelity}."
     if study.best is None:
         return [f"{how} No architecture has a score yet."]
     best = study.best
@@ -128,7 +130,8 @@ def _tiles(study: StoredStudy) -> Raw:
     done = len(study.trials)
     tiles = []
     if best is not None:
-        tiles.append(("best score", f"{best.score:.5g}", f"trial {best.number}"))
+        name, score = ("best score", best.score) if best.exact_score is None else ("best exact score", best.exact_score)
+        tiles.append((name, f"{score:.5g}", f"trial {best.number}"))
         costs = summary.measured_costs([best])
         tiles += [(cost.name, cost.write(summary.cost_of(best, cost)), "of the best") for cost in costs]
     tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))

@@ -28,6 +28,8 @@ def of_study(study: StoredStudy) -> Iterator[Part]:
         yield _history(study)
         yield _costs(study)
         yield _best(study), {}
+        if any(trial.is_settled for trial in study.finalists):
+            yield _finalists(study.finalists), {}
         if study.profile:
             yield _profile(study, study.profile)
         found = summary.agreement(study.trials, study.settings.objective.lower_is_better)
@@ -101,6 +103,21 @@ def _best(study: StoredStudy) -> Raw:
         )
     shown = markup.table([*head, markup.FOLDED_COLUMN], rows, tables.LEFT, "best")
     return markup.section("The best architectures", _best_arch(top[0]), markup.note(text), shown)
+
+
+def _finalists(finalists: Sequence[Trial]) -> Raw:
+    settled = [trial for trial in finalists if trial.exact_score is not None]
+    text = (
+        f"The search took the gradients of few samples. The {words.plural(len(finalists), 'best architecture')} by "
+        "that were then scored exactly, from all samples, and the best of them by that is the best of the search. With "
+        "several proxies the exact score combines their ranks among these architectures."
+    )
+    rho = summary.correlation(summary.scores_of(settled), [trial.exact_score or 0.0 for trial in settled])
+    if rho == rho:  # not NaN, which too few have
+        text += f" Rank correlation (Spearman) of both among them: {rho:.2f}."
+    text += "".join(f" Trial {t.number} has no exact score: {t.exact_error}." for t in finalists if t.exact_error)
+    head, rows = tables.finalists_table(finalists)
+    return markup.section("Scored exactly", markup.note(text), markup.table(head, rows, ()))
 
 
 def _best_arch(best: Trial) -> Raw:

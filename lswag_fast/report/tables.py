@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lswag_fast.study import summary
-from lswag_fast.study.trial import Trial
+from lswag_fast.study.trial import Trial, ranked
 
 ORIGIN = "origin"
 LEFT = ("rank", ORIGIN)
@@ -26,11 +26,13 @@ def best_table(best: Sequence[Trial], proxies: Sequence[str] | None = None, *, w
     costs = summary.measured_costs(best)
     if proxies is None:
         proxies = list(best[0].values) if len(best[0].values) > 1 else []
-    head = ["rank", "score", *(cost.heading for cost in costs), *proxies, "trial"]
+    exact = ["exact score"] if any(trial.exact_score is not None for trial in best) else []
+    head = ["rank", "score", *exact, *(cost.heading for cost in costs), *proxies, "trial"]
     rows = [
         [
             str(rank),
             f"{trial.score:.6g}",
+            *(_exact(trial) for _ in exact),
             *(cost.write(summary.cost_of(trial, cost)) for cost in costs),
             *(f"{trial.values[name]:.5g}" for name in proxies),
             str(trial.number),
@@ -40,6 +42,29 @@ def best_table(best: Sequence[Trial], proxies: Sequence[str] | None = None, *, w
     if not with_origin:
         return head, rows
     return [*head, ORIGIN], [[*row, trial.origin] for row, trial in zip(rows, best, strict=True)]
+
+
+def finalists_table(finalists: Sequence[Trial]) -> Table:
+    """The finalists in the order of the search, with both scores; `-` where an exact one is missing."""
+    places = {trial.number: place for place, trial in enumerate(ranked(finalists), start=1)}
+    head = ["rank by score", "rank by exact score", "score", "exact score", "trial"]
+    rows = [
+        [
+            str(rank),
+            "-" if trial.exact_score is None else str(places[trial.number]),
+            f"{trial.score:.6g}",
+            _exact(trial),
+            str(trial.number),
+        ]
+        for rank, trial in enumerate(finalists, start=1)
+    ]
+    return head, rows
+
+
+def _exact(trial: Trial) -> str:
+    if trial.exact_score is None:
+        return "failed" if trial.exact_error else "-"
+    return f"{trial.exact_score:.6g}"
 
 
 def trial_numbers(trials: Sequence[Trial], limit: int = 5) -> str:

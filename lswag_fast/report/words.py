@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.study.budget import Window
+
+if TYPE_CHECKING:
+    from lswag_fast.study.stored import StoredStudy
 
 
 def duration(milliseconds: float) -> str:
@@ -27,6 +30,18 @@ def rate(n_trials: int, milliseconds: float) -> str:
         return "-"
     per_second = n_trials * 1e3 / milliseconds
     return f"{per_second:.1f} trials per second" if per_second >= 1 else f"{60 * per_second:.1f} trials per minute"
+
+
+def fidelity(study: StoredStudy) -> str:
+    """At which fidelity a study was scored, and what became of its finalists; "" where all scores are exact."""
+    count = study.settings.n_finalists
+    if not count:
+        return ""
+    failed = sum(bool(trial.exact_error) for trial in study.finalists)
+    if any(trial.exact_score is not None for trial in study.finalists):
+        lost = f", {failed} of them without success" if failed else ""
+        return f"fast; the {len(study.finalists)} best were scored exactly{lost}"
+    return f"fast; the {count} best are scored exactly at the end"
 
 
 def plural(number: int, word: str) -> str:

@@ -75,6 +75,10 @@ class History:
             self._ranks.add(vector)
             self._leaders.add(trial.number, vector)
 
+    def annotate(self, trial: Trial) -> None:
+        """Replace a finished trial by one of the same values, with what became known of it since."""
+        self.trials.put(trial)
+
     def _keep(self, number: int, vector: Sequence[float]) -> None:
         if number >= len(self._vectors):
             room = np.empty((number + 1, self._vectors.shape[1]))

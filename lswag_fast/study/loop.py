@@ -6,7 +6,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from lswag_fast.errors import ExecutorError, InputError, LswagError, PendingTrialsError, StorageError
@@ -37,12 +37,15 @@ def run_study(
     callbacks: Sequence[Callback] = (),
     started: Callback | None = None,
     profile: Profile | None = None,
+    exact_job: Job | None = None,
+    rescored: Callback | None = None,
     interrupts: Interrupts | None = None,
 ) -> None:
     """Run a study until it has `n_trials` trials, the space is exhausted, or a signal comes; then write its files.
 
-    A study that has them already, and whose files are written, is left as it is. The attribute `status` of the study
-    says afterwards why it ended.
+    Before that the finalists of the study, if it has any, are scored once more, by `exact_job`. A study that has all
+    that already, and whose files are written, is left as it is. The attribute `status` of the study says afterwards why
+    it ended.
 
     Args:
         study: the study, new or continued.
@@ -54,6 +57,8 @@ def run_study(
         started: called as `started(study, trial)` when a trial is handed out to be scored.
         profile: an architecture -> what is stored of the best one's network: its "layers" and "coverage"; None stores
             nothing. It may raise a LswagError or RuntimeError for a network that gives no such picture.
+        exact_job: as `job`, for the finalists; a study without finalists needs none.
+        rescored: called as `rescored(study, trial)` after each exact score of a finalist.
         interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
 
     Raises:
@@ -76,34 +81,31 @@ def run_study(
         open_runner(job, executor) as runner,
     ):
         study.set_attr("n_trials", n_trials)
-        stopped = _run_and_mark(study, runner, n_trials, callbacks, started, interrupts)
+        with _marked_when_cut(study):
+            stopped = _run(study, runner, n_trials, callbacks, started, interrupts)
+            if stopped != INTERRUPTED and exact_job is not None and study.unsettled():
+                with open_runner(exact_job, executor) as exact_runner:
+                    stopped = _settle(study, exact_runner, rescored, interrupts) or stopped
+            if stopped == INTERRUPTED:
+                study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
         _finish(study, stopped, profile)
 
 
 def _is_done(study: Study, n_trials: int) -> bool:
     """Whether an earlier run found all that there is to find, and was not killed while it wrote its files."""
-    has_all = study.get_attr("status") == EXHAUSTED or study.n_told >= n_trials
+    has_all = (study.get_attr("status") == EXHAUSTED or study.n_told >= n_trials) and not study.unsettled()
     return has_all and study.get_attr("n_written") == study.n_told
 
 
-def _run_and_mark(
-    study: Study,
-    runner: JobRunner,
-    n_trials: int,
-    callbacks: Sequence[Callback],
-    started: Callback | None,
-    interrupts: Interrupts,
-) -> str:
-    """Run the loop and store why it ended early; return why it ended."""
+@contextmanager
+def _marked_when_cut(study: Study) -> Iterator[None]:
+    """Store why the block ended early."""
     try:
-        stopped = _run(study, runner, n_trials, callbacks, started, interrupts)
-        if stopped == INTERRUPTED:
-            study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
+        yield
     except BaseException as error:
         with suppress(StorageError):  # which may be the very reason
             study.set_attr("status", INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED_BY_ERROR)
         raise
-    return stopped
 
 
 def _finish(study: Study, stopped: str, profile: Profile | None) -> None:
@@ -148,6 +150,27 @@ def _run(
     return ALL_TOLD if study.n_told >= n_trials else INTERRUPTED
 
 
+def _settle(study: Study, runner: JobRunner, rescored: Callback | None, interrupts: Interrupts) -> str | None:
+    """Score the finalists exactly, the best first; return `INTERRUPTED` if a signal ended it before the last."""
+
+    def work() -> Iterator[tuple[Trial, str]]:
+        for trial in study.unsettled():
+            if interrupts.received is not None:
+                return
+            yield trial, trial.arch_json
+
+    try:
+        for trial, future in run_in_order(runner, work()):
+            study.tell_exact(trial, **_told(future))
+            if rescored is not None:
+                rescored(study, trial)
+    except KeyboardInterrupt:
+        if interrupts.received is not None:
+            raise
+        return INTERRUPTED
+    return INTERRUPTED if study.unsettled() else None
+
+
 def _independent_trials(
     study: Study, n_trials: int, started: Callback | None, interrupts: Interrupts
 ) -> Iterator[tuple[Trial, str]]:
@@ -171,14 +194,21 @@ def _independent_trials(
 
 
 def _tell(study: Study, trial: Trial, future: Future[Any]) -> Trial:
+    # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
+    if isinstance(error := future.exception(), InputError) and study.best is None:
+        raise error
+    return study.tell(trial, **_told(future))
+
+
+def _told(future: Future[Any]) -> dict[str, Any]:
+    """What is told of a job that ended, as arguments of `tell`; raises ExecutorError where its place was lost."""
     error = future.exception()
     if error is None:
-        return study.tell(trial, future.result())
-    # Before the first score, a refused argument is the caller's mistake and would fail every candidate.
-    if isinstance(error, ExecutorError) or (isinstance(error, InputError) and study.best is None):
+        return {"score": future.result()}
+    if isinstance(error, ExecutorError):
         raise error
     text = "".join(traceback.format_exception(error))
-    return study.tell(trial, error=f"{type(error).__name__}: {_text_of(error)}", traceback=text)
+    return {"error": f"{type(error).__name__}: {_text_of(error)}", "traceback": text}
 
 
 def _text_of(error: BaseException) -> str:

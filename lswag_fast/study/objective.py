@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 from lswag_fast.errors import InputError
 from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights
-from lswag_fast.study.trial import table_columns
+from lswag_fast.study.trial import shortened, table_columns
 
 SCORE = "score"
 """Name of the only value of a study whose scores come from a function."""
+Told = SupportsFloat | Mapping[str, SupportsFloat]
+"""A score, or {proxy: value}."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,28 @@ class Objective:
     def vector(self, values: Mapping[str, float]) -> tuple[float, ...]:
         """Return the values in the order of the proxies, turned so that higher is better."""
         return tuple(-values[name] if name in self.lower_is_better else values[name] for name in self.proxies)
+
+    def outcome(self, score: Told | None, error: str = "") -> tuple[dict[str, float], str]:
+        """Return the finite values of what a trial was told, and why they are no score; "" for a good one.
+
+        Raises:
+            InputError: there is neither a score nor an error, or both, or other values than those of the proxies.
+        """
+        if (score is None) == (not error):
+            raise InputError(f"tell() takes a score or an error; found score={score!r}, error={error!r}")
+        values = {} if score is None else self._values(score)
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        if not error and len(finite) < len(values):
+            error = "; ".join(f"{name} is not finite: {value}" for name, value in values.items() if name not in finite)
+        return finite, shortened(" ".join(error.split()))
+
+    def _values(self, score: Told) -> dict[str, float]:
+        if not isinstance(score, Mapping):
+            score = dict.fromkeys(self.proxies[:1], score)
+        if set(score) != set(self.proxies):
+            wanted = ", ".join(self.proxies)
+            raise InputError(f"tell() wants the values of {wanted}; found {', '.join(map(str, score)) or 'none'}")
+        return {name: float(score[name]) for name in self.proxies}
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides the objective, as plain JSON values; `combine` is None with one proxy.

@@ -18,6 +18,7 @@ from lswag_fast.options import is_nameless
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
+from lswag_fast.study.trial import table_columns
 
 _PACKAGES = ("lswag-fast", "torch", "numpy")
 
@@ -100,6 +101,7 @@ class StudySettings:
         seed: of all proposals.
         objective: what is told and maximised.
         scoring: what decides the scores.
+        n_finalists: how many of the best are scored exactly before one is named the best; 0 for none.
 
     Example:
         >>> from lswag_fast import Study, spaces
@@ -116,6 +118,7 @@ class StudySettings:
     seed: int
     objective: Objective
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
+    n_finalists: int = 0
 
     def check(self) -> None:
         """Refuse what JSON cannot say, before anything is stored.
@@ -128,8 +131,21 @@ class StudySettings:
         except (TypeError, ValueError) as error:
             raise InputError(f"the settings of a study are JSON values: {error}") from error
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `trials.csv`."""
+        return table_columns(
+            self.objective.proxies,
+            with_latency=self.budget.latency_ms is not None,
+            with_finalists=self.n_finalists > 0,
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as plain JSON values."""
+        """Return the settings as plain JSON values.
+
+        The number of finalists is there only where there are some, so that other studies are what they were.
+        """
+        finalists = {"n_finalists": self.n_finalists} if self.n_finalists else {}
         settings = {
             "space": asdict(self.space),
             "sampler": asdict(self.sampler),
@@ -137,6 +153,7 @@ class StudySettings:
             "seed": self.seed,
             "objective": self.objective.to_dict(),
             "scoring": asdict(self.scoring),
+            **finalists,
         }
         plain: dict[str, Any] = json.loads(json.dumps(settings))
         return plain
@@ -163,8 +180,11 @@ class StudySettings:
             raise TypeError("the texts in the settings are none")
         if type(scoring.n_threads) not in (int, type(None)):
             raise TypeError("the number of threads in the settings is none")
+        n_finalists = stored.get("n_finalists", 0)
+        if type(n_finalists) is not int or n_finalists < 0:
+            raise TypeError("the number of finalists in the settings is none")
         budget, objective = Budget.from_dict(stored["budget"]), Objective.from_dict(stored["objective"])
-        return cls(space, sampler, budget, stored["seed"], objective, scoring)
+        return cls(space, sampler, budget, stored["seed"], objective, scoring, n_finalists)
 
 
 def refuse_difference(where: Any, stored: StudySettings, given: StudySettings) -> None:

@@ -6,12 +6,14 @@ import bisect
 import math
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lswag_fast.libra.ranks import Matrix, combine_ranks, combine_values
 from lswag_fast.study.objective import Objective
+from lswag_fast.study.trial import Trial, by_score
 
 # Values not yet merged into the sorted array: an insertion moves at most so many, a merge is shared by so many.
 _RECENT = 1024
@@ -135,6 +137,29 @@ class Leaders:
         few = np.argsort(-ranks, kind="stable")[: 4 * self.count]
         kept = _n_dominating(numbers[few], vectors[few], numbers, vectors) < self.count
         return numbers[kept], vectors[kept]
+
+
+def settled(trials: Sequence[Trial], objective: Objective, n_finalists: int) -> list[Trial]:
+    """Return the trials, the finalists with their exact scores once all of them are scored exactly.
+
+    The finalists are the `n_finalists` best by the score of the search. Exact scores of trials that were finalists
+    before better ones came do not count: the outcome does not depend on how often a search was continued.
+
+    Args:
+        trials: with their scores, in any order.
+        objective: what counts.
+        n_finalists: 0 for a search without.
+    """
+    finalists = by_score(trials)[:n_finalists] if n_finalists else []
+    exact = [trial for trial in finalists if trial.exact_values]
+    if not exact or not all(trial.is_settled for trial in finalists):
+        return list(trials)
+    vectors = np.array([objective.vector(trial.exact_values) for trial in exact])
+    ranks = Ranks(objective)
+    ranks.add_all(vectors)
+    numbers = [trial.number for trial in exact]
+    scores = dict(zip(numbers, ranks.scores(vectors).tolist(), strict=True))
+    return [replace(t, exact_score=scores[t.number]) if t.number in scores else t for t in trials]
 
 
 def _n_dominating(

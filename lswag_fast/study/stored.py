@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lswag_fast.study import figures
 from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
+from lswag_fast.study.standings import settled
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.protocol import collector_paused, damage_named
 from lswag_fast.study.storage.study_record import StudyRecord
@@ -20,11 +21,11 @@ from lswag_fast.study.trial import (
     FAILED,
     FINISHED,
     Trial,
+    by_score,
     csv_text,
     dataframe,
     pareto_front,
     ranked,
-    table_columns,
 )
 
 if TYPE_CHECKING:
@@ -80,12 +81,20 @@ class StoredStudy:
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial with the highest score, the earliest of equals; None without one."""
+        """The best complete trial, as `top` orders them; None without one."""
         return next(iter(self.top(1)), None)
 
     def top(self, count: int = N_BEST) -> list[Trial]:
-        """Return the best `count` complete trials, best first."""
+        """Return the best `count` complete trials, best first, of equals the earlier first.
+
+        Once all finalists are scored exactly, they come first, in the order of these scores.
+        """
         return ranked(self.trials)[:count]
+
+    @property
+    def finalists(self) -> list[Trial]:
+        """The best by the score of the search, best first, which are scored exactly at its end; [] without such."""
+        return by_score(self.trials)[: self.settings.n_finalists]
 
     def front(self, cost: str = "n_params") -> list[Trial]:
         """Return the trials that none beats in both score and `cost` (`n_params`, `macs`, `latency_ms`), cheapest
@@ -96,8 +105,7 @@ class StoredStudy:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of `trials.csv`."""
-        has_latency = self.settings.budget.latency_ms is not None
-        return table_columns(self.settings.objective.proxies, with_latency=has_latency)
+        return self.settings.columns
 
     def csv_text(self) -> str:
         """Return the content of `trials.csv`."""
@@ -165,11 +173,25 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
         )
 
 
+def read_settings(storage: Storage) -> StudySettings | None:
+    """Return the settings of the study in a storage; None for one of which no trial is finished yet.
+
+    Raises:
+        StorageVersionError: the study was written by a later version.
+        StorageError: there is no study, or a damaged one.
+    """
+    with damage_named(storage.path or "memory"), collector_paused():
+        records = storage.read()
+        is_begun = records.get("result") or records.get("failure")
+        return StudySettings.from_json(records["attr"]["settings"]) if is_begun else None
+
+
 def _finished(record: StudyRecord) -> tuple[Trial, ...]:
     """The finished trials, the complete ones with their scores among all of them."""
     history = History(record.settings.objective)
     record.restore(history, json.loads)
-    return tuple(trial for trial in history.all_scored() if trial.state in FINISHED)
+    trials = [trial for trial in history.all_scored() if trial.state in FINISHED]
+    return tuple(settled(trials, record.settings.objective, record.settings.n_finalists))
 
 
 def _status(stored: str, storage: Storage) -> str:
@@ -205,6 +227,7 @@ class SearchResult(StoredStudy):
         return {
             "best": [trial.to_dict() for trial in self.top()],
             "front": [trial.number for trial in self.front()],
+            "finalists": [trial.number for trial in self.finalists],
             "counts": {"trials": len(states), "complete": states.count(COMPLETE), "failed": states.count(FAILED)},
             "stopped": self.stopped,
             "n_trials_wanted": self.n_trials_wanted,

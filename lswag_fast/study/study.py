@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import time
@@ -12,7 +11,7 @@ from dataclasses import asdict, is_dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,8 +21,9 @@ from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
 from lswag_fast.study.history import History
 from lswag_fast.study.latency import Latencies
-from lswag_fast.study.objective import Objective
-from lswag_fast.study.samplers import Proposal, ProposalBatch, Sampler, get_sampler
+from lswag_fast.study.objective import Objective, Told
+from lswag_fast.study.samplers import Proposal, Sampler, get_sampler
+from lswag_fast.study.samplers.protocol import check_batch
 from lswag_fast.study.settings import (
     SamplerSettings,
     ScoringSettings,
@@ -33,10 +33,11 @@ from lswag_fast.study.settings import (
     versions,
     warn_of_nameless,
 )
+from lswag_fast.study.standings import settled
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.folder import write_result_files
 from lswag_fast.study.storage.protocol import Record, collector_paused, damage_named
-from lswag_fast.study.storage.records import BatchWriter, attr_records, latency_records, result_record
+from lswag_fast.study.storage.records import BatchWriter, attr_records, exact_record, latency_records, result_record
 from lswag_fast.study.storage.study_record import StudyRecord
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import (
@@ -48,14 +49,12 @@ from lswag_fast.study.trial import (
     Trial,
     csv_text,
     dataframe,
+    ranked,
     shortened,
-    table_columns,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Score = SupportsFloat | Mapping[str, SupportsFloat]
 
 
 class Study:
@@ -77,6 +76,7 @@ class Study:
         seed: of all proposals.
         budget: what an architecture may cost; None for no limit.
         objective: what is told and maximised; None for one score, higher is better.
+        n_finalists: how many of the best are to be scored again, exactly, before one is the best; 0 for none.
         scoring: what decides the scores; stored, and compared when the study is continued.
         metadata: what else is worth storing, JSON values; not compared.
         latency: `latency(arch)` -> milliseconds, for a budget on latency, which needs it.
@@ -107,6 +107,7 @@ class Study:
         budget: Budget | None = None,
         *,
         objective: Objective | None = None,
+        n_finalists: int = 0,
         scoring: ScoringSettings | None = None,
         metadata: Mapping[str, Any] | None = None,
         latency: Callable[[Any], float] | None = None,
@@ -126,6 +127,7 @@ class Study:
             seed,
             self.objective,
             scoring or ScoringSettings(),
+            n_finalists,
         )
         self.settings.check()
         self.metadata = dict(metadata or {})
@@ -133,7 +135,7 @@ class Study:
         self._attrs: dict[str, Any] = {}
         self._latencies = Latencies(self.budget, latency)
         self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
-        self._history = History(self.objective, self.sampler.n_leaders)
+        self._history = History(self.objective, max(self.sampler.n_leaders, n_finalists))
         self._waiting: deque[int] = deque()
         self._started: dict[int, float] = {}
         self._n_batches = 0
@@ -190,7 +192,8 @@ class Study:
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All trials asked for, in order of their numbers; with several proxies the scores are the present ones."""
-        return tuple(trial for trial in self._history.all_scored() if trial.state != WAITING)
+        found = settled(self._history.all_scored(), self.objective, self.settings.n_finalists)
+        return tuple(trial for trial in found if trial.state != WAITING)
 
     @property
     def n_told(self) -> int:
@@ -204,12 +207,21 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial with the highest score, the earliest of equals; None before the first one."""
+        """The best complete trial, as `top` orders them; None before the first one."""
         return next(iter(self.top(1)), None)
 
     def top(self, count: int) -> list[Trial]:
-        """Return the best `count` complete trials, best first."""
-        return self._history.top(count)
+        """Return the best `count` complete trials, best first, of equals the earlier first.
+
+        Once all finalists are scored exactly, they come first, in the order of these scores.
+        """
+        n_finalists = self.settings.n_finalists
+        best = self._history.top(max(count, n_finalists))
+        return ranked(settled(best, self.objective, n_finalists))[:count]
+
+    def unsettled(self) -> list[Trial]:
+        """Return the finalists that are not scored exactly yet: the best by what was told, best first."""
+        return [trial for trial in self._history.top(self.settings.n_finalists) if not trial.is_settled]
 
     def ask(self) -> Trial:
         """Return a new trial, state `running`; no architecture is handed out twice.
@@ -240,7 +252,7 @@ class Study:
         try:
             n_seen = len(self._pool.seen)
             batch = self.sampler.propose(self._pool, self._history, self._memory)
-            self._check_batch(batch, len(self._pool.seen) - n_seen)
+            check_batch(self.sampler.name, batch, len(self._pool.seen) - n_seen)
             trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(batch.proposals)]
             rng_state = self._pool.rng.getstate()
             self._store_batch(trials, rng_state, batch.memory)
@@ -253,18 +265,6 @@ class Study:
         self._waiting.extend(trial.number for trial in trials)
         self._n_batches += 1
         self._memory, self._random_state = batch.memory, rng_state
-
-    def _check_batch(self, batch: ProposalBatch, n_claimed: int) -> None:
-        """Refuse what no sampler may propose."""
-        name = self.sampler.name
-        if not isinstance(batch, ProposalBatch) or not batch.proposals:
-            raise InputError(f"sampler {name} proposed nothing; propose() returns a ProposalBatch of at least one")
-        n_different = len({proposal.candidate.arch_json for proposal in batch.proposals})
-        if not n_claimed == n_different == len(batch.proposals):
-            raise InputError(
-                f"sampler {name} proposed {len(batch.proposals)} architectures, {n_different} of them different, and "
-                f"took {n_claimed} from the pool; it proposes each that it takes, once"
-            )
 
     def _store_batch(self, trials: Sequence[Trial], rng_state: Any, memory: Mapping[str, Any] | None) -> None:
         records = self._batches.records(self._n_batches, trials, rng_state, memory)
@@ -284,7 +284,7 @@ class Study:
             latency_ms=candidate.latency_ms if self.budget.latency_ms else None,
         )
 
-    def tell(self, trial: Trial, score: Score | None = None, *, error: str = "", traceback: str = "") -> Trial:
+    def tell(self, trial: Trial, score: Told | None = None, *, error: str = "", traceback: str = "") -> Trial:
         """Record the score of a trial from `ask`, or why there is none; return the finished trial.
 
         Trials may be told in any order: each is stored at once, and what is proposed next does not depend on it.
@@ -302,18 +302,13 @@ class Study:
         """
         if trial.number not in self._started:
             raise InputError(f"trial {trial.number} is not running in this study; tell each trial once, after ask()")
-        if (score is None) == (not error):
-            raise InputError(f"tell() takes a score or an error; found score={score!r}, error={error!r}")
-        values = {} if score is None else self._values(score)
-        finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        if not error and len(finite) < len(values):
-            error = "; ".join(f"{name} is not finite: {value}" for name, value in values.items() if name not in finite)
+        finite, error = self.objective.outcome(score, error)
         finished = replace(
             self._history.trials[trial.number],
             state=FAILED if error else COMPLETE,
             values=finite,
             score=self.objective.vector(finite)[0] if not error and self.objective.is_single else None,
-            error=shortened(" ".join(error.split())),
+            error=error,
             elapsed_ms=round((time.perf_counter() - self._started[trial.number]) * 1e3, 3),
         )
         clock_ms = round(self.elapsed_ms, 3)
@@ -322,18 +317,24 @@ class Study:
         self._history.put(finished)
         return finished if error else self._history.scored([finished])[0]
 
-    def _values(self, score: Score) -> dict[str, float]:
-        if not isinstance(score, Mapping):
-            score = dict.fromkeys(self.objective.proxies[:1], score)
-        if set(score) != set(self.objective.proxies):
-            wanted = ", ".join(self.objective.proxies)
-            raise InputError(f"tell() wants the values of {wanted}; found {', '.join(map(str, score)) or 'none'}")
-        return {name: float(score[name]) for name in self.objective.proxies}
+    def tell_exact(self, trial: Trial, score: Told | None = None, *, error: str = "", traceback: str = "") -> None:
+        """Record the exact score of a finalist, or why there is none, as `tell` does.
+
+        Raises:
+            InputError: the trial is not one of `unsettled()`, or what is told is not what the study wants to know.
+            StorageError: it cannot be stored.
+        """
+        if trial.number not in [finalist.number for finalist in self.unsettled()]:
+            raise InputError(f"trial {trial.number} waits for no exact score; unsettled() has those that do")
+        finite, error = self.objective.outcome(score, error)
+        known = replace(self._history.trials[trial.number], exact_values={} if error else finite, exact_error=error)
+        self.storage.write([exact_record(known, shortened(traceback), round(self.elapsed_ms, 3))])
+        self._history.annotate(known)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of `trials.csv`."""
-        return table_columns(self.objective.proxies, with_latency=self.budget.latency_ms is not None)
+        return self.settings.columns
 
     def trials_dataframe(self) -> pd.DataFrame:
         """Return the finished trials as a DataFrame with the columns of `trials.csv`."""

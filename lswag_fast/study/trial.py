@@ -55,6 +55,10 @@ class Trial:
             better; with several the aggregate of their ranks among the trials complete when it was read.
         error: why it failed, one line of at most 4 kB; empty unless failed.
         elapsed_ms: wall time from asking to telling, in milliseconds.
+        exact_values: of a finalist, {proxy: its value by the exact job}; empty for other trials.
+        exact_score: the objective of `exact_values`, with several proxies the aggregate of their ranks among the
+            finalists; None until all finalists are scored exactly.
+        exact_error: why a finalist has no exact score, one line of at most 4 kB.
 
     Example:
         >>> from lswag_fast import Study, spaces
@@ -78,6 +82,14 @@ class Trial:
     elapsed_ms: float | None = None
     latency_ms: float | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    exact_values: Mapping[str, float] = field(default_factory=dict)
+    exact_score: float | None = None
+    exact_error: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was scored exactly, or failed to be."""
+        return bool(self.exact_values or self.exact_error)
 
     def with_score(self, score: float) -> Trial:
         """Return the trial with another score; much quicker than `dataclasses.replace`."""
@@ -133,7 +145,15 @@ class TrialList(Sequence[Trial]):
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the complete trials, best first; of equal scores the earlier one first."""
+    """Return the complete trials, best first; of equal scores the earlier one first.
+
+    Those with an exact score come before the others, in its order.
+    """
+    return sorted(by_score(trials), key=lambda trial: (trial.exact_score is None, -(trial.exact_score or 0.0)))
+
+
+def by_score(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the complete trials in the order of the scores of the search; of equal ones the earlier first."""
     complete = [trial for trial in trials if trial.state == COMPLETE and trial.score is not None]
     return sorted(complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
 
@@ -141,12 +161,14 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
 def pareto_front(trials: Iterable[Trial], cost: str = "n_params") -> list[Trial]:
     """Return the complete trials that no other one beats in both score and cost, cheapest first.
 
+    The score is that of the search, which all of them have.
+
     Args:
         trials: with their scores.
         cost: `n_params`, `macs` or `latency_ms`, lower is better; a trial without it is left out.
     """
     front: list[Trial] = []
-    known = [trial for trial in ranked(trials) if getattr(trial, cost) is not None]
+    known = [trial for trial in by_score(trials) if getattr(trial, cost) is not None]
     # Best first among equal costs: what follows at the same cost scores no higher.
     for trial in sorted(known, key=lambda trial: getattr(trial, cost)):
         if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
@@ -160,15 +182,22 @@ _MIDDLE = ("proposal_batch", "origin", "error")
 _END = ("elapsed_ms", "start_time")
 
 
-def table_columns(proxies: Sequence[str] = (), *, with_latency: bool = False) -> tuple[str, ...]:
+_EXACT = "exact_"  # before the name of the score or of a proxy
+
+
+def table_columns(
+    proxies: Sequence[str] = (), *, with_latency: bool = False, with_finalists: bool = False
+) -> tuple[str, ...]:
     """Return the names of the columns; a single proxy has none of its own, being the score."""
     own = tuple(proxies) if len(proxies) > 1 else ()
-    return (*_BEGIN, *(("latency_ms",) if with_latency else ()), *_MIDDLE, *own, *_END)
+    exact = (f"{_EXACT}score", f"{_EXACT}error", *(_EXACT + name for name in own)) if with_finalists else ()
+    return (*_BEGIN, *(("latency_ms",) if with_latency else ()), *_MIDDLE, *own, *exact, *_END)
 
 
 def table_row(trial: Trial, names: Iterable[str]) -> dict[str, Any]:
     """Return the columns `names` of one trial; `arch` is the canonical JSON text, a value that is missing is None."""
-    cells = {**trial.to_dict(), "arch": trial.arch_json}
+    exact = {_EXACT + name: value for name, value in trial.exact_values.items()}
+    cells = {**exact, **trial.to_dict(), "arch": trial.arch_json}
     return {name: cells[name] if name in cells else trial.values.get(name) for name in names}
 
 

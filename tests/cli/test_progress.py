@@ -5,7 +5,9 @@ import threading
 import time
 
 from lswag_fast.cli.progress import CountProgress, SearchProgress
+from lswag_fast.study.study import Study as RealStudy
 from lswag_fast.study.trial import COMPLETE
+from study.toy_space import ToySpace
 
 
 class Study:
@@ -60,3 +62,14 @@ def test_what_is_counted_is_named(capsys):
     with CountProgress("evaluating", plain_line_s=0.0) as progress:
         progress(3, 7)
     assert capsys.readouterr().err == "evaluating: 3/7\n"
+
+
+def test_finalists_are_counted(capsys):
+    study = RealStudy(ToySpace(), "random", n_finalists=3)
+    for score in range(4):
+        study.tell(study.ask(), score)
+    with SearchProgress(4, plain_line_s=0.0) as progress:
+        for trial in study.unsettled()[:2]:
+            study.tell_exact(trial, 1.0)
+            progress.rescored(study, trial)
+    assert capsys.readouterr().err == "".join(f"finalists: {n} scored exactly, {3 - n} left\n" for n in (1, 2))

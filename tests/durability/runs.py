@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -25,9 +26,11 @@ import torch
 
 from lswag_fast.execution import open_executor
 from lswag_fast.searching import search
+from lswag_fast.study.loop import run_study
 from lswag_fast.study.samplers import EvolutionSampler, Sampler, SteadyStateSampler
 from lswag_fast.study.storage import LogStorage, SQLiteStorage, Storage
 from lswag_fast.study.stored import SearchResult, StoredStudy
+from lswag_fast.study.study import Study
 from lswag_fast.study.trial import Trial
 from study.toy_space import ToySpace, total_width
 
@@ -37,7 +40,9 @@ SAMPLERS: dict[str, str | Sampler] = {
     "steady_state": SteadyStateSampler(population=8, proposals_per_batch=1),
 }
 STORAGES: dict[str, Callable[[Path], Storage]] = {"sqlite": SQLiteStorage, "log": LogStorage}
-N_TRIALS = 30
+N_TRIALS, N_FINALISTS = 30, 6
+FINALISTS = "finalists"
+"""In place of a sampler: a random search whose finalists are scored exactly, in the reverse order."""
 TOLD_FILE = "told"  # beside the run folder
 STUCK_AT = "DURABILITY_STUCK_AT"
 _calls = itertools.count(1)
@@ -75,6 +80,8 @@ def run(
         if callback is not None:
             callback(study, trial)
 
+    if sampler == FINALISTS:
+        return _run_with_finalists(folder, storage, n_trials, note)
     with open_executor(n_workers, dask) as executor:
         return search(
             ToySpace(5, 6),
@@ -88,6 +95,20 @@ def run(
             callbacks=(note,),
             n_threads=1,
         )
+
+
+def _run_with_finalists(
+    folder: Path | None, storage: str, n_trials: int, note: Callable[[Any, Trial], None]
+) -> SearchResult:
+    kept = None if folder is None else STORAGES[storage](folder)
+    with Study(ToySpace(5, 6), "random", kept, 3, n_finalists=N_FINALISTS) as study:
+        run_study(study, width_of, n_trials, exact_job=lambda text: -width_of(text), callbacks=(note,))
+        return study.result()
+
+
+def width_of(text: str) -> float:
+    """`total_width` of an architecture's text."""
+    return float(sum(json.loads(text)["widths"]))
 
 
 def note_told(folder: Path, number: int) -> None:
@@ -105,7 +126,10 @@ def told(folder: Path) -> set[int]:
 
 def outcome(study: StoredStudy) -> list[tuple[Any, ...]]:
     """All of the trials that two equal studies share: everything but times."""
-    return [(t.number, t.arch_json, t.origin, t.proposal_batch, t.state, t.score, t.error) for t in study.trials]
+    return [
+        (t.number, t.arch_json, t.origin, t.proposal_batch, t.state, t.score, t.error, t.exact_score)
+        for t in study.trials
+    ]
 
 
 @functools.cache

@@ -228,3 +228,14 @@ def test_without_plotly_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(LswagError, match=r"plotly.*pip install 'lswag-fast\[report\]'"):
         html_report(full_study())
+
+
+def test_finalists_are_a_section_with_both_scores() -> None:
+    trials = tuple(trial(n, exact_values={"lswag": 1.0}, exact_score=float(n)) for n in range(4))
+    searched = study((*trials, trial(4, exact_error="the loss is NaN")), settings=replace(SETTINGS, n_finalists=5))
+    page = html_report(searched)
+    assert "Scored exactly" in headings(page)
+    assert "Fidelity: fast; the 5 best were scored exactly, 1 of them without success." in page
+    assert "Trial 4 has no exact score: the loss is NaN." in page
+    assert "best exact score" in page
+    assert html_report(study(trials)).count("Scored exactly") == 0

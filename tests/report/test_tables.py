@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lswag_fast.report.tables import best_table, trial_numbers
+from lswag_fast.report.tables import best_table, finalists_table, trial_numbers
 from support.studies import trial
 
 
@@ -24,3 +24,16 @@ def test_several_proxies_have_columns_as_far_as_they_are_wanted() -> None:
 def test_only_the_first_numbers_are_shown() -> None:
     assert trial_numbers([trial(number) for number in range(3)]) == "0, 1, 2"
     assert trial_numbers([trial(number) for number in range(9)], limit=2) == "0, 1, ..."
+
+
+def test_exact_scores_have_a_column_and_a_table() -> None:
+    trials = [trial(0, exact_score=2.0), trial(1, exact_error="NaN"), trial(2, exact_score=3.0)]
+    head, rows = best_table(trials)
+    assert (head[2], [row[2] for row in rows]) == ("exact score", ["2", "failed", "3"])
+    head, rows = finalists_table(trials)
+    assert head == ["rank by score", "rank by exact score", "score", "exact score", "trial"]
+    assert [[row[0], row[1], row[3], row[4]] for row in rows] == [
+        ["1", "2", "2", "0"],
+        ["2", "-", "failed", "1"],
+        ["3", "1", "3", "2"],
+    ]

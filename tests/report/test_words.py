@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lswag_fast.report import words
+from support.studies import SETTINGS, study, trial
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,12 @@ def test_a_budget_reads_as_it_was_typed() -> None:
         "params 5M..7M, macs ..2G, latency_ms 3.."
     )
     assert words.budget({}) == ""
+
+
+def test_a_fidelity_says_what_became_of_the_finalists() -> None:
+    settings = replace(SETTINGS, n_finalists=2)
+    assert words.fidelity(study((trial(0),))) == ""
+    waiting = (trial(0), trial(1, exact_values={"lswag": 1.0}))
+    assert words.fidelity(study(waiting, settings=settings)) == "fast; the 2 best are scored exactly at the end"
+    settled = tuple(replace(t, exact_score=1.0) for t in waiting)
+    assert words.fidelity(study(settled, settings=settings)) == "fast; the 2 best were scored exactly"

@@ -35,9 +35,10 @@ def run(
     space: ToySpace | None = None,
     sampler: str = "evolution",
     storage: Path | None = None,
+    n_finalists: int = 0,
     **options: Any,
 ) -> SearchResult:
-    with Study(space or ToySpace(), sampler, storage) as study:
+    with Study(space or ToySpace(), sampler, storage, n_finalists=n_finalists) as study:
         run_study(study, job, n_trials, **options)
         return study.result()
 
@@ -251,3 +252,84 @@ def test_the_profile_of_the_best_is_stored_and_may_fail(tmp_path: Path) -> None:
 
     result = run(n_trials=6, profile=refuse)
     assert (result.stopped, result.profile) == ("finished", None)
+
+
+def narrowest_first(text: str) -> float:
+    """An exact score that turns the order of `total_width` round."""
+    return 100 - total_width(text)
+
+
+def exact_outcome(result: SearchResult) -> list[tuple[Any, ...]]:
+    return [(t.number, t.score, t.exact_score, t.exact_error) for t in result.trials]
+
+
+def test_the_best_of_the_finalists_is_the_best(tmp_path: Path) -> None:
+    seen: list[int] = []
+    result = run(
+        storage=tmp_path,
+        n_finalists=5,
+        exact_job=narrowest_first,
+        rescored=lambda study, trial: seen.append(trial.number),
+    )
+    by_width = sorted(result.trials, key=lambda trial: (-(trial.score or 0), trial.number))
+    assert seen == [trial.number for trial in by_width[:5]] == [trial.number for trial in result.finalists]
+    assert [t.exact_score for t in by_width] == [100 - (t.score or 0) for t in by_width[:5]] + [None] * 55
+    assert result.best == max(by_width[:5], key=lambda trial: trial.exact_score or 0)
+    assert [t.number for t in result.top(60)[5:]] == [t.number for t in by_width[5:]]
+    assert [(t.arch_json, t.score) for t in result.trials] == [(t.arch_json, t.score) for t in run().trials]
+    assert read_study(tmp_path).top() == result.top()
+    assert json.loads((tmp_path / "result.json").read_text())["best"][0]["number"] == result.best.number
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        assert {row["exact_score"] for row in csv.DictReader(file)} == {"", *(str(t.exact_score) for t in by_width[:5])}
+
+
+@pytest.mark.parametrize("n_before", range(5))
+def test_a_search_that_is_cut_among_its_finalists_ends_as_one_in_one_go(tmp_path: Path, n_before: int) -> None:
+    scored: list[str] = []
+
+    def job(text: str) -> float:
+        if len(scored) == n_before:
+            raise KeyboardInterrupt
+        scored.append(text)
+        return narrowest_first(text)
+
+    result = run(storage=tmp_path, n_finalists=5, exact_job=job)
+    assert (result.stopped, len(result.trials), result.trials[0].exact_score) == ("interrupted", 60, None)
+    assert [t.number for t in result.top()] == [t.number for t in run().top()]  # none is the best by some of them
+    n_before = -1
+    assert exact_outcome(run(storage=tmp_path, n_finalists=5, exact_job=job)) == exact_outcome(
+        run(n_finalists=5, exact_job=narrowest_first)
+    )
+    assert len(scored) == 5  # none twice
+
+
+def test_finalists_do_not_change_what_a_longer_search_finds(tmp_path: Path) -> None:
+    for n_trials in (20, 60, 130):
+        result = run(storage=tmp_path, n_trials=n_trials, n_finalists=5, exact_job=narrowest_first)
+    assert exact_outcome(result) == exact_outcome(run(n_trials=130, n_finalists=5, exact_job=narrowest_first))
+
+
+def test_a_signal_among_the_finalists_ends_the_search_after_the_one_that_runs(tmp_path: Path) -> None:
+    interrupts = Interrupts()
+
+    def stop(study: Study, trial: Any) -> None:
+        interrupts.received = signal.SIGTERM
+
+    options: dict[str, Any] = {"storage": tmp_path, "n_finalists": 5, "exact_job": narrowest_first}
+    result = run(rescored=stop, interrupts=interrupts, **options)
+    assert (result.stopped, sum(t.is_settled for t in result.trials)) == ("interrupted", 1)
+    with pytest.raises(ExecutorError, match="gone"):
+        run(**{**options, "exact_job": fails_when(lambda width: True, ExecutorError("gone"))})
+    assert read_study(tmp_path).status == "failed"
+    assert run(**options).stopped == "finished"
+
+
+def test_a_finalist_without_an_exact_score_is_never_the_best() -> None:
+    widest = max(total_width(trial.arch_json) for trial in run().trials)
+    job = fails_when(lambda width: width == widest, NonFiniteGradientError("layer 0 is NaN"))
+    result = run(n_finalists=5, exact_job=job)
+    assert result.best is not None
+    assert (result.best.score or 0) < widest
+    failed = [trial for trial in result.finalists if trial.score == widest]
+    assert {trial.exact_error for trial in failed} == {"NonFiniteGradientError: layer 0 is NaN"}
+    assert {trial.exact_score for trial in failed} == {None}

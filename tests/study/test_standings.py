@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from lswag_fast.libra.ranking import rank_aggregate
 from lswag_fast.study import standings
 from lswag_fast.study.history import History
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.standings import Leaders, Ranks
+from lswag_fast.study.standings import Leaders, Ranks, settled
 from lswag_fast.study.trial import COMPLETE, Trial, ranked
 
 NAMES = ("a", "b", "c")
@@ -149,3 +150,30 @@ def test_reading_all_at_once_equals_adding_one_by_one(n, n_proxies, ties):
     for ranks in (added, read):
         ranks.add(vectors[0])
     assert read.scores(vectors).tolist() == added.scores(vectors).tolist()
+
+
+def finalist(number, score, *exact):
+    return replace(trial(number, {}, score), exact_values=dict(zip("ab", exact, strict=False)))
+
+
+def test_exact_scores_combine_ranks_among_the_finalists_and_decide():
+    exact = {0: (3.0, 1.0), 1: (1.0, 2.0), 2: (4.0, 4.0), 3: (9.0, 9.0)}
+    trials = [finalist(number, 10.0 - number, *values) for number, values in exact.items()]
+    objective = Objective(("a", "b"), "rank_sum")
+    found = settled(trials, objective, 3)  # the last one was a finalist once
+    wanted = rank_aggregate(pd.DataFrame([exact[number] for number in range(3)], columns=["a", "b"]), "rank_sum")
+    assert [t.exact_score for t in found] == [*wanted, None]
+    assert [t.number for t in ranked(found)] == [2, 0, 1, 3]
+    assert settled(trials, objective, 0) == trials
+
+
+def test_exact_scores_count_when_all_finalists_have_one_or_failed():
+    objective = Objective(("a",), lower_is_better=("a",))
+    trials = [finalist(0, 5.0), finalist(1, 4.0, 2.0), finalist(2, 3.0)]
+    assert settled(trials, objective, 2) == trials  # the first one waits
+    failed = [replace(trials[0], exact_error="NaN"), *trials[1:]]
+    found = settled(failed, objective, 2)
+    assert [t.exact_score for t in found] == [None, -2.0, None]
+    assert [t.number for t in ranked(found)] == [1, 0, 2]
+    all_failed = [replace(t, exact_values={}, exact_error="NaN") for t in trials]
+    assert settled(all_failed, objective, 3) == all_failed

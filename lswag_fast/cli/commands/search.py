@@ -140,6 +140,7 @@ def _search(
             executor=executor,
             callbacks=(progress,),
             started=progress.started if executor is None else None,
+            rescored=progress.rescored,
             weights=weights,
             options=given,
             mode=args.mode,

@@ -88,6 +88,7 @@ def _facts(study: StoredStudy, cost: Cost) -> dict[str, Any]:
         "n_trials_wanted": study.n_trials_wanted,
         "elapsed_ms": study.elapsed_ms,
         "best": [trial.to_dict() for trial in study.top()],
+        "finalists": [trial.to_dict() for trial in study.finalists],
         "front": [trial.to_dict() for trial in study.front(cost.field)],
         "failures": {
             reason: [trial.number for trial in trials] for reason, trials in failures_by_reason(study.trials).items()

@@ -30,6 +30,11 @@ def show_state(study: StoredStudy) -> None:
     if settings.budget.windows():
         say(f"budget: {settings.budget}")
     say(f"sampler: {settings.sampler.name}, seed {settings.seed}")
+    if fidelity := words.fidelity(study):
+        say(f"fidelity: {fidelity}")
+        for trial in study.finalists:
+            if trial.exact_error:
+                say(f"  trial {trial.number} has no exact score: {trial.exact_error}")
     if study.metadata.get("data"):
         say(f"data: {study.metadata['data']}")
     show_selection(study.metadata, settings.objective.proxies)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from lswag_fast.errors import InputError
 from lswag_fast.study.candidate_pool import Candidate, CandidatePool
 from lswag_fast.study.history import History
 
@@ -36,6 +37,27 @@ class ProposalBatch:
 
     proposals: Sequence[Proposal]
     memory: Mapping[str, Any] | None = None
+
+
+def check_batch(name: str, batch: ProposalBatch, n_claimed: int) -> None:
+    """Refuse what no sampler may propose.
+
+    Args:
+        name: of the sampler, for the message.
+        batch: what it proposed.
+        n_claimed: how many architectures it took from the pool.
+
+    Raises:
+        InputError: nothing is proposed, or something else than what was taken.
+    """
+    if not isinstance(batch, ProposalBatch) or not batch.proposals:
+        raise InputError(f"sampler {name} proposed nothing; propose() returns a ProposalBatch of at least one")
+    n_different = len({proposal.candidate.arch_json for proposal in batch.proposals})
+    if not n_claimed == n_different == len(batch.proposals):
+        raise InputError(
+            f"sampler {name} proposed {len(batch.proposals)} architectures, {n_different} of them different, and "
+            f"took {n_claimed} from the pool; it proposes each that it takes, once"
+        )
 
 
 class Sampler(Protocol):

@@ -8,6 +8,7 @@ state memory      the names in the sampler's memory after the last batch; None w
 memory NAME       an entry of it
 result NUMBER     of a complete trial: [start_ms, elapsed_ms, clock_ms, and the value of each proxy of the objective]
 failure NUMBER    of a failed trial: [start_ms, elapsed_ms, clock_ms, error, traceback, {proxy: value}]
+exact NUMBER      of a finalist scored exactly: [clock_ms, error, traceback, {proxy: value}]
 latency ARCH      a measured latency in milliseconds
 
 `start_ms` counts from 1970 in UTC; `clock_ms` is the wall time of the whole study by then.
@@ -56,6 +57,11 @@ def result_record(trial: Trial, proxies: Sequence[str], traceback: str, clock_ms
     if trial.state == COMPLETE:
         return Record("result", trial.number, [*times, *(trial.values[name] for name in proxies)])
     return Record("failure", trial.number, [*times, trial.error, traceback, dict(trial.values)])
+
+
+def exact_record(trial: Trial, traceback: str, clock_ms: float) -> Record:
+    """Return the record of a finalist that was scored exactly, or failed to be."""
+    return Record("exact", trial.number, [clock_ms, trial.exact_error, traceback, dict(trial.exact_values)])
 
 
 def milliseconds_of(start_time: str) -> int:

@@ -96,6 +96,7 @@ class StudyRecord:
         proposals: of all trials.
         results: of the complete trials.
         failures: {number of a failed trial: its row as `result_record` writes it}.
+        exact: {number of a finalist scored exactly: its row as `exact_record` writes it}.
         n_batches: how many batches were proposed.
         rng: the random generator after the last batch; None before the first.
         memory: the sampler's after the last batch.
@@ -107,6 +108,7 @@ class StudyRecord:
     proposals: Proposals
     results: Results
     failures: Mapping[int, Sequence[Any]]
+    exact: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     n_batches: int = 0
     rng: random.Random | None = None
     memory: Memory | None = None
@@ -129,12 +131,14 @@ class StudyRecord:
         failures: Mapping[Any, Any] = records.get("failure", {})
         _check_failures(failures, settings.objective.proxies)
         _check_numbers(results, failures, len(proposals.batch))
+        exact: Mapping[Any, Any] = records.get("exact", {})
+        _check_exact(exact, results, settings.objective.proxies)
         rng, memory = _state(records)
         latencies: dict[Any, Any] = dict(records.get("latency", {}))
         if not _types(latencies) <= {str}:
             raise ValueError("a latency belongs to no architecture")
         _finite(list(latencies.values()), "a latency")
-        return cls(attrs, settings, proposals, results, failures, len(batches), rng, memory, latencies)
+        return cls(attrs, settings, proposals, results, failures, exact, len(batches), rng, memory, latencies)
 
     @property
     def n_trials(self) -> int:
@@ -156,9 +160,10 @@ class StudyRecord:
 
     @property
     def clock_ms(self) -> float:
-        """Wall time of the study when its last trial was told, in milliseconds."""
+        """Wall time of the study when it was last told anything, in milliseconds."""
         of_failures: Iterable[float] = (row[_CLOCK] for row in self.failures.values())
-        return max([float(self.results.times[:, _CLOCK].max(initial=0.0)), *of_failures])
+        of_exact: Iterable[float] = (row[0] for row in self.exact.values())
+        return max([float(self.results.times[:, _CLOCK].max(initial=0.0)), *of_failures, *of_exact])
 
     def restore(self, history: History, decode: Callable[[str], Any]) -> None:
         """Give the trials to an empty history; `decode` makes an architecture of its text, once it is asked for."""
@@ -181,6 +186,8 @@ class StudyRecord:
             values = dict(zip(objective.proxies, self.results.values[place].tolist(), strict=True))
             score = objective.vector(values)[0] if objective.is_single else None
             finished = {"state": COMPLETE, "score": score, "values": values}
+            if number in self.exact:
+                _, finished["exact_error"], _, finished["exact_values"] = self.exact[number]
         else:
             return Trial(number, **proposed)
         return Trial(number, **proposed, **finished, start_time=start_time_of(start_ms), elapsed_ms=elapsed_ms)
@@ -216,6 +223,17 @@ def _check_failures(failures: Mapping[Any, Sequence[Any]], proxies: Sequence[str
         if not (type(number) is int and type(error) is type(traceback) is str and set(values) <= set(proxies)):
             raise ValueError("a failed trial is described by other types")
         _finite([start_ms, elapsed_ms, clock_ms, *values.values()], "a failed trial")
+
+
+def _check_exact(exact: Mapping[Any, Sequence[Any]], results: Results, proxies: Sequence[str]) -> None:
+    """Refuse rows that `exact_record` did not write, and those of trials that are not complete."""
+    for number, row in exact.items():
+        clock_ms, error, traceback, values = row
+        if not (type(number) is int and type(error) is type(traceback) is str and type(values) is dict):
+            raise ValueError("an exact score is described by other types")
+        if results.place(number) is None or (set(values) != set(proxies) if not error else values):
+            raise ValueError("an exact score is not that of a complete trial")
+        _finite([clock_ms, *values.values()], "an exact score")
 
 
 def _check_numbers(results: Results, failures: Iterable[int], n_trials: int) -> None:

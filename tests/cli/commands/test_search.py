@@ -48,7 +48,7 @@ def test_search_writes_one_row_per_trial_and_shows_the_best(user_folder, capsys)
     result = json.loads((user_folder / "run" / "result.json").read_text())
     assert [row["number"] for row in table] == [str(n) for n in range(len(table))]
     assert all(2000 <= int(row["n_params"]) <= 6000 for row in table)
-    best = max(table, key=lambda row: float(row["score"]))
+    best = max(table, key=lambda row: float(row["exact_score"]))
     assert result["best"][0]["arch"] == json.loads(best["arch"])
     out = capsys.readouterr().out
     assert best["arch"] in out
@@ -146,7 +146,7 @@ def test_the_command_shown_gives_the_same_score(user_folder, capsys):
     assert main([*shlex.split(line)[3:], "--json", "-"]) == 0
     score = json.loads(capsys.readouterr().out)["value"]
     # Same seed, batch and threads: the same bits.
-    assert score == max(float(row["score"]) for row in rows(user_folder / "run"))
+    assert score == max(float(row["exact_score"]) for row in rows(user_folder / "run"))
 
 
 def test_every_option_that_decides_a_score_is_in_the_command_shown(user_folder, capsys):
@@ -292,3 +292,12 @@ def test_what_is_printed_can_be_pasted_whatever_the_folder_is_called(user_folder
     assert len(rows(user_folder / name)) == 4
     assert (user_folder / name / "report.html").stat().st_size > 1000
     assert (user_folder / "trials.csv").read_bytes() == (user_folder / name / "trials.csv").read_bytes()
+
+
+def test_fidelity_exact_searches_without_finalists_and_the_same_command_without_it_goes_on(user_folder, capsys):
+    assert search("--fidelity", "exact", trials="3") == 0
+    assert "exact score" not in (shown := capsys.readouterr()).out
+    assert "finalist" not in shown.err
+    assert search(trials="4") == 0
+    assert "exact_score" not in rows(user_folder / "run")[0]
+    assert len(rows(user_folder / "run")) == 4

@@ -62,9 +62,10 @@ def test_show_says_where_the_search_stands(own, capsys):
     assert f"{n} scored, 0 failed" in out
     assert "budget: params 2K..6K" in out
     assert "sampler: evolution, seed 2" in out
-    best = table.loc[table["score"].idxmax()]
+    assert f"fidelity: fast; the {n} best were scored exactly\n" in out
+    best = table.loc[table["exact_score"].idxmax()]
     assert f"the best architecture:\n{best['arch']}\n" in out
-    ranked = table.sort_values("score", ascending=False)["number"].tolist()
+    ranked = table.sort_values("exact_score", ascending=False)["number"].tolist()
     lines = out[out.index("best:") :].splitlines()[2 : 2 + min(n, 10)]
     assert [int(line.split()[-2]) for line in lines] == ranked[:10]
     assert f"lswag-fast report {own}" in out

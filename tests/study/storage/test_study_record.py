@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import InputError, StorageError
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import MemoryStorage, Record
 from lswag_fast.study.storage.records import PROPOSAL_FIELDS
@@ -42,6 +42,7 @@ def test_trials_come_back_as_they_were_told() -> None:
 
 
 RESULT = [0, 1.0, 1.0, 1.0]
+EXACT: list[Any] = [1.0, "", "", {"score": 1.5}]
 FAILURE = [0, 1.0, 1.0, "broken", "", {}]
 
 
@@ -94,6 +95,13 @@ DAMAGE = {
     "a memory that is not there": Record("state", "memory", ["members"]),
     "a memory as a number": Record("state", "memory", 3),
     "a latency as text": Record("latency", "{}", "fast"),
+    "an exact score of nobody": Record("exact", 5000, EXACT),
+    "an exact score of a failure": Record("exact", 2, EXACT),
+    "an exact score of another proxy": Record("exact", 1, [*EXACT[:3], {"zico": 1.0}]),
+    "an exact score beside an error": Record("exact", 1, [1.0, "broken", "", EXACT[3]]),
+    "an exact score without values": Record("exact", 1, EXACT[:3]),
+    "an exact score as text": Record("exact", 1, [*EXACT[:3], {"score": "1"}]),
+    "an exact error as a number": Record("exact", 1, [1.0, 1, "", EXACT[3]]),
 }
 
 
@@ -117,3 +125,24 @@ def test_a_value_that_is_not_finite_cannot_even_be_stored() -> None:
     for value in values:
         with pytest.raises(StorageError):
             storage.write([Record("result", 3, value)])
+
+
+def test_exact_scores_come_back_as_they_were_told() -> None:
+    storage = MemoryStorage()
+    with Study(ToySpace(), "random", storage, n_finalists=2) as study:
+        for score in (1.0, 2.0, 3.0):
+            study.tell(study.ask(), score)
+        best, second = study.unsettled()
+        study.tell_exact(second, 7.5)
+        study.tell_exact(best, math.nan)
+        with pytest.raises(InputError, match="trial 0 waits for no exact score"):
+            study.tell_exact(study.trials[0], 1.0)
+        told = study.trials
+    found = read_study(storage)
+    assert found.settings.n_finalists == 2
+    assert [(t.number, t.exact_score, t.exact_error) for t in found.top()] == [
+        (1, 7.5, ""),
+        (2, None, "score is not finite: nan"),
+        (0, None, ""),
+    ]
+    assert [(t.exact_values, t.exact_score) for t in found.trials] == [(t.exact_values, t.exact_score) for t in told]
