@@ -125,6 +125,7 @@ class Observation:
             self._probed.n_samples,
             partial(run_again, self._model, self._probed, before),
             partial(constants_of, self._model),
+            {call.index for call in open_calls if self._mode.lineage.is_constant(call.index)},
         )
         after.restore()
 

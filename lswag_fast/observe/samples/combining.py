@@ -62,6 +62,16 @@ def normalised(position: int, *, default: Any = None) -> Rule:
     return rule
 
 
+def transformed(call: Call) -> Place | Mixed | None:
+    """`fftn` and its kin: over the axes `dim`, else over as many of the last ones as there are sizes, or over all."""
+    tensor, place = _input(call)
+    if place is None:
+        return None
+    dims, sizes, n_axes = call.argument(2, "dim"), call.argument(1, "s"), tensor.dim()
+    axes = range(n_axes - len(sizes or tensor.shape), n_axes) if dims is None else axes_of(dims, n_axes)
+    return Mixed(place) if place.axis in axes else place
+
+
 def layer_normalised(call: Call) -> Place | Mixed | None:
     """`layer_norm`, `rms_norm`: over the last axes."""
     tensor, place = _input(call)
@@ -117,17 +127,20 @@ def compared(call: Call) -> Place | Mixed | None:
 def gathered(dim_at: int, index_at: int) -> Rule:
     """Values that an index chooses along `dim`: whole rows, where that is axis 0 of the samples.
 
+    From values that come from no sample, each sample chooses by its part of the index.
     What an experiment shows is no help there: an order that the data decide may leave them in place.
     """
 
     def rule(call: Call) -> Place | Mixed | None:
         (tensor, place), dim = call.first, call.argument(dim_at, "dim")
-        if place is None or not isinstance(dim, int):
+        index = call.argument(index_at, "index", "indices")
+        if place is None:
+            return call.place_of(index) if call.out.shape == index.shape else None
+        if not isinstance(dim, int):
             return None
         if dim % tensor.dim() != place.axis:
             is_whole = tensor.dim() == call.out.dim() and tensor.shape[place.axis] == call.out.shape[place.axis]
             return place if is_whole else None
-        index = call.argument(index_at, "index", "indices")
         if place.axis != 0 or index.numel() == 0:
             return None
         rows = place.as_rows(call.n_samples, index.device) if isinstance(place, SampleAxis) else place
@@ -195,6 +208,8 @@ def multiplied(call: Call) -> Place | Mixed | None:
 def summed_over(call: Call) -> Place | Mixed | None:
     """`einsum("...", a, b)` without an ellipsis: the subscript of the samples, where the output has it."""
     equation, *operands = call.args
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = list(operands[0])
     if not isinstance(equation, str) or "..." in equation or "->" not in equation:
         return None
     inputs, out = equation.replace(" ", "").split("->")

@@ -10,7 +10,7 @@ Whether samples depend on each other is told by runs of the whole batch instead,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -99,12 +99,14 @@ def resolve_sample_axes(
     n_available: int,
     run: Run,
     constants: Callable[[], Iterable[Tensor]] = tuple,
+    constant_calls: Collection[int] = (),
 ) -> None:
     """Set `sample_axis` of every `unresolved` call that the probe can tell; the others keep None.
 
     The observed pass ran on `n_samples` samples; `keys` names its calls by their numbers. A call that a probe does not
     make, because it takes another path through the model, stays open. `constants` gives the tensors of the model that
-    come from no sample.
+    come from no sample; `constant_calls` are the numbers of the calls whose tensors do not either, so that the samples
+    decide no more than their sizes, and a single run tells.
     """
     first, second = probe_samples(n_samples, n_available)
     keep = frozenset(keys[call.index] for call in open_calls)
@@ -112,7 +114,10 @@ def resolve_sample_axes(
     if before is None:
         return
     fitting = {id(call): _fitting(call, before.shapes.get(keys[call.index]), len(first)) for call in open_calls}
-    doubtful = [call for call in open_calls if fitting[id(call)]]
+    for call in open_calls:
+        if call.index in constant_calls:
+            fitting[id(call)] = _of_same_values(fitting[id(call)])
+    doubtful = [call for call in open_calls if fitting[id(call)] and call.index not in constant_calls]
     if doubtful:
         after = _probe(run, ProbeMode(len(second), keep, constants()), second)
         for call in doubtful:
@@ -194,10 +199,18 @@ def _changing(
     if after is None or before.shapes[key] != after.shapes.get(key):
         return []
     pair = before.kept[key], after.kept[key]
-    if len(sample_axes) == 1 and sample_axes[0].outer == sample_axes[0].inner == 1 and torch.equal(*pair):
-        # Its length grew with the samples, which are all the same: a branch that is switched off, a learned token.
-        return list(sample_axes)
+    same = _of_same_values(sample_axes)
+    if same and torch.equal(*pair):
+        return same
     return [sample_axis for sample_axis in sample_axes if fits_rows(sample_axis, *pair, before.n_samples)]
+
+
+def _of_same_values(sample_axes: Sequence[SampleAxis]) -> list[SampleAxis]:
+    """The axis whose length grew with the samples, which are all the same there: a branch that is switched off, a
+    learned token. Where an axis holds several entries of each, their order stays open.
+    """
+    is_plain = len(sample_axes) == 1 and sample_axes[0].outer == sample_axes[0].inner == 1
+    return list(sample_axes) if is_plain else []
 
 
 def _fitting(call: WeightCall | ActivationCall, shape: torch.Size | None, n_probe: int) -> list[SampleAxis]:

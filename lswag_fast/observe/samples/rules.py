@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.observe.samples.axis import Place, SampleAxis
-from lswag_fast.observe.samples.call import Call, Mixed, Rule
+from lswag_fast.observe.samples.call import Call, Certainty, Mixed, Rule
 from lswag_fast.observe.samples.combining import (
     attended,
     attended_by_heads,
@@ -35,6 +35,7 @@ from lswag_fast.observe.samples.combining import (
     rolled,
     stepped,
     summed_over,
+    transformed,
 )
 from lswag_fast.observe.samples.rows import SampleRows
 
@@ -123,7 +124,7 @@ def indexed(call: Call) -> Place | None:
     (tensor, place), index = call.first, call.argument(1)
     if place is None:
         return None
-    entries = index if isinstance(index, tuple) else (index,)
+    entries = _axis_by_axis(index if isinstance(index, tuple) else (index,), tensor.dim())
     advanced = [k for k, entry in enumerate(entries) if isinstance(entry, (Tensor, list))]
     if not advanced:
         return viewed(call)
@@ -134,8 +135,43 @@ def indexed(call: Call) -> Place | None:
     return place if kept else None
 
 
+def _axis_by_axis(entries: tuple[Any, ...], n_axes: int) -> tuple[Any, ...]:
+    """The entries of an index with slices in the place of its dots; as they are where a mask may take several axes."""
+    dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
+    if not dots or any(isinstance(entry, Tensor) and entry.dtype in (torch.bool, torch.uint8) for entry in entries):
+        return entries
+    n_left = n_axes - sum(entry is not None for entry in entries) + 1
+    return (*entries[: dots[0]], *[slice(None)] * n_left, *entries[dots[0] + 1 :])
+
+
 def _is_whole(entry: Any) -> bool:
     return isinstance(entry, slice) and entry == slice(None)
+
+
+def interleaved(call: Call) -> Place | None:
+    """`repeat_interleave(repeats, dim)`: each entry several times, one after the other."""
+    (tensor, place), repeats, dim = call.first, call.argument(1, "repeats"), call.argument(2, "dim")
+    if place is None or not isinstance(dim, int):
+        return None
+    if dim % tensor.dim() != place.axis:
+        return place
+    is_known = isinstance(place, SampleAxis) and isinstance(repeats, int)
+    return SampleAxis(place.axis, place.outer, place.inner * repeats) if is_known else None
+
+
+def product_added(call: Call) -> Place | Mixed | None:
+    """`baddbmm(input, batch1, batch2)`: a product of matrices is added to a tensor."""
+    added, factors = call.argument(0, "input", "self"), (call.argument(1, "batch1"), call.argument(2, "batch2"))
+    of_factors = [pair for pair in call.known if pair[0] is not added]
+    of_added = [pair for pair in call.known if pair[0] is added]
+    product = multiplied(call._replace(args=factors, kwargs={}, known=of_factors)) if of_factors else None
+    if not of_added:
+        return product
+    place = element_by_element(call._replace(known=of_added))
+    if not of_factors:
+        return place
+    are_known = isinstance(place, SampleAxis) and isinstance(product, SampleAxis)
+    return call.agreed([place, product], Certainty.LIKELY) if are_known else None
 
 
 def selected(call: Call) -> Place | None:
@@ -277,6 +313,8 @@ _register(
     "heaviside",
 )  # fmt: skip
 _register(looked_up, "one_hot")
+_register(interleaved, "repeat_interleave")
+_register(product_added, "baddbmm")
 _register(reduced(), "count_nonzero")
 _register(reduced(), "nanmean", "nansum", "nanmedian", "var_mean", "std_mean", "aminmax")
 _register(
@@ -292,6 +330,10 @@ for _transform in (torch.fft.fft, torch.fft.ifft, torch.fft.rfft, torch.fft.irff
     RULES[_transform] = normalised(2, default=-1)
 for _transform in (torch.fft.fft2, torch.fft.ifft2, torch.fft.rfft2, torch.fft.irfft2):
     RULES[_transform] = normalised(2, default=(-2, -1))
+for _transform in (torch.fft.fftn, torch.fft.ifftn, torch.fft.rfftn, torch.fft.irfftn):
+    RULES[_transform] = transformed
+
+RULES[Tensor.real.__get__] = RULES[Tensor.imag.__get__] = element_by_element  # type: ignore[attr-defined]
 
 ELEMENTWISE = frozenset(function for function, rule in RULES.items() if rule is element_by_element)
 """Functions of each element of their tensors."""

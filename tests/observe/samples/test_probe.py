@@ -22,8 +22,10 @@ Arrange = Callable[[Tensor], Tensor]
 """Puts samples (b, T, C) the way the linear layer sees them."""
 
 
-def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, key: object = id(WEIGHT)) -> SampleAxis | None:
-    """The sample axis that the probe finds for one linear call on arranged samples."""
+def resolved(
+    arrange: Arrange, n_tokens: int, n_samples: int = B, key: object = id(WEIGHT), constant_calls: Sequence[int] = ()
+) -> SampleAxis | None:
+    """The sample axis that the probe finds for one linear call, the call number 0, on arranged samples."""
     torch.manual_seed(0)
     samples = torch.randn(n_samples, n_tokens, C)
     x = arrange(samples)
@@ -34,7 +36,7 @@ def resolved(arrange: Arrange, n_tokens: int, n_samples: int = B, key: object = 
     def run(chosen: Sequence[int]) -> None:
         F.linear(arrange(samples[torch.as_tensor(chosen)]), WEIGHT)
 
-    resolve_sample_axes([call], [(key, 1)], n_samples, n_samples, run)
+    resolve_sample_axes([call], [(key, 1)], n_samples, n_samples, run, constant_calls=constant_calls)
     return call.sample_axis
 
 
@@ -66,6 +68,27 @@ CASES: dict[str, tuple[Arrange, int, SampleAxis | None]] = {
 def test_the_probe_tells_where_the_samples_are(arrange, n_tokens, expected, n_samples: int) -> None:
     n_tokens = n_tokens * n_samples // B if n_tokens % B == 0 else n_tokens
     assert resolved(arrange, n_tokens, n_samples) == expected
+
+
+@pytest.mark.parametrize(
+    ("arrange", "expected"),
+    [
+        (lambda x: torch.ones(len(x), 2, C), SampleAxis(0)),
+        (lambda x: torch.ones(2, len(x), C), SampleAxis(1)),
+        (lambda x: torch.ones(2 * len(x), C), None),  # of two entries for each sample the order stays open
+        (lambda x: torch.ones(B, 2, C), None),
+    ],
+)
+@pytest.mark.parametrize("n_samples", [B, 2])
+def test_one_run_tells_where_the_samples_are_in_what_comes_from_none(arrange, expected, n_samples: int) -> None:
+    seen: list[int] = []
+
+    def counted(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return arrange(x)
+
+    assert resolved(counted, 2, n_samples, constant_calls=[0]) == resolved(arrange, 2, n_samples) == expected
+    assert len(seen) == 2  # the pass itself, and one run
 
 
 def test_a_call_that_the_probe_does_not_make_stays_open() -> None:
