@@ -114,7 +114,8 @@ class Observation:
     def _resolve(self, before: RandomState) -> None:
         """Tell the sample axes that are open; `before` is the state in which the pass began."""
         calls = [call for weight in self._mode.weights.values() for call in weight.calls]
-        open_calls = unresolved([*calls, *self._mode.activations])
+        is_constant = self._mode.lineage.is_constant
+        open_calls = unresolved([*calls, *self._mode.activations], is_constant)
         if not open_calls:
             return
         after = RandomState()
@@ -125,7 +126,7 @@ class Observation:
             self._probed.n_samples,
             partial(run_again, self._model, self._probed, before),
             partial(constants_of, self._model),
-            {call.index for call in open_calls if self._mode.lineage.is_constant(call.index)},
+            {call.index for call in open_calls if is_constant(call.index)},
         )
         after.restore()
 

@@ -21,7 +21,7 @@ from lswag_fast.errors import warn
 from lswag_fast.observe.calls import ActivationCall, WeightCall
 from lswag_fast.observe.dispatch import CallMode, Key
 from lswag_fast.observe.operations import BATCH_NORMS, BoundCall, ObservedOperation, in_train_mode
-from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, fits_rows, fits_shape
+from lswag_fast.observe.samples.axis import AxisCandidates, Place, SampleAxis, fits_rows, fits_shape
 from lswag_fast.random_state import RandomState
 
 Run = Callable[[Sequence[int]], Any]
@@ -87,9 +87,16 @@ def probe_samples(n_samples: int, n_available: int) -> tuple[list[int], list[int
     return [0, 1], [min(2, n_available - 1), 1]
 
 
-def unresolved(calls: Iterable[WeightCall | ActivationCall]) -> list[WeightCall | ActivationCall]:
-    """The calls whose sample axis is open, and which an experiment may tell."""
-    return [call for call in calls if call.sample_axis is None and call.candidates.options]
+def unresolved(
+    calls: Iterable[WeightCall | ActivationCall], is_constant: Callable[[int], bool] = lambda call: False
+) -> list[WeightCall | ActivationCall]:
+    """The calls whose sample axis is open, and which an experiment may tell.
+
+    `is_constant` says of the number of a call whether its tensor comes from no sample. There an axis that holds several
+    entries of each stays open, whatever is tried.
+    """
+    found = [call for call in calls if call.sample_axis is None and call.candidates.options]
+    return [call for call in found if not is_constant(call.index) or any(map(_is_plain, call.candidates.options))]
 
 
 def resolve_sample_axes(
@@ -209,8 +216,12 @@ def _of_same_values(sample_axes: Sequence[SampleAxis]) -> list[SampleAxis]:
     """The axis whose length grew with the samples, which are all the same there: a branch that is switched off, a
     learned token. Where an axis holds several entries of each, their order stays open.
     """
-    is_plain = len(sample_axes) == 1 and sample_axes[0].outer == sample_axes[0].inner == 1
-    return list(sample_axes) if is_plain else []
+    return list(sample_axes) if len(sample_axes) == 1 and _is_plain(sample_axes[0]) else []
+
+
+def _is_plain(place: Place) -> bool:
+    """Whether a place is an axis with one entry for each sample."""
+    return isinstance(place, SampleAxis) and place.outer == place.inner == 1
 
 
 def _fitting(call: WeightCall | ActivationCall, shape: torch.Size | None, n_probe: int) -> list[SampleAxis]:

@@ -155,8 +155,9 @@ def interleaved(call: Call) -> Place | None:
         return None
     if dim % tensor.dim() != place.axis:
         return place
-    is_known = isinstance(place, SampleAxis) and isinstance(repeats, int)
-    return SampleAxis(place.axis, place.outer, place.inner * repeats) if is_known else None
+    if not isinstance(place, SampleAxis) or not isinstance(repeats, int):
+        return None
+    return SampleAxis(place.axis, place.outer, place.inner * repeats)
 
 
 def product_added(call: Call) -> Place | Mixed | None:
@@ -170,8 +171,9 @@ def product_added(call: Call) -> Place | Mixed | None:
     place = element_by_element(call._replace(known=of_added))
     if not of_factors:
         return place
-    are_known = isinstance(place, SampleAxis) and isinstance(product, SampleAxis)
-    return call.agreed([place, product], Certainty.LIKELY) if are_known else None
+    if not isinstance(place, SampleAxis) or not isinstance(product, SampleAxis):
+        return None
+    return call.agreed([place, product], Certainty.LIKELY)
 
 
 def selected(call: Call) -> Place | None:

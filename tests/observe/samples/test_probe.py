@@ -114,6 +114,19 @@ def test_resolved_calls_need_no_probe() -> None:
     assert unresolved([known, hopeless, open_one]) == [open_one]
 
 
+@pytest.mark.parametrize(
+    ("options", "is_open"),
+    [
+        ((SampleAxis(1, 1, 16), SampleAxis(1, 16, 1)), False),
+        ((SampleAxis(0), SampleAxis(1, 1, 16), SampleAxis(1, 16, 1)), True),
+    ],
+)
+def test_several_entries_for_each_sample_need_no_probe_where_no_sample_takes_part(options, is_open: bool) -> None:
+    call = WeightCall(7, LINEAR, torch.Size((B, 64)), AxisCandidates(options, certain=False), torch.zeros(()))
+    assert unresolved([call]) == [call]
+    assert unresolved([call], is_constant=lambda index: index == 7) == ([call] if is_open else [])
+
+
 @pytest.mark.parametrize("n_samples", [2, 3, 4, 64])
 def test_probe_runs_differ_in_row_0_only_and_in_number_from_the_batch(n_samples: int) -> None:
     first, second = probe_samples(n_samples, n_samples)
