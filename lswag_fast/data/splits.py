@@ -170,6 +170,42 @@ def split_images(
     )
 
 
+def split_as_before(
+    identity: Mapping[str, Any], *, image_size: int, channels: int = 3, source: str | Path | None = None
+) -> ImageSplits:
+    """Split images as they were split when something was trained on them, so that none changes its part.
+
+    Args:
+        identity: what `ImageSplits.to_dict` returned then.
+        image_size: side of the square images in pixels.
+        channels: channels of the networks.
+        source: where the images are now; None for where they were.
+
+    Raises:
+        DataError: they are not the same images with the same labels, or as of `split_images`.
+
+    Example:
+        >>> splits = split_images("digits", image_size=8, seed=3)
+        >>> split_as_before(splits.to_dict(), image_size=8).test.rows == splits.test.rows
+        True
+    """
+    shares = {name: share for name, share in identity["shares"].items() if share is not None}
+    found = split_images(
+        identity["source"] if source is None else source,
+        image_size=image_size,
+        channels=channels,
+        seed=identity["seed"],
+        **shares,
+    )
+    for name in ("checksum", "shares", "images"):
+        if found.identity[name] != identity[name]:
+            raise DataError(
+                f"data {found.identity['source']}: not the images of before, which were {identity['source']} with "
+                f"{name} {identity[name]}, and is {found.identity[name]}; name those images"
+            )
+    return found
+
+
 def _checked_shares(image_size: int, channels: int, validation: float, test: float) -> dict[str, float]:
     for name, count in {"image_size": image_size, "channels": channels}.items():
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lswag_fast.data import splits
-from lswag_fast.data.splits import split_images
+from lswag_fast.data.splits import split_as_before, split_images
 from lswag_fast.errors import DataError, InputError
 
 N_CLASSES = 3
@@ -128,6 +128,18 @@ def test_other_pixels_are_other_data(tmp_path):
     first = split_images(saved(tmp_path, x=x, y=y), image_size=6).to_dict()
     x[3, 0, 0, 0] ^= 1
     assert split_images(saved(tmp_path, x=x, y=y), image_size=6).to_dict()["checksum"] != first["checksum"]
+
+
+def test_images_are_split_as_before_wherever_they_are_now(tmp_path):
+    x, y = images(30), np.arange(30) % N_CLASSES
+    path = saved(tmp_path, x=x, y=y, x_test=images(6, seed=1), y_test=np.arange(6) % 3)
+    before = split_images(path, image_size=6, validation=0.3, seed=7)
+    moved = path.rename(tmp_path / "moved.npz")
+    again = split_as_before(before.to_dict(), image_size=6, source=moved)
+    assert [again.train.rows, again.validation.rows] == [before.train.rows, before.validation.rows]
+    np.savez(moved, x=x[::-1], y=y, x_test=images(6, seed=1), y_test=np.arange(6) % 3)
+    with pytest.raises(DataError, match="not the images of before.* with checksum"):
+        split_as_before(before.to_dict(), image_size=6, source=moved)
 
 
 def test_images_that_do_not_fit_into_memory_are_read_when_asked_for(monkeypatch):
