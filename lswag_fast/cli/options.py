@@ -77,6 +77,19 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     group.add_argument("--mode", choices=("train", "eval"), help=text)
 
 
+def add_supernet(parser: argparse._ActionsContainer, text: str, *, required: bool = False) -> None:
+    """Add the folder of a trained supernet; `text` says what for."""
+    parser.add_argument("--supernet", type=Path, metavar=FOLDER, required=required, help=text)
+
+
+def add_images(parser: argparse._ActionsContainer) -> None:
+    """Add where the images of a supernet are now, and on how many of them accuracies are measured."""
+    text = "where the images that it was trained on are now (default: where they were)"
+    parser.add_argument("--data", metavar="SOURCE", help=text)
+    text = "images of the validation split to measure on (default: 2000, or all of fewer)"
+    parser.add_argument("--images", type=positive, default=2000, metavar="N", help=text)
+
+
 def add_threads(parser: argparse._ActionsContainer, default: int | None = None) -> None:
     """Add the threads of torch; they decide the last bits of a score, because they order its sums."""
     text = f"threads of torch per network (default: {default or 'those that torch takes'})"

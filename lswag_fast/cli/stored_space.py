@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli import targets
@@ -61,11 +62,17 @@ def _named(name: str, study: StoredStudy) -> tuple[SearchSpace, Recipe]:
 
 
 def stored_weights(study: StoredStudy, space: SearchSpace) -> Mapping[str, Tensor] | None:
-    """Return the checkpoint that a search cut its networks out of; None where it drew weights from its seed.
+    """Return the weights that a search cut its networks out of; None where it drew them from its seed.
 
     Raises:
         InputError: the file is gone or cannot be read, or the weights were given in Python.
+        StorageError: the folder of the supernet is gone, or cannot be read.
     """
+    supernet = study.metadata.get("supernet")
+    if isinstance(supernet, str):
+        from lswag_fast.training import supernet as supernets
+
+        return supernets.load(Path(supernet), space).weights
     path = study.metadata.get("checkpoint")
     if path is None:
         return None

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lswag_fast.data.images import ImageBatch
+    from lswag_fast.data.splits import ImageSplits
     from lswag_fast.spaces import SearchSpace
+    from lswag_fast.training.supernet import TrainedSupernet
 
 _SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")
 
 
 def space_options(args: argparse.Namespace) -> dict[str, int]:
     """Return the options of the space that were given."""
-    return {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key)) is not None}
+    return {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key, None)) is not None}
 
 
 def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
@@ -62,6 +64,44 @@ def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Ten
         raise InputError(f"--checkpoint: {space.name} reads no checkpoints; leave it out")
     with naming("--checkpoint"):
         return load(args.checkpoint)
+
+
+def find_supernet(args: argparse.Namespace) -> TrainedSupernet:
+    """Return the trained supernet of `--supernet`, whose space SPACE has to be; its sizes need not be said again.
+
+    Raises:
+        SpaceError: it holds the weights of another space.
+        StorageError: it is no folder of a supernet, damaged, or its training has not ended.
+    """
+    from lswag_fast.training.supernet import load
+
+    with naming("--supernet"):
+        if ":" in args.space or space_options(args):
+            return load(args.supernet, find_space(args.space, args))
+        found = load(args.supernet)
+        if found.space.name != args.space:
+            raise SpaceError(f"{args.supernet} holds the weights of {found.space.name}, not of {args.space}")
+        return found
+
+
+def take_sizes(args: argparse.Namespace, space: SearchSpace) -> None:
+    """Set the options of a named space to those that it was made with, as if they had been given."""
+    if ":" not in args.space:
+        for name in _SPACE_OPTIONS:
+            setattr(args, name, getattr(space, name, None))
+
+
+def images_of(supernet: TrainedSupernet, args: argparse.Namespace) -> ImageSplits:
+    """Return the images of a supernet, split as they were for its training; `--data` says where they are now.
+
+    Raises:
+        DataError: they are gone, or are not the same.
+    """
+    from lswag_fast.data.splits import split_as_before
+
+    channels, image_size, _ = supernet.space.input_shape
+    with naming("--data"):
+        return split_as_before(supernet.data, image_size=image_size, channels=channels, source=args.data)
 
 
 def load_batch(

@@ -200,8 +200,8 @@ def split_as_before(
     for name in ("checksum", "shares", "images"):
         if found.identity[name] != identity[name]:
             raise DataError(
-                f"data {found.identity['source']}: not the images of before, which were {identity['source']} with "
-                f"{name} {identity[name]}, and is {found.identity[name]}; name those images"
+                f"data {found.identity['source']}: not the images of {identity['source']} that were split before: "
+                f"{name} is {found.identity[name]}, was {identity[name]}; name those images"
             )
     return found
 

@@ -138,7 +138,7 @@ def test_images_are_split_as_before_wherever_they_are_now(tmp_path):
     again = split_as_before(before.to_dict(), image_size=6, source=moved)
     assert [again.train.rows, again.validation.rows] == [before.train.rows, before.validation.rows]
     np.savez(moved, x=x[::-1], y=y, x_test=images(6, seed=1), y_test=np.arange(6) % 3)
-    with pytest.raises(DataError, match="not the images of before.* with checksum"):
+    with pytest.raises(DataError, match=r"not the images of .* that were split before: checksum is"):
         split_as_before(before.to_dict(), image_size=6, source=moved)
 
 

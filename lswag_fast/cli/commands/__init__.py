@@ -1,6 +1,7 @@
 """The commands of `lswag-fast`, one per file; each file makes a `Command`, and this list has them in their order."""
 
 from lswag_fast.cli.commands import (
+    benchmark,
     correlate,
     evaluate,
     export,
@@ -16,5 +17,5 @@ from lswag_fast.cli.commands import (
 
 COMMANDS = tuple(
     module.COMMAND
-    for module in (score, search, show, report, export, proxies, evaluate, correlate, libra, layers, info)
+    for module in (score, search, show, report, export, proxies, evaluate, correlate, libra, layers, benchmark, info)
 )

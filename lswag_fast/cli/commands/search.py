@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,22 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import ERR, say
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
-from lswag_fast.cli.score_options import add_score_options, score_options
+from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
 from lswag_fast.cli.values import command_words, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
 from lswag_fast.cli.views.selection import show_selection
-from lswag_fast.errors import OtherSettingsError
+from lswag_fast.errors import InputError, OtherSettingsError
 from lswag_fast.files.shell import pasteable
 
 if TYPE_CHECKING:
-    from lswag_fast.cli.proxy_choice import ChosenProxies
     from lswag_fast.execution import Interrupts
     from lswag_fast.spaces import SearchSpace
     from lswag_fast.study.stored import SearchResult
 
 N_TRIALS = 200
+INHERITED_ACCURACY = "inherited_accuracy"
+"""What --proxies says for the accuracy with a supernet's weights, in place of proxies."""
 
 _DESCRIPTION = """\
 Search a space for the architectures with the best score, within a budget.
@@ -53,6 +54,9 @@ examples:
   lswag-fast search mypackage.spaces:make_space --proxies recommended:vit
       what ranks vision transformers best without labels
 
+  lswag-fast search autoformer-tiny --proxies inherited_accuracy --supernet runs/supernet --params 5M..7M
+      by the accuracy with a trained supernet's weights, as AutoFormer searches
+
   lswag-fast search nasbench201 --proxies lswag,nwot,zico --combine mean_rank --dask tcp://scheduler:8786
       proxies of your own choice, on a Dask cluster
 
@@ -74,6 +78,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_proxies(parser)
     text = "how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: the selection's, "
     parser.add_argument("--combine", metavar="HOW", help=f"{text}or log_rank)")
+    text = (
+        "folder of a trained supernet: with --proxies inherited_accuracy, networks are judged by their accuracy with "
+        "its weights on the validation images"
+    )
+    options.add_supernet(parser, text)
     group = parser.add_argument_group("budget")
     group.add_argument("--params", type=window, metavar="LO..HI", help="parameters allowed, such as 5M..7M")
     text = "multiply-accumulates of one image allowed, such as ..2G"
@@ -89,30 +98,86 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     """Search, print the best architectures and where the results are; return 0, or 130 or 143 after a signal."""
-    space = targets.find_space(args.space, args)
-    chosen = chosen_proxies(args.proxies, space.name)
+    space, names, scoring = _by_accuracy(args) if _is_by_accuracy(args) else _by_proxies(args)
     args.out = args.out or Path("runs") / time.strftime(f"{space.name}-%Y%m%d-%H%M%S")
     origin = _origin(args)
+    scoring["metadata"] |= origin
     interrupts = stopping.said_aloud()
     try:
         with stopping.leaving_nothing_refused(args.out), _naming_what_continues(args):
-            result = _search(args, space, chosen, origin, interrupts)
+            result = _search(args, space, scoring, interrupts)
     except KeyboardInterrupt:
         if interrupts.received is None:
             raise
         line = pasteable(shlex.split(origin["command"]))
         say(f"stopped at once; every finished trial is stored\ncontinue: {line}", ERR)
         return stopping.exit_code(interrupts)
-    show_result(result, args, chosen.names)
+    show_result(result, args, names)
     return stopping.exit_code(interrupts) if result.stopped == INTERRUPTED else 0
 
 
+def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...], dict[str, Any]]:
+    """The space, the proxies, and what `search` is told of them."""
+    if args.supernet is not None:
+        raise InputError(f"--supernet is for --proxies {INHERITED_ACCURACY}; leave it out")
+    space = targets.find_space(args.space, args)
+    chosen = chosen_proxies(args.proxies, space.name)
+    given = score_options(args, chosen.parts, space.name)
+    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    weights = targets.checkpoint(space, args)
+    show_selection(chosen.origin, chosen.names)
+    return (
+        space,
+        chosen.names,
+        {
+            "batch": batch.batch,
+            "proxy": chosen.names,
+            "combine": args.combine or chosen.combine,
+            "rank_weights": chosen.weights if args.combine is None else None,
+            "weights": weights,
+            "options": given,
+            "mode": args.mode,
+            "metadata": {"data": batch.description, **chosen.origin},
+        },
+    )
+
+
+def _is_by_accuracy(args: argparse.Namespace) -> bool:
+    return bool(args.proxies == INHERITED_ACCURACY)
+
+
+def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...], dict[str, Any]]:
+    """The space of a supernet, no proxies, and what `search` is told of its weights and the validation images.
+
+    Raises:
+        InputError: there is no supernet, or an option of a score is given.
+    """
+    from lswag_fast.training.inherited import inherited_accuracy_job
+
+    if args.supernet is None:
+        raise InputError(f"{INHERITED_ACCURACY} needs the weights of a trained supernet: --supernet DIR")
+    _refuse_score_options(args)
+    supernet = targets.find_supernet(args)
+    images = targets.images_of(supernet, args)
+    job = inherited_accuracy_job(supernet.space, supernet.weights, images)
+    targets.take_sizes(args, supernet.space)
+    description = f"{images.description}; {len(job.batch[1])} for validation measured"
+    metadata = {"data": description, "supernet": str(args.supernet)}
+    told = {"batch": job.batch, "proxy": job.function, "weights": supernet.weights, "metadata": metadata}
+    return supernet.space, (), told
+
+
+def _refuse_score_options(args: argparse.Namespace) -> None:
+    """Refuse what decides a score by proxies, and nothing here."""
+    of_scores = [flag for field, (flag, _) in SCORE_OPTIONS.items() if field != "seed"]
+    for flag in (*of_scores, "--combine", "--checkpoint", "--mode", "--split", "--batch-size"):
+        name = flag.removeprefix("--").replace("-", "_")
+        if getattr(args, name) != args.parser.get_default(name):
+            raise InputError(f"{flag} is of scores by proxies, not of {INHERITED_ACCURACY}; leave it out")
+
+
 def _search(
-    args: argparse.Namespace,
-    space: SearchSpace,
-    chosen: ChosenProxies,
-    origin: dict[str, Any],
-    interrupts: Interrupts,
+    args: argparse.Namespace, space: SearchSpace, scoring: Mapping[str, Any], interrupts: Interrupts
 ) -> SearchResult:
     from lswag_fast.cli.progress import SearchProgress
     from lswag_fast.execution import open_executor
@@ -120,18 +185,11 @@ def _search(
     from lswag_fast.study.budget import Budget
 
     sampler = chosen_sampler(args.sampler, args.sampler_set)
-    given = score_options(args, chosen.parts, space.name)
-    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
-    weights = targets.checkpoint(space, args)
     progress = SearchProgress(args.trials)
-    show_selection(chosen.origin, chosen.names)
     with interrupts, open_executor(args.workers, args.dask, args.timeout_s) as executor, progress:
         return search(
             space,
-            batch.batch,
-            proxy=chosen.names,
-            combine=args.combine or chosen.combine,
-            rank_weights=chosen.weights if args.combine is None else None,
+            **scoring,
             budget=Budget(params=args.params, macs=args.macs, latency_ms=args.latency_ms),
             n_trials=args.trials,
             sampler=sampler,
@@ -141,10 +199,6 @@ def _search(
             callbacks=(progress,),
             started=progress.started if executor is None else None,
             rescored=progress.rescored,
-            weights=weights,
-            options=given,
-            mode=args.mode,
-            metadata={"data": batch.description, **chosen.origin, **origin},
             n_threads=args.threads,
             interrupts=interrupts,
         )

@@ -28,7 +28,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
     Args:
         result: of the search.
         args: of the command.
-        proxies: what was scored, by name.
+        proxies: what was scored, by name; none where accuracies were measured.
     """
     best = result.top()
     if best:
@@ -36,7 +36,8 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)
-        say(f"\nlook closer: {score_line(best[0].arch_json, args, proxies)}")
+        if proxies:
+            say(f"\nlook closer: {score_line(best[0].arch_json, args, proxies)}")
     counts = result.to_dict()["counts"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     trials = "trial" if counts["trials"] == 1 else "trials"

@@ -1,0 +1,110 @@
+"""`lswag-fast benchmark`: a benchmark table of one's own data, from a trained supernet."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from lswag_fast.cli import options, targets
+from lswag_fast.cli.command import Command
+from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.files import check_targets
+from lswag_fast.cli.values import positive, shell_line
+from lswag_fast.errors import InputError
+from lswag_fast.files.shell import as_argument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lswag_fast.training.supernet import TrainedSupernet
+
+N_SHOWN = 5
+
+_DESCRIPTION = """\
+Measure many networks of a space with the weights that they inherit from a trained supernet, on the validation images:
+the benchmark table on which proxies are chosen for your data. The architectures are of all sizes alike. Run again with
+the same options, it continues where it stopped; with a larger --n, it adds to the file."""
+
+_EPILOG = """\
+examples:
+  lswag-fast supernet autoformer-tiny --data photos/ --out runs/supernet
+  lswag-fast benchmark autoformer-tiny --supernet runs/supernet --n 2000 --out table.csv --workers 2
+  lswag-fast evaluate autoformer-tiny --table table.csv --proxies recommended --data photos/ --out scores.csv
+  lswag-fast libra scores.csv --target inherited_accuracy --out selection.json
+  lswag-fast search autoformer-tiny --proxies libra:selection.json --data photos/"""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_space(parser)
+    options.add_supernet(parser, "folder of the trained supernet of the space", required=True)
+    parser.add_argument("--n", type=positive, default=1000, metavar="N", help="architectures (default: 1000)")
+    options.add_out(parser, "the CSV to write, or to continue", required=True)
+    options.add_images(parser)
+    options.add_seed(parser, "seed of the architectures that are drawn")
+    options.add_executor_options(parser, n_threads=1)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Measure what is missing, show the best, and say how to go on."""
+    from lswag_fast.cli.progress import CountProgress
+    from lswag_fast.data.tables import read_table
+    from lswag_fast.execution import open_executor
+    from lswag_fast.training.benchmark import benchmark
+    from lswag_fast.training.inherited import inherited_accuracy_job
+
+    if args.out.suffix != ".csv":
+        raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
+    check_targets({"--out": args.out})
+    supernet = targets.find_supernet(args)
+    images = targets.images_of(supernet, args)
+    job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
+    data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
+    with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
+        count = benchmark(job, args.out, args.n, seed=args.seed, settings=data, executor=executor, callback=progress)
+    rows = read_table(args.out)
+    _show_best(rows)
+    say(f"measured {count} architectures on {len(job.batch[1])} images; all rows: {args.out}")
+    say(f"next, score them by proxies: {_next_line(args, supernet)}")
+    return 0
+
+
+def _next_line(args: argparse.Namespace, supernet: TrainedSupernet) -> str:
+    """The command that scores the architectures of the table."""
+    targets.take_sizes(args, supernet.space)
+    sizes = [word for name, value in targets.space_options(args).items() for word in (_flag(name), value)]
+    data = ["--data", args.data or supernet.data["source"]]
+    return shell_line(["evaluate", args.space, "--table", as_argument(args.out), *data, *sizes, "--out", "scores.csv"])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _show_best(rows: pd.DataFrame) -> None:
+    """The most accurate architectures, and how many have no accuracy."""
+    from lswag_fast.training.benchmark import FAILURE, HIGH, LOW, N_MACS, N_PARAMS
+    from lswag_fast.training.inherited import INHERITED_ACCURACY
+
+    best = rows.dropna(subset=[INHERITED_ACCURACY]).nlargest(N_SHOWN, INHERITED_ACCURACY)
+    shown = table("accuracy", "95 %", "params", "MACs")
+    for _, row in best.iterrows():
+        interval = f"{row[LOW]:.3f} to {row[HIGH]:.3f}"
+        shown.add_row(f"{row[INHERITED_ACCURACY]:.3f}", interval, f"{int(row[N_PARAMS]):,}", f"{int(row[N_MACS]):,}")
+    OUT.print(shown)
+    say("\narchitectures, best first:")
+    for arch in best.index:
+        say(str(arch))
+    say("")
+    failed = int(rows[FAILURE].notna().sum())
+    if failed:
+        say(f"{failed} have no accuracy; why is in the column {FAILURE}")
+
+
+COMMAND = Command(
+    "benchmark",
+    "measure sub-networks of a trained supernet on your data",
+    _DESCRIPTION,
+    _EPILOG,
+    _add_options,
+    _run,
+)
