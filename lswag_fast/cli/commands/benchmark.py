@@ -9,7 +9,7 @@ from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.files import check_targets
-from lswag_fast.cli.values import positive, shell_line
+from lswag_fast.cli.values import shell_line
 from lswag_fast.errors import InputError
 from lswag_fast.files.shell import as_argument
 
@@ -23,12 +23,11 @@ N_SHOWN = 5
 _DESCRIPTION = """\
 Measure many networks of a space with the weights that they inherit from a trained supernet, on the validation images:
 the benchmark table on which proxies are chosen for your data. The architectures are of all sizes alike. Run again with
-the same options, it continues where it stopped; with a larger --n, it adds to the file."""
+the same options, it continues where it stopped; with a larger --trials, it adds to the file."""
 
 _EPILOG = """\
 examples:
-  lswag-fast supernet autoformer-tiny --data photos/ --out runs/supernet
-  lswag-fast benchmark autoformer-tiny --supernet runs/supernet --n 2000 --out table.csv --workers 2
+  lswag-fast benchmark autoformer-tiny --supernet runs/supernet --trials 2000 --out table.csv --workers 2
   lswag-fast evaluate autoformer-tiny --table table.csv --proxies recommended --data photos/ --out scores.csv
   lswag-fast libra scores.csv --target inherited_accuracy --out selection.json
   lswag-fast search autoformer-tiny --proxies libra:selection.json --data photos/"""
@@ -37,7 +36,7 @@ examples:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_space(parser)
     options.add_supernet(parser, "folder of the trained supernet of the space", required=True)
-    parser.add_argument("--n", type=positive, default=1000, metavar="N", help="architectures (default: 1000)")
+    options.add_trials(parser, "architectures to measure (default: 1000)", 1000)
     options.add_out(parser, "the CSV to write, or to continue", required=True)
     options.add_images(parser)
     options.add_seed(parser, "seed of the architectures that are drawn")
@@ -60,7 +59,9 @@ def _run(args: argparse.Namespace) -> int:
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
     data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
-        count = benchmark(job, args.out, args.n, seed=args.seed, settings=data, executor=executor, callback=progress)
+        count = benchmark(
+            job, args.out, args.trials, seed=args.seed, settings=data, executor=executor, callback=progress
+        )
     rows = read_table(args.out)
     _show_best(rows)
     say(f"measured {count} architectures on {len(job.batch[1])} images; all rows: {args.out}")

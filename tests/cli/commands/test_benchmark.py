@@ -33,7 +33,7 @@ def folder(trained, monkeypatch):
 
 def test_the_rows_are_the_accuracies_on_the_validation_images(folder, trained, capsys):
     _, supernet = trained
-    assert main([*BENCHMARK, "--n", "6"]) == 0
+    assert main([*BENCHMARK, "--trials", "6"]) == 0
     rows = read_table(folder / "table.csv")
     job = inherited_accuracy_job(supernet.space, supernet.weights, split_images("digits", image_size=8), n_images=50)
     assert [job(arch)["score"] for arch in rows.index] == list(rows["inherited_accuracy"])
@@ -43,8 +43,8 @@ def test_the_rows_are_the_accuracies_on_the_validation_images(folder, trained, c
 
 
 def test_a_larger_number_adds_to_the_file_and_the_next_command_reads_it(folder, capsys):
-    assert main([*BENCHMARK, "--n", "4"]) == 0
-    assert main([*BENCHMARK, "--n", "10"]) == 0
+    assert main([*BENCHMARK, "--trials", "4"]) == 0
+    assert main([*BENCHMARK, "--trials", "10"]) == 0
     out = capsys.readouterr().out
     assert "measured 6 architectures" in out
     line = out.splitlines()[-1].partition(": ")[2]
@@ -55,12 +55,12 @@ def test_a_larger_number_adds_to_the_file_and_the_next_command_reads_it(folder, 
 
 
 def test_images_that_were_moved_are_found_again(folder, trained, capsys):
-    assert main([*BENCHMARK, "--n", "2"]) == 0
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
     pixels, labels = _digits()
     np.savez(folder / "same.npz", x=pixels, y=labels)
-    assert main([*BENCHMARK, "--n", "2", "--data", "same.npz"]) == 0
+    assert main([*BENCHMARK, "--trials", "2", "--data", "same.npz"]) == 0
     np.savez(folder / "other.npz", x=pixels[::-1], y=labels)
-    assert main([*BENCHMARK, "--n", "3", "--data", "other.npz"]) == 2
+    assert main([*BENCHMARK, "--trials", "3", "--data", "other.npz"]) == 2
     assert "not the images of digits that were split before" in capsys.readouterr().err
 
 
@@ -76,7 +76,7 @@ def _digits():
     [
         (["--out", "a.parquet"], "--out: the rows are written as CSV"),
         (["--supernet", "."], "--supernet: . is no folder of a training"),
-        (["--n", "1000000"], "n is 1,000,000, the space autoformer has"),
+        (["--trials", "1000000"], "n is 1,000,000, the space autoformer has"),
         (["--data", "nowhere"], "--data: data nowhere: no such file"),
     ],
 )
