@@ -9,7 +9,7 @@ from lswag_fast.cli import main
 from lswag_fast.data.splits import split_images
 from lswag_fast.data.tables import read_table
 from lswag_fast.training.inherited import inherited_accuracy_job
-from support.supernets import MODULE, save_supernet
+from training.supernets import MODULE, save_supernet
 
 BENCHMARK = ["benchmark", "small_module:make", "--supernet", "supernet", "--images", "50", "--out", "table.csv"]
 

@@ -7,7 +7,7 @@ import pytest
 from lswag_fast.cli import main
 from lswag_fast.data.splits import split_images
 from lswag_fast.training.inherited import inherited_accuracy_job
-from support.supernets import MODULE, save_supernet
+from training.supernets import MODULE, save_supernet
 
 SEARCH = ["search", "small_module:make", "--proxies", "inherited_accuracy", "--supernet", "supernet"]
 
