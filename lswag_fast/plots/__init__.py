@@ -5,6 +5,7 @@ Every function raises MissingExtraError without matplotlib (`pip install lswag-f
 
 from lswag_fast.plots.heatmaps import plot_agreement, plot_correlations
 from lswag_fast.plots.layers import plot_layer_study, plot_profile
+from lswag_fast.plots.methods import plot_methods
 from lswag_fast.plots.trials import plot_front, plot_history
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "plot_front",
     "plot_history",
     "plot_layer_study",
+    "plot_methods",
     "plot_profile",
 ]

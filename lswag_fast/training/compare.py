@@ -1,0 +1,211 @@
+"""Methods side by side: each searches one space under one budget, and what it found is trained and tested."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lswag_fast.data.splits import ImageSplits
+from lswag_fast.errors import InputError
+from lswag_fast.evaluation.rows import RowFile
+from lswag_fast.execution import Interrupts
+from lswag_fast.searching import search
+from lswag_fast.spaces import SearchSpace
+from lswag_fast.study.budget import Budget
+from lswag_fast.study.settings import SpaceSettings, fingerprint
+from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.trial import Trial
+from lswag_fast.training.accuracy import Accuracy
+from lswag_fast.training.inherited import INHERITED_ACCURACY, check_images, inherited_accuracy_job
+from lswag_fast.training.methods import Method
+
+ROWS_FILE = "comparison.csv"
+_COLUMNS = (
+    "run", "method", "seed", "arch", "n_params", "n_macs", "n_trials", "search_s", "correct", "n_images",
+    "test_accuracy", "test_accuracy_low", "test_accuracy_high",
+)  # fmt: skip
+Callback = Callable[[str, int, int], None]
+"""`callback(what is done next, runs done, runs in all)`."""
+
+
+class Trainer(Protocol):
+    """Trains one architecture from drawn weights and tests it."""
+
+    def __call__(self, arch: Any, folder: Path, seed: int) -> Accuracy | None:
+        """Return the accuracy on the test split; None after a signal, and then the same call continues."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what decides the result beside the images, as JSON values."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is the same for every method.
+
+    Attributes:
+        space: the space.
+        images: split; scores see some of the training split, inherited accuracies the validation split, and only the
+            trained winners the test split.
+        budget: what an architecture may cost.
+        n_trials: architectures that each method scores.
+        batch_size: images that proxies see, drawn anew for each seed.
+        weights: of a trained supernet; None where no method needs them.
+        n_threads: of torch.
+    """
+
+    space: SearchSpace
+    images: ImageSplits
+    budget: Budget
+    n_trials: int
+    batch_size: int = 32
+    weights: Mapping[str, Tensor] | None = None
+    n_threads: int = 1
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the rows, as JSON values."""
+        return {
+            "space": asdict(SpaceSettings.of(self.space)),
+            "images": self.images.to_dict(),
+            "budget": self.budget.to_dict(),
+            "n_trials": self.n_trials,
+            "batch_size": self.batch_size,
+            "weights": None if self.weights is None else fingerprint(self.weights),
+            "n_threads": self.n_threads,
+        }
+
+
+def compare(
+    comparison: Comparison,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    train: Trainer,
+    folder: str | os.PathLike[str],
+    *,
+    executor: Executor | None = None,
+    interrupts: Interrupts | None = None,
+    callback: Callback | None = None,
+) -> bool:
+    """Search by each method with each seed, train what it found, and append one row each to `comparison.csv`.
+
+    The seeds come one after the other, so that a cut comparison has whole ones. FOLDER/METHOD-SEED/search holds the
+    search, FOLDER/METHOD-SEED/train the training. Called again after a cut it continues inside of either; more seeds
+    or methods add to it.
+
+    Args:
+        comparison: what is the same for all.
+        methods: as of `chosen_methods`.
+        seeds: each decides a search, its images, and the initial weights of the training.
+        train: how the winners are trained.
+        folder: new, or one to continue.
+        executor: where architectures are scored; None for this process. Times are only comparable where it is the same.
+        interrupts: what tells it to stop; None for its own.
+        callback: called before each search and each training, and at the end.
+
+    Returns:
+        Whether all is done; False after a signal.
+
+    Raises:
+        InputError: there are too few images for a batch, or they do not fit the space.
+        BudgetError: no architecture meets the budget.
+        StorageError: the folder belongs to another comparison, or cannot be written.
+    """
+    _check(comparison, methods)
+    settings = {**comparison.settings(), "training": dict(train.settings())}
+    rows = RowFile(Path(folder) / ROWS_FILE, _COLUMNS, json.loads(json.dumps(settings)))
+    runs = {f"{method.name}-{seed}": (method, seed) for seed in seeds for method in methods}
+    say = callback or (lambda text, done, total: None)
+    with closing(rows), nullcontext(interrupts) if interrupts else Interrupts.passed_on() as heard:
+        for n_done, (name, (method, seed)) in enumerate(runs.items()):
+            if name in rows.done:
+                continue
+            say(f"{method.label}, seed {seed}: searching", n_done, len(runs))
+            found = _searched(comparison, method, seed, Path(folder) / name / "search", executor, heard)
+            if heard.received is not None:
+                return False
+            best = found.best
+            if best is None:  # as after a signal that came before the first score
+                return False
+            say(f"{method.label}, seed {seed}: training", n_done, len(runs))
+            tested = train(best.arch, Path(folder) / name / "train", seed)
+            if tested is None:
+                return False
+            rows.add({"run": name, "method": method.name, "seed": seed, **_row(found, best, tested)})
+    say("done", len(runs), len(runs))
+    return True
+
+
+def _check(comparison: Comparison, methods: Sequence[Method]) -> None:
+    """Refuse what would fail after hours."""
+    n_images, space = len(comparison.images.train), comparison.space
+    if not 2 <= comparison.batch_size <= n_images:  # one image has no variance
+        raise InputError(f"batch_size: found {comparison.batch_size}, there are {n_images} images to train on")
+    check_images(space, comparison.images.train.tensors(1), comparison.images.num_classes)
+    if comparison.weights is None and any(method.name == INHERITED_ACCURACY for method in methods):
+        raise InputError(f"the method {INHERITED_ACCURACY} needs the weights of a trained supernet")
+
+
+def _searched(
+    comparison: Comparison,
+    method: Method,
+    seed: int,
+    folder: Path,
+    executor: Executor | None,
+    interrupts: Interrupts,
+) -> SearchResult:
+    """The search of a method, new, continued or finished."""
+    return search(
+        comparison.space,
+        **_scoring(comparison, method, seed),
+        budget=comparison.budget,
+        n_trials=method.n_trials or comparison.n_trials,
+        sampler=method.sampler,
+        seed=seed,
+        storage=folder,
+        executor=executor,
+        n_threads=comparison.n_threads,
+        interrupts=interrupts,
+    )
+
+
+def _scoring(comparison: Comparison, method: Method, seed: int) -> dict[str, Any]:
+    """What `search` is told of the scores of a method."""
+    if method.proxies:
+        batch = _batch(comparison, seed)
+        combined = {"combine": method.combine, "rank_weights": method.rank_weights}
+        return {"batch": batch, "proxy": method.proxies, **combined}
+    job = inherited_accuracy_job(comparison.space, comparison.weights or {}, comparison.images)
+    return {"batch": job.batch, "proxy": job.function, "weights": job.weights}
+
+
+def _batch(comparison: Comparison, seed: int) -> tuple[Tensor, Tensor]:
+    """Images to train on, drawn from the seed."""
+    images = comparison.images.train
+    rows = random.Random(seed).sample(range(len(images)), comparison.batch_size)
+    pixels = torch.stack([images[row][0] for row in rows])
+    return pixels, images.labels[rows]
+
+
+def _row(found: SearchResult, best: Trial, tested: Accuracy) -> dict[str, Any]:
+    low, high = tested.interval
+    return {
+        "arch": best.arch_json,
+        "n_params": best.n_params,
+        "n_macs": best.macs,
+        "n_trials": len(found.trials),
+        "search_s": round(found.elapsed_ms / 1e3, 3),
+        "correct": tested.correct,
+        "n_images": tested.n,
+        "test_accuracy": tested.value,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+    }
