@@ -24,7 +24,15 @@ from lswag_fast.kernels.machine import (
     isa_list,
     set_isa,
 )
-from lswag_fast.kernels.patterns import WORD_BITS, PatternLayout, agreement_counts, count_distinct, pack_signs
+from lswag_fast.kernels.patterns import (
+    WORD_BITS,
+    PatternLayout,
+    agreement_counts,
+    count_distinct,
+    narrow_words,
+    pack_signs,
+    wide_words,
+)
 from lswag_fast.kernels.statistics import GradientStats, Statistic, statistics
 
 __all__ = [
@@ -47,9 +55,11 @@ __all__ = [
     "gradient_stats",
     "isa_active",
     "isa_list",
+    "narrow_words",
     "pack_signs",
     "require_device",
     "set_isa",
     "start_gradient_stats",
     "statistics",
+    "wide_words",
 ]

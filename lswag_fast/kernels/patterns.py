@@ -18,6 +18,9 @@ WORD_BITS = 64
 
 PatternLayout = Literal["neuron", "sample"]
 
+_NARROW = ((8, torch.uint8), (16, torch.int16), (32, torch.int32), (WORD_BITS, torch.int64))
+"""The most bits that an integer holds, the last one that of the sign."""
+
 _LAYOUT_NAMES = {"neuron": "neuron_major", "sample": "sample_major"}
 
 
@@ -63,6 +66,30 @@ def pack_signs(y: Tensor, n_samples: int, layout: PatternLayout = "neuron") -> T
         else:
             core.cuda_pack_signs(*arguments, stream)
     return out
+
+
+def narrow_words(words: Tensor, n_bits: int) -> Tensor:
+    """Words (V, W) as `pack_signs` gives them, in the smallest integers that hold `n_bits`, to be kept.
+
+    Of four samples a word takes half as much memory as the values that it was made of.
+
+    Example:
+        >>> narrow_words(torch.tensor([[0b1001]]), 4)
+        tensor([[9]], dtype=torch.uint8)
+    """
+    if words.shape[1] != 1:
+        return words
+    return words.to(next(dtype for most, dtype in _NARROW if n_bits <= most))
+
+
+def wide_words(words: Tensor, n_bits: int) -> Tensor:
+    """Narrow words as `pack_signs` gave them, int64.
+
+    Example:
+        >>> wide_words(narrow_words(torch.tensor([[0xFFFF]]), 16), 16)
+        tensor([[65535]])
+    """
+    return words if words.dtype == torch.int64 else words.long() & ((1 << n_bits) - 1)
 
 
 def _words(words: Tensor, name: str) -> Tensor:

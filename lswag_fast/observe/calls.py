@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from lswag_fast import kernels
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.operations import LOOKUP, ObservedOperation, one_hot
 from lswag_fast.observe.samples.axis import AxisCandidates, Place
@@ -150,8 +151,8 @@ class ActivationCall:
     """One activation call of V = `n_neurons` values per sample, with what was asked for of its signs.
 
     For each candidate c of `candidates.options`: `words[c]` (V, ceil(n_packed/64)), the packed signs of the first
-    `n_packed` samples; `agreements[c]` (B, B), on how many neurons two samples agree. `sample_axis` is the right one of
-    the candidates, once that is known.
+    `n_packed` samples, as narrow as these allow; `agreements[c]` (B, B), on how many neurons two samples agree.
+    `sample_axis` is the right one of the candidates, once that is known.
     """
 
     index: int
@@ -176,8 +177,8 @@ class ActivationCall:
 
     @property
     def resolved_words(self) -> Tensor:
-        """What `words` hold for the resolved sample axis."""
-        return self.words[self._choice]
+        """The signs (V, ceil(n_packed/64)), int64, for the resolved sample axis."""
+        return kernels.wide_words(self.words[self._choice], self.n_packed)
 
     @property
     def resolved_agreements(self) -> Tensor | None:

@@ -66,7 +66,7 @@ def _packed(view: Tensor, n_neurons: int, n_packed: int) -> Tensor:
     """The signs (V, ceil(n_packed/64)) of the first samples of a view (B, ...)."""
     if n_packed == 0:
         return torch.zeros(n_neurons, 0, dtype=torch.int64, device=view.device)
-    return kernels.pack_signs(view, n_packed)
+    return kernels.narrow_words(kernels.pack_signs(view, n_packed), n_packed)
 
 
 def _agreements(view: Tensor, n_neurons: int) -> Tensor:

@@ -148,3 +148,15 @@ def test_refuses_a_device_a_layout_and_a_scalar() -> None:
         kernels.pack_signs(torch.ones(4, 3), 4, "rows")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="shape"):
         kernels.pack_signs(torch.ones(()), 1)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "dtype"),
+    [(1, torch.uint8), (8, torch.uint8), (9, torch.int16), (16, torch.int16), (17, torch.int32), (32, torch.int32),
+     (33, torch.int64), (64, torch.int64), (65, torch.int64)],
+)  # fmt: skip
+def test_narrow_words_are_the_same_when_they_are_wide_again(n_samples: int, dtype: torch.dtype) -> None:
+    words = kernels.pack_signs(torch.cat([activation((n_samples, 50)), torch.ones(n_samples, 1)], 1), n_samples)
+    narrow = kernels.narrow_words(words, n_samples)
+    assert narrow.dtype == dtype
+    assert torch.equal(kernels.wide_words(narrow, n_samples), words)
