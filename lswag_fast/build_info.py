@@ -24,6 +24,8 @@ class BuildInfo:
     isas_supported: tuple[str, ...]
     """Compiled and runnable on this machine, best first."""
     isa_active: str
+    bfloat16_problem: str
+    """Why `precision="bfloat16"` is refused on the CPU; empty where it is not."""
     openmp_runtimes: tuple[str, ...]
     """Files of the OpenMP runtimes loaded in this process (Linux only, else empty)."""
     torch_version: str
@@ -77,11 +79,12 @@ def info() -> BuildInfo:
     problems: list[str] = []
     facts = kernels.BuildFacts(__version__, _UNKNOWN, _UNKNOWN, ())
     supported: tuple[str, ...] = ()
-    active = _UNKNOWN
+    active = bfloat16_problem = _UNKNOWN
     try:
         facts = kernels.build_facts()
         supported = tuple(kernels.isa_list())
         active = kernels.isa_active()
+        bfloat16_problem = kernels.bfloat16_problem() or ""
     except BackendUnavailableError as error:
         problems.append(str(error))
     runtimes = openmp_runtimes()
@@ -94,6 +97,7 @@ def info() -> BuildInfo:
         isas_compiled=facts.isas,
         isas_supported=supported,
         isa_active=active,
+        bfloat16_problem=bfloat16_problem,
         openmp_runtimes=runtimes,
         torch_version=torch.__version__,
         torch_threads=torch.get_num_threads(),
@@ -117,6 +121,10 @@ def format_info(info: BuildInfo) -> str:
         ("lswag_fast", f"{info.version} ({info.compiler}, {info.build_type})"),
         ("instruction sets", f"{info.isa_active} active; {_listed(info.isas_supported)} usable here"),
         ("", f"{_listed(info.isas_compiled)} compiled"),
+        (
+            "bfloat16",
+            f"no: {info.bfloat16_problem}" if info.bfloat16_problem else "multiplied by the CPU's own instructions",
+        ),
         ("devices", f"{_listed(info.devices)} ({cuda})"),
         ("torch", f"{info.torch_version}, {info.torch_threads} threads"),
         ("OpenMP", _listed(info.openmp_runtimes)),

@@ -31,6 +31,20 @@ def test_active_set_follows_the_choice() -> None:
             kernels.set_isa(None)
 
 
+def test_bfloat16_is_there_or_refused_for_a_reason() -> None:
+    for isa in kernels.isa_list():
+        kernels.set_isa(isa)
+        try:
+            info = build_info.info()
+            problem = kernels.bfloat16_problem()
+        finally:
+            kernels.set_isa(None)
+        shown = f"no: {problem}" if problem else "multiplied by the CPU's own instructions"
+        assert f"bfloat16          {shown}" in build_info.format_info(info)
+        assert (info.bfloat16_problem or None) == problem
+        assert problem is None if isa == "amx" else problem is not None or isa == "avx512"
+
+
 def test_two_openmp_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     for runtimes, n_problems in ((("/a/libgomp.so.1",), 0), (("/a/libgomp.so.1", "/b/libomp.so"), 1)):
         monkeypatch.setattr(build_info, "openmp_runtimes", lambda found=runtimes: found)

@@ -56,6 +56,25 @@ FIDELITY_NAMES = {
     "autoformer_s": "Autoformer-S",
     "nasbench201_like": "NAS-Bench-201-like",
 }
+BFLOAT16 = (
+    Numbers("batch", "batch", digits=0),
+    Numbers("processor s", "processor_s", digits=2),
+    Numbers("x plain", "processor_ratio", digits=2),
+    Numbers("wall s", "wall_s", digits=2),
+    Numbers("x plain, wall", "wall_ratio", digits=2),
+    Numbers("n", "n", digits=0),
+)
+BFLOAT16_NAMES = {
+    "plain": "plain forward + backward",
+    "plain_bfloat16": "the same under autocast to bfloat16",
+    "score": "`score`",
+    "score_bfloat16": '`score(precision="bfloat16")`',
+    "score_fast": '`score(fidelity="fast")`',
+    "score_fast_bfloat16": "both",
+    "autoformer_s": "Autoformer-S",
+    "resnet50": "ResNet-50",
+    "nasbench201_like": "NAS-Bench-201-like",
+}
 HISTORY = (
     Numbers("Autoformer-S", "autoformer_s_ratio", digits=2),
     Numbers("with published attention", "autoformer_s_published_ratio", digits=2),
@@ -145,6 +164,11 @@ TABLES = (
     Table("options", ("correlation/ablations.csv",), options.table),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
     Table("fidelity", ("score/fidelity.csv",), columns.of_csv(FIDELITY_WORDS, FIDELITY, FIDELITY_NAMES)),
+    Table(
+        "bfloat16",
+        ("score/bfloat16.csv",),
+        columns.of_csv({"network": "network", "method": "what", "cpu": "processor"}, BFLOAT16, BFLOAT16_NAMES),
+    ),
     Table(
         "history",
         ("score/history.csv",),

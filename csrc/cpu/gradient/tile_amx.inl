@@ -3,6 +3,7 @@
 constexpr int kAmxRows = 16;    // of a register
 constexpr int kAmxVectors = 4;  // registers that add up; three more hold operands
 constexpr int kBlockPairs = 16;
+constexpr int kAmxTaskRows = 256;  // packing weighs more than beside products of float, so panels serve more rows
 
 // bfloat16 is the upper half of a float. The elements have no lower half, but where scaling made them subnormal.
 static inline __attribute__((always_inline)) Vec<float> pair_up(Vec<float> first, Vec<float> second) {
@@ -122,7 +123,7 @@ static void end_tiles(const unsigned char (&saved)[kTileConfigBytes]) { load_con
 
 constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_slice, begin_tiles, end_tiles};
 
-constexpr GradientOps<float> kPairedGradientOps = {kLanes<float>, kAmxRows,      kAmxVectors, LSWAG_TASK_ROWS,
+constexpr GradientOps<float> kPairedGradientOps = {kLanes<float>, kAmxRows,      kAmxVectors, kAmxTaskRows,
                                                    pack_pairs,    amx_tile,      nullptr,     nullptr,
                                                    merge<float>,  finish<float>, &kPairs};
 
