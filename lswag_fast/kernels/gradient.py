@@ -206,6 +206,9 @@ def gradient_stats(
     in float64 as well. The largest is estimated from some 500 elements of each operand and sample: one that is more
     than about 1e10 times larger may overflow, and then counts as non-finite.
 
+    On a CPU with AMX, a NaN or infinity in a bfloat16 operand of a convolution may count as non-finite also the weights
+    whose window passes just beside it.
+
     Standard deviations that are rounding errors of gradients that are constant in theory count as zero;
     `lswag_fast.reference.rounding_error` is the bound, for the precision that is computed in. What cannot be told from
     the operands of one weight counts as variance: a weight all of whose grad_out is a rounding error, and errors of

@@ -39,7 +39,7 @@ struct PackJob {
 };
 
 // The packed operands of one call of the weight, for one sample: grad_out at consecutive positions, x at n_rows lines
-// of n_cols positions.
+// of n_cols positions. With pairs, a line has whole blocks of positions, and col_step is from one pair to the next.
 template <class T>
 struct TileCall {
   const T* grad;
@@ -102,6 +102,8 @@ struct PairOps {
   int block_positions;
   // A panel of x (n_positions, width) -> (pairs, width).
   void (*pair_panel)(const T* panel, int64_t n_positions, int64_t width, T* out);
+  // Planes of n elements of x: each is paired with the one `partner` elements further.
+  void (*pair_plane)(const T* plane, int64_t n, int64_t partner, T* out);
   // A slice of grad_out (n_positions, tile_rows) -> (blocks, tile_rows, 16).
   void (*pair_slice)(const T* slice, int64_t n_positions, T* out);
   // What a thread does before its first tile and after its last: the registers of tiles are configured, and as before.
@@ -123,7 +125,7 @@ struct GradientOps {
   void (*merge)(T* into, const T* from, int64_t n, bool batch_gradient, int64_t count_into, int64_t count_from);
   // Adds the weights of a tile to statistics (statistic::kCount), in units of the scaled gradients.
   void (*finish)(const FinishJob<T>& job, double* statistics);
-  // Null: tiles multiply the packed elements. With pairs there are panels only, of more than kFewPositions.
+  // Null: tiles multiply the packed elements. With pairs there are panels of more than kFewPositions, and planes.
   const PairOps<T>* pairs;
 };
 

@@ -58,7 +58,8 @@ Packer<T>::Packer(const Problem& problem, const Plan& plan, const GradientOps<T>
       grad_scale_(std::ldexp(T(1), exponents.grad)),
       packed_positions_(problem.n_positions) {
   if (ops.pairs) {
-    packed_positions_ = ceil_div(problem.n_positions, ops.pairs->block_positions) * ops.pairs->block_positions / 2;
+    packed_positions_ = problem.form == Form::panel ? whole_blocks(problem.n_positions) / 2 : 0;
+    for (const CallOperands& call : problem.calls) packed_positions_ += packed_pairs(call);
   }
   const int64_t n_kept = plan.few_positions ? ceil_div(problem.n_samples, plan.n_parts) : 1;
   const int64_t width = problem.form == Form::depthwise ? ops.lanes : plan.slices_per_task * ops.tile_rows;
@@ -73,8 +74,32 @@ Packer<T>::Packer(const Problem& problem, const Plan& plan, const GradientOps<T>
     plane_begin_.push_back(x_elements_);
     x_elements_ += (call.in.h + 2 * problem.conv.padding.h) * plan.plane_pitch;
   }
-  // The last vector of a run may reach beyond the plane.
+  plane_elements_ = x_elements_;
+  // The last vector of a run may reach beyond the plane, and so may the last block.
   x_elements_ += ops.lanes;
+  if (ops.pairs) x_elements_ += ops.pairs->block_positions * problem.conv.stride.w * plan.plane_step;
+}
+
+template <class T>
+int64_t Packer<T>::whole_blocks(int64_t n_positions) const {
+  return ceil_div(n_positions, ops_.pairs->block_positions) * ops_.pairs->block_positions;
+}
+
+// Without strides the lines of a plane are side by side, with its margins between them, and make one.
+template <class T>
+typename Packer<T>::Lines Packer<T>::lines_of(const CallOperands& call) const {
+  if (problem_.conv.stride.h != 1 || problem_.conv.stride.w != 1) {
+    return {call.out.h, whole_blocks(call.out.w), whole_blocks(call.out.w)};
+  }
+  const int64_t pitch = plan_.plane_pitch / plan_.plane_step;
+  return {1, whole_blocks((call.out.h - 1) * pitch + call.out.w), pitch};
+}
+
+template <class T>
+int64_t Packer<T>::packed_pairs(const CallOperands& call) const {
+  if (problem_.form == Form::panel) return 0;  // those of all calls are packed as one
+  const Lines lines = lines_of(call);
+  return lines.n * lines.n_positions / 2;
 }
 
 // All positions of one sample, in order; `job` says where to and how.
@@ -120,9 +145,32 @@ void Packer<T>::grad(const Task& task, int64_t b, T* out, int64_t slice_pitch) c
              plan_.rows[slice->first] == row + job.n_features);
     for (const CallOperands& call : problem_.calls) {
       job.out = slice_out;
-      positions(call.grad, b, row, job);
-      slice_out += call.n_positions * ops_.tile_rows;
+      if (ops_.pairs && problem_.form == Form::plane) {
+        grad_lines(call, b, row, job);
+        slice_out += 2 * packed_pairs(call) * ops_.tile_rows;
+      } else {
+        positions(call.grad, b, row, job);
+        slice_out += call.n_positions * ops_.tile_rows;
+      }
     }
+  }
+}
+
+// Between the lines, and after the last, is what was there: zeros.
+template <class T>
+void Packer<T>::grad_lines(const CallOperands& call, int64_t b, int64_t row, PackJob<T> job) const {
+  const View& view = call.grad.view;
+  const int64_t line_stride = view.ndim == 4 ? view.stride[2] : 0;
+  const int64_t pitch = lines_of(call).pitch * ops_.tile_rows;
+  job.dtype = view.dtype;
+  job.feature_stride = call.grad.feature_stride;
+  job.position_stride = view.stride[view.ndim - 1];
+  job.n_positions = call.out.w;
+  T* out = job.out;
+  for (int64_t y = 0; y < call.out.h; ++y) {
+    job.source = at(view, b * call.grad.sample_stride + row * call.grad.feature_stride + y * line_stride);
+    job.out = out + y * pitch;
+    ops_.pack(job);
   }
 }
 
@@ -141,31 +189,40 @@ void Packer<T>::panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) 
   }
 }
 
+// First grad_out, then x: what lies between lines and in margins stays zero.
 template <class T>
 int64_t Packer<T>::unpaired_elements() const {
   if (!ops_.pairs) return 0;
-  int64_t n = plan_.slices_per_task * ops_.tile_rows;
-  for (const Task& task : plan_.tasks) n = std::max(n, task.n_tiles * panel_width());
-  return n * problem_.n_positions;
+  const int64_t partner = problem_.conv.stride.w * plan_.plane_step;
+  const int64_t x = problem_.form == Form::panel ? 2 * x_elements_ : x_elements_ + partner;
+  return plan_.slices_per_task * unpaired_slice() + x;
 }
 
 template <class T>
 void Packer<T>::operands(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const {
-  if (!ops_.pairs) {
-    this->grad(task, b, grad, slice_pitch());
-    panels(task, b, x, panel_pitch());
+  const bool panel = problem_.form == Form::panel;
+  const int64_t group = plan_.slices[task.first_slice].group;
+  T* packed_grad = ops_.pairs ? unpaired : grad;
+  T* packed_x = ops_.pairs ? unpaired + plan_.slices_per_task * unpaired_slice() : x;
+  this->grad(task, b, packed_grad, ops_.pairs ? unpaired_slice() : slice_pitch());
+  if (panel) panels(task, b, packed_x, ops_.pairs ? 2 * panel_pitch() : panel_pitch());
+  if (!panel) planes(group, b, packed_x);
+  if (ops_.pairs) pair(task, packed_grad, packed_x, grad, x);
+}
+
+template <class T>
+void Packer<T>::pair(const Task& task, const T* grad, const T* x, T* paired_grad, T* paired_x) const {
+  const int64_t n_positions = problem_.form == Form::panel ? problem_.n_positions : 2 * packed_positions_;
+  for (int64_t k = 0; k < task.n_slices; ++k) {
+    ops_.pairs->pair_slice(grad + k * unpaired_slice(), n_positions, paired_grad + k * slice_pitch());
+  }
+  if (problem_.form == Form::plane) {
+    ops_.pairs->pair_plane(x, plane_elements_, problem_.conv.stride.w * plan_.plane_step, paired_x);
     return;
   }
-  const int64_t n_positions = problem_.n_positions;
-  const int64_t slice_elements = n_positions * ops_.tile_rows;
-  this->grad(task, b, unpaired, slice_elements);
-  for (int64_t k = 0; k < task.n_slices; ++k) {
-    ops_.pairs->pair_slice(unpaired + k * slice_elements, n_positions, grad + k * slice_pitch());
-  }
-  const int64_t panel_elements = n_positions * panel_width();
-  panels(task, b, unpaired, panel_elements);
   for (int64_t k = 0; k < task.n_tiles; ++k) {
-    ops_.pairs->pair_panel(unpaired + k * panel_elements, n_positions, panel_width(), x + k * panel_pitch());
+    ops_.pairs->pair_panel(x + k * 2 * panel_pitch(), problem_.n_positions, panel_width(),
+                           paired_x + k * panel_pitch());
   }
 }
 
@@ -178,7 +235,8 @@ Lookahead Packer<T>::lookahead(const Task& task, int64_t b) const {
       panel ? task.first_tile * panel_width() : plan_.slices[task.first_slice].group * plan_.plane_step;
   const int64_t n_columns =
       panel ? std::min(task.n_tiles * panel_width(), problem_.n_columns - column) : plan_.plane_step;
-  const int64_t stretches = panel ? ceil_div(call.n_positions, kStretch) : call.out.h * ceil_div(call.out.w, kStretch);
+  int64_t stretches = panel ? ceil_div(call.n_positions, kStretch) : call.out.h * ceil_div(call.out.w, kStretch);
+  if (ops_.pairs && !panel) stretches = 2 * packed_pairs(call) / kStretch;
   return {source_lines(call.x, b, column, n_columns),
           source_lines(call.grad, b, row, std::min(task.n_slices * ops_.tile_rows, problem_.n_rows - row)),
           task.n_tiles * task.n_slices, stretches};
@@ -241,9 +299,16 @@ void Packer<T>::plane_calls(const T* grad, const T* x, int64_t grad_step, std::v
   calls->clear();
   for (size_t c = 0; c < problem_.calls.size(); ++c) {
     const CallOperands& call = problem_.calls[c];
-    calls->push_back({grad, x + plane_begin_[c], call.out.h, call.out.w, problem_.conv.stride.h * plan_.plane_pitch,
-                      problem_.conv.stride.w * plan_.plane_step});
-    grad += call.n_positions * grad_step;
+    const int64_t row_pitch = problem_.conv.stride.h * plan_.plane_pitch;
+    const int64_t col_step = problem_.conv.stride.w * plan_.plane_step;
+    if (ops_.pairs) {
+      const Lines lines = lines_of(call);
+      calls->push_back({grad, x + plane_begin_[c], lines.n, lines.n_positions, row_pitch, 2 * col_step});
+      grad += packed_pairs(call) * grad_step;
+    } else {
+      calls->push_back({grad, x + plane_begin_[c], call.out.h, call.out.w, row_pitch, col_step});
+      grad += call.n_positions * grad_step;
+    }
   }
 }
 

@@ -57,7 +57,7 @@ class Packer {
   int64_t slice_pitch() const { return packed_positions_ * ops_.tile_rows; }
   int64_t panel_pitch() const { return packed_positions_ * panel_width(); }
   int64_t unpaired_elements() const;  // scratch for one task; 0 without pairs
-  // Form::panel: what the tiles of a task read of one sample; `unpaired` is scratch.
+  // What the tiles of a task read of one sample; `unpaired` is scratch. Panels and planes.
   void operands(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const;
   // Form::panel: the columns of the task's tiles, out[tile * tile_pitch + position * panel_width() + column].
   void panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) const;
@@ -73,6 +73,18 @@ class Packer {
   void plane_calls(const T* grad, const T* x, int64_t grad_step, std::vector<TileCall<T>>* calls) const;
 
  private:
+  // How the positions of a call lie in packed lines before they are paired.
+  struct Lines {
+    int64_t n = 1;
+    int64_t n_positions = 0;  // of a line: whole blocks
+    int64_t pitch = 0;        // positions from one line of grad_out to the next
+  };
+  Lines lines_of(const CallOperands& call) const;  // planes
+  int64_t packed_pairs(const CallOperands& call) const;
+  int64_t whole_blocks(int64_t n_positions) const;
+  int64_t unpaired_slice() const { return 2 * slice_pitch(); }
+  void pair(const Task& task, const T* grad, const T* x, T* paired_grad, T* paired_x) const;
+  void grad_lines(const CallOperands& call, int64_t b, int64_t row, PackJob<T> job) const;
   void positions(const Operand& operand, int64_t b, int64_t feature, PackJob<T> job) const;
   void lines(const CallOperands& call, int64_t b, int64_t feature, int64_t n_features, T* out) const;
 
@@ -84,6 +96,7 @@ class Packer {
   int64_t packed_positions_;  // of one sample; with pairs, the pairs of whole blocks
   int64_t x_elements_ = 0;
   int64_t grad_elements_ = 0;
+  int64_t plane_elements_ = 0;        // of all planes together
   std::vector<int64_t> plane_begin_;  // of each call in the planes
 };
 

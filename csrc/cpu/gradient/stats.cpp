@@ -140,6 +140,7 @@ GradientStats Engine<T>::run() {
       // Margins of planes and unused lanes; the rest is overwritten.
       set_zero(scratch.x.get(), packer_.x_elements());
       set_zero(scratch.grad.get(), packer_.grad_elements());
+      set_zero(scratch.unpaired.get(), packer_.unpaired_elements());
     }
     if (ops_.pairs) ops_.pairs->begin(scratch.tile_config);
 #pragma omp for schedule(dynamic, 1)
@@ -263,10 +264,8 @@ void Engine<T>::run_samples(const Task& task, Scratch<T>& scratch) {
 
 template <class T>
 void Engine<T>::run_planes(const Task& task, Scratch<T>& scratch) {
-  const int64_t group = plan_.slices[task.first_slice].group;
   for (int64_t b = begin(task.part); b < begin(task.part + 1); ++b) {
-    packer_.planes(group, b, scratch.x.get());
-    packer_.grad(task, b, scratch.grad.get(), problem_.n_positions * ops_.tile_rows);
+    packer_.operands(task, b, scratch.grad.get(), scratch.x.get(), scratch.unpaired.get());
     scratch.ahead = b + 1 < begin(task.part + 1) ? packer_.lookahead(task, b + 1) : Lookahead();
     for (int64_t tile = 0; tile < task.n_tiles; ++tile) {
       packer_.plane_calls(scratch.grad.get(), scratch.x.get(), ops_.tile_rows, &scratch.calls);
@@ -309,9 +308,21 @@ void Engine<T>::merge_parts(int64_t slice) {
   }
 }
 
+// Whether the groups of a convolution have rows for a tile, and its lines positions for a quarter of their blocks.
+bool fills_tiles(const Problem& problem, const GradientOps<float>& ops) {
+  constexpr int64_t kLeastShare = 4;
+  const bool strided = problem.conv.stride.h != 1 || problem.conv.stride.w != 1;
+  bool fills = problem.n_rows / problem.conv.groups >= ops.tile_rows;
+  for (const CallOperands& call : problem.calls) {
+    fills = fills && (!strided || call.out.w * kLeastShare >= ops.pairs->block_positions);
+  }
+  return fills;
+}
+
 // Tiles of pairs are for operands that are bfloat16, and where packing them pays.
 const GradientOps<float>& float_ops(const Problem& problem, const KernelTable& table) {
-  bool pairs = table.gradient_bf16 && problem.form == Form::panel && problem.n_positions > kFewPositions;
+  bool pairs = table.gradient_bf16 && problem.form != Form::depthwise && problem.n_positions > kFewPositions &&
+               (problem.form == Form::panel || fills_tiles(problem, *table.gradient_bf16));
   for (const CallOperands& call : problem.calls) {
     pairs = pairs && call.x.view.dtype == DType::bf16 && call.grad.view.dtype == DType::bf16;
   }

@@ -35,38 +35,51 @@ static void pair_slice(const float* slice, int64_t n_positions, float* out) {
   }
 }
 
+// The pairs of a plane whose positions `partner` elements apart are neighbours. It goes on with zeros.
+static void pair_plane(const float* plane, int64_t n, int64_t partner, float* out) {
+  for (int64_t k = 0; k < n; k += kLanes<float>) store(out + k, pair_up(load(plane + k), load(plane + k + partner)));
+}
+
 // Registers are named by literals in the instructions: 0 to 3 add up, 4 holds grad_out, 5 and 6 hold x in turn.
 template <int NV>
+static inline __attribute__((always_inline)) void add_block(const float* grad, const float* x, const int64_t* offset,
+                                                            int64_t pitch) {
+  _tile_loadd(4, grad, kBlockPairs * sizeof(float));
+  _tile_loadd(5, x + offset[0], pitch);
+  _tile_dpbf16ps(0, 4, 5);
+  if constexpr (NV > 1) {
+    _tile_loadd(6, x + offset[1], pitch);
+    _tile_dpbf16ps(1, 4, 6);
+  }
+  if constexpr (NV > 2) {
+    _tile_loadd(5, x + offset[2], pitch);
+    _tile_dpbf16ps(2, 4, 5);
+  }
+  if constexpr (NV > 3) {
+    _tile_loadd(6, x + offset[3], pitch);
+    _tile_dpbf16ps(3, 4, 6);
+  }
+}
+
+template <int NV>
 static void amx_tile_of(const TileJob<float>& job) {
-  constexpr int L = kLanes<float>;
-  const TileCall<float>& call = *job.calls;
-  const int64_t pitch = call.col_step * static_cast<int64_t>(sizeof(float));
-  const float* grad = call.grad;
-  const float* x = call.x;
   const char* ahead = job.ahead;
   _tile_zero(0);
   if constexpr (NV > 1) _tile_zero(1);
   if constexpr (NV > 2) _tile_zero(2);
   if constexpr (NV > 3) _tile_zero(3);
-  for (int64_t left = call.n_cols; left > 0; left -= 2 * kBlockPairs) {
-    for (int k = 0; k < job.n_ahead; ++k, ahead += job.ahead_step) __builtin_prefetch(ahead, 0, 2);  // never faults
-    _tile_loadd(4, grad, kBlockPairs * sizeof(float));
-    _tile_loadd(5, x, pitch);
-    _tile_dpbf16ps(0, 4, 5);
-    if constexpr (NV > 1) {
-      _tile_loadd(6, x + L, pitch);
-      _tile_dpbf16ps(1, 4, 6);
+  for (int c = 0; c < job.n_calls; ++c) {
+    const TileCall<float>& call = job.calls[c];
+    const float* grad = call.grad;
+    for (int64_t row = 0; row < call.n_rows; ++row) {
+      const float* x = call.x + row * call.row_pitch;
+      for (int64_t left = call.n_cols; left > 0; left -= 2 * kBlockPairs) {
+        for (int k = 0; k < job.n_ahead; ++k, ahead += job.ahead_step) __builtin_prefetch(ahead, 0, 2);  // never faults
+        add_block<NV>(grad, x, job.offset, call.col_step * static_cast<int64_t>(sizeof(float)));
+        grad += kBlockPairs * kAmxRows;
+        x += kBlockPairs * call.col_step;
+      }
     }
-    if constexpr (NV > 2) {
-      _tile_loadd(5, x + 2 * L, pitch);
-      _tile_dpbf16ps(2, 4, 5);
-    }
-    if constexpr (NV > 3) {
-      _tile_loadd(6, x + 3 * L, pitch);
-      _tile_dpbf16ps(3, 4, 6);
-    }
-    grad += kBlockPairs * kAmxRows;
-    x += kBlockPairs * call.col_step;
   }
   Vec<float> gradient[kAmxRows * NV];
   constexpr int64_t kRowBytes = NV * sizeof(Vec<float>);
@@ -121,7 +134,7 @@ static void begin_tiles(unsigned char (&saved)[kTileConfigBytes]) {
 
 static void end_tiles(const unsigned char (&saved)[kTileConfigBytes]) { load_config(saved); }
 
-constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_slice, begin_tiles, end_tiles};
+constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_plane, pair_slice, begin_tiles, end_tiles};
 
 constexpr GradientOps<float> kPairedGradientOps = {kLanes<float>, kAmxRows,      kAmxVectors, kAmxTaskRows,
                                                    pack_pairs,    amx_tile,      nullptr,     nullptr,

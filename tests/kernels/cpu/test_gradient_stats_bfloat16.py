@@ -9,9 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.cpu.gradient_oracle import FLOAT32, assert_close, linear_gradients, select_rows, stats_of
+from kernels.cpu.gradient_oracle import (
+    FLOAT32,
+    assert_close,
+    conv_gradients,
+    linear_gradients,
+    select_rows,
+    stats_of,
+)
 from lswag_fast import kernels, reference
-from lswag_fast.kernels import Moments, gradient_stats
+from lswag_fast.kernels import ConvGeometry, Moments, gradient_stats
 
 # (samples, positions, inputs, outputs): edges of blocks of 32 positions, of pairs, of tiles of 64 columns and 16 rows.
 SIZES = [(4, 9, 3, 1), (5, 31, 64, 16), (8, 32, 65, 17), (4, 33, 63, 15), (4, 64, 130, 33), (3, 197, 200, 100)]
@@ -31,24 +38,28 @@ def operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tup
 
 
 def check(
-    calls: Sequence[tuple[Tensor, Tensor]], layout: Callable[[Tensor], Tensor] = lambda t: t, **options: Any
+    calls: Sequence[tuple[Tensor, Tensor]],
+    layout: Callable[[Tensor], Tensor] = lambda t: t,
+    conv: ConvGeometry | None = None,
+    **options: Any,
 ) -> None:
     """Round float32 operands by the definition for the oracle, by torch for the kernel."""
     rounded = [(reference.round_to_bfloat16(x), reference.round_to_bfloat16(g)) for x, g in calls]
     given = [(layout(x.bfloat16()), layout(g.bfloat16())) for x, g in calls]
-    gradients = linear_gradients(rounded)
+    gradients = linear_gradients(rounded) if conv is None else conv_gradients(rounded, conv)
+    feature_axis = -1 if conv is None else 1
     weight = torch.randn(gradients.shape[1:], generator=torch.Generator().manual_seed(1))
     blocks = options.get("row_blocks")
     expected = stats_of(
         select_rows(gradients, blocks),
         absolute=options.get("gradient", "abs") == "abs",
         weight=select_rows(weight[None], blocks)[0],
-        rounding=reference.rounding_error(given),
-        least=reference.least_deviation(given),
+        rounding=reference.rounding_error(given, feature_axis),
+        least=reference.least_deviation(given, feature_axis),
     )
     for n_threads in (1, 2):
         torch.set_num_threads(n_threads)
-        found = gradient_stats(given, batch_gradient=True, weight=weight, **options)
+        found = gradient_stats(given, conv=conv, batch_gradient=True, weight=weight, **options)
         assert_close(found, expected, FLOAT32)
 
 
@@ -61,6 +72,58 @@ def test_sizes(size: tuple[int, int, int, int], gradient: str, isa: str, generat
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout: str, isa: str, generator: torch.Generator) -> None:
     check([operands((8, 37, 70, 19), generator)], LAYOUTS[layout])
+
+
+def conv_operands(
+    size: Sequence[int], n_out: int, conv: ConvGeometry, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    x = torch.randn(*size, generator=generator)
+    of = zip(size[2:], conv.padding, conv.dilation, conv.kernel_size, conv.stride, strict=True)
+    sizes = [(n + 2 * pad - step * (k - 1) - 1) // stride + 1 for n, pad, step, k, stride in of]
+    return x, torch.randn(size[0], n_out, *sizes, generator=generator)
+
+
+def conv2d(kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1) -> ConvGeometry:
+    return ConvGeometry((kernel,) * 2, (stride,) * 2, (padding,) * 2, (dilation,) * 2, groups)
+
+
+CONVS = [
+    ((3, 16, 8, 8), 16, conv2d(3, padding=1)),
+    ((3, 5, 9, 13), 21, conv2d(3, padding=1)),
+    ((3, 20, 7, 5), 33, conv2d(3)),
+    ((3, 3, 25, 33), 17, conv2d(7, stride=2, padding=3)),
+    ((3, 6, 40, 31), 18, conv2d(4, stride=3, padding=1)),
+    ((3, 6, 11, 12), 18, conv2d(3, padding=2, dilation=2)),
+    ((3, 32, 6, 7), 40, conv2d(3, padding=1, groups=2)),
+    ((3, 8, 6, 6), 16, conv2d(5, padding=2, groups=8)),
+    ((3, 33, 6, 7), 20, conv2d(1)),
+    ((3, 20, 33, 40), 20, conv2d(1, stride=2)),
+    ((3, 10, 37), 19, ConvGeometry((3,), (1,), (1,), (1,), 1)),
+    ((3, 10, 70), 19, ConvGeometry((5,), (2,), (2,), (1,), 1)),
+    ((3, 10, 9, 20), 16, ConvGeometry((3, 1), (2, 1), (1, 0), (1, 1), 1)),
+]
+
+
+@pytest.mark.parametrize("case", CONVS, ids=str)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_convolutions(
+    case: tuple[tuple[int, ...], int, ConvGeometry], channels_last: bool, isa: str, generator: torch.Generator
+) -> None:
+    size, n_out, conv = case
+    layout = LAYOUTS["contiguous"]
+    if channels_last:
+        layout = lambda t: t.movedim(1, -1).contiguous().movedim(-1, 1)  # noqa: E731
+    check([conv_operands(size, n_out, conv, generator)], layout, conv)
+
+
+def test_several_calls_of_a_convolution_with_planes_of_their_own(isa: str, generator: torch.Generator) -> None:
+    for conv in (conv2d(3, padding=1), conv2d(3, stride=2, padding=1)):
+        check([conv_operands((3, 6, n, n + 9), 19, conv, generator) for n in (9, 6)], conv=conv)
+
+
+def test_row_blocks_of_a_convolution(isa: str, generator: torch.Generator) -> None:
+    conv = conv2d(3, padding=1)
+    check([conv_operands((3, 6, 8, 8), 40, conv, generator)], conv=conv, row_blocks=[0, 2, 4])
 
 
 def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) -> None:
