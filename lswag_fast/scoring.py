@@ -212,7 +212,7 @@ def _run_passes(
     for pass_ in list_passes():
         if pass_.name in wanted:
             try:
-                with batch_named(model, batch), _foreign_errors(f"the {pass_.name} pass"):
+                with batch_named(model, batch, options.precision), _foreign_errors(f"the {pass_.name} pass"):
                     results[pass_.name] = pass_.run(model, batch.copied(), options, frozenset(wanted[pass_.name]))
             except LswagError as error:
                 broken[pass_.name] = error

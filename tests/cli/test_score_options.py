@@ -121,6 +121,19 @@ def test_layers_of_a_score(
     assert words in capsys.readouterr().err
 
 
+def test_a_precision_that_the_cpu_lacks_is_refused_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LSWAG_ISA", "baseline")
+    words = ["--trials", "1", "--batch-size", "4", "--precision", "bfloat16", "--out", "run"]
+    assert main(["search", "nasbench201", *words]) == 2
+    shown = capsys.readouterr().err
+    assert "error: precision='bfloat16': instruction set baseline has no products of bfloat16" in shown
+    assert shown.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_features_that_nothing_looks_at_are_said() -> None:
     with pytest.warns(LswagWarning, match="--features is of no use to lswag, synflow; .*zen.* look at features"):
         score_options(parsed("--features", "blocks"), ["lswag", "synflow"])

@@ -15,6 +15,7 @@ from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import DeviceMismatchError, InputError, ProxyFailedError, UnsupportedModelError, warn
 from lswag_fast.observe.modules import named_modules, named_parameters
+from lswag_fast.options import Precision
 from lswag_fast.passes.shared.checks import listed, not_differentiable, one_line
 
 # How torch says that it cannot compute with these dtypes, or with these shapes.
@@ -71,13 +72,13 @@ def check_not_transformed() -> None:
 
 
 @contextmanager
-def batch_named(model: nn.Module, batch: Batch) -> Iterator[None]:
+def batch_named(model: nn.Module, batch: Batch, precision: Precision = "float32") -> Iterator[None]:
     """Say where torch could not compute with a batch what the batch was, in the place of torch's words alone.
 
     And where it could not differentiate the model, that this is so.
 
     A model may convert or cut its inputs itself, so that their dtype and shape are refused only when it cannot take
-    them.
+    them. Under autocast torch has no product of some dtypes that a model mixes; then `precision` is named, too.
 
     Raises:
         InputError: torch failed on the dtypes of inputs and weights.
@@ -100,6 +101,7 @@ def batch_named(model: nn.Module, batch: Batch) -> Iterator[None]:
             ) from cause
         if _OF_DTYPES.search(str(cause)) or _OF_SHAPES.search(str(cause)):
             shown = ", ".join(f"{name} {tuple(t.shape)} of {t.dtype}" for name, t in inputs.items())
+            shown += "" if precision == "float32" else f", with precision={precision!r}; leave precision out"
             raise UnsupportedModelError(
                 f"the model cannot compute with this batch, {shown}: {one_line(cause)}"
             ) from cause

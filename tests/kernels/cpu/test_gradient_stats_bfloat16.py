@@ -57,10 +57,11 @@ def check(
         rounding=reference.rounding_error(given, feature_axis),
         least=reference.least_deviation(given, feature_axis),
     )
-    for n_threads in (1, 2):
-        torch.set_num_threads(n_threads)
-        found = gradient_stats(given, conv=conv, batch_gradient=True, weight=weight, **options)
-        assert_close(found, expected, FLOAT32)
+    torch.set_num_threads(1)
+    found = gradient_stats(given, conv=conv, batch_gradient=True, weight=weight, **options)
+    assert_close(found, expected, FLOAT32)
+    torch.set_num_threads(2)
+    assert gradient_stats(given, conv=conv, batch_gradient=True, weight=weight, **options) == found
 
 
 @pytest.mark.parametrize("gradient", ["abs", "signed"])

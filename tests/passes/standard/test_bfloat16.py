@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import lswag_fast
 from bench.score.networks import TINY_SETTINGS
 from lswag_fast import kernels
-from lswag_fast.errors import LswagWarning
+from lswag_fast.errors import LswagWarning, UnsupportedModelError
 from networks import Network, select
 from support.oracle import SHOWN, call, one, summed_loss, trainability_of
 
@@ -64,6 +64,13 @@ def test_a_score_is_near_that_of_float32(network: str) -> None:
     assert rounded.value == pytest.approx(exact.value, rel=2**-6)
     assert rounded.value != exact.value
     assert rounded.options["precision"] == "bfloat16"
+
+
+def test_what_fails_under_autocast_is_told_to_leave_it_out() -> None:
+    (net,) = (net for net in select() if net.name == "mixture")  # index_add_ of bfloat16 into a buffer of float32
+    model, batch = net.build(torch.float32)
+    with pytest.raises(UnsupportedModelError, match="with precision='bfloat16'; leave precision out: index_add_"):
+        lswag_fast.score(model, batch, precision="bfloat16")
 
 
 def test_other_passes_stay_in_float32() -> None:
