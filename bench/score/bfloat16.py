@@ -26,12 +26,14 @@ from bench.score.methods import Maker, plain, score
 from bench.score.networks import ALL_SETTINGS, TINY_SETTINGS
 from bench.score.peers import Run
 from bench.score.run import KEEP_MEMORY
+from lswag_fast.options import FAST_GRADIENT_SAMPLES
 
 COLUMNS = (
     "benchmark", "network", "batch", "method", "isa", "threads", "processor_s", "wall_s", "processor_ratio",
     "wall_ratio", "n", "result", "cpu", "cores", "compiler", "python", "torch", "lswag_fast", "date",
 )  # fmt: skip
-NETWORKS = {"autoformer_s": 8, "resnet50": 8, "nasbench201_like": 64}
+CELLS = ("autoformer_s:8", "autoformer_s:32", "resnet50:8", "nasbench201_like:64")
+TINY = tuple(f"{name}:{setting.batch_sizes[0]}" for name, setting in TINY_SETTINGS.items())
 DIGITS = 4
 
 
@@ -67,17 +69,23 @@ def times(run: Callable[[], Any]) -> tuple[float, float]:
     return time.process_time() - start[0], time.perf_counter() - start[1]
 
 
+def methods_for(batch_size: int) -> dict[str, Maker]:
+    """The methods that differ at this batch size: the fast score takes all samples of a small batch."""
+    small = batch_size <= FAST_GRADIENT_SAMPLES
+    return {name: maker for name, maker in METHODS.items() if not (small and "fast" in name)}
+
+
 def measure(network: str, batch_size: int, n_rounds: int) -> list[dict[str, Any]]:
     """One row for each method: medians, and the medians of the ratios to the plain pass of the same round."""
     from bench.machine import machine_columns
 
     setting = ALL_SETTINGS[network]
     images, labels = setting.batch(batch_size)
-    runs = {name: maker(setting.build(), images, labels) for name, maker in METHODS.items()}
+    runs = {name: maker(setting.build(), images, labels) for name, maker in methods_for(batch_size).items()}
     results = {name: run() for name, run in runs.items()}  # which also warms up
     rounds = [{name: times(run) for name, run in runs.items()} for _ in range(n_rounds)]
     rows = []
-    for name in METHODS:
+    for name in runs:
         row: dict[str, Any] = {"benchmark": "bfloat16", "network": network, "batch": batch_size, "method": name}
         for k, kind in enumerate(("processor", "wall")):
             row[f"{kind}_s"] = round(statistics.median(found[name][k] for found in rounds), DIGITS)
@@ -93,14 +101,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the CSV to append to")
     parser.add_argument("--rounds", type=int, default=5, help="of each network (default: 5)")
+    parser.add_argument("--only", nargs="+", default=CELLS, metavar="NETWORK:BATCH", help="these alone")
     parser.add_argument("--tiny", action="store_true", help="networks that take milliseconds")
     options = parser.parse_args()
     if not KEEP_MEMORY.items() <= os.environ.items():
         command = [sys.executable, "-m", "bench.score.bfloat16", *sys.argv[1:]]
         raise SystemExit(subprocess.run(command, check=False, env={**os.environ, **KEEP_MEMORY}).returncode)
-    tiny = {name: setting.batch_sizes[0] for name, setting in TINY_SETTINGS.items()}
-    for network, batch_size in (tiny if options.tiny else NETWORKS).items():
-        for row in measure(network, batch_size, options.rounds):
+    for cell in TINY if options.tiny else options.only:
+        network, _, batch_size = cell.partition(":")
+        for row in measure(network, int(batch_size), options.rounds):
             append(options.out, COLUMNS, row)
             sys.stderr.write(f"{network}:{batch_size}:{row['method']} {row['processor_ratio']:.2f} x plain\n")
 
