@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,9 @@ def missing(emulated: bool) -> list[str]:
         lacks.append("cmake 3.20 or newer is not on the PATH")
     if pybind11_headers() is None:
         lacks.append("pybind11's headers are neither installed nor in torch's include folder")
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        lacks.append(f"Python.h is not in {headers}: the headers of this Python are missing")
     if not emulated and nvcc() is None:
         lacks.append(f"nvcc is neither on the PATH nor at {TOOLKIT}")
     return lacks

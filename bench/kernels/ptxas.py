@@ -29,7 +29,7 @@ class Usage:
 def compile_report(architectures: Sequence[str]) -> dict[tuple[str, str], Usage]:
     """Compile every kernel and read the report: (kernel, architecture) -> usage. Takes minutes, and needs nvcc."""
     found: dict[tuple[str, str], Usage] = {}
-    for source in sorted((SOURCES / "cuda").glob("*.cpp")):
+    for source in sorted((SOURCES / "cuda").rglob("*.cpp")):
         found |= parse_report(_compile(source, architectures))
     return {(_short(name), architecture): usage for (name, architecture), usage in found.items()}
 

@@ -1,4 +1,4 @@
-"""What the CUDA kernels can reach at best, computed, not measured.
+"""What the kernels can reach at best, computed, not measured.
 
 `python -m bench.kernels.roofline > bench/kernels/roofline.md`.
 
@@ -12,6 +12,7 @@ import math
 import sys
 from dataclasses import dataclass
 
+from bench.kernels import cpu_roofline
 from bench.kernels.ptxas import Usage, compile_report
 
 BATCH, TOKENS = 32, 197
@@ -36,7 +37,7 @@ class Gpu:
 
     @property
     def cache(self) -> float:
-        """The second-level cache: 5120 bytes a clock on both."""
+        """The second-level cache: 5120 bytes a clock on all of them."""
         return 5120 * self.clock / 1e3
 
     @property
@@ -48,6 +49,7 @@ class Gpu:
 GPUS = (
     Gpu("A100 SXM 80 GB", "sm_80", 108, 1.41, {"f32": 19.5, "f64": 9.7, "tf32": 156, "bf16": 312, "f16": 312}, 2.04),
     Gpu("H100 SXM", "sm_90", 132, 1.98, {"f32": 66.9, "f64": 33.5, "tf32": 495, "bf16": 989, "f16": 989}, 3.35),
+    Gpu("H200 SXM", "sm_90", 132, 1.98, {"f32": 66.9, "f64": 33.5, "tf32": 495, "bf16": 989, "f16": 989}, 4.8),
 )
 REGISTERS, SHARED_BYTES, MAX_THREADS, MAX_BLOCKS = 65536, 164 * 1024, 2048, 32  # of a multiprocessor
 
@@ -181,8 +183,8 @@ def pattern_table() -> list[str]:
     lines = [
         "## Patterns of one activation of fc1",
         "",
-        "| kernel | MB | ms A100 | ms H100 |",
-        "| --- | ---: | ---: | ---: |",
+        f"| kernel | MB | {' | '.join(f'ms {gpu.name}' for gpu in GPUS)} |",
+        f"| --- | ---: |{' ---: |' * len(GPUS)}",
     ]
     for case, n_bytes in cases.items():
         times = " | ".join(f"{n_bytes / gpu.memory / 1e9:.4f}" for gpu in GPUS)
@@ -220,7 +222,7 @@ def occupancy_table(report: dict[tuple[str, str], Usage]) -> list[str]:
     return [*lines, ""]
 
 
-HEADER = f"""# Roofline of the CUDA kernels
+HEADER = f"""# Roofline of the kernels
 
 Computed by `python -m bench.kernels.roofline`, **not measured**: no kernel of this package has run on a GPU yet. The
 weights are those of an Autoformer-S block, batch {BATCH}, {TOKENS} tokens.
@@ -231,17 +233,17 @@ weights are those of an Autoformer-S block, batch {BATCH}, {TOKENS} tokens.
   operands once per sample.
 - *shared*, where it bounds: what the warps read from shared memory to multiply.
 - *fill*: the share of block slots in use over the waves of blocks; half is counted as enough for the peak.
-- *ms*: the longest of the bounds. Latencies, launches (about 5 per weight), bank conflicts and the arithmetic of
-  addresses come on top. On an H100, `mma.sync`, which is used here, reaches about 60 % of the tensor cores' peak; the
-  rest takes instructions (`wgmma`) that are not used.
+- *ms*: the longest of the bounds. Latencies, launches (4 for a weight, 5 for an activation), bank conflicts and the
+  arithmetic of addresses come on top. On an H100 or H200, `mma.sync`, which is used here, reaches about 60 % of the
+  tensor cores' peak; the rest takes instructions (`wgmma`) that are not used.
 """
 
 
 def main() -> None:
     """Print the note."""
-    report = compile_report([gpu.architecture for gpu in GPUS])
+    report = compile_report(sorted({gpu.architecture for gpu in GPUS}))
     parts = [HEADER.splitlines(), [""], *(gradient_table(gpu, report) for gpu in GPUS), pattern_table()]
-    parts += [occupancy_table(report), usage_table(report)]
+    parts += [cpu_roofline.table(), occupancy_table(report), usage_table(report)]
     sys.stdout.write("\n".join(line for part in parts for line in part))
 
 

@@ -72,6 +72,24 @@ struct Finish {
     for (int k = 0; k < statistic::kCount; ++k) values[k * kThreads + thread] = statistics[k];
     combine_threads<statistic::kCount, kThreads>(values, Combine());
     if (thread < statistic::kCount) job.partials[block * statistic::kCount + thread] = values[thread * kThreads];
+    if (simt::is_last_block(job.counter, n_blocks)) add_blocks(values);
+  }
+
+  // The statistics of all blocks, in units of the gradients as they came.
+  SIMT_DEVICE void add_blocks(const simt::Shared<double>& values) const {
+    const int thread = simt::thread_index();
+    for (int k = 0; k < statistic::kCount; ++k) {
+      double value = 0;
+      for (int64_t block = thread; block < n_blocks; block += kThreads) {
+        value = statistic::combined(k, value, job.partials[block * statistic::kCount + k]);
+      }
+      values[k * kThreads + thread] = value;
+    }
+    combine_threads<statistic::kCount, kThreads>(values, Combine());
+    if (thread >= statistic::kCount) return;
+    const int exponent = job.exponents[0] + job.exponents[1];
+    const int power = -statistic::info(thread).power * exponent;
+    job.statistics[thread] = ldexp(static_cast<double>(values[thread * kThreads]), power);
   }
 
   SIMT_DEVICE Moments state(int64_t part, int64_t w) const {
@@ -142,39 +160,10 @@ struct Finish {
   }
 };
 
-// One block: the statistics of all blocks, in units of the gradients as they came.
-struct AddBlocks {
-  static constexpr int kThreads = kBlock;
-
-  simt::Global<const double> partials;
-  simt::Global<double> statistics;
-  simt::Global<const int32_t> exponents;
-  int64_t n_blocks;
-
-  SIMT_DEVICE void operator()() const {
-    SIMT_SHARED(double, values, statistic::kCount* kThreads);
-    const int thread = simt::thread_index();
-    for (int k = 0; k < statistic::kCount; ++k) {
-      double value = 0;
-      for (int64_t block = thread; block < n_blocks; block += kThreads) {
-        value = statistic::combined(k, value, partials[block * statistic::kCount + k]);
-      }
-      values[k * kThreads + thread] = value;
-    }
-    combine_threads<statistic::kCount, kThreads>(values, Combine());
-    if (thread >= statistic::kCount) return;
-    const int exponent = exponents[0] + exponents[1];
-    const int power = -statistic::info(thread).power * exponent;
-    statistics[thread] = ldexp(static_cast<double>(values[thread * kThreads]), power);
-  }
-};
-
 template <class T>
 void launch_finish(const FinishJob& job, simt::Stream stream) {
   const int64_t n_blocks = finish_blocks(job.n_rows * job.n_columns);
   simt::launch(Finish<T>{job, n_blocks}, {static_cast<unsigned>(n_blocks), 1, 1}, stream);
-  const simt::Global<const double> partials(job.partials.address(0), n_blocks * statistic::kCount);
-  simt::launch(AddBlocks{partials, job.statistics, job.exponents, n_blocks}, {1, 1, 1}, stream);
 }
 
 }  // namespace

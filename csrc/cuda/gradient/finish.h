@@ -37,8 +37,9 @@ struct FinishJob {
   void* m2;
   void* signed_mean;
   int64_t count_before;
-  simt::Global<double> partials;    // (blocks, statistic::kCount)
-  simt::Global<double> statistics;  // statistic::kCount
+  simt::Global<simt::Word> counter;  // zero
+  simt::Global<double> partials;     // (blocks, statistic::kCount)
+  simt::Global<double> statistics;   // statistic::kCount
 };
 
 int64_t finish_blocks(int64_t n_weights);

@@ -163,6 +163,7 @@ WorkspaceLayout lay_out(const DevicePlan& plan, bool batch_gradient) {
   layout.calls = reserve(static_cast<int64_t>(plan.calls.size() * sizeof(DeviceCall)));
   layout.row_tiles = reserve(static_cast<int64_t>(plan.row_tiles.size() * sizeof(RowTile)));
   layout.row_blocks = reserve(static_cast<int64_t>(plan.row_blocks.size() * sizeof(int64_t)));
+  layout.counters = reserve(kCounters * static_cast<int64_t>(sizeof(simt::Word)));
   layout.n_uploaded = end;
   layout.exponents = reserve(kExponents * sizeof(int32_t));
   layout.rounding = reserve(sizeof(double));

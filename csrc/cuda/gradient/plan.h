@@ -13,11 +13,14 @@ namespace cuda {
 
 enum class Arithmetic { f32, f64, tf32, bf16, f16 };
 
+constexpr int64_t kCounters = 2;  // of the blocks that are done, for the scan and for the end; zero at first
+
 // Byte offsets in the workspace. What the host prepares comes first.
 struct WorkspaceLayout {
   int64_t calls = 0;
   int64_t row_tiles = 0;
   int64_t row_blocks = 0;
+  int64_t counters = 0;
   int64_t n_uploaded = 0;
   int64_t exponents = 0;
   int64_t rounding = 0;

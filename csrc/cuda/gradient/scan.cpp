@@ -1,4 +1,5 @@
-// One block for each sample looks at evenly spread elements of its operands; one more block puts the samples together.
+// One block for each sample looks at evenly spread elements of its operands; the last of them puts the samples
+// together.
 #include "cuda/gradient/scan.h"
 
 #include <cmath>
@@ -20,13 +21,13 @@ struct LargestAndSum {
   SIMT_DEVICE double operator()(int row, double a, double b) const { return row < kRows - 1 ? larger(a, b) : a + b; }
 };
 
-struct ScanSample {
+struct Scan {
   static constexpr int kThreads = kBlock;
 
   ScanJob job;
 
   SIMT_DEVICE void operator()() const {
-    SIMT_SHARED(double, values, 2 * kThreads);
+    SIMT_SHARED(double, values, kSampleValues* kThreads);
     const int64_t b = simt::block_index().x;
     double largest[2] = {};
     double mean_square[2] = {};
@@ -35,10 +36,12 @@ struct ScanSample {
       const double share = static_cast<double>(call.n_positions) / static_cast<double>(job.n_positions);
       for (int k = 0; k < 2; ++k) add(values, k ? call.grad : call.x, b, share, largest[k], mean_square[k]);
     }
-    if (simt::thread_index() > 0) return;
-    job.samples[b * kSampleValues] = largest[0];
-    job.samples[b * kSampleValues + 1] = largest[1];
-    job.samples[b * kSampleValues + 2] = mean_square[0] * mean_square[1];
+    if (simt::thread_index() == 0) {
+      job.samples[b * kSampleValues] = largest[0];
+      job.samples[b * kSampleValues + 1] = largest[1];
+      job.samples[b * kSampleValues + 2] = mean_square[0] * mean_square[1];
+    }
+    if (simt::is_last_block(job.counter, job.n_samples)) combine_samples(values);
   }
 
   SIMT_DEVICE static void add(const simt::Shared<double>& values, const DeviceOperand& operand, int64_t b, double share,
@@ -75,15 +78,8 @@ struct ScanSample {
     values[kThreads + thread] = squares;
     combine_threads<2, kThreads>(values, LargestAndSum<2>());
   }
-};
 
-struct ChooseScales {
-  static constexpr int kThreads = kBlock;
-
-  ScanJob job;
-
-  SIMT_DEVICE void operator()() const {
-    SIMT_SHARED(double, values, kSampleValues* kThreads);
+  SIMT_DEVICE void combine_samples(const simt::Shared<double>& values) const {
     const int thread = simt::thread_index();
     const LargestAndSum<kSampleValues> combine;
     for (int k = 0; k < kSampleValues; ++k) {
@@ -116,8 +112,7 @@ struct ChooseScales {
 }  // namespace
 
 void launch_scan(const ScanJob& job, simt::Stream stream) {
-  simt::launch(ScanSample{job}, {static_cast<unsigned>(job.n_samples), 1, 1}, stream);
-  simt::launch(ChooseScales{job}, {1, 1, 1}, stream);
+  simt::launch(Scan{job}, {static_cast<unsigned>(job.n_samples), 1, 1}, stream);
 }
 
 }  // namespace cuda

@@ -16,14 +16,15 @@ struct ScanJob {
   simt::Global<const DeviceCall> calls;
   int n_calls;
   int64_t n_samples;
-  int64_t n_positions;              // of all calls together
-  int limit;                        // kExponentLimit
-  int digits;                       // of the mantissa
-  simt::Global<double> samples;     // (samples, kSampleValues)
-  simt::Global<int32_t> exponents;  // kExponents
-  simt::Global<double> rounding;    // squared_rounding, one number
-  simt::Global<int32_t> of_state;   // the exponent of the moments
-  simt::Global<double> squares;     // of the samples in the moments
+  int64_t n_positions;               // of all calls together
+  int limit;                         // kExponentLimit
+  int digits;                        // of the mantissa
+  simt::Global<simt::Word> counter;  // zero
+  simt::Global<double> samples;      // (samples, kSampleValues)
+  simt::Global<int32_t> exponents;   // kExponents
+  simt::Global<double> rounding;     // squared_rounding, one number
+  simt::Global<int32_t> of_state;    // the exponent of the moments
+  simt::Global<double> squares;      // of the samples in the moments
   bool has_moments;
   int64_t count_before;
 };

@@ -36,6 +36,7 @@ struct Workspace {
     const int64_t n = static_cast<int64_t>(plan.row_blocks.size());
     return {{at<const int64_t>(plan.layout.row_blocks), n}, n == 0};
   }
+  simt::Global<simt::Word> counter(int number) const { return {at<simt::Word>(plan.layout.counters) + number, 1}; }
   simt::Global<int32_t> exponents() const { return {at<int32_t>(plan.layout.exponents), kExponents}; }
   simt::Global<const int32_t> chosen_exponents() const {
     return {at<const int32_t>(plan.layout.exponents), kExponents};
@@ -75,6 +76,7 @@ void scan_operands(const DevicePlan& plan, const GradientOptions& options, const
   const bool is_double = plan.arithmetic == Arithmetic::f64;
   job.limit = is_double ? kExponentLimit<double> : kExponentLimit<float>;
   job.digits = is_double ? std::numeric_limits<double>::digits : std::numeric_limits<float>::digits;
+  job.counter = workspace.counter(0);
   job.samples = workspace.samples();
   job.exponents = workspace.exponents();
   job.rounding = workspace.rounding();
@@ -146,6 +148,7 @@ void add_up(const DevicePlan& plan, const GradientOptions& options, const Worksp
     job.signed_mean = options.moments->signed_mean;
     job.count_before = options.moments->count;
   }
+  job.counter = workspace.counter(1);
   job.partials = workspace.partials();
   job.statistics = {statistics, statistic::kCount};
   plan.arithmetic == Arithmetic::f64 ? launch_finish_f64(job, stream) : launch_finish_f32(job, stream);

@@ -11,6 +11,7 @@
 //   sync_threads(), sync_warp()
 //   ballot, shuffle_down                over the lanes of a warp
 //   atomic_load, atomic_compare_swap, atomic_add
+//   is_last_block(counter, n_blocks)    of a grid; there what the other blocks wrote before may be read
 //   copy_async<N>, commit_copies, wait_for_copies
 //   load_vector, load_matrices_transposed, multiply_matrices, multiply_matrices_tf32
 //   to_float, to_tf32, fused_multiply_add, count_bits, float_of_bits, bits_of_float

@@ -87,6 +87,17 @@ SIMT_DEVICE Word atomic_compare_swap(const Global<Word>& memory, int64_t i, Word
 
 SIMT_DEVICE void atomic_add(const Global<Word>& memory, int64_t i, Word value) { atomicAdd(memory.address(i), value); }
 
+// Each thread's writes are made visible before its block is counted, and the last block reads after it has counted all.
+SIMT_DEVICE bool is_last_block(const Global<Word>& counter, int64_t n_blocks) {
+  __shared__ bool is_last;
+  __threadfence();
+  __syncthreads();
+  if (thread_index() == 0) is_last = atomicAdd(counter.address(0), Word{1}) + 1 == static_cast<Word>(n_blocks);
+  __syncthreads();
+  __threadfence();
+  return is_last;
+}
+
 template <int N, class T>
 SIMT_DEVICE void copy_async(const Shared<T>& to, int64_t at, const Global<const T>& from, int64_t source, int n_valid) {
   constexpr int kBytes = N * static_cast<int>(sizeof(T));

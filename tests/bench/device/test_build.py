@@ -36,9 +36,10 @@ def test_everything_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     monkeypatch.setattr(build, "TOOLKIT", tmp_path / "nvcc")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(build.sysconfig, "get_path", lambda name: str(tmp_path))
     lines = build.missing(emulated=False)
-    assert [line.split()[0] for line in lines] == ["cmake", "pybind11's", "nvcc"]
-    assert len(build.missing(emulated=True)) == 2  # no nvcc for the host
+    assert [line.split()[0] for line in lines] == ["cmake", "pybind11's", "Python.h", "nvcc"]
+    assert len(build.missing(emulated=True)) == 3  # no nvcc for the host
 
 
 def test_a_build_that_lacks_something_ends_before_it_begins(tmp_path: Path) -> None:

@@ -40,6 +40,27 @@ struct Copies {
   }
 };
 
+// The last block adds up what each block wrote.
+struct LastBlock {
+  static constexpr int kThreads = kN;
+  simt::Global<float> parts;  // one for each thread of each block
+  simt::Global<simt::Word> counter;
+  simt::Global<float> out;
+  int64_t n_blocks;
+  bool writes_late;
+
+  SIMT_DEVICE void operator()() const {
+    const int64_t place = static_cast<int64_t>(simt::block_index().x) * kN + simt::thread_index();
+    if (!writes_late) parts[place] = 1;
+    const bool is_last = simt::is_last_block(counter, n_blocks);
+    if (writes_late) parts[place] = 1;
+    if (!is_last || simt::thread_index() > 0) return;
+    float sum = 0;
+    for (int64_t k = 0; k < n_blocks * kN; ++k) sum += parts[k];
+    out[0] = sum;
+  }
+};
+
 enum class Wrong {
   shared_bounds,
   global_bounds,
@@ -160,6 +181,20 @@ void test_faults() {
   testing::check(faults(elsewhere), "memory that nobody allocated is found");
 }
 
+void test_last_block() {
+  constexpr unsigned kBlocks = 5;
+  std::vector<float> parts(kBlocks * kN), out(1);
+  std::vector<simt::Word> counter(1);
+  const simt::Allocation allocations[] = {simt::Allocation(parts), simt::Allocation(out), simt::Allocation(counter)};
+  const auto run = [&](bool writes_late) {
+    counter[0] = 0;
+    return faults(LastBlock{{parts.data(), kBlocks * kN}, {counter.data(), 1}, {out.data(), 1}, kBlocks, writes_late},
+                  kBlocks);
+  };
+  testing::check(!run(false) && out[0] == kBlocks * kN, "the last block reads what all wrote before");
+  testing::check(run(true), "the last block reads what another wrote after it came");
+}
+
 void test_product() {
   testing::Tensor a(lswag::DType::f16, {16, 16}), b(lswag::DType::f16, {16, 16});
   testing::Random random(2);
@@ -189,6 +224,7 @@ int main() {
     test_order();
     test_copies();
     test_faults();
+    test_last_block();
     test_product();
   });
   return testing::finish("emulator");

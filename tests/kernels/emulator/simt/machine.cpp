@@ -3,6 +3,14 @@
 #include <algorithm>
 #include <numeric>
 
+// For tests/kernels/cuda/test_launches.py.
+extern "C" {
+__attribute__((visibility("default"))) int64_t simt_n_queued() { return simt::Machine::instance().n_queued; }
+__attribute__((visibility("default"))) void simt_skip_kernels(bool skips) {
+  simt::Machine::instance().settings.skips_kernels = skips;
+}
+}
+
 namespace simt {
 namespace {
 
@@ -20,6 +28,7 @@ void Machine::run(Dim grid, int n_threads, const std::function<void()>& kernel) 
   generator_.seed(settings.seed);
   kernel_ = &kernel;
   ++launch_;
+  arrivals_.clear();
   while (fibres_.size() < static_cast<size_t>(n_threads)) fibres_.push_back(std::make_unique<Fibre>());
   std::vector<int64_t> order(static_cast<int64_t>(grid.x) * grid.y * grid.z);
   std::iota(order.begin(), order.end(), 0);
@@ -42,6 +51,7 @@ void Machine::run_block(int n_threads) {
   std::iota(ready_.begin(), ready_.end(), 0);
   epoch_ = 0;
   n_alive_ = n_threads;
+  has_arrived_ = is_last_ = false;
   error_ = nullptr;
   while (n_alive_ > 0) {
     if (ready_.empty()) check_stuck();
@@ -120,6 +130,22 @@ void Machine::barrier(const Site& site) {
     at_barrier_.clear();
   }
   stop();
+}
+
+bool Machine::arrive(unsigned long long& n_arrived, unsigned long long n_blocks, const Site& site) {
+  const bool is_dropped = mutated(Mutation::drop_barrier, site);
+  barrier(site);
+  if (!has_arrived_) {
+    has_arrived_ = true;
+    is_last_ = ++n_arrived == n_blocks;
+    if (!is_dropped) arrivals_[block_number_] = epoch_;
+  }
+  return is_last_;
+}
+
+bool Machine::follows(int64_t other_block, uint32_t epoch) const {
+  const auto found = arrivals_.find(other_block);
+  return is_last_ && found != arrivals_.end() && epoch < found->second;
 }
 
 void Machine::meet(const Site& site, void* slot, void (*perform)(void** slots)) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "simt/fault.h"
@@ -29,7 +30,8 @@ struct Dim {
 struct Settings {
   uint64_t seed = 0;
   Mutant mutant;
-  Sites* sites = nullptr;  // filled with the lines passed, if given
+  Sites* sites = nullptr;      // filled with the lines passed, if given
+  bool skips_kernels = false;  // to count launches that would take hours
 };
 
 // A copy to shared memory that is under way: `deliver` makes it happen.
@@ -45,6 +47,7 @@ class Machine {
   static Machine& instance();
 
   Settings settings;
+  int64_t n_queued = 0;  // launches, and memory cleared, so far: what a device would have in its stream
 
   void run(Dim grid, int n_threads, const std::function<void()>& kernel);
 
@@ -59,6 +62,10 @@ class Machine {
   uint32_t warp_epoch() const { return warp_epochs_[current_ / kWarp]; }
 
   void barrier(const Site& site);
+  // A barrier that counts the block; true in the one that makes `n_arrived` the number of blocks.
+  bool arrive(unsigned long long& n_arrived, unsigned long long n_blocks, const Site& site);
+  // Whether the block that runs came last, after the other block had written at that epoch.
+  bool follows(int64_t other_block, uint32_t epoch) const;
   // All lanes of a warp meet, each with its own `slot`; the last to come performs the operation on all slots.
   void meet(const Site& site, void* slot, void (*perform)(void** slots));
   void end_warp_epoch() { ++warp_epochs_[current_ / kWarp]; }
@@ -112,6 +119,9 @@ class Machine {
   int64_t block_number_ = 0;
   uint32_t launch_ = 0;
   uint32_t epoch_ = 0;
+  std::unordered_map<int64_t, uint32_t> arrivals_;  // epochs of the blocks that have arrived
+  bool has_arrived_ = false;
+  bool is_last_ = false;
   int current_ = 0;
   int n_alive_ = 0;
 };

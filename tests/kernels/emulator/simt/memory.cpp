@@ -48,7 +48,10 @@ void Cell::check_against_write(const char* what, const Site& site) const {
   const Machine& machine = Machine::instance();
   const int self = machine.thread();
   if (writer == kNobody) return;
-  if (write_block != machine.block_number()) machine.fault(std::string(what) + " what another block wrote", site);
+  if (write_block != machine.block_number()) {
+    if (machine.follows(write_block, write_epoch)) return;
+    machine.fault(std::string(what) + " what another block wrote", site);
+  }
   if (writer == self || write_epoch != machine.epoch()) return;
   if (writer / kWarp == self / kWarp && write_warp_epoch != machine.warp_epoch()) return;
   machine.fault(std::string(what) + " what thread " + std::to_string(writer) + " wrote with no barrier between", site);

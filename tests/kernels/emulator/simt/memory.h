@@ -188,4 +188,12 @@ inline Word atomic_compare_swap(const Global<Word>& memory, Index index, Word ex
 
 inline void atomic_add(const Global<Word>& memory, Index index, Word value) { atomic_word(memory, index) += value; }
 
+// Whether the block is the last of the grid to come here: then it may read what the others wrote before they came. All
+// threads of a block come here once; `counter` is zero before the launch.
+inline bool is_last_block(const Global<Word>& counter, Index n_blocks) {
+  const Element<Word> element = counter.at(0, n_blocks.site);
+  element.cell->update_atomically(n_blocks.site);
+  return Machine::instance().arrive(*element.value, static_cast<Word>(n_blocks.value), n_blocks.site);
+}
+
 }  // namespace simt
