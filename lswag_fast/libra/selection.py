@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from lswag_fast.data.tables import finite_numbers, numbers
+from lswag_fast.data.tables import checked_table, finite_numbers, numbers
 from lswag_fast.errors import InputError, StorageError, TableError, warn
 from lswag_fast.libra.algorithm1 import ROLES, WIDER_TOLERANCE, Correlation, Measured, measure
 from lswag_fast.libra.fit import Fit
@@ -108,7 +108,7 @@ class Libra:
         self.binning = binning
         self.combine = combine
         self.halves = _checked_halves(halves)
-        self.seed = seed
+        self.seed = _checked_seed(seed)
         self._fit: Fit | None = None
 
     def fit(
@@ -134,8 +134,8 @@ class Libra:
             Itself.
 
         Raises:
-            TableError: a column is not there or holds no numbers, fewer than 10 rows are finite (20 with the rules
-                "halves" and "weights"), no window holds 10, or the target is constant.
+            TableError: a column is not there or holds no numbers, an architecture is named twice, fewer than 10 rows
+                are finite (20 with the rules "halves" and "weights"), no window holds 10, or the target is constant.
             InputError: fewer than two proxies vary, or the target is among them or is the bias.
 
         Example:
@@ -149,6 +149,7 @@ class Libra:
             raise InputError("no proxy to choose from; give the names of columns in proxies")
         if target in names:
             raise InputError(f"the target {target!r} is among the proxies; leave it out there")
+        checked_table(table)
         if target == bias:
             raise InputError(f"the target {target!r} is the bias, too; name what the proxies may lean to")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])
@@ -354,3 +355,10 @@ def _checked_halves(halves: int) -> int:
     if not is_number or not 2 <= halves <= MOST_HALVES:
         raise InputError(f"halves must be a number from 2 to {MOST_HALVES:,}, got {halves!r}")
     return int(halves)
+
+
+def _checked_seed(seed: int) -> int:
+    is_number = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not is_number or seed < 0:
+        raise InputError(f"seed must be an integer >= 0, got {seed!r}")
+    return int(seed)

@@ -37,6 +37,11 @@ class ComparisonWindow:
     column: str
     share: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse a share that is none (InputError)."""
+        if not 0 <= self.share < 1:
+            raise InputError(f"the share of a window must lie in [0, 1), got {self.share!r}")
+
     @classmethod
     def parse(cls, text: str) -> ComparisonWindow:
         """Read COLUMN:SHARE%.

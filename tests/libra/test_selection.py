@@ -17,6 +17,8 @@ import pytest
 from lswag_fast import Libra, list_proxies
 from lswag_fast.errors import InputError, LswagWarning, TableError
 from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.libra.selection import Rule
+from lswag_fast.libra.windows import ComparisonWindow
 from support.libra_oracle import N_ROWS, by_hand, swapped
 
 pytestmark = pytest.mark.filterwarnings("ignore:LIBRA. the bias 'params' is 1 in every row")  # of `small`
@@ -279,6 +281,7 @@ def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
             ({"halves": n}, rf"halves must be a number from 2 to 10,000, got {n!r}")
             for n in (1, True, 2.5, None, 10**12)
         ],
+        *[({"seed": seed}, rf"seed must be an integer >= 0, got {seed!r}") for seed in (-1, True, 1.5, None)],
         ({"rule": "weights", "combine": "product"}, "combine must be \"log_rank\", got 'product'"),
         ({"combine": None}, "combine must be one of log_rank, mean_rank, rank_sum, product, got None"),
     ],
@@ -311,6 +314,14 @@ def test_fits_that_are_refused(arguments: dict[str, Any], error: type[Exception]
 def test_a_table_without_a_registered_proxy_is_refused() -> None:
     with pytest.raises(InputError, match="no proxy to choose from; give the names of columns in proxies"):
         published().fit(big()[["acc"]].assign(mine=range(40)), "acc", bias="mine")
+
+
+@pytest.mark.parametrize("rule", ["halves", "weights", "published"])
+def test_an_architecture_that_is_named_twice_is_refused(rule: Rule) -> None:
+    table = big()
+    twice = table.rename(index={table.index[3]: table.index[1]})
+    with pytest.raises(TableError, match="row 4 names '001' again"):
+        Libra(rule=rule).fit(twice, "acc", window=ComparisonWindow("params", 0.5))
 
 
 def test_a_short_table_is_refused() -> None:

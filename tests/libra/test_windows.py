@@ -82,6 +82,12 @@ def test_anything_but_a_column_and_a_share_is_refused(text: str) -> None:
         ComparisonWindow.parse(text)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1, math.nan])
+def test_a_share_outside_of_its_range_is_refused(share: float) -> None:
+    with pytest.raises(InputError, match=rf"the share of a window must lie in \[0, 1\), got {share!r}"):
+        ComparisonWindow("params", share)
+
+
 @pytest.mark.parametrize(
     ("window", "column", "words"),
     [
