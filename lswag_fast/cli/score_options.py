@@ -183,7 +183,7 @@ _WITHOUT_FEATURES = {
 
 def add_score_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of a score."""
-    group = parser.add_argument_group("score")
+    group = parser.add_argument_group("scoring")
     for flag, details in SCORE_OPTIONS.values():
         group.add_argument(flag, **details)
 

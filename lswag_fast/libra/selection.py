@@ -69,8 +69,8 @@ class Libra:
         >>> proxies = {name: accuracy + rng.normal(size=50) / 4 for name in ("nwot", "zico", "snip", "fisher")}
         >>> table = pd.DataFrame({"accuracy": accuracy, "params": params, **proxies})
         >>> libra = Libra().fit(table, target="accuracy", bias="params")
-        >>> len(libra.selection)
-        2
+        >>> libra
+        Libra(rule='halves': selected nwot, fisher)
         >>> libra.explain().index[0] == libra.selection[0]
         True
         >>> bool(libra.predict(table).corr(table["accuracy"], method="spearman") > 0.9)
@@ -110,6 +110,10 @@ class Libra:
         self.halves = _checked_halves(halves)
         self.seed = _checked_seed(seed)
         self._fit: Fit | None = None
+
+    def __repr__(self) -> str:
+        found = "not fitted" if self._fit is None else f"selected {', '.join(self._fit.selection)}"
+        return f"Libra(rule={self.rule!r}: {found})"
 
     def fit(
         self,

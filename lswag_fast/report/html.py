@@ -113,8 +113,7 @@ def _head(study: StoredStudy) -> Raw:
 
 def _lead(study: StoredStudy) -> list[markup.Content]:
     scored = len(summary.complete(study.trials))
-    by = study.settings.scoring.function or ", ".join(study.settings.objective.proxies)
-    how = f"{words.plural(scored, 'untrained architecture')} scored by {by}."
+    how = f"{words.plural(scored, 'untrained architecture')} scored by {study.settings.scored_by}."
     if fidelity := words.fidelity(study):
         how += f" Fidelity: {fidelity}."
     if study.best is None:

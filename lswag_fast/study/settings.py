@@ -120,6 +120,11 @@ class StudySettings:
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     n_finalists: int = 0
 
+    @property
+    def scored_by(self) -> str:
+        """What scores, in words: the function, or the proxies."""
+        return self.scoring.function or ", ".join(self.objective.proxies)
+
     def check(self) -> None:
         """Refuse what JSON cannot say, before anything is stored.
 

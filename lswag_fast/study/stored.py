@@ -37,7 +37,7 @@ N_BEST = 10
 RUNNING, KILLED = "running", "killed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StoredStudy:
     """A study as it was when it was read.
 
@@ -65,6 +65,8 @@ class StoredStudy:
         ...     stored = read_study(folder + "/run")
         >>> len(stored.trials), stored.settings.space.name
         (1, 'nasbench201')
+        >>> stored
+        StoredStudy(nasbench201 by score: killed, 1 trial, best is trial 0)
     """
 
     path: Path | None
@@ -78,6 +80,12 @@ class StoredStudy:
     profile: list[dict[str, Any]] | None = None
     profile_trial: int | None = None
     profile_coverage: float | None = None
+
+    def __repr__(self) -> str:
+        trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
+        best = "" if self.best is None else f", best is trial {self.best.number}"
+        what = f"{self.settings.space.name} by {self.settings.scored_by}"
+        return f"{type(self).__name__}({what}: {self.status}, {trials}{best})"
 
     @property
     def best(self) -> Trial | None:
@@ -198,7 +206,7 @@ def _status(stored: str, storage: Storage) -> str:
     return KILLED if stored == RUNNING and not storage.is_being_written() else stored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult(StoredStudy):
     """What a search found: its trials, the best of them, and all that decided the outcome.
 
@@ -212,8 +220,8 @@ class SearchResult(StoredStudy):
         >>> def n_weights(model, batch):
         ...     return sum(p.numel() for p in model.parameters())
         >>> result = search(spaces.get("nasbench201"), batch, proxy=n_weights, n_trials=2, sampler="random")
-        >>> result.stopped, len(result.trials)
-        ('finished', 2)
+        >>> result
+        SearchResult(nasbench201 by n_weights: finished, 2 trials, best is trial 0)
     """
 
     @property

@@ -84,7 +84,7 @@ def _show_recommended(found: list[ProxyInfo]) -> None:
 def _needs(info: ProxyInfo) -> str:
     if info.parts:
         return f"ranks of {', '.join(info.parts)}"
-    return "; ".join(f"{name} ({', '.join(sorted(statistics))})" for name, statistics in info.needs.items())
+    return ", ".join(info.needs)
 
 
 _SUMMARY = "list the proxies, their direction, needs and papers"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.values import naming
 from lswag_fast.cli.views.score import show_score, show_scores
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,12 +82,14 @@ class _Subject:
         batch: what it is scored on, `(inputs, targets)`.
         data: where the batch comes from, in words.
         space: the name of the network's space; None where it is of none.
+        is_own: whether the user's function made it, so that nothing says what it takes.
     """
 
     model: nn.Module
     batch: Any
     data: str
     space: str | None = None
+    is_own: bool = False
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -96,11 +100,26 @@ def _run(args: argparse.Namespace) -> int:
         subject = _subject(args)
         proxies = chosen_proxies(args.proxies, subject.space).parts
         given = score_options(args, proxies, subject.space)
-        if len(proxies) == 1:
-            _score_one(subject, proxies[0], given, args.json)
-        else:
-            _score_many(subject, proxies, given, args.json)
+        with _said_to_be_images(subject.is_own):
+            if len(proxies) == 1:
+                _score_one(subject, proxies[0], given, args.json)
+            else:
+                _score_many(subject, proxies, given, args.json)
     return 0
+
+
+@contextmanager
+def _said_to_be_images(is_own: bool) -> Iterator[None]:
+    """Where a network of the user's cannot compute with the batch, say what it was given."""
+    try:
+        yield
+    except UnsupportedModelError as error:
+        if not is_own or error.__cause__ is None:
+            raise
+        raise UnsupportedModelError(
+            f"{error}. The command line gives a network of yours images (--image-size); call lswag_fast.score in "
+            "Python with a batch of anything else"
+        ) from error
 
 
 def _subject(args: argparse.Namespace) -> _Subject:
@@ -190,7 +209,7 @@ def _own(args: argparse.Namespace) -> _Subject:
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
     side = args.image_size or OWN_IMAGE_SIZE
     drawn = targets.load_batch(args.data or "synthetic", side, args.num_classes, args)
-    return _Subject(targets.prepared(model, args), drawn.batch, drawn.description)
+    return _Subject(targets.prepared(model, args), drawn.batch, drawn.description, is_own=True)
 
 
 _SUMMARY = "score one network, yours, a library's or one of a space"

@@ -61,6 +61,7 @@ def _run(args: argparse.Namespace) -> int:
     if best:
         say("\nbest:")
         study_view.show_best(best, columns)
+        study_view.show_combination(study.settings.objective)
         say(f"\nthe best architecture:\n{best[0].arch_json}")
         study_view.show_front(study, cost)
     study_view.show_failures(study)

@@ -10,6 +10,7 @@ from lswag_fast.cli.views.selection import show_selection
 
 if TYPE_CHECKING:
     from lswag_fast.study.costs import Cost
+    from lswag_fast.study.objective import Objective
     from lswag_fast.study.stored import StoredStudy
     from lswag_fast.study.trial import Trial
 
@@ -22,8 +23,7 @@ def show_state(study: StoredStudy) -> None:
     from lswag_fast.study import summary
 
     settings, done = study.settings, len(study.trials)
-    by = settings.scoring.function or ", ".join(settings.objective.proxies)
-    say(f"{settings.space.name} by {by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
+    say(f"{settings.space.name} by {settings.scored_by}: {study.status}, {done:,} of {study.n_trials_wanted:,} trials")
     lost = len(summary.failed(study.trials))
     speed = words.rate(done, study.elapsed_ms)
     say(f"{done - lost:,} scored, {lost:,} failed; {words.duration(study.elapsed_ms)}, {speed}")
@@ -52,6 +52,16 @@ def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> No
     for row in rows:
         shown.add_row(*row)
     OUT.print(shown)
+
+
+def show_combination(objective: Objective) -> None:
+    """What the score is where several proxies make it."""
+    if len(objective.proxies) > 1:
+        top = "; 0 is the best by each of them" if objective.combine == "log_rank" else ""
+        say(
+            f"score: the ranks by the proxies among all trials (exact score: among those scored exactly), combined "
+            f"({objective.combine}){top}"
+        )
 
 
 def show_front(study: StoredStudy, cost: Cost) -> None:

@@ -39,6 +39,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return score
 
 
+def test_a_network_of_tokens_says_that_it_was_given_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "network_of_texts.py").write_text("from torch import nn\nmake = lambda: nn.Embedding(9, 4)\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["score", "network_of_texts:make", "--image-size", "8", "--batch-size", "4"]) == 2
+    said = r"'indices'.*\. The command line gives a network of yours images .*; call lswag_fast.score in Python"
+    assert re.search(said, capsys.readouterr().err)
+
+
 def test_all_proxies_make_one_table(run: Any) -> None:
     code, out, err = run("--proxies", "all")
     assert (code, err) == (0, "")

@@ -60,6 +60,7 @@ def test_show_says_where_the_search_stands(own, capsys):
     n = len(table)
     assert f"mlps by lswag: finished, {n} of 12 trials" in out or f"mlps by lswag: exhausted, {n} of 12 trials" in out
     assert f"{n} scored, 0 failed" in out
+    assert "combined" not in out  # one proxy
     assert "budget: params 2K..6K" in out
     assert "sampler: evolution, seed 2" in out
     assert f"fidelity: fast; the {n} best were scored exactly\n" in out
@@ -96,6 +97,7 @@ def test_a_cost_that_was_not_measured_is_said(own, capsys):
 def test_several_proxies_have_their_columns(tmp_path, capsys):
     out = shown(searched(tmp_path / "run", "--proxies", "lswag,nwot"), capsys)
     assert "mlps by lswag, nwot" in out
+    assert "combined (log_rank); 0 is the best by each of them\n" in out
     assert "lswag" in (head := out[out.index("best:") :].splitlines()[1])
     assert "nwot  trial" in head
     out = shown(tmp_path / "run", capsys, "--proxies", "nwot")
