@@ -33,9 +33,9 @@ class Feature:
     """The output of one call, which the receiver looks at before the model goes on.
 
     Attributes:
-        kind: "weight" for a linear or convolution call; "norm"; "activation"; "hidden" for the output of a linear call
-            that an activation takes, just before it does, which has been one of kind "weight" before; "attention" for
-            the probabilities of attention.
+        kind: "weight" for a linear or convolution call; "norm"; "activation"; "hidden" for the output of a linear call,
+            or some of its channels, that an activation takes, just before it does; "attention" for the probabilities of
+            attention.
         values: (..., C), a view with the channels last; of attention (..., T, S), how much each of T queries attends to
             each of S keys.
         place: where the samples lie in the values; None where their trail was lost.
@@ -69,13 +69,14 @@ class FeatureRecorder(CallMode):
         self._kinds = frozenset(kinds)
         self._receive = receive
         self._linear: dict[int, weakref.ref[Tensor]] = {}
+        self._layouts: dict[int, tuple[weakref.ref[Tensor], torch.Size, tuple[int, ...]]] = {}
         self._channels: dict[torch.Size, int] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Sort one call; what an activation takes is looked at first, since it may write into it."""
-        if args and self._is_linear(args[0]) and is_activation(func, args, kwargs or {}):
+        if args and self._is_hidden(args[0]) and is_activation(func, args, kwargs or {}):
             self._hand("hidden", args[0])
         return super().__torch_function__(func, types, args, kwargs)
 
@@ -98,6 +99,8 @@ class FeatureRecorder(CallMode):
         self._channels[out.shape] = axis
         if call.geometry is None:
             self._linear[id(out)] = weakref.ref(out)
+            owner = _owner(out)
+            self._layouts[id(owner)] = weakref.ref(owner), out.shape, out.stride()
         self._hand("weight", out, axis)
         return out
 
@@ -155,6 +158,16 @@ class FeatureRecorder(CallMode):
         known = self._linear.get(id(value))
         return known is not None and known() is value
 
+    def _is_hidden(self, value: Any) -> bool:
+        """Whether a tensor is what a linear call put out, or some channels of it, as of a layer of gate and value."""
+        if not isinstance(value, Tensor):
+            return False
+        owner = _owner(value)
+        if id(owner) not in self._layouts:
+            return False
+        known, shape, stride = self._layouts[id(owner)]
+        return known() is owner and value.shape[:-1] == shape[:-1] and value.stride() == stride
+
     def _channel_axis(self, out: Tensor) -> int:
         """By the last call whose output had this shape; of a shape not seen before, images have the channels first.
 
@@ -163,6 +176,11 @@ class FeatureRecorder(CallMode):
         place = self.flow.place_of(out)
         is_first = out.dim() >= _IMAGE_DIMS and (place is None or place.axis != 1)
         return self._channels.get(out.shape, 1 if is_first else -1)
+
+
+def _owner(tensor: Tensor) -> Tensor:
+    """What a view is one of, or the tensor itself."""
+    return tensor if tensor._base is None else tensor._base
 
 
 def _moved(place: Place | None, channels: int) -> Place | None:

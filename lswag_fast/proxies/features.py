@@ -127,9 +127,9 @@ def w_pca(measurements: Measurements) -> float:
     """P sum_l d_l, P the number of parameters, d_l the principal components of a feed-forward layer's hidden features.
 
     d_l is the least number of components that explain more than .99 of the variance of x W1 + b1, over all samples and
-    positions: of the output of a linear call that an activation takes. Of a gated layer it is the gate. Published for
-    language models; a vision transformer has the same layers. In a CNN a linear layer before an activation is rare, and
-    convolutions do not count.
+    positions: of the output of a linear call that an activation takes. Of a gated layer it is the gate, also where one
+    call makes gate and value. Published for language models; a vision transformer has the same layers. In a CNN a
+    linear layer before an activation is rare, and convolutions do not count.
 
     Returns:
         A whole number in [0, P sum_l C_l].

@@ -40,6 +40,22 @@ def test_a_hidden_feature_is_seen_before_the_activation_writes_into_it() -> None
     assert torch.equal(hidden, model[0](x))
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (4, 6, 3)])
+def test_of_a_gate_in_one_layer_with_its_value_the_gate_is_hidden(shape: tuple[int, ...]) -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(3, 10), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            gate, value = self.first(x).chunk(2, -1)
+            return self.last(F.silu(gate) * value) + self.first(x).transpose(0, -1).relu().sum()  # of no channels
+
+    model, x = Packed(), torch.randn(shape)
+    (hidden,) = [values for kind, values in seen(model, x) if kind == "hidden"]
+    assert torch.equal(hidden, model.first(x)[..., :5])
+
+
 def test_an_activation_of_sequences_has_the_channels_of_the_convolution_before_it() -> None:
     model = nn.Sequential(nn.Conv1d(3, 5, 2), nn.GELU())
     assert [values.shape for _, values in seen(model, torch.randn(4, 3, 7))] == [(4, 6, 5)] * 2
