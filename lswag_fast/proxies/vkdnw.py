@@ -44,7 +44,7 @@ def vkdnw(measurements: Measurements) -> float:
     Raises:
         NothingObservedError: no weight could be observed.
         NonFiniteGradientError: the gradients of the logits hold NaN or infinite values.
-        ZeroSaliencyError: no logit depends on any of the scalars.
+        ZeroSaliencyError: the logits depend on less than about a tenth of the scalars, so that all deciles are 0.
         InputError: the model does not return logits (B, C).
     """
     information = measurements.of(EmpiricalFisherMeasurements).information
@@ -53,7 +53,9 @@ def vkdnw(measurements: Measurements) -> float:
     values = torch.linalg.svdvals(information)
     deciles = torch.quantile(values, torch.arange(1, 10, dtype=values.dtype, device=values.device) / 10)
     if float(deciles.sum()) == 0:
-        raise ZeroSaliencyError(f"vkdnw: no logit depends on the first elements of the weights. {RESCUE}")
+        raise ZeroSaliencyError(
+            f"vkdnw: the logits depend on the first elements of too few weights for any decile to be above 0. {RESCUE}"
+        )
     q = deciles / (deciles.sum() + _OFFSET)
     return -float((q * (q + _OFFSET).log()).sum())
 

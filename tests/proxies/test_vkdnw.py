@@ -48,8 +48,12 @@ def test_the_scale_of_the_information_does_not_matter() -> None:
 
 
 def test_what_gives_no_value() -> None:
-    with pytest.raises(ZeroSaliencyError, match="vkdnw: no logit depends on the first elements"):
+    with pytest.raises(ZeroSaliencyError, match="vkdnw: the logits depend on the first elements of too few weights"):
         computed(torch.zeros(4, 4))
+    one_of_many = torch.zeros(20, 20)
+    one_of_many[3, 3] = 1  # the .9 decile lies between two zeros
+    with pytest.raises(ZeroSaliencyError, match="of too few weights for any decile to be above 0"):
+        computed(one_of_many)
     with pytest.raises(NonFiniteGradientError, match="vkdnw: the gradients of the logits hold NaN"):
         computed(torch.full((2, 2), math.nan))
 
