@@ -47,6 +47,10 @@ class NonFiniteGradientError(LswagError, ArithmeticError):
     """A per-sample gradient, the loss or a feature is NaN or infinite."""
 
 
+class OnnxError(LswagError, RuntimeError):
+    """A network cannot be written as ONNX, or would give other outputs there."""
+
+
 class NonFiniteLossError(LswagError, ArithmeticError):
     """The loss of a training, or a weight after a step of it, is NaN or infinite."""
 

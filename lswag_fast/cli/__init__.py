@@ -19,8 +19,8 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 _DESCRIPTION = """\
-Score untrained neural networks with L-SWAG and other zero-cost proxies, and search architectures with these scores.
-Nothing is trained: a score takes one forward and one backward pass."""
+Score untrained neural networks with L-SWAG and other zero-cost proxies, search architectures with these scores, and
+train what was found. A score takes one forward and one backward pass, and trains nothing."""
 
 _EPILOG = """\
 examples:

@@ -169,7 +169,7 @@ def read_tables(args: argparse.Namespace) -> pd.DataFrame:
     return join(tables)
 
 
-def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+def add_seed(parser: argparse._ActionsContainer, what: str) -> None:
     """Add the seed of something, said in words."""
     parser.add_argument("--seed", type=seed, default=0, metavar="S", help=f"{what} (default: 0)")
 

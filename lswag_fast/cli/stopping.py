@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 _SIGNALLED = 128
 
 
-def said_aloud() -> Interrupts:
-    """Return `Interrupts` that says on stderr what the first signal does."""
+def said_aloud(running: str = "the candidates that are running") -> Interrupts:
+    """Return `Interrupts` that says on stderr what the first signal does: wait for what is `running`, and stop."""
     from lswag_fast.execution import Interrupts  # loads torch, which the help must not wait for
 
-    return Interrupts(on_first=_say_what_happens)
+    return Interrupts(on_first=partial(_say_what_happens, running))
 
 
 def exit_code(interrupts: Interrupts) -> int:
@@ -31,9 +32,9 @@ def exit_code(interrupts: Interrupts) -> int:
     return _SIGNALLED + (interrupts.received or signal.SIGINT)
 
 
-def _say_what_happens(number: signal.Signals) -> None:
+def _say_what_happens(running: str, number: signal.Signals) -> None:
     # Inside a signal handler: the main thread may be in the middle of writing through a buffer.
-    text = f"\n{number.name}: stopping after the candidates that are running; once more stops at once\n"
+    text = f"\n{number.name}: stopping after {running}; once more stops at once\n"
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, text.encode())
 
 

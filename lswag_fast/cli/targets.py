@@ -50,6 +50,18 @@ def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     return space
 
 
+def member(network: str) -> tuple[str, str] | None:
+    """Return the space and the architecture that SPACE:ARCHJSON names; None for anything else."""
+    from lswag_fast import spaces
+
+    name, _, arch = network.partition(":")
+    if name in spaces.names():
+        return name, arch
+    # A space of the user's own is package.module:factory, too; its architecture begins at the brace.
+    name, brace, fields = network.partition(":{")
+    return (name, "{" + fields) if brace else None
+
+
 def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Tensor] | None:
     """Return the supernet weights of `--checkpoint`, None when it is not given.
 

@@ -28,6 +28,21 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Read a whole number of at least 0."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Read a number above 0 and up to 1; ValueError for what is no number, which argparse says."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 1")
+    return value
+
+
 def seed(text: str) -> int:
     """Read a seed, which the generator of torch takes in 64 bits."""
     from lswag_fast.options import SEEDS  # late: the help is not to wait for torch

@@ -124,7 +124,8 @@ def test_equal_things_have_equal_names():
         for action in command.parser()._actions:
             for option in action.option_strings:
                 spellings.setdefault(option, set()).add(action.metavar or str(action.choices))
-    allowed = {"--out", "-o", "--target"}  # a file or a folder; one column or several
+    # A file or a folder; one column or several; how weights are drawn, or where they come from.
+    allowed = {"--out", "-o", "--target", "--init"}
     assert {option for option, kinds in spellings.items() if len(kinds) > 1} <= allowed
     assert not {"--proxy", "--n", "--eval", "--wave"} & set(spellings)
 

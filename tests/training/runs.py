@@ -1,4 +1,7 @@
-"""Trainings that are to be cut, small enough for tenths of a second."""
+"""Trainings that are to be cut, small enough for tenths of a second.
+
+`python -m training.runs FOLDER IMAGES` runs one, which `torchrun` does in several processes.
+"""
 
 from __future__ import annotations
 
@@ -109,3 +112,8 @@ def _run_to(folder: Path, images: Path, step: int) -> None:
     torch.set_num_threads(1)
     with storing_each_step():
         run(folder, images, log=Log(lambda now: os.kill(os.getpid(), signal.SIGKILL) if now == step else None))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run(Path(sys.argv[1]), Path(sys.argv[2]), recipe=RECIPE.with_changes(drop_path=0.0))

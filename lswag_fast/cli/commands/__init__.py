@@ -13,9 +13,26 @@ from lswag_fast.cli.commands import (
     score,
     search,
     show,
+    supernet,
+    train,
 )
 
 COMMANDS = tuple(
     module.COMMAND
-    for module in (score, search, show, report, export, proxies, evaluate, correlate, libra, layers, benchmark, info)
+    for module in (
+        score,
+        search,
+        show,
+        report,
+        export,
+        proxies,
+        evaluate,
+        correlate,
+        libra,
+        layers,
+        supernet,
+        benchmark,
+        train,
+        info,
+    )
 )

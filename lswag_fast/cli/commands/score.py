@@ -124,7 +124,7 @@ def _said_to_be_images(is_own: bool) -> Iterator[None]:
 
 def _subject(args: argparse.Namespace) -> _Subject:
     """The network that NETWORK names, and its batch."""
-    member = _member(args.network)
+    member = targets.member(args.network)
     if member is not None:
         return _of_space(*member, args)
     for option in ("checkpoint", "patch_size"):
@@ -133,18 +133,6 @@ def _subject(args: argparse.Namespace) -> _Subject:
     from lswag_fast.integrations import is_named
 
     return _of_library(args) if is_named(args.network) else _own(args)
-
-
-def _member(network: str) -> tuple[str, str] | None:
-    """The space and the architecture that NETWORK names; None for anything else."""
-    from lswag_fast import spaces
-
-    name, _, arch = network.partition(":")
-    if name in spaces.names():
-        return name, arch
-    # A space of the user's own is package.module:factory, too; its architecture begins at the brace.
-    name, brace, fields = network.partition(":{")
-    return (name, "{" + fields) if brace else None
 
 
 def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, json: str | None) -> None:

@@ -184,7 +184,7 @@ class Loop:
         if self._mix is not None:
             images, targets = self._mix(images, targets)
         logits = self._module(images, *self._task.draw(self._step))
-        _check_logits(logits, len(images), self._task.num_classes)
+        check_logits(logits, len(images), self._task.num_classes)
         n_networks = len(logits) // len(images)
         smoothing = recipe.label_smoothing if self._mix is None else 0.0  # mixed targets are smoothed already
         loss = functional.cross_entropy(
@@ -333,7 +333,8 @@ def _nothing_yet() -> dict[str, float]:
     return {"loss": 0.0, "steps": 0, "seconds": 0.0}
 
 
-def _check_logits(logits: Any, n_images: int, num_classes: int) -> None:
+def check_logits(logits: Any, n_images: int, num_classes: int) -> None:
+    """Raise InputError for what is no output (n B, classes) for B images."""
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) % n_images:  # (n B, classes)
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"the network returns {found} for {n_images} images; a training takes logits (B, classes)")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.recipe import Recipe
 from training.runs import N_STEPS, RECIPE, WEIGHTS, Log, killed_at, run, storing_each_step
 
+ROOT = Path(__file__).parents[3]
 PLAIN = Recipe("plain", epochs=2, batch_size=4, lr=0.05, first_lr=0.01, last_lr=0.005, warmup_epochs=1, clip_norm=0.5)
 
 
@@ -178,3 +181,21 @@ def test_outputs_that_are_no_logits_are_refused(tmp_path: Path, module: nn.Modul
         module.register_parameter("unused", nn.Parameter(torch.zeros(1)))
     with pytest.raises(InputError, match=message):
         trained(tmp_path / "run", module)
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path, images: Path) -> None:
+    """Each takes half of every batch; the sums of the gradients are the same numbers in another order."""
+    recipe = RECIPE.with_changes(drop_path=0.0)  # which images a process drops it draws itself
+    log = Log()
+    assert run(tmp_path / "one", images, recipe=recipe, log=log) is not None
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = ["-m", "training.runs", str(tmp_path / "two"), str(images)]
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = TrainingFolder(tmp_path / "two")
+    assert found.settings()["runtime"]["processes"] == 2
+    losses, expected = ([row["loss"] for row in rows] for rows in (found.epochs(), log.rows))
+    # Rounding of float32 (6e-8), which AdamW's division by the root of the second moment enlarges at small gradients.
+    torch.testing.assert_close(torch.tensor(losses), torch.tensor(expected), rtol=1e-4, atol=0)

@@ -1,0 +1,212 @@
+"""Training one network to the end: its accuracy on images that nothing was chosen on, and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lswag_fast.data.splits import ImageSplits
+from lswag_fast.errors import StorageError, reason
+from lswag_fast.execution import Interrupts
+from lswag_fast.study.settings import fingerprint
+from lswag_fast.training.accuracy import Accuracy, accuracy
+from lswag_fast.training.loop.drop_path import add_drop_path
+from lswag_fast.training.loop.folder import WEIGHTS_FILE, TrainingFolder
+from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of, check_logits
+from lswag_fast.training.loop.runtime import Runtime
+from lswag_fast.training.recipe import Recipe
+
+KIND = "network"
+RESULT_FILE = "result.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What makes a network again.
+
+    Attributes:
+        module: what Python imports for it.
+        expression: what returns it, its weights aside.
+        about: what it is, as JSON values: its space and architecture, say.
+
+    Example:
+        >>> Origin("mymodels", "mymodels.make()").lines(Path("runs/net"))[1]
+        'model = mymodels.make()'
+    """
+
+    module: str
+    expression: str
+    about: Mapping[str, Any] | None = None
+
+    def lines(self, folder: Path) -> tuple[str, str, str]:
+        """Return the Python that builds the trained network."""
+        return (
+            f"import {self.module}, safetensors.torch",
+            f"model = {self.expression}",
+            f"model.load_state_dict(safetensors.torch.load_file({str(folder / WEIGHTS_FILE)!r}))",
+        )
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network that was trained.
+
+    Attributes:
+        model: the network, in eval mode, on the CPU.
+        validation: its accuracy on the validation split.
+        test: its accuracy on the test split.
+        epochs: the rows of the log.
+        lines: the Python that builds it.
+    """
+
+    model: nn.Module
+    validation: Accuracy
+    test: Accuracy
+    epochs: list[dict[str, float]]
+    lines: tuple[str, ...]
+
+
+def train_network(
+    network: nn.Module,
+    origin: Origin,
+    splits: ImageSplits,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    watchers: Sequence[Watcher] = (),
+    interrupts: Interrupts | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> TrainedNetwork | None:
+    """Train a network on the training split, or continue to, and measure it on the other two.
+
+    Args:
+        network: images (B, C, H, W) -> logits (B, classes), with its initial weights. Trained in place.
+        origin: what makes it again.
+        splits: the images. Those for the test are seen once, at the end.
+        folder: the folder of the training, new or to continue; afterwards it has `weights.safetensors` and
+            `result.json` too.
+        recipe: how to train.
+        seed: of the order of the images and of what is done to them.
+        runtime: where it runs; this process, on CUDA if there is any, if not given.
+        watchers: are told how it goes.
+        interrupts: a signal ends the training after a step.
+        metadata: JSON values that are stored with the settings and compared with nothing.
+
+    Returns:
+        The trained network; None after a signal, and then the same call continues.
+
+    Raises:
+        InputError: the network returns no logits, or the recipe does not fit it or the images.
+        OtherSettingsError: the folder holds a training of other settings, or of other initial weights.
+        StorageError: the folder cannot be read or written, or another process trains there.
+        NonFiniteLossError: the loss is NaN or infinite.
+        MissingExtraError: a library is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from lswag_fast.data.splits import split_images
+        >>> from lswag_fast.training.recipe import RECIPES
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        >>> splits = split_images("digits", image_size=8, channels=1)
+        >>> recipe = RECIPES["short"].with_changes(epochs=5, lr=0.01)
+        >>> trained = train_network(network, Origin("m", "m.f()"), splits, Path(tempfile.mkdtemp(), "a"), recipe=recipe)
+        >>> trained.test.n, trained.test.value > 0.5
+        (179, True)
+    """
+    runtime = runtime or Runtime()
+    fabric = runtime.open()
+    _try_out(network, splits)
+    named = getattr(network, "no_weight_decay", None)
+    task = Task(
+        network,
+        splits.train,
+        splits.num_classes,
+        splits.mean,
+        splits.std,
+        recipe,
+        seed,
+        set(named()) if callable(named) else (),
+    )
+    batches_of(task, runtime)  # what does not fit is refused before there is a folder
+    handles = add_drop_path(network, recipe.drop_path) if recipe.drop_path else []
+    settings = {
+        "kind": KIND,
+        "network": {
+            "python": origin.expression,
+            **(origin.about or {}),
+            "initial_weights": fingerprint(dict(network.state_dict())),
+        },
+        "data": splits.to_dict(),
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "runtime": runtime.to_dict(fabric),
+    }
+    try:
+        with TrainingFolder.opened(folder, settings, metadata, writes=runtime.is_main) as opened:
+            if not opened.is_finished:
+                loop = Loop(task, opened, runtime, fabric, watchers, interrupts)
+                if not loop.run():
+                    return None
+                opened.finish(loop.weights())
+                fabric.barrier()  # the other processes read what this one has written
+            network.load_state_dict(opened.weights())
+            return _measured(network.cpu().eval(), origin, splits, opened)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _try_out(network: nn.Module, splits: ImageSplits) -> None:
+    """Raise InputError unless the network returns logits for the images; it is left as it was."""
+    images = splits.train[0][0].unsqueeze(0)
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()  # BatchNorm takes no statistics
+    try:
+        with torch.no_grad():
+            check_logits(network(images), 1, splits.num_classes)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _measured(network: nn.Module, origin: Origin, splits: ImageSplits, folder: TrainingFolder) -> TrainedNetwork:
+    lines = origin.lines(folder.path)
+    stored = _stored_accuracies(folder.path / RESULT_FILE)
+    validation, test = stored or (accuracy(network, splits.validation), accuracy(network, splits.test))
+    if folder.writes and stored is None:
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            **(origin.about or {}),
+            "validation": _described(validation),
+            "test": _described(test),
+            "mean": list(splits.mean),
+            "std": list(splits.std),
+            "python": list(lines),
+        }
+        folder.write(RESULT_FILE, (json.dumps(content, indent=2) + "\n").encode())
+    return TrainedNetwork(network, validation, test, folder.epochs(), lines)
+
+
+def _described(found: Accuracy) -> dict[str, Any]:
+    return {**asdict(found), "accuracy": found.value, "interval": list(found.interval)}
+
+
+def _stored_accuracies(path: Path) -> tuple[Accuracy, Accuracy] | None:
+    """The accuracies of a training that was called again after its end."""
+    try:
+        found = json.loads(path.read_bytes())
+        validation, test = (Accuracy(found[part]["correct"], found[part]["n"]) for part in ("validation", "test"))
+        return validation, test
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} cannot be read ({reason(error)}); delete it to have it made again") from error

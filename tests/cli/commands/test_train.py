@@ -1,0 +1,96 @@
+"""`lswag-fast train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from cli.commands.test_supernet import FACTORY, QUICK, SUPERNET, files, load_space
+from lswag_fast.cli import main
+from training.runs import WEIGHTS, write_images
+
+ARCH = '{"embed_dim":16,"depth":1,"num_heads":[1],"mlp_ratio":[2.0]}'
+TRAIN = ["train", f"tiny_space:make:{ARCH}", "--data", "images.npz", *QUICK, "--out", "run"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tiny_space.py").write_text(FACTORY)
+    write_images(tmp_path / "images.npz")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_trains_a_network_of_a_space(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(TRAIN) == 0
+    out = capsys.readouterr().out
+    result = json.loads((folder / "run" / "result.json").read_text())
+    assert result["arch"] == ARCH and result["test"]["n"] == 6
+    low, high = result["test"]["interval"]
+    assert (
+        f"test:       {result['test']['accuracy']:.2%} of 6 images right, 95 % interval {low:.2%} to {high:.2%}" in out
+    )
+    assert files(folder / "run") == ["lock", "log.csv", "result.json", "settings.json", WEIGHTS]
+    namespace: dict[str, object] = {}
+    exec("\n".join(result["python"]), namespace)  # the three lines that were printed
+    assert all(f"    {line}\n" in out for line in result["python"])
+    stored = safetensors.torch.load_file(folder / "run" / WEIGHTS)
+    assert all(torch.equal(stored[name], value) for name, value in namespace["model"].state_dict().items())  # type: ignore[attr-defined]
+    assert main(TRAIN) == 0  # it has ended: said again
+    assert capsys.readouterr().out == out
+
+
+def test_inherits_the_weights_of_a_supernet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lswag_fast.training.supernet import load
+
+    assert main([*SUPERNET[:-1], "supernet"]) == 0
+    # A learning rate that moves nothing: what comes out is what was inherited.
+    assert main([*TRAIN, "--init", "supernet", "--lr", "1e-30", "--epochs", "1"]) == 0
+    space = load_space()
+    expected = space.build(json.loads(ARCH), load(folder / "supernet", space).weights)  # type: ignore[attr-defined, arg-type]
+    stored = safetensors.torch.load_file(folder / "run" / WEIGHTS)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(stored[name], value, rtol=0, atol=2e-5)  # the recipe ends at a rate of 1e-5
+    assert main([*TRAIN[:1], f"tiny_space:deeper:{ARCH}", *TRAIN[2:-1], "other", "--init", "supernet"]) == 2
+    assert "--init: supernet holds the weights of another space" in capsys.readouterr().err
+    assert main([*TRAIN, "--init", "run"]) == 2
+    assert "--init: run is the folder of a trained network, not of a supernet" in capsys.readouterr().err
+
+
+def test_trains_a_network_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "tiny_space:network", "--image-size", "8", *TRAIN[2:]]) == 0
+    assert "    model = tiny_space.network()\n" in capsys.readouterr().out
+
+
+MISTAKES = [
+    (["tiny_space"], "NETWORK must be SPACE:ARCHJSON or package.module:factory; found 'tiny_space'"),
+    (["tiny_space:network"], "--image-size: say which side in pixels"),
+    (["tiny_space:dictionary", "--image-size", "8"], "the network returns dict for 1 images"),
+    (["tiny_space:network", "--image-size", "8", "--init", "x"], "is not of a space, so there is no supernet of it"),
+    (["tiny_space:make:{}"], "tiny_space:make: architecture: found the fields none"),
+    ([f"tiny_space:make:{ARCH}", "--init", "no_such"], "--init: no_such is no folder of a training"),
+    ([f"tiny_space:make:{ARCH}", "--data", "digits"], "has 10 classes, and the networks tell only 3 apart"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["train", *words[:1], "--data", "images.npz", *QUICK, *words[1:], "--out", "a/b"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("lswag-fast: error: ") and message in err and err.count("\n") == 1
+    assert not (folder / "a").exists()
+
+
+def test_a_missing_library_for_onnx_is_named_before_anything(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    assert main([*TRAIN, "--onnx"]) == 2
+    assert "this needs onnxruntime, which is not installed; pip install 'lswag-fast[onnx]'" in capsys.readouterr().err
+    assert not (folder / "run").exists()
