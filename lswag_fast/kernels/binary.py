@@ -58,6 +58,11 @@ class native:  # noqa: N801 # used like a function; `contextmanager` would cost 
     ) -> None:
         if isinstance(error, (core.IsaError, core.CudaError)):
             raise BackendUnavailableError(str(error)) from error
+        if isinstance(error, AttributeError) and error.obj is core:  # older than the Python files beside it
+            raise BackendUnavailableError(
+                f"the binary extension {core.__file__} was built from other sources and lacks {error.name!r}; build it "
+                "again with `pip install .`, in a clone with `make`"
+            ) from error
 
 
 def view(tensor: Tensor, name: str) -> core.View:
