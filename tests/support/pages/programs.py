@@ -106,7 +106,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "make": make,
     "git": git,
 }
-NOT_RUN = ("cmake", "ctest", "dask", "sbatch", "srun", "ssh", "tensorboard", "mlflow", "optuna-dashboard")
+NOT_RUN = ("cmake", "ctest", "dask", "sbatch", "srun", "ssh", "tensorboard", "mlflow", "optuna-dashboard", "torchrun")
 
 if __name__ == "__main__":
     program = sys.argv[1]
