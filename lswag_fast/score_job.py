@@ -21,6 +21,7 @@ from lswag_fast.options import MAX_THREADS, Fidelity, ScoreOptions, function_nam
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.passes.shared.precision import check_precision
+from lswag_fast.passes.shared.stopwatch import measured, timed
 from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import get_proxy, with_parts
 from lswag_fast.result import Score, Scores
@@ -179,7 +180,8 @@ class ScoreJob:
 
     def _values(self, arch_json: str, options: ScoreOptions) -> dict[str, float]:
         with _torch_threads(self.n_threads):
-            model = self.network(self.space.decode(arch_json))
+            with timed("build"):
+                model = self.network(self.space.decode(arch_json))
             if self.function is not None:
                 return {SCORE: float(self.function(model, self.batch))}
             if len(self.proxies) == 1:  # raises the error itself
@@ -217,10 +219,21 @@ class ScoreJob:
         return model if self.mode is None else model.train(self.mode == "train")
 
     def profile(self, arch: Any) -> dict[str, Any]:
-        """Return "layers", the `LayerScore` of each weight of an architecture as a dictionary, and "coverage"."""
+        """Return what is worth showing of an architecture.
+
+        "layers", the `LayerScore` of each weight as a dictionary; "coverage"; and "seconds", where the time of scoring
+        it as a candidate goes: {part: seconds} of "build", "forward", "backward", "kernel" and "other".
+        """
         with _torch_threads(self.n_threads):
             found = self._score(self.network(arch), PROFILE_PROXY, self._exact_options)
-        return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage}
+        seconds = self._seconds(self.space.encode(arch))
+        return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage, "seconds": seconds}
+
+    def _seconds(self, arch_json: str) -> dict[str, float]:
+        start = time.perf_counter()
+        with measured() as seconds:
+            self(arch_json)
+        return {**seconds, "other": time.perf_counter() - start - sum(seconds.values())}
 
     def latency_ms(self, arch: Any) -> float:
         """Return the measured time of one image in milliseconds."""

@@ -195,3 +195,9 @@ def test_fast_is_refused_where_it_does_not_fit() -> None:
     options = ScoreOptions(fidelity="fast", variance="microbatch:12")
     with pytest.raises(InputError, match="microbatch:12' does not divide the 8 samples whose gradients are taken"):
         ScoreJob(SHARED, BATCH, ("lswag",), options=options).at_fidelity().check_batch()
+
+
+def test_a_profile_says_where_the_time_of_a_candidate_goes() -> None:
+    seconds = ScoreJob(SHARED, BATCH, ("lswag",)).at_fidelity().profile(ARCH)["seconds"]
+    assert sorted(seconds) == ["backward", "build", "forward", "kernel", "other"]
+    assert min(seconds.values()) > 0

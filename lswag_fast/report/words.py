@@ -44,6 +44,16 @@ def fidelity(study: StoredStudy) -> str:
     return f"fast; the {count} best are scored exactly at the end"
 
 
+def seconds(study: StoredStudy) -> str:
+    """Where a second of scoring the best network went, the longest part first; "" where that was not measured."""
+    found = study.profile_seconds
+    if not found or sum(found.values()) <= 0:
+        return ""
+    total = sum(found.values())
+    parts = sorted(found.items(), key=lambda item: -item[1])
+    return ", ".join(f"{part} {seconds / total:.0%}" for part, seconds in parts)
+
+
 def plural(number: int, word: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -55,6 +55,8 @@ class StoredStudy:
         profile: the layers of the best network, as dictionaries of `LayerScore`; None until a run ended.
         profile_trial: number of the trial that `profile` belongs to.
         profile_coverage: the share of its weight matrices' elements that a score observes.
+        profile_seconds: where the seconds of scoring it as a candidate went, by part: "build" (of the network),
+            "forward", "backward", "kernel" (the statistics of the gradients) and "other".
 
     Example:
         >>> import tempfile
@@ -80,6 +82,7 @@ class StoredStudy:
     profile: list[dict[str, Any]] | None = None
     profile_trial: int | None = None
     profile_coverage: float | None = None
+    profile_seconds: dict[str, float] | None = None
 
     def __repr__(self) -> str:
         trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
@@ -178,6 +181,7 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
+            profile_seconds=profile.get("seconds"),
         )
 
 

@@ -366,6 +366,7 @@ class Study:
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
+            profile_seconds=profile.get("seconds"),
         )
 
     def write_files(self, result: Mapping[str, Any]) -> None:

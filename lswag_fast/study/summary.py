@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from lswag_fast.study.costs import COSTS, Cost
 from lswag_fast.study.trial import COMPLETE, FAILED, Trial
 
+_PAUSE, _CLOCK_STEP = timedelta(seconds=30), timedelta(milliseconds=2)  # a longer gap is no work; starts are rounded
 MIN_RANKED = 3
 """Fewer trials have no rank correlation worth showing."""
 
@@ -45,6 +48,20 @@ def improvements(trials: Iterable[Trial]) -> list[Trial]:
         if not found or (trial.score or 0.0) > (found[-1].score or 0.0):
             found.append(trial)
     return found
+
+
+def driver_share(trials: Sequence[Trial]) -> float | None:
+    """The share of the time between the trials of a search, which proposes and stores; None where trials overlap.
+
+    Pauses between two runs of a search are left out.
+    """
+    spans = [(datetime.fromisoformat(t.start_time), timedelta(milliseconds=t.elapsed_ms or 0.0)) for t in trials]
+    gaps = [later - start - took for (start, took), (later, _) in itertools.pairwise(spans)]
+    between = sum((gap for gap in gaps if gap < _PAUSE), timedelta())
+    scoring = sum((took for _, took in spans), timedelta())
+    if len(gaps) < MIN_RANKED or min(gaps) < -_CLOCK_STEP:
+        return None
+    return max(between / (between + scoring), 0.0)
 
 
 def cost_of(trial: Trial, cost: Cost) -> float | None:

@@ -68,3 +68,9 @@ def test_a_fidelity_says_what_became_of_the_finalists() -> None:
     assert words.fidelity(study(waiting, settings=settings)) == "fast; the 2 best are scored exactly at the end"
     settled = tuple(replace(t, exact_score=1.0) for t in waiting)
     assert words.fidelity(study(settled, settings=settings)) == "fast; the 2 best were scored exactly"
+
+
+def test_seconds_are_shares_the_longest_first() -> None:
+    assert words.seconds(study((trial(0),), profile_seconds=None)) == ""
+    found = study((trial(0),), profile_seconds={"build": 0.5, "forward": 3.0, "kernel": 0.5})
+    assert words.seconds(found) == "forward 75%, build 12%, kernel 12%"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -74,3 +75,16 @@ def test_reasons_are_sorted_by_how_often() -> None:
         "a": [0],
     }
     assert list(summary.failures_by_reason(trials)) == ["b", "a"]
+
+
+def timed_trial(number: int, start_s: float, elapsed_ms: float = 1000.0) -> Trial:
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=start_s)
+    return trial(number, start_time=start.isoformat(timespec="milliseconds"), elapsed_ms=elapsed_ms)
+
+
+def test_the_share_of_the_driver_is_what_lies_between_trials() -> None:
+    starts = [0.0, 1.25, 2.5, 3.75, 3605.0]  # a pause of an hour before the last
+    trials = [timed_trial(number, start) for number, start in enumerate(starts)]
+    assert summary.driver_share(trials) == pytest.approx(0.75 / 5.75)
+    assert summary.driver_share(trials[:3]) is None
+    assert summary.driver_share([*trials, timed_trial(5, 3605.5)]) is None  # two at once

@@ -38,6 +38,10 @@ def show_state(study: StoredStudy) -> None:
     if study.metadata.get("data"):
         say(f"data: {study.metadata['data']}")
     show_selection(study.metadata, settings.objective.proxies)
+    if parts := words.seconds(study):
+        say(f"a candidate's time, measured on the best network: {parts}")
+    if (share := summary.driver_share(study.trials)) is not None:
+        say(f"between candidates, to propose and store: {share:.1%} of the time")
     if study.profile_coverage is not None:
         say(f"observed of the best network: {study.profile_coverage:.1%} of the weight matrices' elements")
 

@@ -12,6 +12,7 @@ from lswag_fast import kernels
 from lswag_fast.observe import ObservedWeight, Operands, WeightCall
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.shared.reducer import Reducer
+from lswag_fast.passes.shared.stopwatch import timed
 
 XI = 1e-8
 """The constant in the denominator of the gradient signal-to-noise ratio (xi-GSNR)."""
@@ -62,16 +63,17 @@ class GradientReducer(Reducer):
         operands = weight.gradient_operands(self._n_samples, self._group, rows)
         if self._chunked:
             self._continue(piece, weight, rows, operands[0])
-        piece.pending = kernels.start_gradient_stats(
-            operands,
-            conv=weight.conv,
-            gradient=self._options.gradient,
-            row_blocks=piece.row_blocks,
-            moments=piece.moments,
-            batch_gradient=self._batch_gradient,
-            weight=weight.view.detach()[slice(None) if rows is None else rows] if self._batch_gradient else None,
-            xi=self._xi,
-        )
+        with timed("kernel"):
+            piece.pending = kernels.start_gradient_stats(
+                operands,
+                conv=weight.conv,
+                gradient=self._options.gradient,
+                row_blocks=piece.row_blocks,
+                moments=piece.moments,
+                batch_gradient=self._batch_gradient,
+                weight=weight.view.detach()[slice(None) if rows is None else rows] if self._batch_gradient else None,
+                xi=self._xi,
+            )
 
     def reduce_call(self, weight: ObservedWeight, call: WeightCall) -> None:
         """Add sum_b sum_k (sum over positions of output x gradient)^2, times the weights of an output channel k."""

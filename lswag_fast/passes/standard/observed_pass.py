@@ -13,6 +13,7 @@ from lswag_fast.passes.shared.checks import backward_errors
 from lswag_fast.passes.shared.precision import in_precision
 from lswag_fast.passes.shared.preserve import ModelSnapshot, preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
+from lswag_fast.passes.shared.stopwatch import timed
 from lswag_fast.passes.standard.coupling import followed_loss, mixing_calls, warn_of_coupling, warn_of_scalar_loss
 from lswag_fast.passes.standard.coverage import Coverage
 from lswag_fast.passes.standard.gradient_reducer import XI, GradientReducer
@@ -95,7 +96,7 @@ class _Run:
             before_write=self.snapshot.protect_memory,
             independent_samples=self.is_chunk and self.batch.n_batches == 1,
         ) as observation:
-            with in_precision(options, chunk.device):
+            with in_precision(options, chunk.device), timed("forward"):
                 outputs = observation.run()
                 loss = followed_loss(observation, outputs, chunk, options) if capture.operands else None
             if is_part or progress.has_begun:
@@ -103,7 +104,7 @@ class _Run:
             unreached: tuple[Skipped, ...] = ()
             if loss is not None:
                 chosen = self.reducer.choose(observation.weights, chunk.n_samples)
-                with backward_errors():
+                with backward_errors(), timed("backward"):
                     unreached = observation.backward(loss.total, chosen, self.reducer)
                 progress.n_nonfinite_losses += loss.checked()
             # After the backward: a run of the model in between might write into a buffer that it needs.

@@ -48,6 +48,9 @@ def check_attributes(attrs: Mapping[str, Any]) -> None:
 def _check_profile(profile: Any) -> None:
     if type(profile) is not dict or not _is_count(profile.get("trial")) or type(profile.get("layers")) is not list:
         raise ValueError("the profile of its best network is none")
+    seconds = profile.get("seconds", {})  # of a study of before there is none
+    if type(seconds) is not dict or not all(_is_number(value) for value in seconds.values()):
+        raise ValueError("the seconds of its best network are none")
     for layer in profile["layers"]:
         if type(layer) is not dict or not all(is_right(layer.get(name, ...)) for name, is_right in _LAYER.items()):
             raise ValueError(f"a layer of its best network is described by {str(layer)[:100]}")

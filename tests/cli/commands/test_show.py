@@ -1,6 +1,7 @@
 """`lswag-fast show`; and that neither it nor `report` nor `export` changes what it looks at."""
 
 import json
+import re
 import shlex
 import shutil
 import sqlite3
@@ -63,6 +64,9 @@ def test_show_says_where_the_search_stands(own, capsys):
     assert "combined" not in out  # one proxy
     assert "budget: params 2K..6K" in out
     assert "sampler: evolution, seed 2" in out
+    parts = re.search(r"a candidate's time, measured on the best network: (.*)", out).group(1)
+    assert {part.split()[0] for part in parts.split(", ")} == {"build", "forward", "backward", "kernel", "other"}
+    assert re.search(r"between candidates, to propose and store: \d+\.\d% of the time", out)
     assert f"fidelity: fast; the {n} best were scored exactly\n" in out
     best = table.loc[table["exact_score"].idxmax()]
     assert f"the best architecture:\n{best['arch']}\n" in out

@@ -16,7 +16,11 @@ GOOD: dict[str, Any] = {
     "status": "finished",
     "n_trials": 3,
     "n_written": 3,
-    "profile": {"trial": 2, "layers": [LAYER, {**LAYER, "cardinality": 4, "trainability": None}]},
+    "profile": {
+        "trial": 2,
+        "layers": [LAYER, {**LAYER, "cardinality": 4, "trainability": None}],
+        "seconds": {"build": 0.5, "forward": 2},
+    },
 }
 BAD: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "infinite": (("metadata", "of the user's", 1), float("inf"), "holds the number inf"),
@@ -31,6 +35,8 @@ BAD: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "profile": (("profile",), "text", "profile"),
     "the profile's trial": (("profile", "trial"), 0.5, "profile"),
     "layers": (("profile", "layers"), {}, "profile"),
+    "seconds": (("profile", "seconds"), [1.0], "the seconds of its best network"),
+    "a part of the seconds": (("profile", "seconds", "build"), "1", "the seconds of its best network"),
     "a layer": (("profile", "layers", 1), "text", "a layer of its best network"),
     "a layer's name": (("profile", "layers", 0, "name"), 3, "a layer of its best network"),
     "a layer's depth": (("profile", "layers", 0, "depth"), "deep", "a layer of its best network"),
