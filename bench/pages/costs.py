@@ -11,6 +11,9 @@ from bench.pages import markdown
 from bench.score import proxy_table
 from bench.score import table as score_table
 
+N_BEST = 10
+"""Of random networks, the best by either score, which a search would look at."""
+
 _PROPOSERS = {
     "random": "`random`",
     "evolution": "`evolution`",
@@ -85,14 +88,37 @@ def rate(path: Path) -> str:
     """Candidates per second of a whole search."""
     found = pd.read_csv(path)
     rows = [
-        [str(row["workers"]), f"{row['candidates_s']:.2f}", f"{row['first_s']:.1f} s"] for _, row in found.iterrows()
+        [str(row["workers"]), row["fidelity"], f"{row['candidates_s']:.2f}", f"{row['first_s']:.1f} s"]
+        for _, row in found.iterrows()
     ]
-    cells = markdown.table(["workers", "candidates per second", "until the first"], rows)
+    cells = markdown.table(["workers", "fidelity", "candidates per second", "until the first"], rows, n_words=2)
     first = found.iloc[0]
     what = (
         f"{first['space']}, batch {first['batch']}, {first['n_trials']} candidates, median of {first['rounds']} rounds"
     )
     return f"{cells}\n\n{what}. {_machine(first)}"
+
+
+def fast_ranks(path: Path) -> str:
+    """How fast scores of random networks rank, and what they cost beside the exact ones."""
+    found = pd.read_csv(path)
+    ratio = (found["fast_s"] / found["exact_s"]).median()
+    best = [set(found.nlargest(N_BEST, fidelity).index) for fidelity in ("fast", "exact")]
+    rows = [
+        [
+            str(len(found)),
+            markdown.number(found["fast"].corr(found["exact"], method="spearman"), 4),
+            f"{len(best[0] & best[1])} of {N_BEST}",
+            f"{found['fast_s'].median():.2f} s",
+            f"{found['exact_s'].median():.2f} s",
+            markdown.number(ratio, 2),
+            f"{found['build_s'].median():.3f} s",
+        ]
+    ]
+    head = ["networks", "Spearman", "best in common", "fast", "exact", "fast / exact", "of it building the network"]
+    first = found.iloc[0]
+    what = f"{first['space']}, batch {first['batch']}; processor time of a candidate, medians"
+    return f"{markdown.table(head, rows)}\n\n{what}. {_machine(first)}"
 
 
 def _machine(row: pd.Series) -> str:

@@ -179,4 +179,5 @@ TABLES = (
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
     Table("search-opening", ("search/overhead.csv",), costs.opening),
     Table("search-rate", ("search/rate.csv",), costs.rate),
+    Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
 )

@@ -1,8 +1,9 @@
 """Candidates per second, end to end: `python -m bench.search.rate --out bench/results/search/rate.csv`.
 
-A random search over Autoformer-Tiny, L-SWAG with one thread a candidate, in this process and in two workers; each in
-turn, the rounds mixed. The clock runs from the first result to the last, so that starting processes is left out; what
-it takes is a column of its own.
+A random search over Autoformer-Tiny, L-SWAG with one thread a candidate, exact and fast, in this process and in two
+workers; each in turn, the rounds mixed. The clock runs from the first result to the last, so that starting processes is
+left out, and so are the finalists of a fast search, 20 however many candidates there are; what the start takes is a
+column of its own.
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from bench.machine import machine_columns
-from lswag_fast import data, spaces
+from lswag_fast import ScoreOptions, data, spaces
 from lswag_fast.execution import open_executor
+from lswag_fast.options import Fidelity
 from lswag_fast.searching import search
 
 SPACE = "autoformer-tiny"
 
 
-def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
+def measure(fidelity: Fidelity, n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
     """One search: candidates per second, and the seconds before the first result."""
     space = spaces.get(SPACE)
     batch = data.load("digits", batch_size=batch_size, image_size=space.image_size, seed=0).batch
@@ -39,34 +41,41 @@ def measure(n_workers: int, n_trials: int, batch_size: int) -> dict[str, float]:
             sampler="random",
             executor=executor,
             n_threads=1,
+            options=ScoreOptions(fidelity=fidelity),
             callbacks=(lambda study, trial: ends.append(time.perf_counter()),),
         )
     return {"candidates_s": (n_trials - 1) / (ends[-1] - ends[0]), "first_s": ends[0] - begin}
 
 
 def main() -> None:
-    """Measure in rounds and write one row a number of workers: medians."""
-    parser = argparse.ArgumentParser(description="Candidates per second of a search, with 1 and 2 workers.")
+    """Measure in rounds and write one row a fidelity and number of workers: medians."""
+    parser = argparse.ArgumentParser(
+        description="Candidates per second of a search, exact and fast, with 1 and 2 workers."
+    )
     parser.add_argument("--out", type=Path, required=True, help="the CSV file, which is replaced")
     parser.add_argument("--trials", type=int, default=24, help="of each search (default: 24)")
     parser.add_argument("--batch-size", type=int, default=20, help="samples (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, help="searches of each kind (default: 3)")
     options = parser.parse_args()
-    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    found: dict[tuple[Fidelity, int], list[dict[str, float]]] = {
+        (fidelity, n_workers): [] for n_workers in (1, 2) for fidelity in get_args(Fidelity)
+    }
     for _ in range(options.rounds):
-        for n_workers, measured in found.items():
-            measured.append(measure(n_workers, options.trials, options.batch_size))
-            sys.stdout.write(f"{n_workers} workers: {measured[-1]['candidates_s']:.2f} candidates per second\n")
+        for (fidelity, n_workers), measured in found.items():
+            measured.append(measure(fidelity, n_workers, options.trials, options.batch_size))
+            speed = f"{measured[-1]['candidates_s']:.2f} candidates per second"
+            sys.stdout.write(f"{fidelity}, {n_workers} workers: {speed}\n")
     setting = {"space": SPACE, "batch": options.batch_size, "n_trials": options.trials, "rounds": options.rounds}
     where = {**machine_columns(), "threads": 1, "date": date.today().isoformat()}
     rows: list[dict[str, Any]] = [
         {
             "workers": n_workers,
+            "fidelity": fidelity,
             **{key: statistics.median(m[key] for m in measured) for key in measured[0]},
             **setting,
             **where,
         }
-        for n_workers, measured in found.items()
+        for (fidelity, n_workers), measured in found.items()
     ]
     pd.DataFrame(rows).to_csv(options.out, index=False)
 
