@@ -18,8 +18,8 @@ WORD_BITS = 64
 
 PatternLayout = Literal["neuron", "sample"]
 
-_NARROW = ((8, torch.uint8), (16, torch.int16), (32, torch.int32), (WORD_BITS, torch.int64))
-"""The most bits that an integer holds, the last one that of the sign."""
+_NARROW = ((8, torch.uint8), (16, torch.int16), (32, torch.int32))
+"""The most bits that an integer of less than a word holds."""
 
 _LAYOUT_NAMES = {"neuron": "neuron_major", "sample": "sample_major"}
 
@@ -77,9 +77,11 @@ def narrow_words(words: Tensor, n_bits: int) -> Tensor:
         >>> narrow_words(torch.tensor([[0b1001]]), 4)
         tensor([[9]], dtype=torch.uint8)
     """
-    if words.shape[1] != 1:
-        return words
-    return words.to(next(dtype for most, dtype in _NARROW if n_bits <= most))
+    if words.shape[1] == 1:
+        for most, dtype in _NARROW:
+            if n_bits <= most:
+                return words.to(dtype)
+    return words
 
 
 def wide_words(words: Tensor, n_bits: int) -> Tensor:
@@ -89,7 +91,9 @@ def wide_words(words: Tensor, n_bits: int) -> Tensor:
         >>> wide_words(narrow_words(torch.tensor([[0xFFFF]]), 16), 16)
         tensor([[65535]])
     """
-    return words if words.dtype == torch.int64 else words.long() & ((1 << n_bits) - 1)
+    if words.dtype == torch.int64:
+        return words
+    return words.long() if words.dtype == torch.uint8 else words.long() & ((1 << n_bits) - 1)
 
 
 def _words(words: Tensor, name: str) -> Tensor:

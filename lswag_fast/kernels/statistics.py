@@ -111,12 +111,12 @@ class GradientStats:
     @property
     def n_zero_variance(self) -> int:
         """Elements whose gradient is the same in every sample, up to rounding errors and the floor."""
-        return int(self["n_zero_variance"])
+        return int(self.values["n_zero_variance"])
 
     @property
     def n_nonfinite(self) -> int:
         """Elements with a NaN or infinite gradient in some sample."""
-        return int(self["n_nonfinite"])
+        return int(self.values["n_nonfinite"])
 
     @property
     def n_finite_variance(self) -> int:

@@ -66,7 +66,8 @@ class WeightCall:
         """
         if self.operands is None or self.sample_axis is None:
             return ()
-        x, grad_out = (self.sample_axis.sample_first(operand, n_samples) for operand in self.operands)
+        x, grad_out = self.operands
+        x, grad_out = self.sample_axis.sample_first(x, n_samples), self.sample_axis.sample_first(grad_out, n_samples)
         if group > 1:
             x, grad_out = (torch.unflatten(operand, 0, (-1, group)) for operand in (x, grad_out))
         x, grad_out = self.operation.weight_operands(x, grad_out, self.geometry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -72,9 +72,9 @@ class WeightTable:
         name = self.names.get(id(tensor))
         return name if name is not None or tensor._base is None else self.names.get(id(owner_of(tensor)))
 
-    def matrices(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def matrices(self) -> list[tuple[str, nn.Parameter]]:
         """The parameters that could be the weight of a linear or conv call."""
-        return ((name, p) for name, p in self.parameters.items() if p.dim() >= MATRIX_DIMS)
+        return [(name, p) for name, p in self.parameters.items() if p.dim() >= MATRIX_DIMS]
 
 
 def overlapping(pieces: Iterable[Piece]) -> bool:

@@ -78,8 +78,10 @@ class Activation:
 
 def _padded(words: Tensor, shape: Sequence[int]) -> Tensor:
     """Words (V, W) with zeros after them, up to a shape."""
+    if words.shape == tuple(shape):
+        return words
     further = [size - there for size, there in zip(shape, words.shape, strict=True)]
-    return F.pad(words, (0, further[1], 0, further[0])) if any(further) else words
+    return F.pad(words, (0, further[1], 0, further[0]))
 
 
 class Patterns:
@@ -141,5 +143,5 @@ class Patterns:
         if not words or self.n_samples == 0:
             return 0
         # One that has elements for none of the packed samples has no words yet.
-        width = max(-(-self.n_samples // WORD_BITS), *(w.shape[1] for w in words))
+        width = max(-(-self.n_samples // WORD_BITS), *[w.shape[1] for w in words])
         return kernels.count_distinct([_padded(w, (len(w), width)) for w in words], self.n_samples)
