@@ -127,7 +127,8 @@ def _in_eval_mode(model: nn.Module) -> Iterator[None]:
 def _batches(dataset: Dataset[Any], batch_size: int) -> Iterable[Any]:
     if isinstance(dataset, TensorDataset) and len(dataset):  # `split` makes one batch of no images
         return zip(*(torch.split(tensor, batch_size) for tensor in dataset.tensors), strict=True)
-    return DataLoader(dataset, batch_size=batch_size)
+    # A loader draws a seed for its processes, of which there are none: not from the user's generator.
+    return DataLoader(dataset, batch_size=batch_size, generator=torch.Generator())
 
 
 def _check(logits: Any, labels: Tensor) -> None:

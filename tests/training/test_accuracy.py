@@ -47,11 +47,12 @@ def test_counts_as_one_image_after_the_other(dataset, model, batch_size):
         assert accuracy(model, data, batch_size) == Accuracy(expected, 37)
 
 
-def test_the_model_is_left_as_it_was(dataset, model):
+@pytest.mark.parametrize("kind", [lambda tensors: tensors, Pairs], ids=["tensors", "pairs"])
+def test_the_model_and_the_random_state_are_left_as_they_were(dataset, model, kind):
     model.train()
     model[2].eval()
     state, random_state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
-    accuracy(model, dataset)
+    accuracy(model, kind(dataset))
     assert [module.training for module in model] == [True, True, False, True, True]
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random_state)
