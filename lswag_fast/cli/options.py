@@ -16,6 +16,7 @@ from lswag_fast.cli.values import (
     seconds,
     seed,
     threads,
+    window,
     workers,
 )
 from lswag_fast.errors import InputError, TableError
@@ -88,6 +89,23 @@ def add_images(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--data", metavar="SOURCE", help=text)
     text = "images of the validation split to measure on (default: 2000, or all of fewer)"
     parser.add_argument("--images", type=positive, default=2000, metavar="N", help=text)
+
+
+def add_budget(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add what an architecture may cost, and return the group for more."""
+    group = parser.add_argument_group("budget")
+    group.add_argument("--params", type=window, metavar="LO..HI", help="parameters allowed, such as 5M..7M")
+    text = "multiply-accumulates of one image allowed, such as ..2G"
+    group.add_argument("--macs", type=window, metavar="LO..HI", help=text)
+    return group
+
+
+def add_training_from_scratch(parser: argparse.ArgumentParser) -> None:
+    """Add how networks are trained from fresh weights, where training is not all that a command does."""
+    group = parser.add_argument_group("training")
+    text = "short, for small data, or autoformer, the published one, which needs timm (default: short)"
+    group.add_argument("--recipe", choices=("short", "autoformer"), default="short", help=text)
+    group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
 
 
 def add_threads(parser: argparse._ActionsContainer, default: int | None = None) -> None:

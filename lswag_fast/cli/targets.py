@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from lswag_fast.data.images import ImageBatch
     from lswag_fast.data.splits import ImageSplits
+    from lswag_fast.execution import Interrupts
     from lswag_fast.spaces import SearchSpace
+    from lswag_fast.training.scratch import ScratchTrainer
     from lswag_fast.training.supernet import TrainedSupernet
 
 _SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")
@@ -114,6 +116,26 @@ def images_of(supernet: TrainedSupernet, args: argparse.Namespace) -> ImageSplit
     channels, image_size, _ = supernet.space.input_shape
     with naming("--data"):
         return split_as_before(supernet.data, image_size=image_size, channels=channels, source=args.data)
+
+
+def scratch_trainer(
+    space: SearchSpace, images: ImageSplits, args: argparse.Namespace, interrupts: Interrupts | None = None
+) -> ScratchTrainer:
+    """Return what trains architectures of SPACE from fresh weights by --recipe and --epochs."""
+    from lswag_fast.training.recipe import RECIPES
+    from lswag_fast.training.scratch import ScratchTrainer
+
+    recipe = RECIPES[args.recipe].with_changes(epochs=args.epochs)
+    return ScratchTrainer(space, images, recipe, *python_of(args.space, args), interrupts)
+
+
+def python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:
+    """Return what Python imports for the space `name`, and the expression that makes it with the options given."""
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return module, f"{module}.{attribute}()"
+    written = "".join(f", {key}={value!r}" for key, value in space_options(args).items())
+    return "lswag_fast", f"lswag_fast.spaces.get({name!r}{written})"
 
 
 def load_batch(

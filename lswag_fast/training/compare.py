@@ -10,8 +10,9 @@ from concurrent.futures import Executor
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from lswag_fast.study.trial import Trial
 from lswag_fast.training.accuracy import Accuracy
 from lswag_fast.training.inherited import INHERITED_ACCURACY, check_images, inherited_accuracy_job
 from lswag_fast.training.methods import Method
+from lswag_fast.training.scratch import Trainer
 
 ROWS_FILE = "comparison.csv"
 _COLUMNS = (
@@ -36,16 +38,6 @@ _COLUMNS = (
 )  # fmt: skip
 Callback = Callable[[str, int, int], None]
 """`callback(what is done next, runs done, runs in all)`."""
-
-
-class Trainer(Protocol):
-    """Trains one architecture from drawn weights and tests it."""
-
-    def __call__(self, arch: Any, folder: Path, seed: int) -> Accuracy | None:
-        """Return the accuracy on the test split; None after a signal, and then the same call continues."""
-
-    def settings(self) -> Mapping[str, Any]:
-        """Return what decides the result beside the images, as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +74,27 @@ class Comparison:
             "weights": None if self.weights is None else fingerprint(self.weights),
             "n_threads": self.n_threads,
         }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a method reached over its seeds.
+
+    Attributes:
+        n_params: mean number of parameters of what it found.
+        search_s: mean seconds of a search.
+        accuracy: mean test accuracy.
+        lowest: the least lower end of the seeds' intervals of 95 %.
+        highest: the largest upper end.
+        n_seeds: how many.
+    """
+
+    n_params: float
+    search_s: float
+    accuracy: float
+    lowest: float
+    highest: float
+    n_seeds: int
 
 
 def compare(
@@ -139,9 +152,47 @@ def compare(
             tested = train(best.arch, Path(folder) / name / "train", seed)
             if tested is None:
                 return False
-            rows.add({"run": name, "method": method.name, "seed": seed, **_row(found, best, tested)})
+            rows.add({"run": name, "method": method.name, "seed": seed, **_row(found, best, tested.test)})
     say("done", len(runs), len(runs))
     return True
+
+
+def summary(rows: pd.DataFrame, methods: Sequence[Method]) -> dict[str, Summary]:
+    """Return what each method reached, by its label, in the order given; those without a row are left out.
+
+    Args:
+        rows: of `comparison.csv`.
+        methods: those to show.
+    """
+    found = {}
+    for method in methods:
+        own = rows[rows["method"] == method.name]
+        if len(own):
+            found[method.label] = Summary(
+                float(own["n_params"].mean()),
+                float(own["search_s"].mean()),
+                float(own["test_accuracy"].mean()),
+                float(own["test_accuracy_low"].min()),
+                float(own["test_accuracy_high"].max()),
+                len(own),
+            )
+    return found
+
+
+def accuracies(rows: pd.DataFrame, methods: Sequence[Method]) -> dict[str, list[tuple[float, float, float]]]:
+    """Return the test accuracies of each method's seeds with the ends of their intervals, by its label.
+
+    Args:
+        rows: of `comparison.csv`.
+        methods: those to show.
+    """
+    names = ["test_accuracy", "test_accuracy_low", "test_accuracy_high"]
+    return {
+        method.label: [
+            (a, low, high) for a, low, high in rows.loc[rows["method"] == method.name, names].to_numpy().tolist()
+        ]
+        for method in methods
+    }
 
 
 def _check(comparison: Comparison, methods: Sequence[Method]) -> None:

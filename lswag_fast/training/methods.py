@@ -72,13 +72,13 @@ def chosen_methods(
     known = {method.name: method for method in _KNOWN}
     lacking = {}
     if selection is None:
-        lacking[LIBRA] = "a selection that was fitted on a benchmark table (--selection FILE)"
+        lacking[LIBRA] = "a selection that was fitted on a benchmark table: libra:FILE"
     else:
         known[LIBRA] = Method(
             LIBRA, "LIBRA-NAS", selection.proxies, combine=selection.combine, rank_weights=selection.weights
         )
     if not has_supernet:
-        lacking[INHERITED_ACCURACY] = "a trained supernet (--supernet DIR)"
+        lacking[INHERITED_ACCURACY] = "a trained supernet: --supernet DIR"
     wanted = [name for name in METHODS if name not in lacking] if names is None else list(names)
     for name in wanted:
         if name not in known:

@@ -24,8 +24,8 @@ def test_libra_is_the_selection():
     ("names", "message"),
     [
         (["lswag", "magik"], "there is no method 'magik'; there are random, inherited_accuracy"),
-        (["libra"], r"the method libra needs a selection .*\(--selection FILE\)"),
-        (["inherited_accuracy"], r"needs a trained supernet \(--supernet DIR\)"),
+        (["libra"], r"the method libra needs a selection .*: libra:FILE"),
+        (["inherited_accuracy"], "needs a trained supernet: --supernet DIR"),
         (["nwot", "nwot"], "a method comes twice: nwot, nwot"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from lswag_fast.cli.commands import (
     benchmark,
+    compare,
     correlate,
     evaluate,
     export,
@@ -33,6 +34,7 @@ COMMANDS = tuple(
         supernet,
         benchmark,
         train,
+        compare,
         info,
     )
 )

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lswag_fast.cli import options, targets
+from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import ERR, OUT, say, table
 from lswag_fast.cli.files import check_targets
-from lswag_fast.cli.values import shell_line
+from lswag_fast.cli.values import command_words, positive, shell_line
 from lswag_fast.errors import InputError
 from lswag_fast.files.shell import as_argument
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lswag_fast.data.splits import ImageSplits
     from lswag_fast.training.supernet import TrainedSupernet
 
 N_SHOWN = 5
+N_CORRELATED = 10
+"""Architectures that a rank correlation needs at least."""
 
 _DESCRIPTION = """\
 Measure many networks of a space with the weights that they inherit from a trained supernet, on the validation images:
@@ -39,7 +42,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_trials(parser, "architectures to measure (default: 1000)", 1000)
     options.add_out(parser, "the CSV to write, or to continue", required=True)
     options.add_images(parser)
-    options.add_seed(parser, "seed of the architectures that are drawn")
+    options.add_seed(parser, "seed of the architectures that are drawn, and of those that are trained")
+    text = "also train K of them, of all sizes, from fresh weights, and say how the accuracies agree (default: none)"
+    parser.add_argument("--retrain", type=positive, metavar="K", help=text)
+    options.add_training_from_scratch(parser)
     options.add_executor_options(parser, n_threads=1)
 
 
@@ -54,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".csv":
         raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
     check_targets({"--out": args.out})
+    _check_retrain(args)
     supernet = targets.find_supernet(args)
     images = targets.images_of(supernet, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
@@ -65,7 +72,50 @@ def _run(args: argparse.Namespace) -> int:
     rows = read_table(args.out)
     _show_best(rows)
     say(f"measured {count} architectures on {len(job.batch[1])} images; all rows: {args.out}")
+    if args.retrain is not None:
+        code = _retrain(args, supernet, images, data)
+        if code:
+            return code
     say(f"next, score them by proxies: {_next_line(args, supernet)}")
+    return 0
+
+
+def _check_retrain(args: argparse.Namespace) -> None:
+    """Refuse --retrain for fewer architectures than a correlation needs, or for more than there are."""
+    if args.retrain is None:
+        return
+    if not N_CORRELATED <= args.retrain <= args.trials:
+        raise InputError(
+            f"--retrain: found {args.retrain}; a rank correlation needs at least {N_CORRELATED}, and --trials are "
+            f"{args.trials}"
+        )
+
+
+def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageSplits, data: dict[str, Any]) -> int:
+    """Train the first architectures of the table, and show how inherited accuracies rank them; return the exit code."""
+    from lswag_fast.cli.progress import CountProgress
+    from lswag_fast.cli.views.correlations import show_correlations
+    from lswag_fast.data.tables import join, read_table
+    from lswag_fast.evaluation.correlation import correlate
+    from lswag_fast.training.benchmark import N_PARAMS
+    from lswag_fast.training.inherited import INHERITED_ACCURACY
+    from lswag_fast.training.scratch import RETRAINED_ACCURACY, retrain
+
+    targets.take_sizes(args, supernet.space)
+    interrupts = stopping.said_aloud()
+    out = args.out.with_name(f"{args.out.stem}.retrained.csv")
+    train = targets.scratch_trainer(supernet.space, images, args, interrupts)
+    rows = read_table(args.out)
+    archs = list(rows.index[: args.retrain])
+    with targets.threads(args.threads), interrupts, CountProgress("training") as progress:
+        finished = retrain(archs, supernet.space, train, out, seed=args.seed, settings=data, callback=progress)
+    if not finished:
+        say(f"stopped\ncontinue: {shell_line(['benchmark', *command_words(args.parser, args)])}", ERR)
+        return stopping.exit_code(interrupts)
+    both = join([rows, read_table(out)])
+    found = correlate(both, RETRAINED_ACCURACY, [INHERITED_ACCURACY, N_PARAMS])
+    show_correlations({RETRAINED_ACCURACY: found}, None)
+    say(f"trained {len(archs)} of them from fresh weights: {out}")
     return 0
 
 

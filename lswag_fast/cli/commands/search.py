@@ -83,10 +83,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "its weights on the validation images"
     )
     options.add_supernet(parser, text)
-    group = parser.add_argument_group("budget")
-    group.add_argument("--params", type=window, metavar="LO..HI", help="parameters allowed, such as 5M..7M")
-    text = "multiply-accumulates of one image allowed, such as ..2G"
-    group.add_argument("--macs", type=window, metavar="LO..HI", help=text)
+    group = options.add_budget(parser)
     text = "milliseconds allowed for one image, measured on this machine, such as ..20"
     group.add_argument("--latency-ms", type=window, metavar="LO..HI", help=text)
     add_sampler(parser)

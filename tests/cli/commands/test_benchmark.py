@@ -1,13 +1,15 @@
 """`lswag-fast benchmark`."""
 
 import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from lswag_fast.cli import main
+from lswag_fast.cli import main, targets
 from lswag_fast.data.splits import split_images
-from lswag_fast.data.tables import read_table
+from lswag_fast.data.tables import join, read_table
+from lswag_fast.training.accuracy import Accuracy
 from lswag_fast.training.inherited import inherited_accuracy_job
 from training.supernets import MODULE, save_supernet
 
@@ -22,13 +24,22 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(trained, monkeypatch):
-    path, _ = trained
-    monkeypatch.chdir(path)
-    monkeypatch.syspath_prepend(str(path))
-    yield path
-    for file in path.glob("*.csv*"):
-        file.unlink()
+def folder(trained, tmp_path, monkeypatch):
+    (tmp_path / "small_module.py").write_text(MODULE)
+    (tmp_path / "supernet").symlink_to(trained[0] / "supernet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+class ByWidth:
+    """The accuracy of a network that is trained is its width."""
+
+    def __call__(self, arch, folder, seed):
+        return SimpleNamespace(validation=Accuracy(arch["embed_dim"], 50))
+
+    def settings(self):
+        return {}
 
 
 def test_the_rows_are_the_accuracies_on_the_validation_images(folder, trained, capsys):
@@ -54,6 +65,20 @@ def test_a_larger_number_adds_to_the_file_and_the_next_command_reads_it(folder, 
     assert len(read_table(folder / "scores.csv")) == 10
 
 
+def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):
+    monkeypatch.setattr(targets, "scratch_trainer", lambda *arguments: ByWidth())
+    assert main([*BENCHMARK, "--trials", "12", "--retrain", "10"]) == 0
+    out = capsys.readouterr().out
+    assert "trained 10 of them from fresh weights: table.retrained.csv" in out
+    both = join([read_table(folder / "table.csv"), read_table(folder / "table.retrained.csv")])
+    assert len(both) == 10
+    rho = float(both["retrained_accuracy"].rank().corr(both["n_params"].rank()))  # Spearman's
+    row = next(line for line in out.splitlines() if line.startswith("n_params"))
+    assert row.split()[1] == f"{rho:.3f}"
+    assert main([*BENCHMARK, "--trials", "12", "--retrain", "11"]) == 0
+    assert len(read_table(folder / "table.retrained.csv")) == 11
+
+
 def test_images_that_were_moved_are_found_again(folder, trained, capsys):
     assert main([*BENCHMARK, "--trials", "2"]) == 0
     pixels, labels = _digits()
@@ -77,6 +102,11 @@ def _digits():
         (["--out", "a.parquet"], "--out: the rows are written as CSV"),
         (["--supernet", "."], "--supernet: . is no folder of a training"),
         (["--trials", "1000000"], "n is 1,000,000, the space autoformer has"),
+        (["--retrain", "9"], "--retrain: found 9; a rank correlation needs at least 10"),
+        (
+            ["--trials", "11", "--retrain", "12"],
+            "--retrain: found 12; a rank correlation needs at least 10, and --trials",
+        ),
         (["--data", "nowhere"], "--data: data nowhere: no such file"),
     ],
 )

@@ -1,0 +1,76 @@
+"""`lswag-fast compare`."""
+
+import json
+
+import pytest
+
+from lswag_fast.cli import main
+from lswag_fast.data.tables import read_table
+from training.supernets import MODULE, save_supernet
+
+COMPARE = ["compare", "small_module:make", "--supernet", "supernet", "--trials", "3", "--batch-size", "24"]
+QUICK = [*COMPARE, "--methods", "random,params", "--seeds", "1", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "small_module.py").write_text(MODULE)
+    save_supernet(folder / "supernet")
+    return folder
+
+
+@pytest.fixture
+def folder(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    monkeypatch.syspath_prepend(str(trained))
+    return trained
+
+
+def test_a_table_and_a_figure_of_the_methods(folder, capsys):
+    pytest.importorskip("matplotlib")
+    assert main([*QUICK, "--out", "run", "--plot", "compared.svg"]) == 0
+    out, err = capsys.readouterr()
+    rows = read_table(folder / "run" / "comparison.csv", "run")
+    assert list(rows.index) == ["random-0", "params-0"]
+    for row in rows.itertuples():
+        stored = json.loads((folder / "run" / row.Index / "train" / "result.json").read_text())
+        assert row.test_accuracy == stored["test"]["accuracy"]
+        assert row.n_images == 179
+    lines = out.splitlines()
+    assert lines[0].split() == ["method", "params", "search", "test", "accuracy", "lowest", "highest", "seeds"]
+    assert lines[2].startswith(f"parameters only  {rows.loc['params-0', 'n_params']:,}")
+    assert "0/2 random, seed 0: searching" in err
+    assert (folder / "compared.svg").stat().st_size > 0
+
+
+def test_it_is_continued_and_methods_are_added(folder, capsys):
+    selection = {"schema_version": 1, "selection": ["params", "flops"], "combine": "log_rank", "fitted_on": {}}
+    (folder / "selection.json").write_text(json.dumps(selection))
+    assert main([*QUICK, "--out", "more"]) == 0
+    first = (folder / "more" / "comparison.csv").read_bytes()
+    assert main([*QUICK, "--epochs", "2", "--out", "more"]) == 2
+    assert "was made with other settings: training.epochs" in capsys.readouterr().err
+    more = "random,inherited_accuracy,libra:selection.json"
+    assert main([*COMPARE, "--methods", more, "--seeds", "1", "--epochs", "1", "--out", "more"]) == 0
+    assert (folder / "more" / "comparison.csv").read_bytes().startswith(first)
+    rows = read_table(folder / "more" / "comparison.csv", "run")
+    assert list(rows["method"]) == ["random", "params", "inherited_accuracy", "libra"]
+    out = capsys.readouterr().out
+    assert "LIBRA-NAS" in out and "inherited accuracy" in out
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (["--methods", "magik"], "--methods: there is no method 'magik'"),
+        (["--methods", "libra:nowhere.json"], "--methods: selection nowhere.json: cannot be read"),
+        (["--params", "..1K"], "no architecture"),
+        (["--supernet", "nowhere"], "--supernet: nowhere is no folder of a training"),
+        (["--plot", "a.docx"], "--plot: the ending of a.docx"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(folder, capsys, changed, words):
+    assert main([*QUICK, "--out", "refused", *changed]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and words in err.splitlines()[-1]
