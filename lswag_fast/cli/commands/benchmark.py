@@ -30,6 +30,7 @@ the same options, it continues where it stopped; with a larger --trials, it adds
 
 _EPILOG = """\
 examples:
+  lswag-fast supernet autoformer-tiny --data photos/ --out runs/supernet
   lswag-fast benchmark autoformer-tiny --supernet runs/supernet --trials 2000 --out table.csv --workers 2
   lswag-fast evaluate autoformer-tiny --table table.csv --proxies recommended --data photos/ --out scores.csv
   lswag-fast libra scores.csv --target inherited_accuracy --out selection.json

@@ -118,18 +118,9 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.M
             weights = supernet.load(Path(args.init), space).weights
     seed_all(args.seed)
     network = space.build(arch, weights)
-    module, expression = _python_of(name, args)
+    module, expression = targets.python_of(name, args)
     about = {"space": name, "arch": space.encode(arch), "init": args.init}
     return network, Origin(module, f"{expression}.build({arch!r})", about), splits
-
-
-def _python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:
-    """What Python imports for a space, and the expression that makes it."""
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        return module, f"{module}.{attribute}()"
-    written = "".join(f", {key}={value!r}" for key, value in targets.space_options(args).items())
-    return "lswag_fast", f"lswag_fast.spaces.get({name!r}{written})"
 
 
 def _own(args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:
