@@ -40,8 +40,8 @@ def other_root(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "docs/results", tmp_path / "docs/results")
     page = tmp_path / "docs/results/search.md"
     text = page.read_text(encoding="utf-8")
-    assert "| 2 | 1.16 |" in text
-    page.write_text(text.replace("| 2 | 1.16 |", "| 2 | 9.16 |"), encoding="utf-8")
+    assert "| 2 | exact | 1.16 |" in text
+    page.write_text(text.replace("| 2 | exact | 1.16 |", "| 2 | 9.16 |"), encoding="utf-8")
     return tmp_path
 
 
