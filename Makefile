@@ -1,5 +1,5 @@
-# make search   set up everything, search a vision transformer on handwritten digits (a few minutes on two cores) and write
-#               a report on it
+# make search   set up everything, and go the whole way on handwritten digits, from no network to a trained one and a page
+#               that shows how it was found (a few minutes on two cores)
 # make test     set up everything and run the tests
 # make zoo      install torchvision, timm and transformers, and run the tests of small public networks
 # make emulated only the CUDA kernels, executed on the host
@@ -27,10 +27,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The install is editable: only these need a new build, a change of Python files is seen at once.
 BUILD_INPUTS := setup.py pyproject.toml CMakeLists.txt $(shell find csrc -type f)
-RUN_FOLDER := runs/autoformer-tiny-$(shell date +%Y%m%d-%H%M%S)
-# Of 24 images the activation patterns use the 20 that the largest activation of this space asks for.
+RUN_FOLDER := runs/digits-$(shell date +%Y%m%d-%H%M%S)
 TRIALS ?= 60
-SEARCH_BATCH := 24
 DEVICE_OUT ?= build/device-check
 BENCH_CSV ?= build/bench/whole_score.csv
 BENCH_ROUNDS ?= 5
@@ -44,10 +42,20 @@ CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots stud
 
 .PHONY: search test test-oldest emulated lint wheel zoo docs bench device-check clean
 
-search: $(VENV)/.extra-report
-	$(BIN)/lswag-fast search autoformer-tiny --proxies libra --params 5M..7M --trials $(TRIALS) \
-	  --batch-size $(SEARCH_BATCH) --data digits --seed 0 --out $(RUN_FOLDER)
-	$(BIN)/lswag-fast report $(RUN_FOLDER)
+# The supernet's networks are measured, LIBRA chooses proxies on that table, and what it finds under a budget is trained
+# beside the largest network and random ones of the budget, three of each.
+search: export PYTHONPATH := examples
+search: SPACE := small_vits:make
+search: $(VENV)/.extra-train $(VENV)/.extra-report
+	$(BIN)/lswag-fast supernet $(SPACE) --data digits --threads 1 --out $(RUN_FOLDER)/supernet
+	$(BIN)/lswag-fast benchmark $(SPACE) --supernet $(RUN_FOLDER)/supernet --trials 150 --workers 2 \
+	  --out $(RUN_FOLDER)/table.csv
+	$(BIN)/lswag-fast evaluate $(SPACE) --table $(RUN_FOLDER)/table.csv --proxies lswag,zico,nwot,swap,params,flops \
+	  --data digits --workers 2 --out $(RUN_FOLDER)/scores.csv
+	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy --out $(RUN_FOLDER)/selection.json
+	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \
+	  --methods libra:$(RUN_FOLDER)/selection.json,params,random --seeds 3 --out $(RUN_FOLDER)/compared
+	$(BIN)/lswag-fast report $(RUN_FOLDER)/compared/libra-0/search
 
 # In two processes of one thread: many tests wait for processes of their own.
 test: $(VENV)/.extra-test emulated

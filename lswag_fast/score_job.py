@@ -36,6 +36,10 @@ Mode = Literal["train", "eval"]
 # Whatever a search is guided by, the layers of its best network are shown by the two parts of this one.
 PROFILE_PROXY = "lswag"
 
+RANK_ALIKE_AT_FAST = frozenset(("lswag", "zico"))
+"""Proxies that rank by the gradients of 8 samples as by all: .99 or more in Spearman on NAS-Bench-201 and
+Autoformer-Tiny (docs/results/speed.md). `snip`, `grad_norm` and `xi_gsnr` were measured and do not, others were not."""
+
 
 @dataclass(frozen=True)
 class ScoreReport:
@@ -137,8 +141,9 @@ class ScoreJob:
         """Return the job at the fidelity that a search uses.
 
         That is the one of the options; else that of the study which is continued; else "fast", where the other options
-        and the batch allow it. Where "fast" gives the values of "exact", it is "exact": with a function, with proxies
-        that use no gradients of single samples, and where `gradient_samples` or the batch is no larger.
+        and the batch allow it and every proxy ranks alike by few gradients (`RANK_ALIKE_AT_FAST`). Where "fast" gives
+        the values of "exact", it is "exact": with a function, with proxies that use no gradients of single samples, and
+        where `gradient_samples` or the batch is no larger.
 
         Args:
             stored: the fidelity of a study that is continued.
@@ -147,7 +152,7 @@ class ScoreJob:
             InputError: the batch is none.
         """
         fast, exact = (replace(self, options=replace(self.options, fidelity=name)) for name in ("fast", "exact"))
-        wanted = self.options.fidelity or stored or ("fast" if fast._fits() else "exact")
+        wanted = self.options.fidelity or stored or ("fast" if fast._fits() and self._ranks_alike() else "exact")
         return fast if wanted == "fast" and (stored == "fast" or fast._differs_from(exact)) else exact
 
     def _fits(self) -> bool:
@@ -156,6 +161,11 @@ class ScoreJob:
         except InputError:
             return False
         return True
+
+    def _ranks_alike(self) -> bool:
+        return RANK_ALIKE_AT_FAST.issuperset(
+            get_proxy(name).name for name in self.proxies if not GRADIENT_STATISTICS.isdisjoint(_observed(name))
+        )
 
     def _differs_from(self, other: ScoreJob) -> bool:
         if self.function is not None or all(GRADIENT_STATISTICS.isdisjoint(_observed(name)) for name in self.proxies):

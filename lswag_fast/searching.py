@@ -61,10 +61,11 @@ def search(
     `init_weights`; else each is built with fresh weights from the same seed. All are scored on the same batch: scores
     compare only at the same batch, batch size and options.
 
-    Scores that use gradients of single samples are taken at the fidelity "fast" where nothing is said (`options`): of 8
-    samples, for less than half of the price. At the end the 20 best by these scores, the finalists, are scored exactly,
-    each with all samples, and the best of them is the best of the search. Both scores are stored; with several proxies
-    the exact ones combine ranks among the finalists.
+    L-SWAG and ZiCo are taken at the fidelity "fast" where nothing is said (`options`): of the gradients of 8 samples,
+    for less than half of the price. Other proxies of such gradients rank in another order then, and are exact. At the
+    end of a fast search the 20 best by these scores, the finalists, are scored exactly, each with all samples, and the
+    best of them is the best of the search. Both scores are stored; with several proxies the exact ones combine ranks
+    among the finalists.
 
     With a folder the search survives anything: called again with the same arguments it resumes where it was, and ends
     with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.

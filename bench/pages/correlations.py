@@ -72,6 +72,25 @@ def per_run(runs: Titles, proxies: Sequence[str] | None = None) -> Callable[[Pat
     return make
 
 
+def against_first(runs: Titles) -> Callable[[Path], str]:
+    """A line per proxy of a CSV of `bench.correlation.runs`: its mean over the targets, and its agreement.
+
+    The agreement is with the values of the first run.
+    """
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path)
+        means = found.groupby(["proxy", "run"])[["spearman", "agreement"]].mean().unstack().dropna()
+        order = means["spearman"][next(iter(runs))].sort_values(ascending=False, kind="stable").index
+        rows = []
+        for proxy in order:
+            both = [(means.loc[proxy, ("spearman", run)], means.loc[proxy, ("agreement", run)]) for run in runs]
+            rows.append([f"`{proxy}`", *(f"{markdown.number(rho)} ({markdown.number(like)})" for rho, like in both)])
+        return markdown.table([f"{found['n'].max()} networks", *runs.values()], rows)
+
+    return make
+
+
 def without_labels(targets: Titles) -> Callable[[Path], str]:
     """A line per combination of a CSV of `bench.correlation.combinations` that sees no accuracy."""
 

@@ -25,6 +25,7 @@ PATTERNS = {
     **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},
     **{f"patterns-{n}-{seed}": f"{n} of {n}, seed {seed}" for n in (32, 64) for seed in range(3)},
 }
+FEWER_SAMPLES = {"all": "all 64", "16": "16", "8": "8", "4": "4", "2": "2"}
 PAIRING = (
     Numbers("Spearman, paired by the data", "by_data"),
     Numbers("by the order", "by_order"),
@@ -163,6 +164,16 @@ TABLES = (
     ),
     Table("options", ("correlation/ablations.csv",), options.table),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
+    Table(
+        "gradient-samples-cells",
+        ("correlation/nasbench201_gradient_samples.csv",),
+        correlations.against_first(FEWER_SAMPLES),
+    ),
+    Table(
+        "gradient-samples-tiny",
+        ("correlation/autoformer_tiny_gradient_samples.csv",),
+        correlations.against_first({"all": "all 32", "8": "8"}),
+    ),
     Table("fidelity", ("score/fidelity.csv",), columns.of_csv(FIDELITY_WORDS, FIDELITY, FIDELITY_NAMES)),
     Table(
         "bfloat16",

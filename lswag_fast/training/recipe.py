@@ -126,7 +126,7 @@ class Recipe:
 
 RECIPES = {
     "short": Recipe(
-        "short", epochs=40, batch_size=64, lr=1e-3, warmup_epochs=4, clip_norm=1.0, drop_path=0.0, shift=0.125
+        "short", epochs=60, batch_size=32, lr=3e-3, warmup_epochs=6, clip_norm=1.0, drop_path=0.0, shift=0.125
     ),
     "autoformer": Recipe(
         "autoformer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ SMALLER = {
     "--batch-size 16": "--batch-size 4",
     "--batch-size 32": "--batch-size 4",
     "--batch-size 64": "--batch-size 4",
+    "--data digits --out runs/supernet": "--data digits --epochs 1 --out runs/supernet",
+    "--out runs/compared": "--seeds 1 --epochs 1 --out runs/compared",
 }
 
 
@@ -48,6 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pd.DataFrame({"arch": cells, "cifar10_test": accuracies}).to_csv(tmp_path / "nb201_accuracy.csv.gz", index=False)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "cifar10_subset.npz", x_train=pixels, y_train=np.arange(40) % 10)
+    shutil.copy(ROOT / "examples" / "small_vits.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -67,7 +71,9 @@ def test_the_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     found = [words for words in commands() if words[0] != "score"]
     for words in found:
         assert main(words) == 0, (words, capsys.readouterr().err)
-    assert {words[0] for words in found} == {"search", "show", "report", "export", "evaluate", "correlate", "libra"}
+    assert {words[0] for words in found} == {
+        "search", "show", "report", "export", "evaluate", "correlate", "libra", "supernet", "benchmark", "compare"
+    }  # fmt: skip
     assert all((folder / name).is_file() for name in ("trials.csv", "scores.csv", "selection.json"))
 
 

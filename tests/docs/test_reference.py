@@ -13,6 +13,7 @@ from lswag_fast.libra import stored
 from lswag_fast.proxies import get_proxy
 from lswag_fast.study import export
 from lswag_fast.study.storage import folder, schema
+from lswag_fast.training.loop import folder as training_folder
 
 pytest.importorskip("sphinx", reason="the pages are built by the extra `docs`")
 ROOT = Path(__file__).parents[2]
@@ -67,5 +68,6 @@ def test_the_versions_of_formats_are_those_of_the_code() -> None:
         "`study.jsonl`": str(schema.SCHEMA_VERSION),
         "`result.json`": str(folder.RESULT_VERSION),
         f"`{export.ARCH_FILE}`": str(export.SCHEMA_VERSION),
+        "`settings.json`, `log.csv`, `weights.safetensors`": str(training_folder.SCHEMA_VERSION),
         "a selection": str(stored.SCHEMA_VERSION),
     }

@@ -54,6 +54,16 @@ def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: P
     assert lines(correlations.per_run({"one": "1", "two": "2"})(csv)) == ["| `p` | .300 | .700 |"]
 
 
+def test_fewer_samples_are_shown_beside_all(csv: Path) -> None:
+    csv.write_text(
+        "run,proxy,target,n,spearman,agreement\n"
+        "all,p,a,9,0.2,1\nall,p,b,9,0.4,1\n8,p,a,9,0.1,0.9\n8,p,b,8,0.3,0.9\nall,never with fewer,a,9,0.5,1\n"
+    )
+    made = correlations.against_first({"all": "all", "8": "8"})(csv)
+    assert "9 networks" in made
+    assert lines(made) == ["| `p` | .300 (1.000) | .200 (.900) |"]
+
+
 def test_columns_are_shown_as_they_are(csv: Path) -> None:
     csv.write_text("name,other,x,low,high,d,n\na,u,0.5,0.25,0.75,0.125,7\nb,v,-1,-2,0,-0.5,8\n")
     numbers = (
