@@ -9,8 +9,9 @@ def small_vits() -> AutoFormer:
     """Return the space: images of 32 pixels in patches of 4, ten classes.
 
     Example:
-        >>> low, high = small_vits().n_params_values()[0], small_vits().n_params_values()[-1]
-        >>> low, high
+        >>> values = small_vits().n_params_values()
+        >>> values[0], values[-1]
+        (73930, 2739658)
     """
     return AutoFormer(
         embed_dim=(64, 128, 192),

@@ -43,6 +43,7 @@ class AutoFormer(SharedWeights):
         SpaceError: an unknown name, a missing or illegal choice, or an image that patches do not fill.
 
     Example:
+        >>> import torch
         >>> space = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10)
         >>> arch = space.sample(random.Random(0))
         >>> space.build(arch)(torch.zeros(2, 3, 32, 32)).shape
@@ -307,6 +308,7 @@ class AutoFormer(SharedWeights):
             SpaceError: `arch` is not a member of the space, or `weights` are not those of `supernet_shapes()`.
 
         Example:
+            >>> import torch
             >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32, num_classes=10)
             >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 32, 32)).shape
             torch.Size([2, 10])
@@ -339,6 +341,7 @@ class AutoFormer(SharedWeights):
             SpaceError: as of `build`.
 
         Example:
+            >>> import torch
             >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
             >>> shared = {name: weight.requires_grad_() for name, weight in space.init_weights(seed=0).items()}
             >>> narrow, wide = space.extremes()

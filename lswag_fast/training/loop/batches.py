@@ -37,7 +37,7 @@ class Batches:
         >>> pairs = [(torch.full((1, 1, 1), float(i)), i) for i in range(5)]
         >>> batches = Batches(pairs, batch_size=2, seed=0)
         >>> len(batches), [labels.tolist() for _, labels in batches.of_epoch(0)]
-        (2, [[4, 1], [2, 0]])
+        (2, [[2, 4], [3, 0]])
     """
 
     images: Any
