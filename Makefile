@@ -61,7 +61,7 @@ search: $(VENV)/.extra-train $(VENV)/.extra-report
 test: $(VENV)/.extra-test emulated
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 	$(BIN)/pytest --doctest-modules lswag_fast
-	$(BIN)/pytest docs
+	OMP_NUM_THREADS=1 $(BIN)/pytest docs -n 2 --dist loadfile
 
 # The CUDA kernels, executed on the host: needs neither nvcc nor a GPU. Where nvcc is, the install above compiled them too.
 emulated: $(VENV)/.extra-test

@@ -84,7 +84,7 @@ def test_is_read_back(folder: Path, images: Path) -> None:
 def test_other_settings_are_refused(folder: Path, images: Path) -> None:
     with pytest.raises(OtherSettingsError, match="seed was 0, now 1"):
         run(folder, images, seed=1)
-    with pytest.raises(OtherSettingsError, match=r"recipe\.lr was 0\.001, now 0\.1"):
+    with pytest.raises(OtherSettingsError, match=r"recipe\.lr was 0\.003, now 0\.1"):
         run(folder, images, recipe=RECIPE.with_changes(lr=0.1))
 
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, images: Path) -
     with pytest.raises(SpaceError, match="nasbench201 has no shared weights that can be trained"):
         train_supernet(small, splits, out, recipe=RECIPE)
     with pytest.raises(InputError, match="batch_size: 64 is more than the 48 images"):
-        run(out, images, recipe=RECIPES["short"])
+        run(out, images, recipe=RECIPES["short"].with_changes(batch_size=64))
     larger = AutoFormer(**CHOICES, image_size=16, patch_size=4, num_classes=N_CLASSES)
     with pytest.raises(InputError, match=r"images: have the shape \(3, 8, 8\), the networks of autoformer take"):
         train_supernet(larger, splits, out, recipe=RECIPE)

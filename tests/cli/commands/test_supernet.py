@@ -98,7 +98,10 @@ MISTAKES = [
     (["supernet", "tiny_space:make", "--data", "digits"], "has 10 classes, and the networks tell only 3 apart"),
     (["supernet", "tiny_space:make", "--data", "sizes.npz"], "--data: "),
     (["supernet", "tiny_space:make", "--data", "synthetic"], "is noise, of which nothing can be learned"),
-    (["supernet", "tiny_space:make", "--data", "images.npz"], "batch_size: 64 is more than the 48 images"),
+    (
+        ["supernet", "tiny_space:make", "--data", "images.npz", "--batch-size", "64"],
+        "batch_size: 64 is more than the 48 images",
+    ),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--recipe", "short", "--epochs", "0"], "--epochs"),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--image-size", "9"], "--image-size: tiny_space:make"),
 ]
@@ -120,6 +123,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
 def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(SUPERNET) == 0
     assert main([*SUPERNET, "--lr", "0.01"]) == 2
-    assert "recipe.lr was 0.001, now 0.01; name another folder" in capsys.readouterr().err
+    assert "recipe.lr was 0.003, now 0.01; name another folder" in capsys.readouterr().err
     assert main(["supernet", "tiny_space:deeper", *SUPERNET[2:]]) == 2
     assert "space.choices was" in capsys.readouterr().err
