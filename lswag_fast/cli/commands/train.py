@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import ERR, say
+from lswag_fast.cli.console import say
 from lswag_fast.cli.training import choices
 from lswag_fast.cli.values import naming, positive
 from lswag_fast.errors import InputError
@@ -92,9 +92,7 @@ def _run(args: argparse.Namespace) -> int:
             metadata=metadata,
         )
     if trained is None:
-        if runtime.is_main:
-            say(f"stopped; the state is stored\ncontinue: {metadata['command']}", ERR)
-        return stopping.exit_code(interrupts)
+        return choices.stopped(runtime, metadata, interrupts)
     if runtime.is_main:
         _show(trained, splits)
         if args.onnx:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lswag_fast.cli import options, targets
+from lswag_fast.cli import options, stopping, targets
+from lswag_fast.cli.console import ERR, say
 from lswag_fast.cli.values import command_words, naming, positive, rate, whole
 from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
     from lswag_fast.data.splits import ImageSplits
+    from lswag_fast.execution import Interrupts
     from lswag_fast.training.loop.loop import Watcher
     from lswag_fast.training.loop.runtime import Runtime
     from lswag_fast.training.recipe import Recipe
@@ -109,3 +111,10 @@ def check_out(args: argparse.Namespace) -> None:
     """Raise InputError where --out is no folder."""
     if os.path.exists(args.out) and not args.out.is_dir():  # noqa: PTH110 - what cannot be looked at is not there
         raise InputError(f"--out: {args.out} is a file; name a folder")
+
+
+def stopped(runtime: Runtime, metadata: Mapping[str, Any], interrupts: Interrupts) -> int:
+    """Say, in the main process alone, how a training goes on that a signal ended; return the exit code."""
+    if runtime.is_main:
+        say(f"stopped; the state is stored\ncontinue: {metadata['command']}", ERR)
+    return stopping.exit_code(interrupts)
