@@ -21,6 +21,7 @@ from lswag_fast.spaces.protocol import (
     Suggests,
     check_space,
 )
+from lswag_fast.spaces.proxylessnas.space import ProxylessNas
 from lswag_fast.spaces.transnas.macro import TransNasMacro
 from lswag_fast.spaces.transnas.micro import TransNasMicro
 
@@ -32,6 +33,7 @@ __all__ = [
     "EntanglesWeights",
     "NasBench101",
     "NasBench201",
+    "ProxylessNas",
     "SearchSpace",
     "SharesWeights",
     "Suggests",
@@ -55,6 +57,7 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
     "transnas-macro": TransNasMacro,
     "darts": Darts,
     "darts-imagenet": _darts_on_imagenet,
+    "proxylessnas": ProxylessNas,
 }
 _OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
@@ -66,7 +69,8 @@ def names() -> tuple[str, ...]:
     Example:
         >>> names()[:3], names()[3:]  # doctest: +NORMALIZE_WHITESPACE
         (('autoformer-tiny', 'autoformer-small', 'autoformer-base'),
-         ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro', 'darts', 'darts-imagenet'))
+         ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro', 'darts', 'darts-imagenet',
+          'proxylessnas'))
     """
     return tuple(_NAMED)
 

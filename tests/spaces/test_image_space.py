@@ -9,8 +9,10 @@ from lswag_fast.errors import SpaceError
 from lswag_fast.spaces import NasBench201, get
 from lswag_fast.spaces.image_space import ImageSpace
 
+NAMES = ["nasbench101", "nasbench201", "transnas-micro", "transnas-macro", "darts-imagenet", "proxylessnas"]
 
-@pytest.mark.parametrize("name", ["nasbench101", "nasbench201", "transnas-micro", "transnas-macro", "darts-imagenet"])
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_shown_makes_an_equal_space(name: str) -> None:
     space = get(name)
     assert isinstance(space, ImageSpace)

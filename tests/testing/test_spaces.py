@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from lswag_fast.spaces import AutoFormer, Darts, NasBench101, NasBench201, SearchSpace, TransNasMacro, TransNasMicro
+from lswag_fast.spaces import (
+    AutoFormer,
+    Darts,
+    NasBench101,
+    NasBench201,
+    ProxylessNas,
+    SearchSpace,
+    TransNasMacro,
+    TransNasMicro,
+)
 from lswag_fast.testing import SpaceContract
 
 
@@ -29,6 +38,11 @@ class TestTransNasMacro(SpaceContract):
 class TestDarts(SpaceContract):
     def make_space(self) -> SearchSpace:
         return Darts(channels=4, n_cells=3, image_size=16)
+
+
+class TestProxylessNas(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return ProxylessNas(num_classes=10, image_size=32, width_mult=0.25)
 
 
 class TestAutoFormer(SpaceContract):

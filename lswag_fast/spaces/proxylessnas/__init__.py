@@ -1,0 +1,1 @@
+"""The ProxylessNAS space of chains of mobile inverted bottlenecks."""
