@@ -12,8 +12,10 @@ import pandas as pd
 
 from lswag_fast.data.tables import MIN_ROWS, finite_numbers
 from lswag_fast.errors import TableError
+from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.ranking import oriented
-from lswag_fast.libra.windows import ComparisonWindow, everything
+from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.libra.windows import ComparisonWindow
 
 if TYPE_CHECKING:
     from lswag_fast.libra.selection import Libra
@@ -147,8 +149,9 @@ def held_out(
         here, rest = chosen.iloc[drawn[: len(order) // 2]], chosen.iloc[drawn[len(order) // 2 :]]
         fitted = copy.copy(libra).fit(here, target, bias, names, window)
         best = fitted.result.proxies.index[0]
-        columns = [fitted.predict(rest), *(oriented(rest, [name])[name] for name in (best, *alone))]
-        rows.append(_correlations(columns, rest[target], rest, window))
+        judge = _judge(rest, names, target, bias, window, libra.combine)
+        together = judge.rho(fitted.selection, fitted.result.weights)
+        rows.append([together, *(judge.rho([name]) for name in (best, *alone))])
     selection, best_alone, *others = (Figure.of(found) for found in zip(*rows, strict=True))
     return HeldOut(
         selection=selection,
@@ -160,14 +163,18 @@ def held_out(
     )
 
 
-def _correlations(
-    columns: Sequence[pd.Series], target: pd.Series, rows: pd.DataFrame, window: ComparisonWindow | None
-) -> list[float]:
-    """Of each column with the target, inside the windows of these rows."""
-    if window is None:
-        windows = everything(len(rows))
-    else:
-        windows = window.among(rows[window.column].to_numpy(dtype=float))
-        windows.check(window)
-    y = target.to_numpy(dtype=float)
-    return [windows.spearman(column.to_numpy(dtype=float), y) for column in columns]
+def _judge(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    target: str,
+    bias: str,
+    window: ComparisonWindow | None,
+    combine: Aggregate,
+) -> Judge:
+    """Of some rows, inside their own windows."""
+    sizes = None if window is None else rows[window.column]
+    scores = oriented(rows, list(dict.fromkeys((*names, bias))))
+    judge = Judge(Candidates(scores, rows[target], rows[bias], sizes, window), None, combine)
+    if window is not None:
+        judge.windows.check(window)
+    return judge

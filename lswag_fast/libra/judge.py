@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from lswag_fast.libra.ranks import Aggregate, Matrix, combine_ranks, combine_values
-from lswag_fast.libra.windows import ComparisonWindow, Rows, Values, Windows, everything
+from lswag_fast.libra.windows import ComparisonWindow, Rows, Windows, everything, ranks_inside
 
 _DECIMALS = 12
 
@@ -53,6 +51,9 @@ class Candidates:
 class Judge:
     """Ranks some rows of a table by combinations of its proxies.
 
+    With a window, proxies are combined by their ranks inside each window, as a search under a budget ranks the
+    candidates of its budget among themselves.
+
     Args:
         table: the architectures.
         rows: (m,) which of them; None for all.
@@ -68,12 +69,12 @@ class Judge:
 
     def __init__(self, table: Candidates, rows: Rows | None, combine: Aggregate) -> None:
         chosen = np.arange(len(table)) if rows is None else rows
-        self._columns = {str(name): place for place, name in enumerate(table.scores.columns)}
-        self._values: Matrix = table.scores.to_numpy(dtype=float)[chosen]
-        self._ranks: Matrix = cast(Matrix, rankdata(self._values, axis=0))
-        self._target: Values = table.target.to_numpy(dtype=float)[chosen]
-        self._combine = combine
         self.windows = table.windows(chosen)
+        self._columns = {str(name): place for place, name in enumerate(table.scores.columns)}
+        self._values = table.scores.to_numpy(dtype=float)[chosen]
+        self._ranks: dict[int, Matrix] = {}
+        self._target = self.windows.inside(table.target.to_numpy(dtype=float)[chosen])
+        self._combine = combine
 
     def rho(self, names: Sequence[str], weights: Sequence[float] | None = None) -> float:
         """Return the Spearman correlation of a combination with the target, of the windows' mean where there are some.
@@ -81,10 +82,21 @@ class Judge:
         0 where the combination is the same for all: a product of which each row has a factor 0 ranks nothing.
         """
         columns = [self._columns[name] for name in names]
-        return rounded(self.windows.spearman(self._combined(columns, weights), self._target))
-
-    def _combined(self, columns: list[int], weights: Sequence[float] | None) -> Matrix:
         if self._combine == "product":
-            values = self._values[:, columns]
-            return combine_values(values, values.min(axis=0), values.max(axis=0))
-        return combine_ranks(self._ranks[:, columns], len(self._ranks), self._combine, weights)
+            combined = self._products(columns)
+        else:
+            ranks = np.stack([self._ranks_of(column) for column in columns], axis=-1)
+            sizes = (~np.isnan(self._target)).sum(axis=1)[:, None, None]
+            combined = combine_ranks(ranks, sizes, self._combine, weights)
+        return rounded(self.windows.correlation(combined, self._target))
+
+    def _ranks_of(self, column: int) -> Matrix:
+        """(windows, widest), computed once for all combinations that it is part of."""
+        if column not in self._ranks:
+            self._ranks[column] = ranks_inside(self.windows.inside(self._values[:, column]))
+        return self._ranks[column]
+
+    def _products(self, columns: list[int]) -> Matrix:
+        values = np.stack([self.windows.inside(self._values[:, column]) for column in columns], axis=-1)
+        least, largest = (pick(values, axis=1, keepdims=True) for pick in (np.nanmin, np.nanmax))
+        return np.where(np.isnan(self._target), np.nan, combine_values(values, least, largest))

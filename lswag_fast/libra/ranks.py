@@ -44,18 +44,18 @@ def check_weights(weights: Sequence[float] | None, names: Sequence[str], how: Ag
         raise InputError(f"rank weights must be a positive number for each of {', '.join(names)}, got {list(weights)}")
 
 
-def combine_ranks(ranks: Matrix, n: int, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:
+def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:
     """Combine ranks into one number per row, higher is better.
 
     Args:
-        ranks: (m, proxies), of m rows among n: n for the best, ties sharing their mean rank.
-        n: how many rows were ranked together.
+        ranks: (..., proxies), of rows among n: n for the best, ties sharing their mean rank.
+        n: how many rows were ranked together; an array where that differs, shaped to divide `ranks`.
         how: "log_rank", the sum of ln(rank / n) (AZ-NAS, CVPR 2024); "mean_rank", the mean of rank / n; "rank_sum", the
             sum of the ranks (TE-NAS, ICLR 2021).
         weights: (proxies,) of the logarithms in "log_rank"; None for 1 each.
 
     Returns:
-        (m,) the combined numbers.
+        (...) the combined numbers.
 
     Example:
         >>> import numpy as np
@@ -64,12 +64,12 @@ def combine_ranks(ranks: Matrix, n: int, how: Aggregate, weights: Sequence[float
     """
     combined: Matrix
     if how == "rank_sum":
-        combined = ranks.sum(axis=1)
+        combined = ranks.sum(axis=-1)
     elif how == "mean_rank":
-        combined = (ranks / n).mean(axis=1)
+        combined = (ranks / n).mean(axis=-1)
     else:
         logs = np.log(ranks / n)
-        combined = logs.sum(axis=1) if weights is None else logs @ np.array(weights)
+        combined = logs.sum(axis=-1) if weights is None else logs @ np.array(weights)
     return combined
 
 
@@ -77,12 +77,12 @@ def combine_values(values: Matrix, least: Matrix, largest: Matrix) -> Matrix:
     """Multiply values scaled to [0, 1] by the least and the largest of each proxy ("product"), higher is better.
 
     Args:
-        values: (m, proxies).
-        least: (proxies,), of all rows that count.
-        largest: (proxies,), of the same rows; where it equals the least, the proxy counts as 1.
+        values: (..., proxies).
+        least: of each proxy, of all rows that count.
+        largest: of the same rows; where it equals the least, the proxy counts as 1.
 
     Returns:
-        (m,) the products, 0 for a row that is least in one of the proxies.
+        (...) the products, 0 for a row that is least in one of the proxies.
 
     Example:
         >>> import numpy as np
@@ -90,5 +90,5 @@ def combine_values(values: Matrix, least: Matrix, largest: Matrix) -> Matrix:
         array([0.   , 0.375])
     """
     spread = largest - least
-    product: Matrix = np.where(spread > 0, (values - least) / np.where(spread > 0, spread, 1), 1).prod(axis=1)
+    product: Matrix = np.where(spread > 0, (values - least) / np.where(spread > 0, spread, 1), 1).prod(axis=-1)
     return product

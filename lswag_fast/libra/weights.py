@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 from scipy.stats import rankdata
 
 from lswag_fast.libra.halves import cuts
-from lswag_fast.libra.judge import Candidates, rounded
+from lswag_fast.libra.judge import Candidates, Judge, rounded
 from lswag_fast.libra.ranks import Matrix
 from lswag_fast.libra.windows import NOBODY, Rows, Values, Windows
 
@@ -94,7 +94,7 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
         ('nwot', 'zico')
     """
     scores, target = table.scores.to_numpy(dtype=float), table.target.to_numpy(dtype=float)
-    gains = np.array([_gain(scores, target, table, here, rest) for here, rest in cuts(table, n_halves, seed)])
+    gains = np.array([_gain(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
     weights = fitted_weights(scores, target, table.windows(np.arange(len(table))))
     if not rounded(gains.mean()) > 0 or not weights.any():
         return None
@@ -110,12 +110,12 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
     )
 
 
-def _gain(scores: Matrix, target: Values, table: Candidates, here: Rows, rest: Rows) -> float:
+def _gain(table: Candidates, here: Rows, rest: Rows) -> float:
     """How much better weights that were fitted to one half rank the other than the best proxy of the first."""
-    windows, others = table.windows(here), table.windows(rest)
-    alone = [windows.spearman(column, target[here]) for column in scores[here].T]
-    weights = fitted_weights(scores[here], target[here], windows)
-    logs = np.log(rankdata(scores[rest], axis=0) / len(rest))
-    return others.spearman(logs @ weights, target[rest]) - others.spearman(
-        scores[rest][:, int(np.nanargmax(alone))], target[rest]
-    )
+    scores, target = table.scores.to_numpy(dtype=float)[here], table.target.to_numpy(dtype=float)[here]
+    weights = dict(zip(table.scores.columns, fitted_weights(scores, target, table.windows(here)), strict=True))
+    counting = {name: weight for name, weight in weights.items() if weight > 0}
+    first, other = (Judge(table, rows, "log_rank") for rows in (here, rest))
+    best = max(table.scores.columns, key=lambda name: first.rho([name]))
+    together = other.rho(list(counting), list(counting.values())) if counting else 0.0
+    return together - other.rho([best])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lswag_fast.data.tables import MIN_ROWS, numbers
 from lswag_fast.errors import InputError, TableError
+from lswag_fast.libra.ranks import Matrix
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -168,19 +169,51 @@ class Windows:
             >>> ComparisonWindow("size").among(sizes).spearman(np.where(sizes == 1, y, -y), y)  # right in one half only
             0.0
         """
+        return self.correlation(self.inside(z), self.inside(y))
+
+    def inside(self, values: Values) -> Matrix:
+        """Return (windows, widest) the values in each window, NaN for nobody.
+
+        Args:
+            values: (n,).
+        """
+        found: Matrix = np.where(self.rows == NOBODY, np.nan, values[self.rows])
+        return found
+
+    def correlation(self, z: Matrix, y: Matrix) -> float:
+        """Return what `spearman` does, of values that may differ from window to window.
+
+        Args:
+            z: (windows, widest), NaN for nobody.
+            y: (windows, widest), NaN for nobody.
+        """
         if not len(self.counts):
             return float("nan")
-        a, b = self._centred_ranks(z), self._centred_ranks(y)
+        a, b = _centred_ranks(z), _centred_ranks(y)
         norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
         rho = np.divide((a * b).sum(axis=1), norms, out=np.zeros(len(norms)), where=norms > 0)
         return float(np.average(rho, weights=self.counts))
 
-    def _centred_ranks(self, values: Values) -> Values:
-        """(windows, widest) each value's rank inside the window, less the mean rank; 0 for nobody."""
-        inside = np.where(self.rows == NOBODY, np.nan, values[self.rows])
-        ranks = pd.DataFrame(inside).rank(axis=1)
-        centred: Values = ranks.sub(ranks.mean(axis=1), axis=0).fillna(0.0).to_numpy()
-        return centred
+
+def ranks_inside(values: Matrix) -> Matrix:
+    """Rank the values of each window: 1 for the least, ties sharing their mean rank, NaN for nobody.
+
+    Args:
+        values: (windows, widest), see `Windows.inside`.
+
+    Example:
+        >>> ranks_inside(np.array([[30.0, 10.0, 30.0], [2.0, 4.0, np.nan]])).tolist()
+        [[2.5, 1.0, 2.5], [1.0, 2.0, nan]]
+    """
+    found: Matrix = pd.DataFrame(values).rank(axis=1).to_numpy()
+    return found
+
+
+def _centred_ranks(values: Matrix) -> Matrix:
+    """Each value's rank inside its window, less the mean rank; 0 for nobody."""
+    ranks = ranks_inside(values)
+    centred: Matrix = np.nan_to_num(ranks - np.nanmean(ranks, axis=1, keepdims=True))
+    return centred
 
 
 def everything(n: int) -> Windows:
