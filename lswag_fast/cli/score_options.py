@@ -177,6 +177,7 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 _WITHOUT_FEATURES = {
     "model", "standard", "double_backward", "jacobian", "ntk", "synflow", "empirical_fisher", "features",
+    "curvature",
 }  # fmt: skip
 """The passes that look at no features."""
 

@@ -2,6 +2,7 @@
 
 from lswag_fast.passes import (
     block_features,
+    curvature,
     double_backward,
     empirical_fisher,
     features,
@@ -20,5 +21,6 @@ __all__ = ["Measurements", "Pass", "get_pass", "list_passes", "preserve_model_st
 # In the order in which they run.
 for _module in (
     model, standard, synflow, jacobian, ntk, double_backward, noise_pair, block_features, features, empirical_fisher,
+    curvature,
 ):  # fmt: skip
     register_pass(_module.PASS)

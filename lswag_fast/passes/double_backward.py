@@ -88,7 +88,7 @@ def _hessian_gradient(loss: Tensor, weights: Sequence[Sequence[Tensor]], paramet
             return [torch.zeros_like(own) for own in found]
         # Autograd skips what leads to no tensor asked for: the stand-in leaf of a function that can be differentiated
         # once only, and with it the function's error.
-        asked = [*tensors, *_foreign_leaves(product, parameters)]
+        asked = [*tensors, *foreign_leaves(product, parameters)]
         products = torch.autograd.grad(product, asked, allow_unused=True)[: len(tensors)]
     except RuntimeError as error:
         if is_out_of_memory(error):
@@ -108,9 +108,9 @@ def _joined(weights: Sequence[Sequence[Tensor]], gradients: Sequence[Tensor | No
     return [sum(own, start=torch.zeros_like(weight[0])) for weight, own in zip(weights, known, strict=True)]
 
 
-def _foreign_leaves(root: Tensor, parameters: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors other than parameters from which the graph of `root` starts."""
-    known = {id(parameter) for parameter in parameters}
+def foreign_leaves(root: Tensor, own: Iterable[Tensor]) -> list[Tensor]:
+    """The tensors other than one's own from which the graph of `root` starts."""
+    known = {id(tensor) for tensor in own}
     found: dict[int, Tensor] = {}
     seen: set[Any] = set()
     todo: list[Any] = [root.grad_fn]

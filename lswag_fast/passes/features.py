@@ -41,6 +41,8 @@ class FeatureMeasurements:
             between the channels of the first sample, over its positions; 0 where a channel is constant, or where there
             are not more positions than channels.
             "sampled_correlations", of the same: that of 8 channels drawn at random, times C / 8.
+            "singular_ratios", of the same: the least over the largest singular value of the matrix of the channels of
+            the first sample at its positions; 0 of zeros.
             "head_confidences", of attention: the mean over heads, samples and queries of the largest probability.
             "principal_components", of the outputs of linear calls that an activation takes: the least number of
             principal components that explain more than .99 of the variance; 0 where nothing varies.
@@ -131,7 +133,8 @@ class _Values:
         """Where the samples must lie, for nothing else fits."""
         axes = range(self.values.dim() - 1)
         options = candidates_by_size(self.values.shape, self.n_samples, axes).options
-        if len(options) != 1:
+        is_constant = bool((self.values == self.values.flatten()[:1]).all())  # then all parts are alike
+        if len(options) != 1 and not (options and is_constant):
             raise InputError(
                 f"features pass: in a feature of shape {tuple(self.values.shape)} the axis of the samples was not "
                 "found, so the first sample's part cannot be told"
@@ -176,6 +179,11 @@ def _least_eigenvalue(rows: Tensor) -> float:
     return float(torch.linalg.eigvalsh(unit.t() @ unit)[0].clamp(min=0))
 
 
+def _singular_ratio(feature: _Values) -> float:
+    values = torch.linalg.svdvals(feature.of_first_sample)
+    return float(values[-1] / values[0]) if values[0] > 0 else 0.0
+
+
 def _head_confidence(feature: _Values) -> float:
     return float(feature.values.amax(-1).double().nanmean())
 
@@ -216,6 +224,7 @@ _REDUCTIONS = {
     "log_dimensions": _Reduction(frozenset({"activation"}), _log_dimension),
     "least_correlations": _Reduction(_LAYERS, _least_correlation),
     "sampled_correlations": _Reduction(_LAYERS, _sampled_correlation),
+    "singular_ratios": _Reduction(_LAYERS, _singular_ratio),
     "head_confidences": _Reduction(frozenset({"attention"}), _head_confidence),
     "principal_components": _Reduction(frozenset({"hidden"}), _principal_components),
     "effective_ranks": _Reduction(frozenset({"weight", "activation"}), _effective_rank),

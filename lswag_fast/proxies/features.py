@@ -1,4 +1,4 @@
-"""Proxies of the features of one forward pass: InTrain, MeCo, attention-head confidence, W-PCA, NEAR.
+"""Proxies of the features of one forward pass: InTrain, MeCo, attention-head confidence, W-PCA, NEAR, Dextr.
 
 The features are those of observed calls, functional or of a module, on vision transformers as on CNNs. Higher is
 better.
@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 
 from lswag_fast.errors import NoActivationsError, NothingObservedError
+from lswag_fast.passes.curvature import CurvatureMeasurements
 from lswag_fast.passes.features import FeatureMeasurements
 from lswag_fast.passes.model import ModelMeasurements
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
@@ -166,6 +167,36 @@ def near(measurements: Measurements) -> float:
     return math.fsum(_some("near", measurements.of(FeatureMeasurements)["effective_ranks"]))
 
 
+def dextr(measurements: Measurements) -> float:
+    """c k / (c + k), c = ln(1 + sum_l s_min(X_l) / s_max(X_l)) and k = ln(1 + kappa); 0 where both are 0.
+
+    X_l holds the channels of feature l of one sample at its positions, s its singular values: their ratio, the inverse
+    of the condition number, is 1 where the channels are orthogonal and of one size, and 0 where one is made of others.
+    kappa is the curvature of the curve that the logits run through while the input runs along a unit circle in a random
+    plane, the mean over eight points of sqrt(|v|^2 |a|^2 - (v . a)^2) / |v|^3. Labels do not count. The circle has a
+    pass of its own, which the features share with no other.
+
+    Departures from the published code: the features are those of observed calls on weights, norms and activations,
+    there of every module, containers too; the sample goes through with its batch, there alone; eight points, there one;
+    v and a are those of all logits, as in the paper, where one version of the code takes those of their sum, whose
+    curvature is 0. Higher is better.
+
+    Returns:
+        A number in [0, inf).
+
+    Raises:
+        NothingObservedError: there is no feature.
+        InputError: a feature in which the part of the first sample is not found, or inputs that are no real numbers,
+            such as tokens, among which there is no circle.
+        NonFiniteGradientError, UnsupportedModelError: a feature or a derivative is NaN or infinite; a feature is
+            complex, or a function of the model cannot be differentiated twice.
+    """
+    ratios = _some("dextr", measurements.of(FeatureMeasurements)["singular_ratios"])
+    evenness = math.log1p(math.fsum(ratios))
+    bending = math.log1p(float(measurements.of(CurvatureMeasurements).curvatures.mean()))
+    return evenness * bending / (evenness + bending) if evenness + bending > 0 else 0.0
+
+
 def _some(proxy: str, numbers: tuple[float, ...]) -> tuple[float, ...]:
     if not numbers:
         raise NothingObservedError(f"{proxy}: the model calls no linear or convolution function, norm or activation")
@@ -214,4 +245,11 @@ register_proxy(
     needs={"features": ("effective_ranks",)},
     reference="Husistein, Reiher, Eckhoff, ICLR 2025",
     summary="effective ranks of the outputs of layers and activations, summed",
+)
+register_proxy(
+    "dextr",
+    dextr,
+    needs={"features": ("singular_ratios",), "curvature": ("curvatures",)},
+    reference="Asthana, Conrad, Ortmanns, Belagiannis, TMLR 2025",
+    summary="evenness of the singular values of features, and curvature of the outputs along a circle of inputs",
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def intrain(activations: Sequence[Tensor], gradients: Iterable[Tensor]) -> float:
@@ -120,3 +121,42 @@ def near(features: Iterable[Tensor]) -> float:
         shares = [value / s.sum() for value in s if value > 0]
         total += math.exp(-math.fsum(share * math.log(share) for share in shares)) if shares else 0.0
     return total
+
+
+def dextr(features: Iterable[Tensor], curvature: float) -> float:
+    """c k / (c + k), c = ln(1 + sum of the ratios of extreme singular values of the first sample), k = ln(1 + kappa).
+
+    Example:
+        >>> import math, torch
+        >>> round(dextr([torch.eye(3)[None]], math.e - 1) * (1 / math.log(2) + 1), 6)
+        1.0
+    """
+    total = 0.0
+    for feature in features:
+        s = np.linalg.svd(_of_first_sample(feature), compute_uv=False)
+        total += s.min() / s.max() if s.max() > 0 else 0.0
+    c, k = math.log(1 + total), math.log(1 + curvature)
+    return c * k / (c + k) if c + k else 0.0
+
+
+def mean_curvature(model: nn.Module, seed: int, shape: Sequence[int], n_points: int = 8) -> float:
+    """The mean curvature of the outputs over the points of a circle in inputs of a shape, one output after the other.
+
+    Example:
+        >>> import torch
+        >>> round(mean_curvature(nn.Identity(), 0, (2,)), 6)  # the unit circle itself
+        1.0
+    """
+    model = copy.deepcopy(model).double()
+    drawn = torch.randn(math.prod(shape), 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    u, w = torch.linalg.qr(drawn).Q.unbind(1)
+    angle = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    angles = [angle + 2 * math.pi * k / n_points for k in range(n_points)]
+    points = torch.stack([(u * t.cos() + w * t.sin()).reshape(tuple(shape)) for t in angles])
+    curvatures = []
+    for outputs in model(points).flatten(1):
+        v = [torch.autograd.grad(output, angle, create_graph=True)[0] for output in outputs]
+        a = torch.stack([torch.autograd.grad(slope, angle, retain_graph=True)[0] for slope in v])
+        v_ = torch.stack(v).detach()
+        curvatures.append(((v_ @ v_) * (a @ a) - (v_ @ a) ** 2).clamp(min=0).sqrt() / (v_ @ v_) ** 1.5)
+    return float(torch.stack(curvatures).mean())

@@ -168,3 +168,24 @@ def test_attention_without_any_key_is_refused() -> None:
 
     with pytest.raises(NonFiniteGradientError, match=r"\(attention\) has NaN or infinite values"):
         run(Masked(), torch.rand(2, 3, 4), "head_confidences")
+
+
+def test_the_ratio_of_the_singular_values_of_the_first_sample() -> None:
+    rows = torch.zeros(2, 2, 3, dtype=torch.float64)
+    rows[0] = torch.tensor([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    assert run(nn.ReLU(), rows, "singular_ratios")["singular_ratios"] == pytest.approx((0.75,), rel=1e-12)
+    assert run(nn.ReLU(), -1 - rows, "singular_ratios")["singular_ratios"] == (0.0,)
+
+
+def test_of_a_feature_that_is_the_same_everywhere_any_axis_gives_the_first_sample() -> None:
+    class Cut(nn.Module):
+        """An edge of zeros before a norm; as many channels as samples, so that sizes do not tell them apart."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.batch_norm(x.new_zeros(4, 4, 4, 4), None, None, training=True) + x.mean()
+
+    squares = torch.ones(4, 3, 4, 4).cumsum(0)
+    assert run(Cut(), squares, "least_correlations", "singular_ratios").values == {
+        "least_correlations": (0.0,),
+        "singular_ratios": (0.0,),
+    }

@@ -116,6 +116,7 @@ def test_each_says_what_it_does() -> None:
         "model", "standard", "synflow", "jacobian", "ntk", "double_backward", "noise_pair", "block_features",
         "features",
         "empirical_fisher",
+        "curvature",
     ]  # fmt: skip
     assert all(pass_.summary and get_pass(pass_.name) is pass_ for pass_ in list_passes())
 

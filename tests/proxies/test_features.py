@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast import reference, score
+from lswag_fast import reference, score, score_many
 from lswag_fast.errors import NoActivationsError, NothingObservedError
 from lswag_fast.reference import features as definitions
 from networks import NETWORKS
@@ -219,3 +219,37 @@ def test_the_order_of_the_samples_does_not_matter(proxy: str) -> None:
     values: list[Any] = [score(model, batch, proxy=proxy).value for batch in
                          ((inputs, targets), (inputs.flip(0), targets.flip(0)))]  # fmt: skip
     assert values[0] == pytest.approx(values[1], rel=1e-9)  # float64 sums in another order
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_dextr(name: str) -> None:
+    model, batch = NETWORKS[name].build()
+    for seed in (0, 5):
+        curvature = definitions.mean_curvature(model, seed, batch[0].shape[1:])
+        expected = definitions.dextr(features_of(model, batch[0], *LAYERS), curvature)
+        assert score(model, batch, proxy="dextr", seed=seed).value == pytest.approx(expected, rel=1e-8)
+
+
+def test_dextr_sees_no_label_and_the_first_sample_only() -> None:
+    model, (inputs, targets) = images_of_many_positions()
+    base = score(model, (inputs, targets), proxy="dextr").value
+    others = torch.cat([inputs[:1], 5 * inputs[1:]])
+    assert score(model, (others, targets.flip(0)), proxy="dextr").value == pytest.approx(base, rel=1e-12)
+    assert base > 0
+
+
+def test_dextr_of_channels_made_of_others_is_zero() -> None:
+    """Each feature has a channel twice, so every ratio is 0; and c k / (c + k) is 0 where c is."""
+    twice = nn.Conv2d(3, 2, 3, bias=False)
+    with torch.no_grad():
+        twice.weight[1] = twice.weight[0]
+    found = score(twice, (torch.randn(4, 3, 6, 6), torch.zeros(4)), proxy="dextr").value
+    assert found == pytest.approx(0, abs=1e-6)  # a singular value that is 0 but for rounding
+
+
+def test_dextr_of_tokens_is_refused_and_leaves_the_others() -> None:
+    model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 3))
+    batch = torch.arange(12).reshape(4, 3) % 9, torch.arange(4) % 3
+    scores = score_many(model, batch, proxies=["dextr", "near"])
+    assert "no floating-point samples" in str(scores["dextr"].error)
+    assert scores["near"].error is None
