@@ -54,6 +54,7 @@ def search(
     metadata: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
     interrupts: Interrupts | None = None,
+    keep_isomorphic: bool = False,
 ) -> SearchResult:
     """Score `n_trials` architectures of `space` and return them with the best one.
 
@@ -106,6 +107,8 @@ def search(
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
         interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
             once the result is stored.
+        keep_isomorphic: score also architectures that are the same function as an earlier one, where the space tells
+            (`TellsIsomorphic`); else they are left out, and the result says how often that was (`n_isomorphic`).
 
     Raises:
         SpaceError: the space is none.
@@ -153,6 +156,7 @@ def search(
         scoring=job.settings(),
         metadata=metadata,
         latency=job.latency_ms,
+        keep_isomorphic=keep_isomorphic,
     )
     profile = None if function else job.profile
     with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:

@@ -217,6 +217,8 @@ def _words(action: argparse.Action, text: str) -> list[str]:
     if not action.option_strings:
         return [text]
     option = action.option_strings[-1]
+    if action.nargs == 0:  # a switch
+        return [option]
     return [f"{option}={text}"] if text.startswith("-") else [option, text]
 
 

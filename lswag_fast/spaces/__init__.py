@@ -19,6 +19,7 @@ from lswag_fast.spaces.protocol import (
     SearchSpace,
     SharesWeights,
     Suggests,
+    TellsIsomorphic,
     check_space,
 )
 from lswag_fast.spaces.proxylessnas.space import ProxylessNas
@@ -37,6 +38,7 @@ __all__ = [
     "SearchSpace",
     "SharesWeights",
     "Suggests",
+    "TellsIsomorphic",
     "TransNasMacro",
     "TransNasMicro",
     "check_space",

@@ -249,6 +249,26 @@ class CountsParams(Protocol):
         """Return all values that `n_params` takes over the space, ascending."""
 
 
+@runtime_checkable
+class TellsIsomorphic(Protocol):
+    """A space that tells which of its architectures compute the same, so that a search scores one of them only.
+
+    Example:
+        >>> from lswag_fast.spaces import NasBench201
+        >>> isinstance(NasBench201(), TellsIsomorphic)
+        True
+    """
+
+    def canonical(self, arch: Arch) -> str:
+        """Return a text that an architecture shares with those, and only those, that are the same function.
+
+        Weights are not part of the function: two networks that are equal once their weights are drawn alike.
+
+        Raises:
+            SpaceError: `arch` is not a member of the space.
+        """
+
+
 class ChoosingTrial(Protocol):
     """What answers the choices of a space: a trial of Optuna, or anything with this method."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from lswag_fast.errors import BudgetError, SpaceError
 from lswag_fast.spaces import CountsParams, SearchSpace
 from lswag_fast.study.budget import INSIDE, Budget, Distance, Window
+from lswag_fast.study.known import Known
 
 # Draws outside the budget before the draw turns into a walk towards it; a budget that holds 1 % of the space needs 100.
 MAX_MISSES = 500
@@ -74,25 +75,32 @@ class CandidatePool:
     Args:
         space: where the architectures come from.
         budget: what they may cost.
-        rng: the only source of chance; its state and `seen` are all that a pool remembers.
+        rng: the only source of chance; its state and `known` are all that a pool remembers.
         latency: measures an architecture, where the budget limits the latency.
+        keep_isomorphic: whether it also gives architectures that are the same function as earlier ones.
     """
 
-    def __init__(self, space: SearchSpace, budget: Budget, rng: random.Random, latency: Latency | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        budget: Budget,
+        rng: random.Random,
+        latency: Latency | None = None,
+        keep_isomorphic: bool = False,
+    ) -> None:
         self.space = space
         self.budget = budget
         self.rng = rng
-        self.seen: set[str] = set()
+        self.known = Known(space, keep_isomorphic)
         self._latency = latency
 
     def claim(self, arch: Any) -> Candidate | None:
-        """Take `arch` if it is inside the budget and was not taken before; else return None."""
+        """Take `arch` if it is inside the budget and new, see `Known`; else return None."""
         candidate = self._candidate(arch)
         # Late in a search most children were proposed before, which takes less time to see than what they cost.
-        if candidate.arch_json in self.seen or self.budget.distance(candidate) != INSIDE:
+        if candidate.arch_json in self.known or self.budget.distance(candidate) != INSIDE:
             return None
-        self.seen.add(candidate.arch_json)
-        return candidate
+        return candidate if self._is_new(candidate) else None
 
     def draw(self) -> Candidate:
         """Return a random new architecture inside the budget.
@@ -104,7 +112,7 @@ class CandidatePool:
             BudgetError: nothing inside the budget was found, now or before; names the nearest costs found.
             SpaceExhaustedError: all that was found was taken before.
         """
-        if len(self.seen) >= self.space.size:
+        if len(self.known) >= self.space.size:
             raise SpaceExhaustedError(f"all {self.space.size} architectures of {self.space.name} were proposed")
         misses = slow_misses = repeats = 0
         most_repeats = min(MAX_REPEATS, REPEATS_PER_ARCH * self.space.size)
@@ -129,10 +137,7 @@ class CandidatePool:
         return Candidate(arch, self.space, self._latency)
 
     def _is_new(self, candidate: Candidate) -> bool:
-        if candidate.arch_json in self.seen:
-            return False
-        self.seen.add(candidate.arch_json)
-        return True
+        return self.known.claim(candidate.arch_json, candidate.arch)
 
     def _walk(self, candidate: Candidate, distance: Distance) -> Candidate:
         slow_misses = 0
@@ -149,8 +154,8 @@ class CandidatePool:
         raise self._nothing_left(candidate)
 
     def _nothing_left(self, nearest: Candidate) -> SpaceError | BudgetError:
-        if self.seen:
-            return SpaceExhaustedError(f"no further architecture inside the budget was found after {len(self.seen)}")
+        if len(self.known):
+            return SpaceExhaustedError(f"no further architecture inside the budget was found after {len(self.known)}")
         costs = self.budget.costs(nearest).items()
         found = ", ".join(f"{name} {cost:,}" if isinstance(cost, int) else f"{name} {cost:.4g}" for name, cost in costs)
         name = self.space.name

@@ -7,8 +7,8 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from lswag_fast.options import is_nameless
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.objective import Objective
+from lswag_fast.study.samplers import Sampler
 from lswag_fast.study.trial import table_columns
 
 _PACKAGES = ("lswag-fast", "torch", "numpy")
@@ -55,6 +56,11 @@ class SamplerSettings:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sampler: Sampler) -> SamplerSettings:
+        """Describe a sampler."""
+        return cls(sampler.name, asdict(cast(Any, sampler)) if is_dataclass(sampler) else {})
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ class StudySettings:
         objective: what is told and maximised.
         scoring: what decides the scores.
         n_finalists: how many of the best are scored exactly before one is named the best; 0 for none.
+        keep_isomorphic: whether architectures that are the same function are all scored; True in a space that does not
+            tell.
 
     Example:
         >>> from lswag_fast import Study, spaces
@@ -119,6 +127,7 @@ class StudySettings:
     objective: Objective
     scoring: ScoringSettings = field(default_factory=ScoringSettings)
     n_finalists: int = 0
+    keep_isomorphic: bool = True
 
     @property
     def scored_by(self) -> str:
@@ -148,8 +157,10 @@ class StudySettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON values.
 
-        The number of finalists is there only where there are some, so that other studies are what they were.
+        The number of finalists is there only where there are some, and `keep_isomorphic` where it is False, so that
+        other studies are what they were.
         """
+        isomorphic = {} if self.keep_isomorphic else {"keep_isomorphic": False}
         finalists = {"n_finalists": self.n_finalists} if self.n_finalists else {}
         settings = {
             "space": asdict(self.space),
@@ -159,6 +170,7 @@ class StudySettings:
             "objective": self.objective.to_dict(),
             "scoring": asdict(self.scoring),
             **finalists,
+            **isomorphic,
         }
         plain: dict[str, Any] = json.loads(json.dumps(settings))
         return plain
@@ -188,8 +200,11 @@ class StudySettings:
         n_finalists = stored.get("n_finalists", 0)
         if type(n_finalists) is not int or n_finalists < 0:
             raise TypeError("the number of finalists in the settings is none")
+        keep_isomorphic = stored.get("keep_isomorphic", True)
+        if type(keep_isomorphic) is not bool:
+            raise TypeError("whether isomorphic architectures are kept is neither true nor false")
         budget, objective = Budget.from_dict(stored["budget"]), Objective.from_dict(stored["objective"])
-        return cls(space, sampler, budget, stored["seed"], objective, scoring, n_finalists)
+        return cls(space, sampler, budget, stored["seed"], objective, scoring, n_finalists, keep_isomorphic)
 
 
 def refuse_difference(where: Any, stored: StudySettings, given: StudySettings) -> None:

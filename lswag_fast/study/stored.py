@@ -52,6 +52,7 @@ class StoredStudy:
             (Ctrl-C), `failed` (an error) or `killed` (the process is gone), which the same command continues.
         n_trials_wanted: trials in total that the last run was asked for; 0 where none was said.
         elapsed_ms: wall time of all runs together, in milliseconds.
+        n_isomorphic: how often an architecture was left out for being the same function as an earlier one.
         profile: the layers of the best network, as dictionaries of `LayerScore`; None until a run ended.
         profile_trial: number of the trial that `profile` belongs to.
         profile_coverage: the share of its weight matrices' elements that a score observes.
@@ -79,6 +80,7 @@ class StoredStudy:
     status: str
     n_trials_wanted: int
     elapsed_ms: float
+    n_isomorphic: int = 0
     profile: list[dict[str, Any]] | None = None
     profile_trial: int | None = None
     profile_coverage: float | None = None
@@ -178,6 +180,7 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
             status=_status(record.attrs["status"], storage),
             n_trials_wanted=int(record.attrs.get("n_trials", 0)),
             elapsed_ms=record.clock_ms,
+            n_isomorphic=record.n_isomorphic,
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
@@ -240,7 +243,12 @@ class SearchResult(StoredStudy):
             "best": [trial.to_dict() for trial in self.top()],
             "front": [trial.number for trial in self.front()],
             "finalists": [trial.number for trial in self.finalists],
-            "counts": {"trials": len(states), "complete": states.count(COMPLETE), "failed": states.count(FAILED)},
+            "counts": {
+                "trials": len(states),
+                "complete": states.count(COMPLETE),
+                "failed": states.count(FAILED),
+                "isomorphic": self.n_isomorphic,
+            },
             "stopped": self.stopped,
             "n_trials_wanted": self.n_trials_wanted,
             "settings": self.settings.to_json(),

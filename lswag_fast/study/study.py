@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lswag_fast.errors import InputError, PendingTrialsError
-from lswag_fast.spaces import SearchSpace, check_space
+from lswag_fast.spaces import SearchSpace, TellsIsomorphic, check_space
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import CandidatePool, check_reachable
 from lswag_fast.study.history import History
@@ -37,7 +38,14 @@ from lswag_fast.study.standings import settled
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.folder import write_result_files
 from lswag_fast.study.storage.protocol import Record, collector_paused, damage_named
-from lswag_fast.study.storage.records import BatchWriter, attr_records, exact_record, latency_records, result_record
+from lswag_fast.study.storage.records import (
+    BatchWriter,
+    attr_records,
+    exact_record,
+    isomorphic_records,
+    latency_records,
+    result_record,
+)
 from lswag_fast.study.storage.study_record import StudyRecord
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import (
@@ -80,6 +88,8 @@ class Study:
         scoring: what decides the scores; stored, and compared when the study is continued.
         metadata: what else is worth storing, JSON values; not compared.
         latency: `latency(arch)` -> milliseconds, for a budget on latency, which needs it.
+        keep_isomorphic: whether to hand out also architectures that are the same function as earlier ones, where the
+            space tells (`TellsIsomorphic`).
 
     Raises:
         SpaceError: the space is none.
@@ -111,6 +121,7 @@ class Study:
         scoring: ScoringSettings | None = None,
         metadata: Mapping[str, Any] | None = None,
         latency: Callable[[Any], float] | None = None,
+        keep_isomorphic: bool = False,
     ) -> None:
         check_space(space)
         if not isinstance(budget, Budget | None):
@@ -122,19 +133,20 @@ class Study:
         self.objective = objective or Objective()
         self.settings = StudySettings(
             SpaceSettings.of(space),
-            _described(self.sampler),
+            SamplerSettings.of(self.sampler),
             self.budget,
             seed,
             self.objective,
             scoring or ScoringSettings(),
             n_finalists,
+            keep_isomorphic or not isinstance(space, TellsIsomorphic),
         )
         self.settings.check()
         self.metadata = dict(metadata or {})
         self.storage = get_storage(storage)
         self._attrs: dict[str, Any] = {}
         self._latencies = Latencies(self.budget, latency)
-        self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies)
+        self._pool = CandidatePool(space, self.budget, random.Random(seed), self._latencies, keep_isomorphic)
         self._history = History(self.objective, max(self.sampler.n_leaders, n_finalists))
         self._waiting: deque[int] = deque()
         self._started: dict[int, float] = {}
@@ -183,7 +195,7 @@ class Study:
         self._clock_ms = stored.clock_ms
         self._latencies.known.update(stored.latencies)
         stored.restore(self._history, self.space.decode)
-        self._pool.seen.update(stored.proposals.arch_json)
+        self._pool.known.restore(stored.proposals.arch_json, stored.functions, stored.n_isomorphic)
         self._waiting.extend(np.flatnonzero(~stored.finished).tolist())
         self._n_batches, self._memory = stored.n_batches, stored.memory
         if stored.rng is not None:
@@ -250,17 +262,17 @@ class Study:
                 f"the next proposals depend on {self._history.n_open} trials that are still to be told; tell them first"
             )
         try:
-            n_seen = len(self._pool.seen)
             batch = self.sampler.propose(self._pool, self._history, self._memory)
-            check_batch(self.sampler.name, batch, len(self._pool.seen) - n_seen)
-            trials = [self._trial(len(self._history) + place, p) for place, p in enumerate(batch.proposals)]
+            check_batch(self.sampler.name, batch, len(self._pool.known.pending_texts))
+            trials = list(map(self._trial, itertools.count(len(self._history)), batch.proposals))
             rng_state = self._pool.rng.getstate()
             self._store_batch(trials, rng_state, batch.memory)
         except BaseException:
             # Whoever asks again is given the same.
             self._pool.rng.setstate(self._random_state)
-            self._pool.seen = {trial.arch_json for trial in self._history.trials}
+            self._pool.known.undo()
             raise
+        self._pool.known.keep()
         self._history.propose(trials)
         self._waiting.extend(trial.number for trial in trials)
         self._n_batches += 1
@@ -268,21 +280,14 @@ class Study:
 
     def _store_batch(self, trials: Sequence[Trial], rng_state: Any, memory: Mapping[str, Any] | None) -> None:
         records = self._batches.records(self._n_batches, trials, rng_state, memory)
-        self.storage.write(records)
+        self.storage.write([*records, *isomorphic_records(self._n_batches, self._pool.known)])
         self._batches.keep(records)
 
     def _trial(self, number: int, proposal: Proposal) -> Trial:
-        candidate = proposal.candidate
-        return Trial(
-            number=number,
-            arch=candidate.arch,
-            arch_json=candidate.arch_json,
-            origin=proposal.origin,
-            proposal_batch=self._n_batches,
-            n_params=candidate.n_params,
-            macs=candidate.macs,
-            latency_ms=candidate.latency_ms if self.budget.latency_ms else None,
-        )
+        found, origin = proposal.candidate, proposal.origin
+        latency_ms = found.latency_ms if self.budget.latency_ms else None
+        place = (number, found.arch, found.arch_json, origin, self._n_batches)
+        return Trial(*place, n_params=found.n_params, macs=found.macs, latency_ms=latency_ms)
 
     def tell(self, trial: Trial, score: Told | None = None, *, error: str = "", traceback: str = "") -> Trial:
         """Record the score of a trial from `ask`, or why there is none; return the finished trial.
@@ -363,6 +368,7 @@ class Study:
             status=self.get_attr("status"),
             n_trials_wanted=self.get_attr("n_trials") or 0,
             elapsed_ms=self.elapsed_ms,
+            n_isomorphic=self._pool.known.n_isomorphic,
             profile=profile.get("layers"),
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
@@ -391,7 +397,3 @@ class Study:
 
 def _store_latency(storage: Storage, arch_json: str, latency_ms: float) -> None:
     storage.write(latency_records({arch_json: latency_ms}))
-
-
-def _described(sampler: Sampler) -> SamplerSettings:
-    return SamplerSettings(sampler.name, asdict(cast(Any, sampler)) if is_dataclass(sampler) else {})

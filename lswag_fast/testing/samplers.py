@@ -101,6 +101,7 @@ class SamplerContract:
         study = self.study(storage=storage)
         _run(study, N_TRIALS - cut)
         assert [trial.arch_json for trial in study.trials] == [trial.arch_json for trial in whole.trials]
+        assert study.result().n_isomorphic == whole.result().n_isomorphic
 
 
 def _run(study: Study, n_trials: int = N_TRIALS) -> None:

@@ -87,6 +87,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "milliseconds allowed for one image, measured on this machine, such as ..20"
     group.add_argument("--latency-ms", type=window, metavar="LO..HI", help=text)
     add_sampler(parser)
+    text = "score also architectures that are the same function as an earlier one (cells up to their numbering, say)"
+    parser.add_argument("--keep-isomorphic", action="store_true", help=text)
     options.add_data_options(parser, "digits")
     options.add_network_options(parser)
     add_score_options(parser)
@@ -198,6 +200,7 @@ def _search(
             rescored=progress.rescored,
             n_threads=args.threads,
             interrupts=interrupts,
+            keep_isomorphic=args.keep_isomorphic,
         )
 
 

@@ -41,6 +41,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
             say(f"\nlook closer: {score_line(best[0].arch_json, args, proxies)}")
     counts = result.to_dict()["counts"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    failed += f", {counts['isomorphic']} left out as the same function" if counts["isomorphic"] else ""
     trials = "trial" if counts["trials"] == 1 else "trials"
     say(f"{counts['trials']} {trials}{failed}, {result.elapsed_ms / 1e3:.1f} s{_WHY_SHORT.get(result.stopped, '')}")
     say(f"results: {result.path}")

@@ -192,14 +192,16 @@ class NasBench101(ImageSpace):
         """
         return _arch(self.cell(read_json(text)))
 
-    def isomorphism_key(self, arch: Arch) -> str:
+    def canonical(self, arch: Arch) -> str:
         """Return the hash by which the benchmark tells cells apart, the same for every numbering of the vertices.
+
+        It is taken of the pruned cell; no other equivalences are.
 
         Raises:
             SpaceError: `arch` is not a member of the space.
 
         Example:
-            >>> NasBench101().isomorphism_key({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]})
+            >>> NasBench101().canonical({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]})
             '043721b9c7fe8c5fad811d47d83132ec'
         """
         return self.cell(arch).isomorphism_hash()

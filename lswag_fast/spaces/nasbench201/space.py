@@ -15,6 +15,7 @@ from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.image_space import ImageSpace
+from lswag_fast.spaces.isomorphism import Edge, Kind, canonical_cell
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.nasbench201.model import EDGES, N_NODES, N_STAGES, NasBench201Net
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
@@ -22,6 +23,7 @@ from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The operations of an edge."""
 
+_KINDS: dict[str, Kind] = dict(zip(OPS, ("nothing", "identity", "layer", "layer", "function"), strict=True))
 _KERNEL_SIZES = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 _EDGE = re.compile(r"(\w+)~(\d)")
 
@@ -63,7 +65,7 @@ class NasBench201(ImageSpace):
 
     @property
     def size(self) -> int:
-        """Number of cells: five operations on six edges. Many are the same network, see `isomorphism_key`.
+        """Number of cells: five operations on six edges. Many are the same network, see `canonical`.
 
         Example:
             >>> NasBench201().size
@@ -182,26 +184,23 @@ class NasBench201(ImageSpace):
             return _arch(_parsed(text))
         return _arch(self.ops(read_json(text)))
 
-    def isomorphism_key(self, arch: Arch) -> str:
-        """Return what the cell computes of its input x, in a form that many cells share.
+    def canonical(self, arch: Arch) -> str:
+        """Return what the cell computes of its input x, the same text for cells that compute the same.
 
-        Sums have no order, a skip is its input, and edges that are `none`, or come from a node that nothing reaches,
-        are left out. Cells of one key compute the same, those of the empty key nothing. There are 4,930 keys;
-        departure from the benchmark, which counts 6,466 different cells: it keeps a `none` as a term of a sum.
+        Sums have no order, a skip is its input, edges that are `none`, or come from a node that nothing reaches, are
+        left out, and convolutions of one kind can be exchanged for each other: see `canonical_cell`. Cells of the empty
+        text compute nothing. There are 5,260 texts; departure from the benchmark, which counts 6,466 different cells:
+        it keeps a `none` as a term of a sum, and takes a convolution that is read twice for two convolutions.
 
         Raises:
             SpaceError: `arch` is not a member of the space.
 
         Example:
             >>> cell = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-            >>> NasBench201().isomorphism_key({"cell": cell})
+            >>> NasBench201().canonical({"cell": cell})
             'x'
         """
-        nodes = [["x"]]
-        for edges in _by_node(self.ops(arch)):
-            terms = (_terms(op, nodes[source]) for source, op in enumerate(edges))
-            nodes.append(sorted(term for found in terms for term in found))
-        return "+".join(nodes[-1])
+        return canonical_cell([Edge(*place, op, _KINDS[op]) for place, op in zip(EDGES, self.ops(arch), strict=True)])
 
     def n_params(self, arch: Arch) -> int:
         """Return the number of parameters of `build(arch)`, in closed form.
@@ -306,10 +305,3 @@ def _parsed(cell: Any) -> list[str]:
     raise SpaceError(
         f"cell: found {str(cell)[:120]!r}, expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op one of {', '.join(OPS)}"
     )
-
-
-def _terms(op: str, source: list[str]) -> list[str]:
-    """What an edge adds to a sum, from the terms of the node that it comes from."""
-    if op == "skip_connect":
-        return source
-    return [] if op == "none" or not source else [f"{op}({'+'.join(source)})"]

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from lswag_fast.errors import SpaceError
+from lswag_fast.spaces.isomorphism import Edge, Kind, canonical_cell
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 from lswag_fast.spaces.transnas.base import TransNas
 from lswag_fast.spaces.transnas.model import EDGES
@@ -134,26 +135,24 @@ class TransNasMicro(TransNas):
         """
         return self._parts(arch)[1] or ""
 
-    def isomorphism_key(self, arch: Arch) -> str:
-        """Return what the cell computes of its input x, in a form that several cells share.
+    def canonical(self, arch: Arch) -> str:
+        """Return what the cell computes of its input x, the same text for cells that compute the same.
 
         Sums have no order, a skip between inner nodes is its source, and edges of zeros, or from a node that nothing
-        reaches, are left out. A skip of the input stays: where a cell changes the shape, it is a convolution.
+        reaches, are left out, see `canonical_cell`. A skip of the input stays: where a cell changes the shape, it is a
+        convolution. There are 1,376 texts.
 
         Raises:
             SpaceError: `arch` is not a member of the space.
 
         Example:
             >>> space, cells = TransNasMicro(), ("3_00_010", "0_30_001", "0_33_000")
-            >>> [space.isomorphism_key({"network": f"64-41414-{cell}"}) for cell in cells]
+            >>> [space.canonical({"network": f"64-41414-{cell}"}) for cell in cells]
             ['3(x)', '3(x)', '']
         """
-        digits = self.digits(arch)
-        nodes = [["x"]]
-        for node in range(1, 4):
-            edges = [(digit, source) for digit, (to, source) in zip(digits, EDGES, strict=True) if to == node]
-            nodes.append(sorted(term for digit, source in edges for term in _terms(digit, source, nodes[source])))
-        return "+".join(nodes[-1])
+        return canonical_cell(
+            [Edge(*place, digit, _kind(digit, place[1])) for place, digit in zip(EDGES, self.digits(arch), strict=True)]
+        )
 
     def parsed(self, network: object) -> tuple[str, str | None]:
         """Return the digits of the stages and of the cell.
@@ -176,8 +175,6 @@ class TransNasMicro(TransNas):
         return {"network": f"{self.channels}-{_STAGES}-{cell[0]}_{cell[1:3]}_{cell[3:]}"}
 
 
-def _terms(digit: str, source: int, terms: list[str]) -> list[str]:
-    """What an edge adds to a sum, from the terms of the node that it comes from."""
-    if digit == "1" and source:
-        return terms
-    return [] if digit == "0" or not terms else [f"{digit}({'+'.join(terms)})"]
+def _kind(digit: str, source: int) -> Kind:
+    """What a digit is on an edge from that node."""
+    return "identity" if digit == "1" and source else "nothing" if digit == "0" else "layer"

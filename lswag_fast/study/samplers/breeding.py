@@ -36,8 +36,8 @@ def crosses(pool: CandidatePool, wanted: int, parents: Sequence[Any], most_failu
 
     def make() -> Any:
         nonlocal n_seen, failures
-        failures = failures + 1 if n_seen == len(pool.seen) else 0
-        n_seen = len(pool.seen)
+        failures = failures + 1 if n_seen == len(pool.known) else 0
+        n_seen = len(pool.known)
         child = cross(pool, parents)
         return pool.space.mutate(child, pool.rng) if 0 < most_failures <= failures else child
 

@@ -6,6 +6,8 @@ batch NUMBER      of one batch of proposals: the `CHANCE_FIELDS` after it, then 
 state words       the words of the random generator, see `Chance`
 state memory      the names in the sampler's memory after the last batch; None without one
 memory NAME       an entry of it
+isomorphic NUMBER of the batch of that number, where a search leaves out architectures that are the same function as
+                  an earlier one: how many it met so far, then a digest of what each of the batch computes
 result NUMBER     of a complete trial: [start_ms, elapsed_ms, clock_ms, and the value of each proxy of the objective]
 failure NUMBER    of a failed trial: [start_ms, elapsed_ms, clock_ms, error, traceback, {proxy: value}]
 exact NUMBER      of a finalist scored exactly: [clock_ms, error, traceback, {proxy: value}]
@@ -20,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from lswag_fast.study.known import Known
 from lswag_fast.study.storage.chance import Chance, State
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.trial import COMPLETE, Trial
@@ -49,6 +52,11 @@ def batch_record(number: int, trials: Sequence[Trial], chance: Chance) -> Record
     """Return the record of a batch of proposals; the trials continue the numbers of the batches before."""
     fields = [getattr(trial, name) for trial in trials for name in PROPOSAL_FIELDS]
     return Record("batch", number, [*(getattr(chance, name) for name in CHANCE_FIELDS), *fields])
+
+
+def isomorphic_records(number: int, known: Known) -> list[Record]:
+    """Return the record of what the pending trials of a batch compute; none where isomorphic ones are kept."""
+    return [] if known.keeps else [Record("isomorphic", number, [known.n_isomorphic, *known.pending_functions])]
 
 
 def result_record(trial: Trial, proxies: Sequence[str], traceback: str, clock_ms: float) -> Record:

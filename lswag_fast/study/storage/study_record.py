@@ -101,6 +101,8 @@ class StudyRecord:
         rng: the random generator after the last batch; None before the first.
         memory: the sampler's after the last batch.
         latencies: {text of an architecture: milliseconds}.
+        functions: digests of what the architectures compute; empty where isomorphic ones are kept.
+        n_isomorphic: how many were met, and left out, that are the same function as an earlier one.
     """
 
     attrs: Mapping[str, Any]
@@ -113,6 +115,8 @@ class StudyRecord:
     rng: random.Random | None = None
     memory: Memory | None = None
     latencies: Mapping[str, float] = field(default_factory=dict)
+    functions: Sequence[str] = ()
+    n_isomorphic: int = 0
 
     @classmethod
     def from_records(cls, records: Records) -> StudyRecord:
@@ -138,7 +142,9 @@ class StudyRecord:
         if not _types(latencies) <= {str}:
             raise ValueError("a latency belongs to no architecture")
         _finite(list(latencies.values()), "a latency")
-        return cls(attrs, settings, proposals, results, failures, exact, len(batches), rng, memory, latencies)
+        met, functions = (0, []) if settings.keep_isomorphic else _functions(records, proposals.batch, len(batches))
+        read = (attrs, settings, proposals, results, failures, exact, len(batches), rng, memory, latencies)
+        return cls(*read, functions, met)
 
     @property
     def n_trials(self) -> int:
@@ -214,6 +220,20 @@ def _state(records: Records) -> tuple[random.Random | None, Memory | None]:
     names = state["memory"]
     memory = None if names is None else {name: records["memory"][name] for name in names}
     return chance.generator(), memory
+
+
+def _functions(records: Records, batch: Sequence[int], n_batches: int) -> tuple[int, list[str]]:
+    """How many isomorphic architectures were met, and what those of the batches compute."""
+    rows: Mapping[Any, Any] = records.get("isomorphic", {})
+    if sorted(rows) != list(range(n_batches)) or _types(rows.values()) - {list}:
+        raise ValueError("it is not known of each batch what its architectures compute")
+    functions = [function for number in range(n_batches) for function in rows[number][1:]]
+    counts = [row[0] for row in rows.values()]
+    if len(functions) != len(batch) or _types(functions) - {str} or _types(counts) - {int}:
+        raise ValueError("what the architectures compute is described by other types, or not of each")
+    if counts and not 0 <= min(counts) <= max(counts) < LARGEST_COUNT:
+        raise ValueError("the number of isomorphic architectures is none")
+    return max(counts, default=0), functions
 
 
 def _check_failures(failures: Mapping[Any, Sequence[Any]], proxies: Sequence[str]) -> None:

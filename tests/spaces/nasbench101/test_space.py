@@ -67,7 +67,7 @@ def test_text_goes_round_and_is_pruned() -> None:
     unread = {"matrix": [[0, 1, 1], [0, 0, 0], [0, 0, 0]], "ops": ["input", "maxpool3x3", "output"]}
     plain = {"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}
     assert SPACE.decode(json.dumps(unread)) == plain
-    for value in (SPACE.encode, SPACE.n_params, SPACE.macs, SPACE.isomorphism_key):
+    for value in (SPACE.encode, SPACE.n_params, SPACE.macs, SPACE.canonical):
         assert value(unread) == value(plain)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lswag_fast.errors import InputError, StorageError
+from lswag_fast.spaces import NasBench201
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import MemoryStorage, Record
 from lswag_fast.study.storage.records import PROPOSAL_FIELDS
@@ -116,6 +117,29 @@ def test_damage_is_said_in_one_line_by_readers_and_writers(name: str) -> None:
             use()
         assert "\n" not in str(caught.value)
     assert not storage.is_being_written()
+
+
+FUNCTIONS = {
+    "no functions": [],
+    "functions as text": "a" * 51,
+    "a function too few": [0, *["a"] * 49],
+    "a function as a number": [0, *[1] * 50],
+    "a count as text": ["0", *["a"] * 50],
+    "a count below zero": [-1, *["a"] * 50],
+}
+
+
+@pytest.mark.parametrize("value", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_damage_to_what_the_architectures_compute_is_said(value: Any) -> None:
+    storage = MemoryStorage()
+    with Study(NasBench201(), "random", storage) as study:
+        study.tell(study.ask(), 1.0)
+    assert StudyRecord.from_records(storage.read()).n_isomorphic == study.result().n_isomorphic > 0
+    storage.open()
+    storage.write([Record("isomorphic", 0, value)])
+    storage.close()
+    with pytest.raises(StorageError, match="the study in memory is damaged"):
+        read_study(storage)
 
 
 def test_a_value_that_is_not_finite_cannot_even_be_stored() -> None:

@@ -1,0 +1,74 @@
+"""What a cell computes, in a form that cells share which compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+Kind = Literal["nothing", "identity", "function", "layer"]
+"""What an operation is: zeros, its input, a function without weights, or a layer whose weights are its own."""
+
+
+class Edge(NamedTuple):
+    """An edge of a cell: the node that it leads to, the one that it comes from, its operation, and what that is."""
+
+    node: int
+    source: int
+    op: str
+    kind: Kind
+
+
+class Term(NamedTuple):
+    """One summand: its text, and the layers that it contains, each with its place among the edges."""
+
+    text: str
+    layers: frozenset[tuple[str, int]]
+
+
+def canonical_cell(edges: Sequence[Edge]) -> str:
+    """Return what the last node of a cell computes of its input x, as text.
+
+    A node is the sum of its edges. Sums have no order, an identity is its source, and edges of zeros, or from a node
+    that nothing reaches, are left out. Two layers of one kind are two, each with weights of its own, but one layer may
+    be read twice; where one is, all layers follow behind a ";", each once.
+
+    Args:
+        edges: those of all nodes, the nodes in topological order, node 0 being the input.
+
+    Returns:
+        The text; empty where no path leads from the input to the last node.
+
+    Example:
+        >>> twice = Edge(1, 0, "conv", "layer"), Edge(2, 1, "skip", "identity"), Edge(2, 1, "skip", "identity")
+        >>> canonical_cell(twice)
+        'conv(x)+conv(x);conv(x)'
+        >>> canonical_cell([Edge(1, 0, "conv", "layer"), Edge(1, 0, "conv", "layer")])
+        'conv(x)+conv(x)'
+    """
+    nodes: list[list[Term]] = [[Term("x", frozenset())]]
+    for node in range(1, max(edge.node for edge in edges) + 1):
+        found = (_terms(place, edge, nodes[edge.source]) for place, edge in enumerate(edges) if edge.node == node)
+        nodes.append(sorted((term for terms in found for term in terms), key=lambda term: term.text))
+    return _joined(nodes[-1])
+
+
+def _terms(place: int, edge: Edge, source: list[Term]) -> list[Term]:
+    """What an edge adds to a sum, from the terms of the node that it comes from."""
+    if edge.kind == "identity":
+        return source
+    if edge.kind == "nothing" or not source:
+        return []
+    text = f"{edge.op}({'+'.join(term.text for term in source)})"
+    layers = _layers(source)
+    return [Term(text, layers | {(text, place)} if edge.kind == "layer" else layers)]
+
+
+def _joined(terms: list[Term]) -> str:
+    text = "+".join(term.text for term in terms)
+    layers = sorted(_layers(terms))
+    every_once = sum(len(term.layers) for term in terms) == len(layers)
+    return text if every_once else f"{text};{','.join(layer for layer, _ in layers)}"
+
+
+def _layers(terms: list[Term]) -> frozenset[tuple[str, int]]:
+    return frozenset(layer for term in terms for layer in term.layers)
