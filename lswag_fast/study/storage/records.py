@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from lswag_fast.study.known import Known
+from lswag_fast.study.candidate_pool import Known
 from lswag_fast.study.storage.chance import Chance, State
 from lswag_fast.study.storage.protocol import Record
 from lswag_fast.study.trial import COMPLETE, Trial
