@@ -9,6 +9,7 @@ from functools import partial
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
+from lswag_fast.spaces.burgerformer.space import BurgerFormer
 from lswag_fast.spaces.darts.space import Darts
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
@@ -29,6 +30,7 @@ from lswag_fast.spaces.transnas.micro import TransNasMicro
 __all__ = [
     "Arch",
     "AutoFormer",
+    "BurgerFormer",
     "CountsParams",
     "Darts",
     "EntanglesWeights",
@@ -60,6 +62,7 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
     "darts": Darts,
     "darts-imagenet": _darts_on_imagenet,
     "proxylessnas": ProxylessNas,
+    "burgerformer": BurgerFormer,
 }
 _OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
@@ -72,7 +75,7 @@ def names() -> tuple[str, ...]:
         >>> names()[:3], names()[3:]  # doctest: +NORMALIZE_WHITESPACE
         (('autoformer-tiny', 'autoformer-small', 'autoformer-base'),
          ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro', 'darts', 'darts-imagenet',
-          'proxylessnas'))
+          'proxylessnas', 'burgerformer'))
     """
     return tuple(_NAMED)
 

@@ -70,6 +70,23 @@ class FactorizedReduction(nn.Module):
         return cast(Tensor, self.norm(torch.cat([self.convs[0](active), self.convs[1](shifted)], dim=1)))
 
 
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each pixel.
+
+    Example:
+        >>> maps = ChannelNorm(4)(torch.randn(2, 4, 3, 3))
+        >>> maps.shape, bool(maps.mean(1).abs().max() < 1e-5)
+        (torch.Size([2, 4, 3, 3]), True)
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to the same shape."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class BlockNetwork(nn.Module):
     """A classifier of images that is a chain: stem, blocks, what follows the last of them, pooling, classifier.
 

@@ -9,7 +9,8 @@ from lswag_fast.errors import SpaceError
 from lswag_fast.spaces import NasBench201, get
 from lswag_fast.spaces.image_space import ImageSpace
 
-NAMES = ["nasbench101", "nasbench201", "transnas-micro", "transnas-macro", "darts-imagenet", "proxylessnas"]
+NAMES = ["nasbench101", "nasbench201", "transnas-micro", "transnas-macro", "darts-imagenet"]
+NAMES += ["proxylessnas", "burgerformer"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lswag_fast.spaces.layers import BlockNetwork, FactorizedReduction, ReluConvBn, Zero
+from lswag_fast.spaces.layers import BlockNetwork, ChannelNorm, FactorizedReduction, ReluConvBn, Zero
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -34,6 +34,15 @@ def test_a_skip_that_changes_the_shape_by_hand() -> None:
     even, odd = x.clamp(min=0)[:, :, ::2, ::2], x.clamp(min=0)[:, :, 1::2, 1::2]
     expected = torch.cat([F.conv2d(even, skip.convs[0].weight), F.conv2d(odd, skip.convs[1].weight)], dim=1)
     torch.testing.assert_close(skip(x), expected / (1 + skip.norm.eps) ** 0.5)
+
+
+def test_a_norm_over_channels_by_hand() -> None:
+    norm, x = ChannelNorm(5, eps=0.5), torch.randn(2, 5, 3, 4)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    centred = x - x.mean(1, keepdim=True)
+    expected = centred / (centred.square().mean(1, keepdim=True) + 0.5).sqrt()
+    torch.testing.assert_close(norm(x), expected * norm.weight[:, None, None] + norm.bias[:, None, None])
 
 
 def test_a_chain_by_hand() -> None:

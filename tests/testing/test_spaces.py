@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lswag_fast.spaces import (
     AutoFormer,
+    BurgerFormer,
     Darts,
     NasBench101,
     NasBench201,
@@ -43,6 +44,11 @@ class TestDarts(SpaceContract):
 class TestProxylessNas(SpaceContract):
     def make_space(self) -> SearchSpace:
         return ProxylessNas(num_classes=10, image_size=32, width_mult=0.25)
+
+
+class TestBurgerFormer(SpaceContract):
+    def make_space(self) -> SearchSpace:
+        return BurgerFormer(num_classes=10, image_size=32)
 
 
 class TestAutoFormer(SpaceContract):

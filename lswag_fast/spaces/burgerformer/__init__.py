@@ -1,0 +1,1 @@
+"""The BurgerFormer space: operations, blocks and stages of transformer-like networks."""
