@@ -11,8 +11,9 @@
 # make bench    measure the whole score against its peers and published scripts, some two hours on two cores. Each row
 #               goes to BENCH_CSV as it is there, and a second run leaves out what is there
 # make device-check  build the CUDA kernels for the GPU that is here, test and measure them, in at most 9 minutes; the
-#               report is DEVICE_OUT/device-check.json and .csv. Installs nothing: PYTHON needs torch, numpy, pytest and
-#               portalocker, and cmake and nvcc are on the PATH. Without a GPU it runs in the emulator, with tiny sizes
+#               report is DEVICE_OUT/device-check.json and .csv. Installs nothing: PYTHON needs torch, numpy, pytest,
+#               msgspec and portalocker, and cmake and nvcc are on the PATH. Without a GPU it runs in the emulator,
+#               with tiny sizes
 # make clean    remove what the others made, runs/ and bench/results/ excepted
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
@@ -68,7 +69,7 @@ emulated: $(VENV)/.extra-test
 	$(BIN)/cmake -S . -B build/emulated -DLSWAG_TESTS=ON -DLSWAG_CUDA=OFF -DLSWAG_PYTHON=ON \
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
 	$(BIN)/cmake --build build/emulated --parallel 2
-	$(BIN)/ctest --test-dir build/emulated -L simt --output-on-failure
+	$(BIN)/ctest --test-dir build/emulated -L simt --parallel 2 --output-on-failure
 	$(BIN)/python tests/kernels/cuda/emulated.py build/emulated/tests/kernels/emulator
 
 lint: $(VENV)/.extra-lint

@@ -1,4 +1,4 @@
-"""What the package needs where: a score torch and numpy alone, a search portalocker too, each extra when it is used."""
+"""What the package needs where: a score torch and numpy, a search two small ones more, each extra when it is used."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("what", "also"), [(_SCORE, ()), (_SEARCH, ("portalocker",))], ids=["score", "search"])
+@pytest.mark.parametrize(
+    ("what", "also"), [(_SCORE, ()), (_SEARCH, ("msgspec", "portalocker"))], ids=["score", "search"]
+)
 def test_needs_torch_and_numpy_alone(what: str, also: tuple[str, ...]) -> None:
     done = run(_BLOCKED.replace("ALSO", repr(also)) + what)
     assert done.returncode == 0, done.stderr
@@ -58,7 +60,7 @@ def test_needs_torch_and_numpy_alone(what: str, also: tuple[str, ...]) -> None:
 
 def test_what_is_installed_with_the_package_is_small() -> None:
     names = {requirement.split(">")[0] for requirement in PROJECT["dependencies"]}
-    assert names == {"torch", "numpy", "pandas", "portalocker", "scipy", "rich"}
+    assert names == {"torch", "numpy", "msgspec", "pandas", "portalocker", "scipy", "rich"}
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

@@ -45,7 +45,6 @@ TESTED_ELSEWHERE = {
     "study/samplers/protocol.py": "testing/test_samplers.py",
     "study/settings.py": "study/storage/test_sqlite.py",
     "study/storage/memory.py": "testing/test_storages.py",
-    "study/storage/protocol.py": "testing/test_storages.py",
     "study/storage/schema.py": "study/storage/test_sqlite.py",
     "study/stored.py": "durability/test_damage.py",
     "study/trial.py": "study/test_study.py",

