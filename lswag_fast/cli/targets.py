@@ -105,17 +105,17 @@ def take_sizes(args: argparse.Namespace, space: SearchSpace) -> None:
             setattr(args, name, getattr(space, name, None))
 
 
-def images_of(supernet: TrainedSupernet, args: argparse.Namespace) -> ImageSplits:
-    """Return the images of a supernet, split as they were for its training; `--data` says where they are now.
+def images_of(data: Mapping[str, Any], space: SearchSpace, args: argparse.Namespace) -> ImageSplits:
+    """Return images split as they were before, see `ImageSplits.to_dict`; `--data` says where they are now.
 
     Raises:
         DataError: they are gone, or are not the same.
     """
     from lswag_fast.data.splits import split_as_before
 
-    channels, image_size, _ = supernet.space.input_shape
+    channels, image_size, _ = space.input_shape
     with naming("--data"):
-        return split_as_before(supernet.data, image_size=image_size, channels=channels, source=args.data)
+        return split_as_before(data, image_size=image_size, channels=channels, source=args.data)
 
 
 def scratch_trainer(

@@ -64,6 +64,22 @@ class ImageSplit(Dataset[tuple[Tensor, int]]):
         rows = self.rows[:n]
         return torch.stack([self._read(row) for row in rows]), self.labels[: len(rows)]
 
+    def drawn(self, n: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return `n` of the images (N, C, H, W) and their labels, other ones for each seed.
+
+        Raises:
+            InputError: there are fewer, or `n` is below 2.
+
+        Example:
+            >>> train = split_images("digits", image_size=8).train
+            >>> train.drawn(4, seed=0)[1].tolist() == train.drawn(4, seed=1)[1].tolist()
+            False
+        """
+        if not 2 <= n <= len(self):  # one image has no variance
+            raise InputError(f"batch_size: found {n}, expected 2 to {len(self)}, all that this part of the images has")
+        places = random.Random(seed).sample(range(len(self)), n)
+        return torch.stack([self[place][0] for place in places]), self.labels[places]
+
 
 @dataclass(frozen=True)
 class ImageSplits:

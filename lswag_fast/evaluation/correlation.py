@@ -132,6 +132,8 @@ def _with_intervals(measures: dict[str, Measure], z: Values, n_bootstrap: int, s
 
 
 def _spearman(z: Values, y: Values) -> float:
+    if len(np.unique(z)) == 1 or len(np.unique(y)) == 1:  # a resample of few different rows, which scipy warns of
+        return float("nan")
     return float(spearmanr(z, y).statistic)
 
 

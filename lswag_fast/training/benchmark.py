@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from lswag_fast.errors import JobAbortedError, JobTimeoutError, NonFiniteOutputError, WorkerLostError
+from lswag_fast.errors import (
+    JobAbortedError,
+    JobTimeoutError,
+    NonFiniteOutputError,
+    StorageError,
+    WorkerLostError,
+    reason,
+)
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import open_runner, run_in_order
 from lswag_fast.score_job import ScoreJob
@@ -102,6 +110,33 @@ def benchmark(
             if callback is not None:
                 callback(before + done, len(archs))
     return len(waiting)
+
+
+def images_of_table(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Return which images a table was measured on and how they were split, see `ImageSplits.to_dict`.
+
+    Args:
+        path: of a table of `lswag-fast benchmark`, or of what `lswag-fast evaluate` made of one.
+
+    Returns:
+        None where nothing beside the table says so.
+
+    Raises:
+        StorageError: the settings beside it cannot be read.
+
+    Example:
+        >>> images_of_table("nasbench201.csv") is None
+        True
+    """
+    beside = Path(f"{os.fspath(path)}.json")
+    try:
+        settings = json.loads(beside.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{beside} says which images {path} is of, and cannot be read ({reason(error)})") from error
+    found = settings.get("data") if isinstance(settings, dict) else None
+    return found if isinstance(found, dict) and {"source", "shares", "checksum"} <= set(found) else None
 
 
 def _fields(space: SearchSpace, text: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from lswag_fast.data.splits import ImageSplits
@@ -197,10 +195,8 @@ def accuracies(rows: pd.DataFrame, methods: Sequence[Method]) -> dict[str, list[
 
 def _check(comparison: Comparison, methods: Sequence[Method]) -> None:
     """Refuse what would fail after hours."""
-    n_images, space = len(comparison.images.train), comparison.space
-    if not 2 <= comparison.batch_size <= n_images:  # one image has no variance
-        raise InputError(f"batch_size: found {comparison.batch_size}, there are {n_images} images to train on")
-    check_images(space, comparison.images.train.tensors(1), comparison.images.num_classes)
+    batch = comparison.images.train.drawn(comparison.batch_size, 0)
+    check_images(comparison.space, batch, comparison.images.num_classes)
     if comparison.weights is None and any(method.name == INHERITED_ACCURACY for method in methods):
         raise InputError(f"the method {INHERITED_ACCURACY} needs the weights of a trained supernet")
 
@@ -231,19 +227,11 @@ def _searched(
 def _scoring(comparison: Comparison, method: Method, seed: int) -> dict[str, Any]:
     """What `search` is told of the scores of a method."""
     if method.proxies:
-        batch = _batch(comparison, seed)
+        batch = comparison.images.train.drawn(comparison.batch_size, seed)
         combined = {"combine": method.combine, "rank_weights": method.rank_weights}
         return {"batch": batch, "proxy": method.proxies, **combined}
     job = inherited_accuracy_job(comparison.space, comparison.weights or {}, comparison.images)
     return {"batch": job.batch, "proxy": job.function, "weights": job.weights}
-
-
-def _batch(comparison: Comparison, seed: int) -> tuple[Tensor, Tensor]:
-    """Images to train on, drawn from the seed."""
-    images = comparison.images.train
-    rows = random.Random(seed).sample(range(len(images)), comparison.batch_size)
-    pixels = torch.stack([images[row][0] for row in rows])
-    return pixels, images.labels[rows]
 
 
 def _row(found: SearchResult, best: Trial, tested: Accuracy) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from lswag_fast.study.settings import fingerprint
 from lswag_fast.training.accuracy import Accuracy, accuracy
 from lswag_fast.training.loop.drop_path import add_drop_path
 from lswag_fast.training.loop.folder import WEIGHTS_FILE, TrainingFolder
-from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of, check_logits
+from lswag_fast.training.loop.in_folder import trained_in_folder
+from lswag_fast.training.loop.loop import Task, Watcher, check_logits
 from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.recipe import Recipe
 
@@ -122,8 +123,6 @@ def train_network(
         >>> trained.test.n, trained.test.value > 0.5
         (179, True)
     """
-    runtime = runtime or Runtime()
-    fabric = runtime.open()
     _try_out(network, splits)
     named = getattr(network, "no_weight_decay", None)
     task = Task(
@@ -136,30 +135,30 @@ def train_network(
         seed,
         set(named()) if callable(named) else (),
     )
-    batches_of(task, runtime)  # what does not fit is refused before there is a folder
-    handles = add_drop_path(network, recipe.drop_path) if recipe.drop_path else []
-    settings = {
+    about = {
         "kind": KIND,
         "network": {
             "python": origin.expression,
             **(origin.about or {}),
             "initial_weights": fingerprint(dict(network.state_dict())),
         },
-        "data": splits.to_dict(),
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-        "runtime": runtime.to_dict(fabric),
     }
+    handles = add_drop_path(network, recipe.drop_path) if recipe.drop_path else []
     try:
-        with TrainingFolder.opened(folder, settings, metadata, writes=runtime.is_main) as opened:
-            if not opened.is_finished:
-                loop = Loop(task, opened, runtime, fabric, watchers, interrupts)
-                if not loop.run():
-                    return None
-                opened.finish(loop.weights())
-                fabric.barrier()  # the other processes read what this one has written
-            network.load_state_dict(opened.weights())
-            return _measured(network.cpu().eval(), origin, splits, opened)
+        with trained_in_folder(
+            task,
+            folder,
+            about,
+            splits,
+            runtime=runtime,
+            watchers=watchers,
+            interrupts=interrupts,
+            metadata=metadata,
+        ) as trained:
+            if trained is None:
+                return None
+            network.load_state_dict(trained.weights())
+            return _measured(network.cpu().eval(), origin, splits, trained)
     finally:
         for handle in handles:
             handle.remove()

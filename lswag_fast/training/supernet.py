@@ -26,7 +26,8 @@ from lswag_fast.spaces import names as space_names
 from lswag_fast.study.settings import SpaceSettings
 from lswag_fast.training.loop.drop_path import add_drop_path
 from lswag_fast.training.loop.folder import TrainingFolder
-from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
+from lswag_fast.training.loop.in_folder import trained_in_folder
+from lswag_fast.training.loop.loop import Task, Watcher
 from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.loop.seeds import derived_seed
 from lswag_fast.training.recipe import Recipe
@@ -148,8 +149,6 @@ def train_supernet(
     if not isinstance(space, EntanglesWeights):
         raise SpaceError(f"{space.name} has no shared weights that can be trained; the AutoFormer spaces have")
     _check_images(space, splits)
-    runtime = runtime or Runtime()
-    fabric = runtime.open()
     supernet = Supernet(space, space.init_weights(seed), recipe.drop_path)
     task = Task(
         supernet,
@@ -162,23 +161,20 @@ def train_supernet(
         supernet.undecayed,
         lambda step: (drawn(space, recipe, seed, step),),
     )
-    batches_of(task, runtime)  # what does not fit is refused before there is a folder
-    settings = {
-        "kind": KIND,
-        "space": asdict(SpaceSettings.of(space)),
-        "data": splits.to_dict(),
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-        "runtime": runtime.to_dict(fabric),
-    }
-    with TrainingFolder.opened(folder, settings, metadata, writes=runtime.is_main) as opened:
-        if not opened.is_finished:
-            loop = Loop(task, opened, runtime, fabric, watchers, interrupts)
-            if not loop.run():
-                return None
-            opened.finish({_as_name(key.removeprefix(_PREFIX)): value for key, value in loop.weights().items()})
-            fabric.barrier()  # the other processes read what this one has written
-        return TrainedSupernet(space, opened.weights(), splits.to_dict(), opened.settings())
+    with trained_in_folder(
+        task,
+        folder,
+        {"kind": KIND, "space": asdict(SpaceSettings.of(space))},
+        splits,
+        runtime=runtime,
+        watchers=watchers,
+        interrupts=interrupts,
+        metadata=metadata,
+        named=lambda key: _as_name(key.removeprefix(_PREFIX)),
+    ) as trained:
+        if trained is None:
+            return None
+        return TrainedSupernet(space, trained.weights(), splits.to_dict(), trained.settings())
 
 
 def drawn(space: Any, recipe: Recipe, seed: int, step: int) -> list[Arch]:
@@ -200,6 +196,20 @@ def load(folder: Path, space: SearchSpace | None = None) -> TrainedSupernet:
         StorageError: it is no folder of a supernet, damaged, or its training has not ended.
         SpaceError: the weights are those of another space.
         InputError: the space has no name, so it must be given.
+
+    Example:
+        >>> import tempfile
+        >>> from lswag_fast.data.splits import split_images
+        >>> from lswag_fast.spaces import AutoFormer
+        >>> from lswag_fast.training.recipe import RECIPES
+        >>> sizes = {"image_size": 8, "patch_size": 4, "num_classes": 10}
+        >>> space = AutoFormer(embed_dim=(16, 32), depth=1, num_heads=1, mlp_ratio=1, **sizes)
+        >>> splits, recipe = split_images("digits", image_size=8), RECIPES["short"].with_changes(epochs=1)
+        >>> folder = Path(tempfile.mkdtemp(), "supernet")
+        >>> trained = train_supernet(space, splits, folder, recipe=recipe)
+        >>> found = load(folder, space)
+        >>> torch.equal(found.weights["head.bias"], trained.weights["head.bias"]), found.data["images"]["train"]
+        (True, 1439)
     """
     opened = TrainingFolder(Path(folder), writes=False)
     settings = opened.settings()

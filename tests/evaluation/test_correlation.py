@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,15 @@ def test_rows_that_are_not_finite_are_left_out_proxy_by_proxy() -> None:
 def test_a_constant_proxy_has_none() -> None:
     row = correlate(TABLE, "accuracy", ["constant"], n_bootstrap=5).loc["constant"]
     assert row[["spearman", "kendall", "top5"]].isna().all()
+
+
+def test_resamples_that_rank_nothing_are_left_out_in_silence() -> None:
+    table = pd.DataFrame({"accuracy": [1.0] + [0.0] * 9, "size": np.arange(10.0)})  # of ten rows, 0.9^10 lack the first
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row = correlate(table, "accuracy", ["size"], n_bootstrap=50).loc["size"]
+    assert row["spearman"] == pytest.approx(-math.sqrt(27 / 99))  # cov = 4.5 / 9, of variances 0.1 and 99 / 12
+    assert -1 <= row["spearman_low"] < row["spearman_high"] < 0
 
 
 def test_refusals() -> None:

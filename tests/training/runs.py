@@ -96,16 +96,21 @@ def storing_each_step() -> Iterator[None]:
         yield
 
 
-def killed_at(folder: Path, images: Path, step: int) -> int:
-    """Train in a process of its own, which kills itself after a step; return how it ended."""
+def in_own_process(target: Callable[..., None], *arguments: Any) -> int:
+    """Call a function of a module in a process of its own; return how it ended."""
     context = multiprocessing.get_context("forkserver")  # from a process that has imported torch and never used it
     context.set_forkserver_preload([__name__])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        process = context.Process(target=_run_to, args=(folder, images, step))
+        process = context.Process(target=target, args=arguments)
         process.start()
     process.join()
     return process.exitcode or 0
+
+
+def killed_at(folder: Path, images: Path, step: int) -> int:
+    """Train in a process of its own, which kills itself after a step; return how it ended."""
+    return in_own_process(_run_to, folder, images, step)
 
 
 def _run_to(folder: Path, images: Path, step: int) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import signal
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from lswag_fast.training.accuracy import Accuracy
 from lswag_fast.training.benchmark import benchmark
 from lswag_fast.training.drawing import draw_by_size
 from lswag_fast.training.inherited import inherited_accuracy_job
+from training import kills
 from training.small_space import LOUD_WEIGHTS, SPACE, digits, plain_accuracy
 
 N_IMAGES = 60
@@ -59,10 +61,26 @@ def test_it_goes_on_where_it_stopped_and_a_larger_n_adds(tmp_path, job, cut):
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+def test_a_kill_at_any_moment_changes_nothing(tmp_path, images):
+    seconds = kills.seconds_of(kills.measure, tmp_path / "whole", images)
+    ends = kills.killed_often(kills.measure, tmp_path / "killed", images, seconds)
+    assert -signal.SIGPROF in ends
+    assert (tmp_path / "killed" / "table.csv").read_bytes() == (tmp_path / "whole" / "table.csv").read_bytes()
+
+
 def test_workers_change_nothing(tmp_path, job):
     benchmark(job, tmp_path / "one.csv", 4)
     with WorkerProcesses(2) as workers:
         benchmark(job, tmp_path / "two.csv", 4, executor=workers)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_a_dask_cluster_changes_nothing(tmp_path, job):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra `dask`)")
+    benchmark(job, tmp_path / "one.csv", 4)
+    in_threads = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(**in_threads, set_as_default=False) as client:
+        benchmark(job, tmp_path / "two.csv", 4, executor=client)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 

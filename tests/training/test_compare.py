@@ -13,9 +13,10 @@ from lswag_fast.libra.stored import Selection
 from lswag_fast.study.budget import Budget, Window
 from lswag_fast.study.stored import read_study
 from lswag_fast.training.accuracy import Accuracy
-from lswag_fast.training.compare import Comparison, compare
+from lswag_fast.training.compare import Comparison, _scoring, compare
 from lswag_fast.training.inherited import inherited_accuracy_job
 from lswag_fast.training.methods import chosen_methods
+from training import kills
 from training.small_space import LOUD_WEIGHTS, SPACE, digits
 
 METHODS = chosen_methods(selection=Selection(("params", "l2_norm"), "log_rank", {}), has_supernet=True)
@@ -83,14 +84,12 @@ def test_each_finds_the_best_by_its_own_score(tmp_path, comparison):
 
 
 def test_only_images_to_train_on_are_scored_and_each_seed_sees_others(comparison):
-    from lswag_fast.training.compare import _batch
-
-    seen = [_batch(comparison, seed) for seed in (0, 1)]
+    scoring = [_scoring(comparison, FEW[1], seed)["batch"] for seed in (0, 1)]
     pixels, labels = comparison.images.train.tensors()
-    for images, targets in seen:
+    for images, targets in scoring:
         places = [int((pixels == image).all((1, 2, 3)).nonzero()[0]) for image in images]
         assert labels[places].tolist() == targets.tolist()
-    assert not torch.equal(seen[0][0], seen[1][0])
+    assert not torch.equal(scoring[0][0], scoring[1][0])
 
 
 def test_the_budget_holds_for_all(tmp_path, comparison):
@@ -110,6 +109,20 @@ def test_it_goes_on_where_it_stopped(tmp_path, comparison, stops_at):
     assert compare(comparison, FEW, [0, 1], trainer, tmp_path / "parts")
     assert without_times(rows_of(tmp_path / "parts")) == without_times(rows_of(tmp_path / "whole"))
     assert trainer.trained == [("random-0", 0), ("params-0", 0), ("random-1", 1), ("params-1", 1)]
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_changes_nothing(tmp_path, images):
+    """In a search, in a training, between them: the same rows but for the times, and the same weights."""
+    seconds = kills.seconds_of(kills.compare_two, tmp_path / "whole", images)
+    ends = kills.killed_often(kills.compare_two, tmp_path / "killed", images, seconds)
+    assert -signal.SIGPROF in ends
+    assert without_times(rows_of(tmp_path / "killed")) == without_times(rows_of(tmp_path / "whole"))
+    for run in ("inherited_accuracy-0", "params-0"):
+        whole, killed = (
+            (tmp_path / name / run / "train" / "weights.safetensors").read_bytes() for name in ("whole", "killed")
+        )
+        assert killed == whole
 
 
 def test_a_signal_ends_it_after_the_candidate_that_is_running(tmp_path, comparison):
@@ -134,8 +147,8 @@ def test_more_methods_and_seeds_add_to_it_and_other_settings_are_refused(tmp_pat
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"batch_size": 1}, "batch_size: found 1, there are 1439 images to train on"),
-        ({"batch_size": 5000}, "batch_size: found 5000, there are 1439"),
+        ({"batch_size": 1}, "batch_size: found 1, expected 2 to 1439"),
+        ({"batch_size": 5000}, "batch_size: found 5000, expected 2 to 1439"),
         ({"weights": None}, "inherited_accuracy needs the weights of a trained supernet"),
     ],
 )

@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
     check_targets({"--out": args.out})
     _check_retrain(args)
     supernet = targets.find_supernet(args)
-    images = targets.images_of(supernet, args)
+    images = targets.images_of(supernet.data, supernet.space, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
     data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:

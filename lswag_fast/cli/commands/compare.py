@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
     supernet = targets.find_supernet(args)
     targets.take_sizes(args, supernet.space)
     methods = _methods(args, supernet.space)
-    images = targets.images_of(supernet, args)
+    images = targets.images_of(supernet.data, supernet.space, args)
     budget = Budget(params=args.params, macs=args.macs)
     comparison = Comparison(
         supernet.space, images, budget, args.trials, args.batch_size, supernet.weights, args.threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
@@ -19,8 +19,10 @@ from lswag_fast.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from lswag_fast.libra.windows import ComparisonWindow
+    from lswag_fast.spaces import SearchSpace
 
 # Of warnings that name layers, each architecture may have its own.
 _SAID_WARNINGS = 5
@@ -35,7 +37,8 @@ examples:
       --data cifar10_subset.npz --split train --batch-size 64 --trials 1000 --init kaiming --out scores.csv
   lswag-fast correlate scores.csv --target cifar10_test
 
-The table is .csv, .csv.gz, .parquet, or .json in the layout of NAS-Bench-Suite-Zero."""
+The table is .csv, .csv.gz, .parquet, or .json in the layout of NAS-Bench-Suite-Zero. Of one that `lswag-fast benchmark`
+wrote, the images are those that its supernet was trained on, and --data says where they are now."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +48,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_trials(parser, "architectures to score, drawn from the table by --seed (default: all)")
     options.add_out(parser, "the CSV to write, or to continue", required=True)
     add_proxies(parser)
-    options.add_data_options(parser, "digits")
+    options.add_data_options(parser, "the images of the table where it names them, else digits")
     options.add_network_options(parser, with_checkpoint=False)
     add_score_options(parser)
     options.add_executor_options(parser, n_threads=1)
@@ -71,12 +74,12 @@ def _run(args: argparse.Namespace) -> int:
     table = read_table(args.table, args.key, args.dataset)
     if args.trials is not None and args.trials > len(table):
         raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
-    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    batch, data = _batch(args, space)
     proxies = chosen_proxies(args.proxies, space.name).parts
     window = _checked_window(args, table, proxies)
     job = ScoreJob(
         space,
-        batch.batch,
+        batch,
         tuple(proxies),
         mode=args.mode or "train",
         seed=args.seed,
@@ -84,7 +87,7 @@ def _run(args: argparse.Namespace) -> int:
         options=score_options(args, proxies, space.name),
         weights="fresh",
     )
-    settings = {"data": batch.description, "table": args.table.name}
+    settings = {"data": data, "table": args.table.name}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     _say_warnings(read_table(args.out, args.key))
@@ -92,6 +95,25 @@ def _run(args: argparse.Namespace) -> int:
     if args.target is not None:
         _correlate(args, proxies, window)
     return 0
+
+
+def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, Tensor], Any]:
+    """The images that proxies see, and what says which they are.
+
+    Where the table says how images were split for its accuracies, they are of the training part: the others judge.
+    """
+    from lswag_fast.training.benchmark import images_of_table
+
+    split = images_of_table(args.table)
+    if split is None or args.data == "synthetic":
+        found = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+        return found.batch, found.description
+    if args.split is not None:
+        raise InputError(
+            f"--split: the images of {args.table} were split for its accuracies, and proxies see the training part; "
+            "leave it out"
+        )
+    return targets.images_of(split, space, args).train.drawn(args.batch_size, args.seed), split
 
 
 def _checked_window(args: argparse.Namespace, table: pd.DataFrame, proxies: Sequence[str]) -> ComparisonWindow | None:

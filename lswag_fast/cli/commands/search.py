@@ -157,7 +157,7 @@ def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...]
         raise InputError(f"{INHERITED_ACCURACY} needs the weights of a trained supernet: --supernet DIR")
     _refuse_score_options(args)
     supernet = targets.find_supernet(args)
-    images = targets.images_of(supernet, args)
+    images = targets.images_of(supernet.data, supernet.space, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images)
     targets.take_sizes(args, supernet.space)
     description = f"{images.description}; {len(job.batch[1])} for validation measured"

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from lswag_fast import score_job
 from lswag_fast.cli import main, targets
 from lswag_fast.data.splits import split_images
 from lswag_fast.data.tables import join, read_table
@@ -14,6 +16,7 @@ from lswag_fast.training.inherited import inherited_accuracy_job
 from training.supernets import MODULE, save_supernet
 
 BENCHMARK = ["benchmark", "small_module:make", "--supernet", "supernet", "--images", "50", "--out", "table.csv"]
+EVALUATE = ["evaluate", "small_module:make", "--batch-size", "40"]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,44 @@ def test_a_larger_number_adds_to_the_file_and_the_next_command_reads_it(folder, 
     assert words[:2] == ["lswag-fast", "evaluate"]
     assert main([*words[1:], "--proxies", "params,flops", "--batch-size", "8", "--target", "inherited_accuracy"]) == 0
     assert len(read_table(folder / "scores.csv")) == 10
+
+
+def test_proxies_see_images_to_train_on_alone(folder, trained, monkeypatch):
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
+    seen = []
+    make_job = score_job.ScoreJob
+    monkeypatch.setattr(
+        score_job,
+        "ScoreJob",
+        lambda space, batch, *more, **kind: seen.append(batch) or make_job(space, batch, *more, **kind),
+    )
+    assert main([*EVALUATE, "--table", "table.csv", "--proxies", "params", "--out", "scores.csv"]) == 0
+    assert main([*EVALUATE, "--table", "table.csv", "--proxies", "flops", "--seed", "1", "--out", "more.csv"]) == 0
+    splits = split_images("digits", image_size=8)
+    for images, labels in seen:
+        assert len(images) == 40
+        for image, label in zip(images, labels, strict=True):
+            assert any(torch.equal(image, other) and label == as_labelled for other, as_labelled in splits.train)
+            assert not any(torch.equal(image, other) for part in (splits.validation, splits.test) for other, _ in part)
+    assert not torch.equal(seen[0][0], seen[1][0])
+
+
+def test_other_images_than_the_tables_are_refused(folder, capsys):
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
+    pixels, labels = _digits()
+    np.savez(folder / "other.npz", x=pixels[::-1], y=labels)
+    command = [*EVALUATE, "--table", "table.csv", "--proxies", "params", "--out", "scores.csv"]
+    capsys.readouterr()
+    for options, words in (
+        (["--split", "train"], "--split: the images of table.csv were split for its accuracies"),
+        (["--data", "other.npz"], "--data: data other.npz: not the images of digits that were split before"),
+    ):
+        assert main([*command, *options]) == 2
+        assert words in capsys.readouterr().err
+    (folder / "table.csv.json").write_text("{")
+    assert main(command) == 2
+    assert "table.csv.json says which images table.csv is of, and cannot be read" in capsys.readouterr().err
+    assert not (folder / "scores.csv").exists()
 
 
 def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):

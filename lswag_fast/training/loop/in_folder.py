@@ -1,0 +1,74 @@
+"""A training from its folder's first opening to its trained weights: what a supernet and a single network share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lswag_fast.data.splits import ImageSplits
+from lswag_fast.execution import Interrupts
+from lswag_fast.training.loop.folder import TrainingFolder
+from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
+from lswag_fast.training.loop.runtime import Runtime
+
+
+@contextmanager
+def trained_in_folder(
+    task: Task,
+    path: Path,
+    about: Mapping[str, Any],
+    splits: ImageSplits,
+    *,
+    runtime: Runtime | None = None,
+    watchers: Sequence[Watcher] = (),
+    interrupts: Interrupts | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    named: Callable[[str], str] = str,
+) -> Iterator[TrainingFolder | None]:
+    """Train in a folder, continue there, or find it trained; no other process writes to it inside the block.
+
+    Args:
+        task: what is trained.
+        path: the folder, new or of the same training.
+        about: what decides the weights beside images, recipe, seed and runtime, as JSON values.
+        splits: the images that the task's are a part of.
+        runtime: where it runs; this process, on CUDA if there is any, if not given.
+        watchers: are told how it goes.
+        interrupts: a signal ends the training after a step.
+        metadata: JSON values that are stored with the settings and compared with nothing.
+        named: maps the name of a weight in the module to its name in the file.
+
+    Yields:
+        The folder with the trained weights; None after a signal, and then the same call continues.
+
+    Raises:
+        InputError: the recipe does not fit the images; there is no folder then.
+        OtherSettingsError: the folder holds a training of other settings.
+        StorageError: the folder cannot be read or written, or another process trains there.
+        NonFiniteLossError: the loss is NaN or infinite.
+        MissingExtraError: a library is not installed.
+    """
+    runtime = runtime or Runtime()
+    fabric = runtime.open()
+    batches_of(task, runtime)  # what does not fit is refused before there is a folder
+    settings = {
+        **about,
+        "data": splits.to_dict(),
+        "recipe": task.recipe.to_dict(),
+        "seed": task.seed,
+        "runtime": runtime.to_dict(fabric),
+    }
+    with TrainingFolder.opened(path, settings, metadata, writes=runtime.is_main) as folder:
+        if not folder.is_finished:
+            loop = Loop(task, folder, runtime, fabric, watchers, interrupts)
+            if not loop.run():
+                yield None
+                return
+            weights: dict[str, Tensor] = {named(name): weight for name, weight in loop.weights().items()}
+            folder.finish(weights)
+            fabric.barrier()  # the other processes read what this one has written
+        yield folder
