@@ -18,11 +18,11 @@ from lswag_fast.libra.ranks import Aggregate
 from lswag_fast.options import Fidelity, Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
-from lswag_fast.spaces import SearchSpace
+from lswag_fast.spaces import SearchSpace, Supernets, check_space
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.loop import Callback, run_study
 from lswag_fast.study.objective import Objective
-from lswag_fast.study.samplers import Sampler
+from lswag_fast.study.samplers import Sampler, get_sampler
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.stored import SearchResult, read_settings
 from lswag_fast.study.study import Study
@@ -87,7 +87,7 @@ def search(
             it; None for all alike.
         budget: what an architecture may cost; None for no limit.
         n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
-        sampler: `"evolution"` (AutoFormer's), `"steady_state"` (xi-GSNR's), `"random"`, or a `Sampler`.
+        sampler: `"evolution"` (AutoFormer's), `"steady_state"` and `"prune"` (xi-GSNR's), `"random"`, or a `Sampler`.
         seed: of the proposals, the weights and the score.
         storage: folder for the study, new or to be continued, on a local disk; `trials.csv` (one row per trial) and
             `result.json` are written into it when the search ends.
@@ -129,6 +129,10 @@ def search(
     """
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1; found {n_trials}")
+    sampler = get_sampler(sampler)
+    if getattr(sampler, "searches_supernets", False):
+        check_space(space)
+        space = Supernets(space)
     objective, function = _objective(proxy, combine, rank_weights, options)
     chosen = options or ScoreOptions()
     job = ScoreJob(

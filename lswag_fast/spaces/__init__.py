@@ -17,6 +17,7 @@ from lswag_fast.spaces.protocol import (
     Arch,
     CountsParams,
     EntanglesWeights,
+    OffersSupernet,
     SearchSpace,
     SharesWeights,
     Suggests,
@@ -24,6 +25,7 @@ from lswag_fast.spaces.protocol import (
     check_space,
 )
 from lswag_fast.spaces.proxylessnas.space import ProxylessNas
+from lswag_fast.spaces.supernets import Supernets
 from lswag_fast.spaces.transnas.macro import TransNasMacro
 from lswag_fast.spaces.transnas.micro import TransNasMicro
 
@@ -36,10 +38,12 @@ __all__ = [
     "EntanglesWeights",
     "NasBench101",
     "NasBench201",
+    "OffersSupernet",
     "ProxylessNas",
     "SearchSpace",
     "SharesWeights",
     "Suggests",
+    "Supernets",
     "TellsIsomorphic",
     "TransNasMacro",
     "TransNasMicro",

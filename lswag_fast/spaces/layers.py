@@ -47,6 +47,24 @@ class Zero(nn.Module):
         return x.new_zeros(len(x), self.channels, height, width)
 
 
+class Mixture(nn.Module):
+    """The mean of several operations, which are alive on one edge of a supernet.
+
+    Example:
+        >>> Mixture([nn.Identity(), Zero(2)])(torch.ones(1, 2, 1, 1)).flatten().tolist()
+        [0.5, 0.5]
+    """
+
+    def __init__(self, ops: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.ops = nn.ModuleList(ops)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (B, C, H, W) to what each operation maps it to."""
+        outputs = [op(x) for op in self.ops]
+        return cast(Tensor, sum(outputs[1:], start=outputs[0]) / len(outputs)) if outputs[1:] else outputs[0]
+
+
 class FactorizedReduction(nn.Module):
     """A skip that changes the shape: ReLU, two 1x1 convolutions whose outputs are joined, BatchNorm.
 

@@ -269,6 +269,59 @@ class TellsIsomorphic(Protocol):
         """
 
 
+Alive: TypeAlias = Mapping[str, Sequence[str]]
+"""Of a supernet: the operations that are left on each edge."""
+
+Removal: TypeAlias = tuple[str, str]
+"""The name of an edge, and the operation that leaves it."""
+
+
+@runtime_checkable
+class OffersSupernet(Protocol):
+    """A space whose architectures are left over when operations are removed from the edges of a supernet.
+
+    Example:
+        >>> from lswag_fast.spaces import NasBench201
+        >>> space = NasBench201()
+        >>> isinstance(space, OffersSupernet)
+        True
+        >>> space.path({edge: ["skip_connect"] for edge in space.edges})["cell"][:16]
+        '|skip_connect~0|'
+    """
+
+    @property
+    def edges(self) -> Mapping[str, Sequence[str]]:
+        """The edges of the supernet by name, and the operations of each; all of them are alive at first."""
+
+    def supernet(self, alive: Alive) -> nn.Module:
+        """Build the network with several operations on its edges.
+
+        Raises:
+            SpaceError: an edge is dead, or `alive` is no choice of operations; the edge is named.
+        """
+
+    def supernet_costs(self, alive: Alive) -> tuple[int, int]:
+        """Return the number of parameters of `supernet(alive)`, and the multiply-accumulates of one image.
+
+        Raises:
+            SpaceError: as of `supernet`.
+        """
+
+    def removals(self, alive: Alive) -> Sequence[Sequence[Removal]]:
+        """Return groups of removals, of each of which one can be made at once; none where one path is left.
+
+        Raises:
+            SpaceError: as of `supernet`.
+        """
+
+    def path(self, alive: Alive) -> Arch:
+        """Return the architecture that is left.
+
+        Raises:
+            SpaceError: there is more than one, or as of `supernet`.
+        """
+
+
 class ChoosingTrial(Protocol):
     """What answers the choices of a space: a trial of Optuna, or anything with this method."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lswag_fast.libra.ranks import Matrix
 from lswag_fast.study.objective import Objective
 from lswag_fast.study.standings import Leaders, Ranks
-from lswag_fast.study.trial import COMPLETE, FINISHED, Trial, TrialList, ranked
+from lswag_fast.study.trial import COMPLETE, FINISHED, SUPERNET, Trial, TrialList, ranked
 
 # Trials kept at hand as the best ones, at least: as many as results list.
 N_LEADERS = 10
@@ -43,7 +43,14 @@ class History:
         """The number of trials that are not told yet."""
         return len(self.trials) - self.n_finished
 
-    def restore(self, trials: TrialList, n_finished: int, complete: NDArray[np.int64], vectors: Matrix) -> None:
+    def restore(
+        self,
+        trials: TrialList,
+        n_finished: int,
+        complete: NDArray[np.int64],
+        vectors: Matrix,
+        origins: Sequence[str],
+    ) -> None:
         """Take the trials of a study that was read, in place of none.
 
         Args:
@@ -51,6 +58,7 @@ class History:
             n_finished: how many are finished.
             complete: the numbers (n,) of the complete ones.
             vectors: their values (n, proxies), as `Objective.vector` gives them.
+            origins: of all trials.
         """
         self.trials, self.n_finished = trials, n_finished
         if not len(complete):
@@ -58,7 +66,8 @@ class History:
         self._vectors = np.empty((len(trials), vectors.shape[1]))
         self._vectors[complete] = vectors
         self._ranks.add_all(vectors)
-        self._leaders.add_all(complete, vectors)
+        may_lead = np.array([origins[number] != SUPERNET for number in complete.tolist()], dtype=np.bool_)
+        self._leaders.add_all(complete[may_lead], vectors[may_lead])
 
     def propose(self, trials: Iterable[Trial]) -> None:
         """Append new trials, which continue the numbers."""
@@ -73,7 +82,8 @@ class History:
             vector = self.objective.vector(trial.values)
             self._keep(trial.number, vector)
             self._ranks.add(vector)
-            self._leaders.add(trial.number, vector)
+            if trial.origin != SUPERNET:
+                self._leaders.add(trial.number, vector)
 
     def annotate(self, trial: Trial) -> None:
         """Replace a finished trial by one of the same values, with what became known of it since."""
@@ -88,6 +98,23 @@ class History:
     def scores(self, numbers: Sequence[int]) -> Matrix:
         """Return the present scores of the complete trials with these numbers, in their order."""
         return self._ranks.scores(self._vectors[np.array(numbers, dtype=np.int64)])
+
+    def scores_among(self, trials: Sequence[Trial]) -> list[float]:
+        """Return the scores of complete trials, with several proxies by their ranks among these trials alone."""
+        ranks = Ranks(self.objective)
+        vectors = np.array([self.objective.vector(trial.values) for trial in trials])
+        if not len(trials):
+            return []
+        ranks.add_all(vectors)
+        scores: list[float] = ranks.scores(vectors).tolist()
+        return scores
+
+    def last_batch(self) -> list[Trial]:
+        """Return the trials that were proposed last."""
+        first = len(self) - 1
+        while first and self.trials[first - 1].proposal_batch == self.trials[-1].proposal_batch:
+            first -= 1
+        return self.trials[first:]
 
     def scored(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return complete trials with their present scores filled in."""

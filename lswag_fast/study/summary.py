@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lswag_fast.study.costs import COSTS, Cost
-from lswag_fast.study.trial import COMPLETE, FAILED, Trial
+from lswag_fast.study.trial import COMPLETE, FAILED, SUPERNET, Trial
 
 _PAUSE, _CLOCK_STEP = timedelta(seconds=30), timedelta(milliseconds=2)  # a longer gap is no work; starts are rounded
 MIN_RANKED = 3
@@ -45,6 +45,8 @@ def improvements(trials: Iterable[Trial]) -> list[Trial]:
     """The trials that were the best of all up to then, in order."""
     found: list[Trial] = []
     for trial in complete(trials):
+        if trial.origin == SUPERNET:
+            continue
         if not found or (trial.score or 0.0) > (found[-1].score or 0.0):
             found.append(trial)
     return found

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"
 FINISHED = (COMPLETE, FAILED)
+SUPERNET = "supernet"
+"""The origin of a trial that is no architecture yet, but leads to one: it is never the best."""
 
 TEXT_BYTES = 4096
 """Of an error or a traceback, what is kept: readers of CSV refuse longer fields, and an error may hold a tensor."""
@@ -43,7 +45,8 @@ class Trial:
         number: position in the search, from 0.
         arch: the architecture.
         arch_json: its canonical JSON text, equal for equal architectures.
-        origin: how it was made: `random`, `mutation` or `crossover`.
+        origin: how it was made: `random`, `mutation`, `crossover`, or another word of the sampler's; `supernet` is no
+            architecture yet.
         proposal_batch: batch of proposals that it belongs to, from 0.
         n_params: number of parameters.
         macs: multiply-accumulate operations of one sample.
@@ -155,7 +158,10 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
 def by_score(trials: Iterable[Trial]) -> list[Trial]:
     """Return the complete trials in the order of the scores of the search; of equal ones the earlier first."""
     complete = [trial for trial in trials if trial.state == COMPLETE and trial.score is not None]
-    return sorted(complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
+    return sorted(
+        (trial for trial in complete if trial.origin != SUPERNET),
+        key=lambda trial: (-(trial.score or 0.0), trial.number),
+    )
 
 
 def pareto_front(trials: Iterable[Trial], cost: str = "n_params") -> list[Trial]:

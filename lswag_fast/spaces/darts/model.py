@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from lswag_fast.spaces.darts.genotype import N_INPUTS, NODES, Edges, Genotype
+from lswag_fast.spaces.darts.genotype import N_INPUTS, NODES, Edges
 from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, FactorizedReduction, ReluConvBn, Zero
 
 _STEM_MULTIPLIER = 3
@@ -68,14 +69,19 @@ def operation(name: str, channels: int, stride: int) -> nn.Module:
     return nn.Sequential(*_depthwise(channels, kernel_size, stride, 2))
 
 
+def cell_inputs(shape: CellShape) -> tuple[nn.Module, nn.Module]:
+    """What brings the last two outputs to the shape of a cell's nodes."""
+    reduction = FactorizedReduction(shape.before_last, shape.channels, 2) if shape.after_reduction else None
+    before_last = reduction or ReluConvBn(shape.before_last, shape.channels, 1)
+    return before_last, ReluConvBn(shape.last, shape.channels, 1)
+
+
 class Cell(nn.Module):
     """Two inputs brought to one shape, four nodes that each sum two edges, their outputs joined."""
 
     def __init__(self, edges: Edges, shape: CellShape) -> None:
         super().__init__()
-        reduction = FactorizedReduction(shape.before_last, shape.channels, 2) if shape.after_reduction else None
-        self.before_last = reduction or ReluConvBn(shape.before_last, shape.channels, 1)
-        self.last = ReluConvBn(shape.last, shape.channels, 1)
+        self.before_last, self.last = cell_inputs(shape)
         strides = [2 if shape.reduces and source < N_INPUTS else 1 for _, source in edges]
         self.sources = [source for _, source in edges]
         self.edges = nn.ModuleList(
@@ -92,11 +98,21 @@ class Cell(nn.Module):
 
 
 class DartsNet(BlockNetwork):
-    """Stem, cells that each read the last two outputs, global pooling, classifier."""
+    """Stem, cells that each read the last two outputs, global pooling, classifier.
 
-    def __init__(self, genotype: Genotype, channels: int, n_cells: int, stem: str, num_classes: int) -> None:
+    Args:
+        make: what makes a cell of one of those two shapes, a normal or a reduction cell.
+        channels: of a node in the first cells.
+        n_cells: how many there are.
+        stem: "cifar" or "imagenet".
+        num_classes: logits.
+    """
+
+    def __init__(
+        self, make: Callable[[CellShape], nn.Module], channels: int, n_cells: int, stem: str, num_classes: int
+    ) -> None:
         shapes = cell_shapes(channels, n_cells, stem)
-        cells = [Cell(genotype.reduce if shape.reduces else genotype.normal, shape) for shape in shapes]
+        cells = [make(shape) for shape in shapes]
         classifier = nn.Linear(len(NODES) * shapes[-1].channels, num_classes)
         super().__init__(
             _cifar_stem(channels) if stem == "cifar" else _imagenet_stem(channels), cells, nn.Identity(), classifier

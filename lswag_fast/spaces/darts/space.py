@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
+from lswag_fast.spaces.darts import supernet
 from lswag_fast.spaces.darts.genotype import N_INPUTS, NODES, OPS, Edges, Genotype, parse_edges, parse_genotype
-from lswag_fast.spaces.darts.model import CellShape, DartsNet, cell_shapes
+from lswag_fast.spaces.darts.model import Cell, CellShape, DartsNet, cell_shapes
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.layers import IN_CHANNELS
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Alive, Arch, Removal
 
-_DRAWN_OPS = OPS[1:]
+_DRAWN_OPS = supernet.DRAWN_OPS
 _HALVINGS = {"cifar": 2, "imagenet": 5}
 
 
@@ -204,10 +205,12 @@ class Darts(ImageSpace):
         Raises:
             SpaceError: `arch` is not a member of the space.
         """
-        genotype = self.genotype(arch)
+        return self._n_params(self.genotype(arch))
+
+    def _n_params(self, cells: Genotype) -> int:
         total = sum(weights + 2 * channels for weights, channels, _ in self._stem())
         for shape, _ in self._cells():
-            weights, norms = _cell_weights(_edges(genotype, shape), shape)
+            weights, norms = _cell_weights(_edges(cells, shape), shape)
             total += weights + shape.channels * (shape.before_last + shape.last) + 2 * shape.channels * (norms + 2)
         return total + (len(NODES) * shape.channels + 1) * self.num_classes
 
@@ -217,10 +220,12 @@ class Darts(ImageSpace):
         Raises:
             SpaceError: `arch` is not a member of the space.
         """
-        genotype = self.genotype(arch)
+        return self._macs(self.genotype(arch))
+
+    def _macs(self, cells: Genotype) -> int:
         total = sum(weights * side**2 for weights, _, side in self._stem())
         for shape, side in self._cells():
-            weights, _ = _cell_weights(_edges(genotype, shape), shape)
+            weights, _ = _cell_weights(_edges(cells, shape), shape)
             total += weights * (side >> shape.reduces) ** 2
             total += shape.channels * (shape.before_last + shape.last) * side**2
         return total + len(NODES) * shape.channels * self.num_classes
@@ -237,7 +242,49 @@ class Darts(ImageSpace):
             SpaceError: `weights` are given, or `arch` is not a member of the space.
         """
         check_no_weights(self.name, weights)
-        return DartsNet(self.genotype(arch), self.channels, self.n_cells, self.stem, self.num_classes)
+        genotype = self.genotype(arch)
+        return self._network(lambda shape: Cell(_edges(genotype, shape), shape))
+
+    @property
+    def edges(self) -> Mapping[str, tuple[str, ...]]:
+        """The edges of a supernet, "normal 0->2" say, and the operations of each: all but `none`."""
+        return supernet.EDGES
+
+    def supernet(self, alive: Alive) -> DartsNet:
+        """Build the network in which a node sums all its edges, an edge being the mean of its operations.
+
+        The weights of an operation do not depend on which others are alive.
+
+        Raises:
+            SpaceError: an edge is dead, or a node has fewer than two; it is named.
+        """
+        cells = supernet.mixed_cells(alive)
+        return self._network(lambda shape: supernet.MixedCell(cells.reduce if shape.reduces else cells.normal, shape))
+
+    def supernet_costs(self, alive: Alive) -> tuple[int, int]:
+        """Return the number of parameters of a supernet, and the multiply-accumulates of one image.
+
+        Raises:
+            SpaceError: an edge is dead, or a node has fewer than two; it is named.
+        """
+        cells = supernet.mixed_cells(alive)
+        flat = Genotype(*(tuple((op, edge.source) for edge in cell for op in edge.ops) for cell in cells))
+        return self._n_params(flat), self._macs(flat)
+
+    def removals(self, alive: Alive) -> list[list[Removal]]:
+        """Return what can be removed at once: of each edge an operation; then of each node an edge, while it has three.
+
+        Raises:
+            SpaceError: `alive` is no supernet.
+        """
+        return supernet.removals(alive)
+
+    def path(self, alive: Alive) -> Arch:
+        """Return the architecture of a supernet of which nothing can be removed any more; else raise SpaceError."""
+        return supernet.path(alive)
+
+    def _network(self, make: Callable[[CellShape], nn.Module]) -> DartsNet:
+        return DartsNet(make, self.channels, self.n_cells, self.stem, self.num_classes)
 
     def _stem(self) -> list[tuple[int, int, int]]:
         """Weights, channels and side of the map of each convolution of the stem."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from torch import Tensor, nn
 
-from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, ReluConvBn, Zero
+from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, Mixture, ReluConvBn, Zero
 
 N_STAGES = 3
 N_NODES = 4
+OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The operations of an edge."""
 EDGES = tuple((node, source) for node in range(1, N_NODES) for source in range(node))
 """(node, source) of the six edges, in the order in which a cell's string names them."""
 
@@ -26,12 +28,21 @@ def operation(name: str, channels: int) -> nn.Module:
     return ReluConvBn(channels, channels, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name])
 
 
+def mixture(alive: Sequence[str], channels: int) -> nn.Module:
+    """The mean of the operations that are alive on an edge.
+
+    Dead ones are drawn too: the weights of an operation do not depend on which others are alive.
+    """
+    drawn = {name: operation(name, channels) for name in OPS}
+    return Mixture([drawn[name] for name in alive])
+
+
 class Cell(nn.Module):
     """Four nodes: the first is the input, each further one sums its edges from those before, the last is the output."""
 
-    def __init__(self, ops: Sequence[str], channels: int) -> None:
+    def __init__(self, edges: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.edges = nn.ModuleList(operation(op, channels) for op in ops)
+        self.edges = nn.ModuleList(edges)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, C, H, W) to (B, C, H, W)."""
@@ -56,14 +67,23 @@ class Reduction(nn.Module):
 
 
 class NasBench201Net(BlockNetwork):
-    """Stem, three stages of cells with a reduction between them, BatchNorm, ReLU, global pooling, classifier."""
+    """Stem, three stages of cells with a reduction between them, BatchNorm, ReLU, global pooling, classifier.
 
-    def __init__(self, ops: Sequence[str], channels: int, cells_per_stage: int, num_classes: int) -> None:
+    Args:
+        make: the channels of a cell -> the modules of its six edges.
+        channels: of the first stage.
+        cells_per_stage: cells in each of the three stages.
+        num_classes: logits.
+    """
+
+    def __init__(
+        self, make: Callable[[int], Sequence[nn.Module]], channels: int, cells_per_stage: int, num_classes: int
+    ) -> None:
         stem = nn.Sequential(nn.Conv2d(IN_CHANNELS, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         blocks: list[nn.Module] = []
         for stage in range(N_STAGES):
             width = channels << stage
             blocks += [Reduction(width // 2, width)] if stage else []
-            blocks += [Cell(ops, width) for _ in range(cells_per_stage)]
+            blocks += [Cell(make(width)) for _ in range(cells_per_stage)]
         last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         super().__init__(stem, blocks, last, nn.Linear(width, num_classes))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.checks import check_fields, check_halvings, check_no_weights
@@ -17,12 +17,12 @@ from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.isomorphism import Edge, Kind, canonical_cell
 from lswag_fast.spaces.layers import IN_CHANNELS
-from lswag_fast.spaces.nasbench201.model import EDGES, N_NODES, N_STAGES, NasBench201Net
-from lswag_fast.spaces.protocol import Arch, ChoosingTrial
+from lswag_fast.spaces.nasbench201.model import EDGES, N_NODES, N_STAGES, OPS, NasBench201Net, mixture, operation
+from lswag_fast.spaces.protocol import Alive, Arch, ChoosingTrial, Removal
+from lswag_fast.spaces.supernets import check_alive, edge_removals
 
-OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""The operations of an edge."""
-
+_NAMES = tuple(f"{source}->{node}" for node, source in EDGES)
+"""What the edges of a supernet are called."""
 _KINDS: dict[str, Kind] = dict(zip(OPS, ("nothing", "identity", "layer", "layer", "function"), strict=True))
 _KERNEL_SIZES = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 _EDGE = re.compile(r"(\w+)~(\d)")
@@ -212,7 +212,11 @@ class NasBench201(ImageSpace):
             >>> NasBench201().n_params({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
             73306
         """
-        kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
+        return self._n_params(self.ops(arch))
+
+    def _n_params(self, ops: list[str]) -> int:
+        """Parameters of a network whose cells have these operations, on whichever edges."""
+        kernels = [_KERNEL_SIZES[op] for op in ops if op in _KERNEL_SIZES]
         total = IN_CHANNELS * 9 * self.channels + 2 * self.channels  # the stem
         for stage, (width, _) in enumerate(self._stages()):
             total += self.cells_per_stage * sum(k * k * width * width + 2 * width for k in kernels)
@@ -230,7 +234,11 @@ class NasBench201(ImageSpace):
             >>> NasBench201().macs({"cell": "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"})
             7783040
         """
-        kernels = [_KERNEL_SIZES[op] for op in self.ops(arch) if op in _KERNEL_SIZES]
+        return self._macs(self.ops(arch))
+
+    def _macs(self, ops: list[str]) -> int:
+        """Multiply-accumulates of a network whose cells have these operations, on whichever edges."""
+        kernels = [_KERNEL_SIZES[op] for op in ops if op in _KERNEL_SIZES]
         total = IN_CHANNELS * 9 * self.channels * self.image_size**2
         for stage, (width, positions) in enumerate(self._stages()):
             total += self.cells_per_stage * sum(k * k for k in kernels) * width * width * positions
@@ -282,7 +290,58 @@ class NasBench201(ImageSpace):
             torch.Size([2, 10])
         """
         check_no_weights(self.name, weights)
-        return NasBench201Net(self.ops(arch), self.channels, self.cells_per_stage, self.num_classes)
+        ops = self.ops(arch)
+        return self._network(lambda width: [operation(op, width) for op in ops])
+
+    @property
+    def edges(self) -> Mapping[str, tuple[str, ...]]:
+        """The edges of a supernet, "0->1" to "2->3", and the operations of each."""
+        return dict.fromkeys(_NAMES, OPS)
+
+    def supernet(self, alive: Alive) -> NasBench201Net:
+        """Build the network in which an edge is the mean of its operations.
+
+        The weights of an operation do not depend on which others are alive.
+
+        Raises:
+            SpaceError: an edge is dead; it is named.
+
+        Example:
+            >>> import torch
+            >>> space = NasBench201(channels=4, cells_per_stage=1, image_size=8)
+            >>> space.supernet(space.edges)(torch.zeros(2, 3, 8, 8)).shape
+            torch.Size([2, 10])
+        """
+        check_alive(self.edges, alive)
+        return self._network(lambda width: [mixture(alive[edge], width) for edge in _NAMES])
+
+    def supernet_costs(self, alive: Alive) -> tuple[int, int]:
+        """Return the number of parameters of a supernet, and the multiply-accumulates of one image.
+
+        Raises:
+            SpaceError: an edge is dead; it is named.
+        """
+        check_alive(self.edges, alive)
+        ops = [op for edge in _NAMES for op in alive[edge]]
+        return self._n_params(ops), self._macs(ops)
+
+    def removals(self, alive: Alive) -> list[list[Removal]]:
+        """Return, for each edge with several operations, what can be removed from it.
+
+        Raises:
+            SpaceError: `alive` is no supernet.
+        """
+        check_alive(self.edges, alive)
+        return edge_removals(alive)
+
+    def path(self, alive: Alive) -> Arch:
+        """Return the architecture of a supernet with one operation on every edge; else raise SpaceError."""
+        if self.removals(alive):
+            raise SpaceError("alive: an edge has several operations; leave one on each")
+        return _arch([alive[edge][0] for edge in _NAMES])
+
+    def _network(self, make: Callable[[int], list[nn.Module]]) -> NasBench201Net:
+        return NasBench201Net(make, self.channels, self.cells_per_stage, self.num_classes)
 
 
 def _arch(ops: list[str]) -> Arch:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from lswag_fast.errors import InputError
 from lswag_fast.study.samplers.evolution import EvolutionSampler
 from lswag_fast.study.samplers.protocol import Sampler
+from lswag_fast.study.samplers.prune import PruneSampler
 from lswag_fast.study.samplers.random import RandomSampler
 from lswag_fast.study.samplers.steady_state import SteadyStateSampler
 
@@ -117,5 +118,5 @@ def _check_kind(sampler: str, name: str, value: Any) -> None:
         raise InputError(f"sampler {sampler}: {name} must be {expected}, got {value!r}")
 
 
-for _builtin in (EvolutionSampler, RandomSampler, SteadyStateSampler):
+for _builtin in (EvolutionSampler, PruneSampler, RandomSampler, SteadyStateSampler):
     register_sampler(_builtin)

@@ -11,7 +11,7 @@ from lswag_fast.study.candidate_pool import CandidatePool
 from lswag_fast.study.history import History
 from lswag_fast.study.samplers.breeding import children, filled, mutant
 from lswag_fast.study.samplers.protocol import Proposal, ProposalBatch
-from lswag_fast.study.trial import COMPLETE, Trial
+from lswag_fast.study.trial import COMPLETE
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SteadyStateSampler:
 
     def _members(self, history: History, members: Sequence[int]) -> list[int]:
         """The population after the trials of the last batch have asked for a place, in order."""
-        joining = [trial.number for trial in _last_batch(history) if trial.state == COMPLETE]
+        joining = [trial.number for trial in history.last_batch() if trial.state == COMPLETE]
         scores = history.scores([*members, *joining])
         places, place_scores = list(members), scores[: self.population].copy()
         for number, score in zip(joining, scores[len(members) :], strict=True):
@@ -75,11 +75,3 @@ class SteadyStateSampler:
             if score > place_scores[worst]:
                 places[worst], place_scores[worst] = number, score
         return places
-
-
-def _last_batch(history: History) -> list[Trial]:
-    """The trials that were proposed last, all of them told."""
-    first = len(history) - 1
-    while first and history.trials[first - 1].proposal_batch == history.trials[-1].proposal_batch:
-        first -= 1
-    return history.trials[first:]

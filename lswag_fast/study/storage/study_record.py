@@ -176,7 +176,8 @@ class StudyRecord:
         trials = TrialList(self.n_trials, lambda number: self.trial(number, decode))
         objective = self.settings.objective
         signs = [-1.0 if name in objective.lower_is_better else 1.0 for name in objective.proxies]
-        history.restore(trials, self.n_finished, self.results.numbers, self.results.values * signs)
+        origins = self.proposals.origin
+        history.restore(trials, self.n_finished, self.results.numbers, self.results.values * signs, origins)
 
     def trial(self, number: int, decode: Callable[[str], Any]) -> Trial:
         """Return one trial; a single proxy's score is filled in."""

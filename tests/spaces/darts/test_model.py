@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lswag_fast.spaces.darts.genotype import OPS, Genotype
+from lswag_fast.spaces.darts.genotype import OPS
 from lswag_fast.spaces.darts.model import Cell, CellShape, DartsNet, cell_shapes, operation
 
 SKIPS = (("skip_connect", 0), ("skip_connect", 1)) * 4
@@ -37,12 +37,12 @@ def test_cells_are_chained_as_published() -> None:
     shapes = cell_shapes(36, 20, "cifar")
     assert [place for place, shape in enumerate(shapes) if shape.reduces] == [6, 13]
     assert shapes[0][:3] == (108, 108, 36) and shapes[1][:3] == (108, 144, 36) and shapes[-1][:3] == (576, 576, 144)
-    net = DartsNet(Genotype(SKIPS, SKIPS), channels=4, n_cells=4, stem="cifar", num_classes=3)
+    net = DartsNet(lambda shape: Cell(SKIPS, shape), channels=4, n_cells=4, stem="cifar", num_classes=3)
     features = [tuple(f.shape[1:]) for f in net.block_features(torch.zeros(2, 3, 16, 16))]
     assert features == [(12, 16, 16), (16, 16, 16), (32, 8, 8), (64, 4, 4), (64, 4, 4)]
 
 
 def test_the_stem_of_imagenet_divides_the_sides_by_eight() -> None:
-    net = DartsNet(Genotype(SKIPS, SKIPS), channels=4, n_cells=3, stem="imagenet", num_classes=3)
+    net = DartsNet(lambda shape: Cell(SKIPS, shape), channels=4, n_cells=3, stem="imagenet", num_classes=3)
     features = [tuple(f.shape[1:]) for f in net.block_features(torch.zeros(2, 3, 64, 64))]
     assert features == [(4, 8, 8), (16, 8, 8), (32, 4, 4), (64, 2, 2)]

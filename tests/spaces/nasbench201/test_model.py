@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import torch
+from functools import partial
 
-from lswag_fast.spaces.nasbench201.model import NasBench201Net
+import torch
+from torch import nn
+
+from lswag_fast.spaces.nasbench201.model import NasBench201Net, operation
+
+
+def edges_of(ops: tuple[str, ...], width: int) -> list[nn.Module]:
+    return [operation(op, width) for op in ops]
 
 
 def small(*ops: str) -> NasBench201Net:
     """Four channels, one cell per stage, three classes."""
-    return NasBench201Net(ops, channels=4, cells_per_stage=1, num_classes=3).eval()
+    return NasBench201Net(partial(edges_of, ops), channels=4, cells_per_stage=1, num_classes=3).eval()
 
 
 def test_the_cell_by_hand() -> None:
