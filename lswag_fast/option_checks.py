@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lswag_fast.errors import InputError
 
@@ -36,6 +36,15 @@ def check_interval(layers: tuple[int, int]) -> None:
         or not 0 <= layers[0] <= layers[1] <= PERCENTILE_BINS
     ):
         raise InputError(f"layers must be None or (lo, hi) with 0 <= lo <= hi <= {PERCENTILE_BINS}, got {layers!r}")
+
+
+def check_names(name: str, value: object, hint: str = "") -> None:
+    """Refuse what is no list of at least one name; the hint follows the message."""
+    if isinstance(value, str) or not isinstance(value, Collection) or not len(value):
+        raise InputError(f"{name} must be a list of names, got {value!r}{hint}")
+    strange = [type(entry).__name__ for entry in value if not isinstance(entry, str)]
+    if strange:
+        raise InputError(f"{name} must be a list of names, got a list of {strange[0]}{hint}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

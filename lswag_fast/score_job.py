@@ -17,6 +17,7 @@ from torch import nn
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
+from lswag_fast.option_checks import check_count, check_names
 from lswag_fast.options import MAX_THREADS, Fidelity, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
@@ -114,14 +115,21 @@ class ScoreJob:
         check_space(self.space)
         if bool(self.proxies) == (self.function is not None):
             raise InputError(f"name proxies or pass a function; found {self.proxies!r} and {self.function!r}")
+        if self.function is not None and not callable(self.function):
+            raise InputError(f"function must be a function (model, batch) -> float, got {self.function!r}")
+        if self.proxies:
+            check_names("proxies", self.proxies)
         for name in self.proxies:
             get_proxy(name)
         if with_parts(self.proxies) != list(self.proxies):
             raise InputError("name the parts of ranked proxies: with_parts(proxies) has them")
         if self.mode not in (None, "train", "eval"):
             raise InputError(f"mode must be 'train', 'eval' or None, got {self.mode!r}")
-        if not 1 <= self.n_threads <= MAX_THREADS:
-            raise InputError(f"n_threads must be from 1 to {MAX_THREADS:,}, got {self.n_threads}")
+        check_count("n_threads", self.n_threads, 1)
+        if self.n_threads > MAX_THREADS:
+            raise InputError(f"n_threads must be at most {MAX_THREADS:,}, got {self.n_threads}")
+        if not isinstance(self.options, ScoreOptions):
+            raise InputError(f"options must be ScoreOptions(...), got {self.options!r}")
         replace(self.options, seed=self.seed)  # refuses a seed outside of its range
 
     def check_batch(self) -> None:

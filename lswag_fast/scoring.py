@@ -15,6 +15,7 @@ from torch import nn
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
+from lswag_fast.option_checks import check_names
 from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
@@ -134,11 +135,7 @@ def score_many(
         (['lswag', 'nwot', 'synflow'], ('standard', 'synflow'))
     """
     start = time.perf_counter()
-    if isinstance(proxies, str) or not proxies or not all(isinstance(name, str) for name in proxies):
-        found = repr(proxies) if isinstance(proxies, str) or not proxies else f"a list of {type(proxies[0]).__name__}"
-        raise InputError(
-            f"proxies must be a list of names, got {found}; [info.name for info in list_proxies()] has all of them"
-        )
+    check_names("proxies", proxies, "; [info.name for info in list_proxies()] has all of them")
     chosen = ScoreOptions.of("score_many", options, keywords)
     return compute_scores(model, batch, with_parts(proxies), chosen, start).scores
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -15,6 +15,7 @@ import torch
 from lswag_fast.errors import InputError, LswagWarning, StorageError
 from lswag_fast.execution import Interrupts, WorkerProcesses
 from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.option_checks import check_count, check_names
 from lswag_fast.options import Fidelity, Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
@@ -127,8 +128,9 @@ def search(
         >>> result.stopped, len(result.trials), result.best.n_params <= 40_000
         ('finished', 3, True)
     """
-    if n_trials < 1:
-        raise InputError(f"n_trials must be at least 1; found {n_trials}")
+    check_count("n_trials", n_trials, 1)
+    if not isinstance(callbacks, Iterable):
+        raise InputError(f"callbacks must be a list of functions, got {callbacks!r}")
     sampler = get_sampler(sampler)
     if getattr(sampler, "searches_supernets", False):
         check_space(space)
@@ -207,7 +209,9 @@ def _objective(
             given = ", ".join(options.changed())
             raise InputError(f"options are for proxies given by name; found {given} with a function")
         return Objective(), proxy
-    infos = [get_proxy(name) for name in ((proxy,) if isinstance(proxy, str) else proxy)]
+    names = (proxy,) if isinstance(proxy, str) else proxy
+    check_names("proxy", names)
+    infos = [get_proxy(name) for name in names]
     if len(infos) == 1 and infos[0].parts:
         combine, infos = combine or infos[0].aggregate, [get_proxy(part) for part in infos[0].parts]
     for info in infos:

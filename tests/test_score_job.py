@@ -144,7 +144,13 @@ def test_random_state_and_threads_are_left_as_they_were() -> None:
         ({"proxies": ("snip",), "mode": "test"}, "mode must be 'train', 'eval' or None, got 'test'"),
         ({"proxies": ("snip",), "seed": -1}, "seed must be an integer >= 0, got -1"),
         ({"proxies": ("snip",), "seed": 2**64}, r"seed must be below 2\*\*64"),
-        ({"proxies": ("snip",), "n_threads": 100_000_000}, "n_threads must be from 1 to 1,024, got 100000000"),
+        ({"proxies": ("snip",), "n_threads": 100_000_000}, "n_threads must be at most 1,024, got 100000000"),
+        ({"proxies": ("snip",), "n_threads": "2"}, "n_threads must be an integer >= 1, got '2'"),
+        ({"proxies": ("snip",), "options": {"seed": 1}}, r"options must be ScoreOptions\(...\), got {'seed': 1}"),
+        ({"proxies": "snip"}, "proxies must be a list of names, got 'snip'"),
+        ({"proxies": 3}, "proxies must be a list of names, got 3"),
+        ({"proxies": ("snip", 3)}, "proxies must be a list of names, got a list of int"),
+        ({"function": "snip"}, r"function must be a function \(model, batch\) -> float, got 'snip'"),
     ],
 )
 def test_what_could_score_nothing_is_refused(arguments: dict[str, Any], message: str) -> None:

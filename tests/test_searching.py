@@ -143,7 +143,17 @@ def test_a_budget_on_latency_is_measured():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"n_trials": 0}, {"sampler": "tpe"}, {"options": ScoreOptions(chunk_size=4)}, {"mode": "test"}]
+    "bad",
+    [
+        {"n_trials": 0},
+        {"n_trials": "3"},
+        {"proxy": 3},
+        {"sampler": "tpe"},
+        {"sampler": 3},
+        {"callbacks": print},
+        {"options": ScoreOptions(chunk_size=4)},
+        {"mode": "test"},
+    ],
 )
 def test_bad_arguments(bad):
     with pytest.raises(InputError):

@@ -287,6 +287,22 @@ def _join_two(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     return left.join(right, how="inner")
 
 
+def check_frame(table: object) -> None:
+    """Refuse what is no `DataFrame`.
+
+    Raises:
+        TableError: it is of another class, which is named.
+
+    Example:
+        >>> check_frame([1.0, 2.0])
+        Traceback (most recent call last):
+        lswag_fast.errors.TableError: a table is a pandas DataFrame, one row for each architecture; found a list
+    """
+    if not isinstance(table, pd.DataFrame):
+        found = type(table).__name__
+        raise TableError(f"a table is a pandas DataFrame, one row for each architecture; found a {found}")
+
+
 def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Return some columns of a table as float64.
 

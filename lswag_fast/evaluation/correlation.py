@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from lswag_fast.data.tables import finite_numbers, numbers
+from lswag_fast.data.tables import check_frame, finite_numbers, numbers
 from lswag_fast.errors import InputError, TableError
 from lswag_fast.libra.windows import ComparisonWindow, Rows
+from lswag_fast.option_checks import check_names
 from lswag_fast.proxies import list_proxies
 
 TOP_FRACTION = 0.05
@@ -70,8 +71,8 @@ def correlate(
         )
     if seed < 0:
         raise InputError(f"seed must be at least 0, got {seed}")
-    if not len(proxies):
-        raise InputError("name at least one proxy to compare with the target")
+    check_frame(table)
+    check_names("proxies", proxies)
     if target in proxies:
         raise InputError(f"the target {target!r} is among the proxies; leave it out there")
     known = numbers(table, [target])[target].replace([np.inf, -np.inf], np.nan).dropna()

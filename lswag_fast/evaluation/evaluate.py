@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from lswag_fast.data.tables import check_frame
 from lswag_fast.errors import InputError, JobAbortedError, JobTimeoutError, LswagError, TableError, WorkerLostError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import open_runner, run_in_order
@@ -111,6 +112,9 @@ def _columns(report: ScoreReport) -> dict[str, Any]:
 
 
 def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:
+    if not isinstance(job, ScoreJob):
+        raise InputError(f"an evaluation scores by a ScoreJob(...), got {job!r}")
+    check_frame(table)
     if not job.proxies:
         raise InputError("an evaluation scores by proxies; register a function of your own with register_proxy")
     for name in job.proxies:

@@ -48,11 +48,11 @@ def named_network(
         >>> named_network("torchvision:mnasnet0_5", num_classes=10).inputs  # doctest: +SKIP
         ImageInputs(size=224, channels=3)
     """
-    prefix, _, name = target.partition(":")
-    if not is_named(target):
+    if not isinstance(target, str) or not is_named(target):
         raise InputError(
             f"{target!r} names no network of a library; expected one of {', '.join(_MODULES)}, a colon, a name"
         )
+    prefix, _, name = target.partition(":")
     make: Callable[[str, int | None, int | None], NamedNetwork]
     make = import_module(f"{__package__}.{_MODULES[prefix]}").make
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lswag_fast.errors import SpaceError, needs_extra
-from lswag_fast.spaces import SearchSpace, Suggests
+from lswag_fast.spaces import SearchSpace, Suggests, check_space
 
 
 def optuna() -> Any:
@@ -23,6 +23,7 @@ def optuna() -> Any:
 
 def naming_choices(space: SearchSpace) -> Suggests:
     """Return a space that names its choices; raises SpaceError for any other."""
+    check_space(space)
     if isinstance(space, Suggests):
         return space
     raise SpaceError(

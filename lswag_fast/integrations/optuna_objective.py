@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lswag_fast.errors import InputError
 from lswag_fast.integrations.optuna_library import naming_choices, optuna
+from lswag_fast.option_checks import check_names
 from lswag_fast.options import ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreJob
@@ -36,7 +38,7 @@ class OptunaObjective:
         options: of the score; its seed is `seed`, whatever it says.
 
     Raises:
-        InputError: an unknown proxy, or one that is made of ranks.
+        InputError: an unknown proxy, or one that is made of ranks; an argument of another kind.
         SpaceError: the space does not name its choices.
         MissingExtraError: Optuna is not installed.
 
@@ -68,6 +70,9 @@ class OptunaObjective:
         """Refuse what could score nothing, before a study is begun."""
         optuna()
         naming_choices(self.space)
+        check_names("proxies", self.proxies)
+        if not isinstance(self.budget, Budget):
+            raise InputError(f"budget must be a Budget, such as Budget(params='5M..7M'), got {self.budget!r}")
         self._job.check_batch()
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from lswag_fast.data.tables import numbers
+from lswag_fast.data.tables import check_frame, numbers
 from lswag_fast.errors import InputError
 from lswag_fast.libra.ranks import Aggregate, Matrix, check_aggregate, check_weights, combine_ranks, combine_values
 from lswag_fast.proxies import get_proxy, list_proxies
@@ -36,7 +36,7 @@ def rank_aggregate(
 
     Raises:
         InputError: another `how`, weights that do not fit, or a table without columns.
-        TableError: a value is not a number; names row and column.
+        TableError: it is no table, or a value is not a number; names row and column.
 
     Example:
         >>> table = pd.DataFrame({"nwot": [1.0, 2.0, 3.0], "zico": [5.0, 9.0, 7.0]}, index=["a", "b", "c"])
@@ -44,6 +44,7 @@ def rank_aggregate(
         {'a': 2.0, 'b': 5.0, 'c': 5.0}
     """
     check_aggregate("how", how)
+    check_frame(table)
     if not len(table.columns):
         raise InputError("a table without columns has nothing to rank by")
     check_weights(weights, list(map(str, table.columns)), how)
@@ -107,8 +108,8 @@ def rank_networks(scores: Sequence[Scored], proxy: str) -> list[float]:
     info = get_proxy(proxy)
     if info.aggregate is None:
         raise InputError(f"{proxy} is a number of one network by itself; sort the networks by it")
-    if not scores:
-        raise InputError("scores is empty; give what score_many returned for each network")
+    if not isinstance(scores, Collection) or not len(scores) or not all(isinstance(found, Mapping) for found in scores):
+        raise InputError(f"scores must be a list of what score_many returned for each network, got {scores!r}")
     columns = {part: _column(scores, part, proxy) for part in info.parts}
     return [float(value) for value in rank_aggregate(pd.DataFrame(columns), info.aggregate)]
 

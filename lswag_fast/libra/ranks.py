@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Collection, Sequence
+from typing import Literal, SupportsFloat, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,9 @@ def check_weights(weights: Sequence[float] | None, names: Sequence[str], how: Ag
         return
     if how != "log_rank":
         raise InputError(f"rank weights are for log_rank, the combination is {how}; leave one of them out")
-    if len(weights) != len(names) or not all(0 < weight < math.inf for weight in weights):
-        raise InputError(f"rank weights must be a positive number for each of {', '.join(names)}, got {list(weights)}")
+    fits = isinstance(weights, Collection) and len(weights) == len(names)
+    if not fits or not all(isinstance(weight, SupportsFloat) and 0 < float(weight) < math.inf for weight in weights):
+        raise InputError(f"rank weights must be a positive number for each of {', '.join(names)}, got {weights!r}")
 
 
 def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:

@@ -80,6 +80,8 @@ def register_pass(pass_: Pass) -> Pass:
         >>> lswag_fast.score(torch.nn.Linear(3, 2), batch, proxy="logit_size").value > 0
         True
     """
+    if not isinstance(pass_, Pass):
+        raise InputError(f"a pass is a Pass(name, run, statistics), got {pass_!r}")
     check_name("pass", pass_.name)
     if pass_.name in _PASSES:
         raise InputError(f"a pass named {pass_.name!r} is already registered")

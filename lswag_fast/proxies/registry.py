@@ -214,7 +214,7 @@ def get_proxy(name: str) -> ProxyInfo:
         >>> get_proxy("te_nas_ntk").higher_is_better
         False
     """
-    if name in _REGISTRY:
+    if isinstance(name, str) and name in _REGISTRY:
         return _REGISTRY[name]
     near = difflib.get_close_matches(str(name), _REGISTRY, n=1)
     hint = f"did you mean {near[0]!r}? The others" if near else "all"

@@ -22,6 +22,8 @@ _STATUS = {
     "failed": "An error ended this search. The end of this page says how to continue.",
     "exhausted": "No further architecture was found in the space and budget.",
 }
+_MOST = {"log_rank": 0, "mean_rank": 1, "product": 1}
+"""What the first in every proxy has; a sum of ranks depends on how many there are."""
 
 
 def html_report(study: StoredStudy) -> str:
@@ -130,12 +132,22 @@ def _tiles(study: StoredStudy) -> Raw:
     tiles = []
     if best is not None:
         name, score = ("best score", best.score) if best.exact_score is None else ("best exact score", best.exact_score)
-        tiles.append((name, f"{score:.5g}", f"trial {best.number}"))
+        tiles.append((name, f"{score:.5g}", f"trial {best.number}{_scale(study)}"))
         costs = summary.measured_costs([best])
         tiles += [(cost.name, cost.write(summary.cost_of(best, cost)), "of the best") for cost in costs]
     tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
     tiles.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
     return tag("dl", *(_tile(place, *tile) for place, tile in enumerate(tiles)), class_="tiles")
+
+
+def _scale(study: StoredStudy) -> str:
+    """What a score made of several proxies is, without which a best one of 0 looks like none."""
+    objective = study.settings.objective
+    if len(objective.proxies) < 2:
+        return ""
+    most = _MOST.get(objective.combine)
+    scale = "" if most is None else f", at most {most}"
+    return f"; {len(objective.proxies)} proxies by {objective.combine}{scale}"
 
 
 def _tile(place: int, name: str, value: str, small: str) -> Raw:

@@ -96,8 +96,10 @@ def test_refusals() -> None:
             correlate(TABLE, "accuracy", ["same"], n_bootstrap=n_bootstrap)
     with pytest.raises(InputError, match="seed must be at least 0"):
         correlate(TABLE, "accuracy", ["same"], seed=-1)
-    with pytest.raises(InputError, match="at least one proxy"):
+    with pytest.raises(InputError, match=r"proxies must be a list of names, got \[\]"):
         correlate(TABLE, "accuracy", [])
+    with pytest.raises(TableError, match="a table is a pandas DataFrame"):
+        correlate({"accuracy": [1.0]}, "accuracy", ["same"])
     with pytest.raises(InputError, match="the target 'accuracy' is among the proxies"):
         correlate(TABLE, "accuracy", ["same", "accuracy"])
 

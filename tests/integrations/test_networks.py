@@ -33,8 +33,8 @@ def test_the_seed_draws_the_weights_and_leaves_the_random_state(monkeypatch: pyt
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("target", ["resnet18", "keras:resnet18", ""])
-def test_what_begins_with_no_library_is_refused(target: str) -> None:
+@pytest.mark.parametrize("target", ["resnet18", "keras:resnet18", "", 3])
+def test_what_begins_with_no_library_is_refused(target: object) -> None:
     with pytest.raises(InputError, match="names no network of a library; expected one of timm, torchvision, hf"):
         named_network(target)
 

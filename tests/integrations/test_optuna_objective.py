@@ -75,6 +75,14 @@ def test_mistakes_are_seen_before_a_study_is_begun() -> None:
         OptunaObjective(SPACE, BATCH, ("az_nas",))
     with pytest.raises(InputError, match="magic"):
         OptunaObjective(SPACE, BATCH, ("magic",))
+    with pytest.raises(InputError, match=r"options must be ScoreOptions\(...\), got {}"):
+        OptunaObjective(SPACE, BATCH, options={})
+    with pytest.raises(InputError, match="proxies must be a list of names, got 'lswag'"):
+        OptunaObjective(SPACE, BATCH, "lswag")
+    with pytest.raises(InputError, match="budget must be a Budget"):
+        OptunaObjective(SPACE, BATCH, budget="..1M")
+    with pytest.raises(SpaceError, match="int is not a search space"):
+        OptunaObjective(3, BATCH)
     with pytest.raises(SpaceError, match="mlps does not say which choices"):
         OptunaObjective(Mlps(), BATCH)
     with pytest.raises(InputError, match="batch"):

@@ -75,12 +75,32 @@ def test_real_scores() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match="snip is a number of one network by itself"):
         rank_networks([scored(snip=1.0)], "snip")
-    with pytest.raises(InputError, match="scores is empty"):
-        rank_networks([], "te_nas")
+    for bad in ([], 3, [3]):
+        with pytest.raises(InputError, match="scores must be a list of what score_many returned"):
+            rank_networks(bad, "te_nas")
+    with pytest.raises(InputError, match=r"there is no proxy \['te_nas'\]"):
+        rank_networks([scored(te_nas_ntk=1.0)], ["te_nas"])
     with pytest.raises(InputError, match=r"te_nas needs te_nas_regions, which network 1 lacks; score_many"):
         rank_networks([scored(te_nas_ntk=1.0, te_nas_regions=2.0), scored(te_nas_ntk=1.0)], "te_nas")
     with pytest.raises(InputError, match="did you mean 'te_nas'"):
         rank_networks([scored(te_nas_ntk=1.0)], "te_na")
+
+
+@pytest.mark.parametrize(("table", "found"), [([1.0], "list"), (None, "NoneType"), ({"a": [1.0]}, "dict")])
+def test_what_is_no_table_is_refused(table: object, found: str) -> None:
+    with pytest.raises(TableError, match=f"a table is a pandas DataFrame, .* found a {found}"):
+        rank_aggregate(table)
+
+
+@pytest.mark.parametrize("weights", [3, "1", ["1"], [0.0], [1.0, 1.0]])
+def test_weights_that_are_no_numbers_of_the_columns_are_refused(weights: object) -> None:
+    with pytest.raises(InputError, match="rank weights must be a positive number for each of a, got"):
+        rank_aggregate(pd.DataFrame({"a": [1.0, 2.0]}), weights=weights)
+
+
+def test_weights_may_be_an_array() -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0]})
+    assert rank_aggregate(table, weights=np.array([2], dtype=np.float32)).tolist() == [2 * math.log(1 / 2), 0.0]
 
 
 TABLE = pd.DataFrame({"a": [10.0, 30.0, 20.0, 50.0], "b": [2.0, -1.0, 2.0, 0.0]}, index=["w", "x", "y", "z"])

@@ -86,6 +86,7 @@ def test_its_error_is_that_of_its_proxies_alone() -> None:
         (Pass("empty", print, ()), r"pass 'empty': statistics must be at least one name, got \(\)"),
         (Pass("text", print, "count"), "pass 'text': statistics must be at least one name, got 'count'"),
         (Pass("none", None, {"x"}), "pass 'none': run must be a function, got None"),  # type: ignore[arg-type]
+        (3, r"a pass is a Pass\(name, run, statistics\), got 3"),
     ],
 )
 def test_what_is_refused(pass_: Pass, message: str) -> None:

@@ -84,6 +84,13 @@ def test_front_and_best(page: str) -> None:
     assert len(scored["x"]) == 58
 
 
+def test_the_best_score_of_combined_proxies_says_what_it_is_made_of(page: str) -> None:
+    (small,) = re.findall(r"<dt>best score</dt><dd>[^<]*<small>(.*?)</small>", page)
+    assert re.fullmatch(r"trial \d+; 3 proxies by log_rank, at most 0", small)
+    alone = html_report(study((trial(0),)))
+    assert re.findall(r"<dt>best score</dt><dd>[^<]*<small>(.*?)</small>", alone) == ["trial 0"]
+
+
 def test_every_point_has_its_text(page: str) -> None:
     texts = json.loads(re.search(r'id="hover">(.*?)</script>', page, re.S)[1])
     drawn = {str(n) for chart in charts_of(page).values() for trace in chart["data"] for n in trace.get("meta", ())}

@@ -92,6 +92,8 @@ def get_sampler(sampler: str | Sampler, **options: Any) -> Sampler:
     if not isinstance(sampler, str):
         if options:
             raise InputError(f"options belong to a sampler given by name; found {sorted(options)} with {sampler!r}")
+        if not callable(getattr(sampler, "propose", None)):
+            raise InputError(f"a sampler is a name or an object with the members of Sampler, got {sampler!r}")
         return sampler
     if sampler not in _SAMPLERS:
         raise InputError(f"unknown sampler {sampler!r}; choose from {', '.join(list_samplers())}")
