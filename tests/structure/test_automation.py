@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,23 @@ def test_the_project_has_one_address() -> None:
     assert PROJECT["urls"]["Homepage"] == home
     addresses = {url for name, url in PROJECT["urls"].items() if name != "Paper"}
     assert [url for url in addresses if not url.startswith(home)] == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "tags"),
+    [("linux", ("manylinux_x86_64", "manylinux_aarch64")), ("macos", ("macosx_arm64",)), ("windows", ())],
+)
+def test_wheels_are_for_every_python_and_the_platforms_that_the_pages_name(
+    platform: str, tags: tuple[str, ...], tmp_path: Path
+) -> None:
+    pytest.importorskip("cibuildwheel", reason="comes with the extra 'release'")
+    command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", "--platform", platform]
+    if platform == "linux":  # each workflow runner builds its own; here both are asked for
+        command += ["--archs", "x86_64,aarch64"]
+    done = subprocess.run([*command, str(ROOT)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    known = [entry.rsplit(" ", 1)[1] for entry in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", entry)]
+    expected = {f"cp{version.replace('.', '')}-{tag}" for version in known for tag in tags}
+    assert set(done.stdout.split()) == expected
 
 
 def test_every_extra_is_explained() -> None:
