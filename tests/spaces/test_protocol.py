@@ -2,6 +2,7 @@
 
 import random
 import textwrap
+from typing import ClassVar
 
 import pytest
 import torch
@@ -78,3 +79,46 @@ def test_what_is_no_space_is_named_with_what_it_lacks(space, message):
 
 def test_a_space_of_ones_own_is_one():
     check_space(documented_space())
+
+
+class RandomChoices:
+    """Answers by chance. The same name always has the same choices, as Optuna wants it, also between trials."""
+
+    known: ClassVar[dict] = {}
+
+    def __init__(self, space, seed):
+        self.space, self.rng, self.made = space, random.Random(seed), {}
+
+    def suggest_categorical(self, name, choices):
+        assert self.known.setdefault((self.space, name), tuple(choices)) == tuple(choices)
+        assert name not in self.made
+        self.made[name] = self.rng.choice(choices)
+        return self.made[name]
+
+
+@pytest.mark.parametrize("name", ["nasbench101", "transnas-macro", "darts"])
+def test_every_choice_is_an_architecture_and_every_drawn_one_is_chosen(name):
+    space, rng = spaces.get(name), random.Random(1)
+    for seed in range(60):
+        trial = RandomChoices(name, seed)
+        arch = space.suggest(trial)
+        assert space.decode(space.encode(arch)) == arch
+        answers = space.suggested(arch)
+        assert space.suggest(Answers(answers)) == arch
+        drawn = space.sample(rng)
+        assert space.suggest(Answers(space.suggested(drawn))) == drawn
+
+
+class Answers:
+    def __init__(self, answers):
+        self.answers = answers
+
+    def suggest_categorical(self, name, choices):
+        assert self.answers[name] in choices
+        return self.answers[name]
+
+
+def test_cells_that_no_choice_makes_are_refused():
+    edges = [["none", 0], ["skip_connect", 1]] * 4
+    with pytest.raises(SpaceError, match="normal: node 2 reads a node twice or `none`"):
+        spaces.get("darts").suggested({"normal": edges, "reduce": edges})

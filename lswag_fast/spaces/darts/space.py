@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from lswag_fast.spaces.darts.model import Cell, CellShape, DartsNet, cell_shapes
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.layers import IN_CHANNELS
-from lswag_fast.spaces.protocol import Alive, Arch, Removal
+from lswag_fast.spaces.protocol import Alive, Arch, ChoosingTrial, Removal
 
 _DRAWN_OPS = supernet.DRAWN_OPS
 _HALVINGS = {"cifar": 2, "imagenet": 5}
@@ -159,6 +159,37 @@ class Darts(ImageSpace):
         for pair in zip(self.genotype(a), self.genotype(b), strict=True):
             cells.append(tuple(edge for i in range(len(NODES)) for edge in rng.choice(pair)[2 * i : 2 * i + 2]))
         return _arch(Genotype(*cells))
+
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the genotype that a trial of Optuna chooses, see `Suggests`, one of those that `sample` draws.
+
+        For each node of each cell it chooses "normal 2 sources", say, which has one choice for node 2, and the
+        operations on both edges.
+        """
+        cells: dict[str, list[tuple[str, int]]] = {}
+        for cell in supernet.CELLS:
+            cells[cell] = []
+            for node in NODES:
+                sources = trial.suggest_categorical(f"{cell} {node} sources", _source_pairs(node))
+                for place, source in enumerate(map(int, sources.split())):
+                    cells[cell].append((trial.suggest_categorical(f"{cell} {node} op_{place}", _DRAWN_OPS), source))
+        return _arch(Genotype(*(parse_edges(cell, edges) for cell, edges in cells.items())))
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return the choices that a genotype is made of, see `Suggests`.
+
+        Raises:
+            SpaceError: `arch` is not a member, or has a `none` or an edge twice, which no choice makes.
+        """
+        found: dict[str, Any] = {}
+        for cell, edges in self.genotype(arch)._asdict().items():
+            for place, node in enumerate(NODES):
+                (op, source), (other_op, other) = edges[2 * place : 2 * place + 2]
+                if source == other or "none" in (op, other_op):
+                    raise SpaceError(f"{cell}: node {node} reads a node twice or `none`, which no choices make")
+                found[f"{cell} {node} sources"] = f"{source} {other}"
+                found |= {f"{cell} {node} op_0": op, f"{cell} {node} op_1": other_op}
+        return found
 
     def genotype(self, arch: Arch) -> Genotype:
         """Return the genotype of an architecture; its `text()` is in the usual notation.
@@ -310,6 +341,10 @@ def _arch(genotype: Genotype) -> Arch:
 
 def _drawn(node: int, rng: random.Random) -> list[tuple[str, int]]:
     return [(rng.choice(_DRAWN_OPS), source) for source in sorted(rng.sample(range(node), 2))]
+
+
+def _source_pairs(node: int) -> tuple[str, ...]:
+    return tuple(f"{one} {other}" for other in range(node) for one in range(other))
 
 
 def _edges(genotype: Genotype, shape: CellShape) -> Edges:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -15,11 +16,12 @@ from lswag_fast.spaces.image_space import ImageSpace
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.nasbench101.cell import MAX_EDGES, MAX_VERTICES, OPS, Cell, parse_cell
 from lswag_fast.spaces.nasbench101.model import N_STACKS, NasBench101Net
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
 _N_BETWEEN = MAX_VERTICES - 2
 _MOST_JOINED = MAX_EDGES // 2  # vertices that the output reads, of which each reads an earlier one
 _N_EDGES = MAX_VERTICES * (MAX_VERTICES - 1) // 2  # of the graph in which every vertex reads all before it
+_EDGE_NAMES = tuple(f"{x}->{y}" for y in range(MAX_VERTICES) for x in range(y))  # in the order of a cell's bits
 _N_GRAPHS = (1, 2, 10, 121, 1_545, 4_793)  # pruned, of at most nine edges, with 2, 3, ... 7 vertices
 
 
@@ -153,6 +155,29 @@ class NasBench101(ImageSpace):
             child = _member(one.bits() & from_one | other.bits() & ~from_one, ops)
             if child:
                 return _arch(child)
+
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the cell that a trial of Optuna chooses, see `Suggests`, pruned.
+
+        It chooses edge_0 to edge_8 among the 21 edges of seven vertices, where several may be the same, and op_1 to
+        op_5. Where no path leads from the input to the output, an edge joins them.
+        """
+        bits = 0
+        for place in range(MAX_EDGES):
+            bits |= 1 << _EDGE_NAMES.index(trial.suggest_categorical(f"edge_{place}", _EDGE_NAMES))
+        ops = [trial.suggest_categorical(f"op_{vertex}", OPS) for vertex in range(1, _N_BETWEEN + 1)]
+        return _arch(Cell.from_bits(bits, ops).pruned() or Cell((0, 1), ()))
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return choices that a cell is made of, see `Suggests`; its vertices come first, its last edge repeatedly."""
+        cell = self.cell(arch)
+        places = [*range(len(cell.sources) - 1), MAX_VERTICES - 1]
+        pairs = [(x, y) for y, mask in enumerate(cell.sources) for x in range(y) if mask >> x & 1]
+        names = [f"{places[x]}->{places[y]}" for x, y in pairs]
+        names += names[-1:] * (MAX_EDGES - len(names))
+        ops = [*cell.ops, *OPS[:1] * (_N_BETWEEN - len(cell.ops))]
+        chosen = {f"op_{vertex}": op for vertex, op in enumerate(ops, 1)}
+        return {**{f"edge_{place}": name for place, name in enumerate(names)}, **chosen}
 
     def cell(self, arch: Arch) -> Cell:
         """Return the pruned cell of an architecture.

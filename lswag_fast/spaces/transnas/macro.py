@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 from functools import cache
+from typing import Any
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.protocol import Arch
+from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 from lswag_fast.spaces.transnas.base import TransNas
 
 _DIGITS = "1234"
@@ -114,6 +115,26 @@ class TransNasMacro(TransNas):
             if _is_member(child):
                 return self._arch(child)
 
+    def suggest(self, trial: ChoosingTrial) -> Arch:
+        """Return the skeleton that a trial of Optuna chooses, see `Suggests`.
+
+        It chooses n_stages, then the digit of each stage among those from which a member can still be reached; the name
+        of a choice says which these are, "stage_2 of 134" say.
+        """
+        depth = trial.suggest_categorical("n_stages", _DEPTHS)
+        digits = ""
+        while len(digits) < depth:
+            allowed = _continuations(digits, depth)
+            digits += trial.suggest_categorical(_choice_name(digits, allowed), tuple(allowed))
+        return self._arch(digits)
+
+    def suggested(self, arch: Arch) -> dict[str, Any]:
+        """Return the choices that a skeleton is made of, see `Suggests`."""
+        digits = self.stages(arch)
+        before = [digits[:place] for place in range(len(digits))]
+        chosen = {_choice_name(b, _continuations(b, len(digits))): digits[len(b)] for b in before}
+        return {"n_stages": len(digits), **chosen}
+
     def stages(self, arch: Arch) -> str:
         """Return the digits of the stages.
 
@@ -154,6 +175,16 @@ class TransNasMacro(TransNas):
 def _members() -> tuple[str, ...]:
     every = ("".join(digits) for depth in _DEPTHS for digits in itertools.product(_DIGITS, repeat=depth))
     return tuple(digits for digits in every if _is_member(digits))
+
+
+def _choice_name(digits: str, allowed: str) -> str:
+    return f"stage_{len(digits)} of {allowed}"
+
+
+@cache
+def _continuations(digits: str, depth: int) -> str:
+    """The digits that may follow the first ones of a skeleton of that depth."""
+    return "".join(sorted({m[len(digits)] for m in _members() if len(m) == depth and m.startswith(digits)}))
 
 
 def _is_member(digits: str) -> bool:
