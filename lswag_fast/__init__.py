@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lswag_fast.observe import register_activation
     from lswag_fast.options import ScoreOptions
     from lswag_fast.passes import Pass, register_pass
+    from lswag_fast.passes.shared.loss import TokenLoss
     from lswag_fast.proxies import ProxyInfo, list_proxies, register_proxy
     from lswag_fast.result import LayerScore, Score, Scores
     from lswag_fast.scoring import score, score_many
@@ -41,6 +42,7 @@ _HOME = {
     "Scores": "result",
     "SearchResult": "study.stored",
     "Study": "study.study",
+    "TokenLoss": "passes.shared.loss",
     "info": "build_info",
     "list_proxies": "proxies",
     "rank_aggregate": "libra.ranking",
@@ -67,6 +69,7 @@ __all__ = [
     "Scores",
     "SearchResult",
     "Study",
+    "TokenLoss",
     "__version__",
     "info",
     "list_proxies",

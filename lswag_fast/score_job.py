@@ -29,6 +29,7 @@ from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
 from lswag_fast.spaces import SearchSpace, check_space
 from lswag_fast.spaces.building import Weights, network_builder
+from lswag_fast.spaces.text_space import example_inputs
 from lswag_fast.study.objective import SCORE
 from lswag_fast.study.settings import ScoringSettings, fingerprint
 
@@ -233,7 +234,7 @@ class ScoreJob:
 
     def network(self, arch: Any) -> nn.Module:
         """Build the network of an architecture as it is scored."""
-        model = initialise(self._build(arch), self.options.init, self.seed, torch.zeros(2, *self.space.input_shape))
+        model = initialise(self._build(arch), self.options.init, self.seed, example_inputs(self.space, 2))
         return model if self.mode is None else model.train(self.mode == "train")
 
     def profile(self, arch: Any) -> dict[str, Any]:
@@ -256,7 +257,7 @@ class ScoreJob:
     def latency_ms(self, arch: Any) -> float:
         """Return the measured time of one image in milliseconds."""
         with _torch_threads(self.n_threads):
-            return measure_latency_ms(self.network(arch), self.space.input_shape)
+            return measure_latency_ms(self.network(arch), example_inputs(self.space, 1))
 
     def settings(self) -> ScoringSettings:
         """Return what decides the values beside space, proxies and seed."""

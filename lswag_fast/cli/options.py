@@ -71,6 +71,7 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
     group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
     group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
+    group.add_argument("--length", type=positive, metavar="N", help="tokens of a text, where a space takes texts")
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)

@@ -54,7 +54,9 @@ def _named(name: str, study: StoredStudy) -> tuple[SearchSpace, Recipe]:
     options = study.metadata.get("space_options")
     if options is None:  # searched from Python
         searched = study.settings.space
-        options = {"image_size": searched.input_shape[-1], "num_classes": searched.num_classes}
+        is_text = len(searched.input_shape) == 1
+        sizes = {"image_size": searched.input_shape[-1], "num_classes": searched.num_classes}
+        options = {"length": searched.input_shape[0]} if is_text else sizes
     if not isinstance(options, dict):
         raise StorageError(f"the search in {study.path} does not say how its space was made: {options!r}")
     written = "".join(f", {key}={value!r}" for key, value in options.items())

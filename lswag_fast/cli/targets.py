@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from lswag_fast.cli.values import naming
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from lswag_fast.data.images import ImageBatch
     from lswag_fast.data.splits import ImageSplits
+    from lswag_fast.data.texts import TextBatch
     from lswag_fast.execution import Interrupts
+    from lswag_fast.options import ScoreOptions
     from lswag_fast.spaces import SearchSpace
     from lswag_fast.training.scratch import ScratchTrainer
     from lswag_fast.training.supernet import TrainedSupernet
 
-_SPACE_OPTIONS = ("image_size", "patch_size", "num_classes")
+_SPACE_OPTIONS = ("image_size", "patch_size", "num_classes", "length")
 
 
 def space_options(args: argparse.Namespace) -> dict[str, int]:
@@ -158,6 +161,38 @@ def load_batch(
             num_classes=num_classes,
             channels=channels,
         )
+
+
+def space_batch(space: SearchSpace, args: argparse.Namespace) -> ImageBatch | TextBatch:
+    """Draw the batch that the options ask for, of what the networks of a space take: images or texts.
+
+    Raises:
+        InputError: --split of texts.
+        DataError: the source is missing, unreadable, or does not fit.
+    """
+    from lswag_fast.data.texts import load_text
+    from lswag_fast.spaces import TakesTokens
+
+    if not isinstance(space, TakesTokens):
+        return load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    if args.split is not None:
+        raise InputError(f"--split: {space.name} takes texts, which have no splits; leave it out")
+    (length,) = space.input_shape
+    with naming("--data"):
+        return load_text(
+            args.data or "alice", batch_size=args.batch_size, length=length, masked=space.is_masked, seed=args.seed
+        )
+
+
+def fitting_loss(space: SearchSpace, given: ScoreOptions) -> ScoreOptions:
+    """Return the options of a score, for a space of texts with the loss of tokens where none was given."""
+    from lswag_fast.passes.shared.loss import TokenLoss
+    from lswag_fast.spaces import TakesTokens
+
+    if not isinstance(space, TakesTokens) or given.loss_fn is not None:
+        return given
+    with naming("--ignore-index, --class-axis"):
+        return replace(given, loss_fn=TokenLoss())
 
 
 def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[Any], nn.Module]:

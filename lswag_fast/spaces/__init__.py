@@ -11,6 +11,8 @@ from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
 from lswag_fast.spaces.burgerformer.space import BurgerFormer
 from lswag_fast.spaces.darts.space import Darts
+from lswag_fast.spaces.flexibert.space import FlexiBert
+from lswag_fast.spaces.gpt.space import Gpt
 from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import (
@@ -26,6 +28,7 @@ from lswag_fast.spaces.protocol import (
 )
 from lswag_fast.spaces.proxylessnas.space import ProxylessNas
 from lswag_fast.spaces.supernets import Supernets
+from lswag_fast.spaces.text_space import TakesTokens
 from lswag_fast.spaces.transnas.macro import TransNasMacro
 from lswag_fast.spaces.transnas.micro import TransNasMicro
 
@@ -36,6 +39,8 @@ __all__ = [
     "CountsParams",
     "Darts",
     "EntanglesWeights",
+    "FlexiBert",
+    "Gpt",
     "NasBench101",
     "NasBench201",
     "OffersSupernet",
@@ -44,6 +49,7 @@ __all__ = [
     "SharesWeights",
     "Suggests",
     "Supernets",
+    "TakesTokens",
     "TellsIsomorphic",
     "TransNasMacro",
     "TransNasMicro",
@@ -67,9 +73,13 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
     "darts-imagenet": _darts_on_imagenet,
     "proxylessnas": ProxylessNas,
     "burgerformer": BurgerFormer,
+    "flexibert": FlexiBert,
+    "gpt": Gpt,
 }
+_TEXTS = ("flexibert", "gpt")
 _OVERRIDES = ("image_size", "num_classes")
 _AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
+_TEXT_OVERRIDES = ("length",)
 
 
 def names() -> tuple[str, ...]:
@@ -79,7 +89,7 @@ def names() -> tuple[str, ...]:
         >>> names()[:3], names()[3:]  # doctest: +NORMALIZE_WHITESPACE
         (('autoformer-tiny', 'autoformer-small', 'autoformer-base'),
          ('nasbench101', 'nasbench201', 'transnas-micro', 'transnas-macro', 'darts', 'darts-imagenet',
-          'proxylessnas', 'burgerformer'))
+          'proxylessnas', 'burgerformer', 'flexibert', 'gpt'))
     """
     return tuple(_NAMED)
 
@@ -92,7 +102,8 @@ def get(name: str, **overrides: int) -> SearchSpace:
 
     Args:
         name: one of `names()`.
-        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels).
+        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels); for those
+            of texts length (tokens) alone.
 
     Returns:
         The space.
@@ -108,8 +119,14 @@ def get(name: str, **overrides: int) -> SearchSpace:
         near = difflib.get_close_matches(str(name), _NAMED, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise SpaceError(f"there is no space {name!r}; {hint}known are {', '.join(_NAMED)}")
-    allowed = _AUTOFORMER_OVERRIDES if name.startswith("autoformer-") else _OVERRIDES
+    allowed = _allowed_overrides(name)
     unknown = [key for key in overrides if key not in allowed]
     if unknown:
         raise SpaceError(f"{unknown[0]}: cannot be set for {name}; allowed are {', '.join(allowed)}")
     return _NAMED[name](**overrides)
+
+
+def _allowed_overrides(name: str) -> tuple[str, ...]:
+    if name in _TEXTS:
+        return _TEXT_OVERRIDES
+    return _AUTOFORMER_OVERRIDES if name.startswith("autoformer-") else _OVERRIDES

@@ -68,7 +68,7 @@ Arch: TypeAlias = dict[str, Any]
 
 @runtime_checkable
 class SearchSpace(Protocol):
-    """A set of image classifiers that a search can walk through.
+    """A set of classifiers that a search can walk through.
 
     Any object with these members is a search space; there is no base class. The module's docstring has a complete one.
 
@@ -87,8 +87,8 @@ class SearchSpace(Protocol):
         """Name shown to people and written beside results, e.g. `autoformer-tiny`."""
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape (C, H, W) of one image that the networks take."""
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (C, H, W) of one image that the networks take; (T,) of one text, for a space that `TakesTokens`."""
 
     @property
     def num_classes(self) -> int:
@@ -160,7 +160,7 @@ class SearchSpace(Protocol):
                 to draw them with torch's global generator.
 
         Returns:
-            A network that maps images (B, *input_shape) to logits (B, num_classes).
+            A network that maps images (B, *input_shape) to logits (B, num_classes), or texts to (B, T, num_classes).
         """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests
+from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests, TakesTokens
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
 
@@ -64,7 +64,7 @@ class SpaceContract:
         """The protocol asks for them."""
         assert isinstance(space, SearchSpace)
         assert space.name and space.size >= 1 and space.num_classes >= 1
-        assert len(space.input_shape) == 3
+        assert len(space.input_shape) == (1 if isinstance(space, TakesTokens) else 3)
 
     def test_the_generator_is_the_only_source_of_chance(self, space: SearchSpace) -> None:
         """Equal generators, equal architectures; the global ones are left alone."""
@@ -114,13 +114,15 @@ class SpaceContract:
             assert space.macs(arch) > 0
             assert listed is None or n_params in listed
 
-    def test_networks_map_images_to_logits(self, space: SearchSpace, archs: list[Any]) -> None:
-        """(B, C, H, W) -> (B, num_classes), also with shared weights."""
-        images = torch.randn(2, *space.input_shape, generator=torch.Generator().manual_seed(0))
+    def test_networks_map_images_or_texts_to_logits(self, space: SearchSpace, archs: list[Any]) -> None:
+        """(B, C, H, W) -> (B, num_classes), or tokens (B, T) -> (B, T, num_classes), also with shared weights."""
+        inputs, logits = torch.randn(2, *space.input_shape), (2, space.num_classes)
+        if isinstance(space, TakesTokens):
+            inputs, logits = torch.randint(space.vocabulary, inputs.shape), (*inputs.shape, space.num_classes)
         shared = space.init_weights(0) if isinstance(space, SharesWeights) else None
         for weights in (None, shared)[: 1 + (shared is not None)]:
             with torch.no_grad():
-                assert space.build(archs[0], weights).eval()(images).shape == (2, space.num_classes)
+                assert space.build(archs[0], weights).eval()(inputs).shape == logits
 
     def test_a_cut_of_the_shared_weights_is_the_network(self, space: SearchSpace, archs: list[Any]) -> None:
         """Of a space whose shared weights can be trained: what `build` copies, and gradients through it."""

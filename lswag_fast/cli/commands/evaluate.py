@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
         mode=args.mode or "train",
         seed=args.seed,
         n_threads=args.threads,
-        options=score_options(args, proxies, space.name),
+        options=targets.fitting_loss(space, score_options(args, proxies, space.name)),
         weights="fresh",
     )
     settings = {"data": data, "table": args.table.name}
@@ -106,7 +106,7 @@ def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, 
 
     split = images_of_table(args.table)
     if split is None or args.data == "synthetic":
-        found = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+        found = targets.space_batch(space, args)
         return found.batch, found.description
     if args.split is not None:
         raise InputError(

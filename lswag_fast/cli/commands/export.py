@@ -154,17 +154,16 @@ def _trial(study: StoredStudy, wanted: str) -> Trial:
 
 
 def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
-    import torch
-
     from lswag_fast.cli.stored_space import find_stored_space, stored_weights
     from lswag_fast.passes.shared.initialisation import initialise
     from lswag_fast.spaces.building import network_builder
+    from lswag_fast.spaces.text_space import example_inputs
     from lswag_fast.study.export import export_architecture
 
     space, recipe = find_stored_space(study)
     weights = stored_weights(study, space)
     seed, initialisation = study.settings.seed, study.settings.scoring.initialisation
-    drawn, inputs = network_builder(space, weights, seed), torch.zeros(2, *space.input_shape)
+    drawn, inputs = network_builder(space, weights, seed), example_inputs(space, 2)
     lines = export_architecture(
         study, trial, space, recipe, folder, lambda arch: initialise(drawn(arch), initialisation, seed, inputs), weights
     )

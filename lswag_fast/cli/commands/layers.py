@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
 
     check_plot(args.plot)
     space = targets.find_space(args.space, args)
-    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    batch = targets.space_batch(space, args)
     build = targets.network_builder(space, args)
     with naming("--init"):
         given = ScoreOptions(init=args.init)

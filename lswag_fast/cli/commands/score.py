@@ -157,7 +157,7 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:
     space = targets.find_space(name, args)
     with naming(name):
         arch = space.decode(arch_json)
-    drawn = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    drawn = targets.space_batch(space, args)
     return _Subject(targets.network_builder(space, args)(arch), drawn.batch, drawn.description, space.name)
 
 

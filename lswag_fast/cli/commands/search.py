@@ -121,8 +121,8 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
         raise InputError(f"--supernet is for --proxies {INHERITED_ACCURACY}; leave it out")
     space = targets.find_space(args.space, args)
     chosen = chosen_proxies(args.proxies, space.name)
-    given = score_options(args, chosen.parts, space.name)
-    batch = targets.load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
+    given = targets.fitting_loss(space, score_options(args, chosen.parts, space.name))
+    batch = targets.space_batch(space, args)
     weights = targets.checkpoint(space, args)
     show_selection(chosen.origin, chosen.names)
     return (

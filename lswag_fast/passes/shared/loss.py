@@ -12,8 +12,12 @@ from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.options import Reduction, ScoreOptions
+from lswag_fast.passes.shared.checks import listed
 from lswag_fast.passes.shared.outputs import HOW, chosen_output, described, find_logits, real
 from lswag_fast.passes.shared.targets import TargetCheck, fit_targets, one_output
+
+IGNORE_INDEX = -100
+"""The label that torch and the libraries of language models give what does not count."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,69 @@ def _unreduced(loss: Tensor, n_samples: int, reduction: Reduction | None) -> Ten
             "'mean' (a mean scales every gradient by 1/B, which is undone)"
         )
     return loss * n_samples if reduction == "mean" else loss
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """A `loss_fn` of language models: cross-entropy of each token, one sum per sample.
+
+    The logits are the output itself or its `logits`, (B, T, V); the labels (B, T) are token indices. The losses of a
+    sample's tokens are added up.
+
+    Attributes:
+        shift: whether the label of a token is that of the next one, as the labels of a causal language model are its
+            inputs themselves; the first label and the last logits then do not count.
+        ignore_index: the label of what does not count, such as padding.
+
+    Raises:
+        InputError: when it is called with labels that do not fit, or samples without a label that counts, which are
+            named: their gradients would all be 0.
+
+    Example:
+        >>> import math, torch
+        >>> logits = torch.zeros(2, 3, 5)
+        >>> labels = torch.tensor([[1, 2, 3], [4, 0, -100]])
+        >>> TokenLoss(shift=True)(logits, labels).div(math.log(5)).tolist()  # two tokens count, and one
+        [2.0, 1.0]
+    """
+
+    shift: bool = False
+    ignore_index: int = IGNORE_INDEX
+
+    def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        """Return the losses (B,)."""
+        logits = _logits(outputs)
+        self._check(logits, targets)
+        labels = targets.long()
+        if self.shift:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        counts = labels != self.ignore_index
+        empty = (~counts.any(1)).nonzero().flatten().tolist()
+        if empty:
+            raise InputError(
+                f"TokenLoss: no token counts in sample {listed([str(k) for k in empty])} of the batch: all labels are "
+                f"{self.ignore_index}{' but the first' if self.shift else ''}; leave such samples out"
+            )
+        found = labels[counts]
+        low, high, n_tokens = int(found.min()), int(found.max()), logits.shape[2]
+        if low < 0 or high >= n_tokens:
+            raise InputError(
+                f"TokenLoss: labels run from {low} to {high}, the model tells {n_tokens} tokens (0..{n_tokens - 1}); "
+                "what is not to count has the label ignore_index"
+            )
+        return F.cross_entropy(logits.movedim(2, 1), labels, ignore_index=self.ignore_index, reduction="none").sum(1)
+
+    def _check(self, logits: Tensor, targets: Any) -> None:
+        if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.is_complex():
+            found = targets.dtype if isinstance(targets, Tensor) else type(targets).__name__
+            raise InputError(f"TokenLoss: labels are a tensor of whole numbers (B, T), got {found}")
+        if logits.dim() != 3 or targets.shape != logits.shape[:2]:  # (B, T, V)
+            raise InputError(
+                f"TokenLoss: labels of shape {tuple(targets.shape)} do not fit logits of shape {tuple(logits.shape)}; "
+                "one label for each token of logits (B, T, V)"
+            )
+        if self.shift and logits.shape[1] < 2:  # nothing is left
+            raise InputError("TokenLoss(shift=True): texts of one token have no next one")
 
 
 def cross_entropy(outputs: Any, targets: Any, options: ScoreOptions) -> tuple[Tensor, TargetCheck]:

@@ -41,6 +41,6 @@ def test_the_median_of_the_passes_after_the_first_ones(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "perf_counter", clock)
     seconds = [9.0] * WARM_UP + [0.004] * (REPEATS // 2) + [0.005] + [2.0] * (REPEATS // 2)
     model = Takes(clock, seconds)
-    assert measure_latency_ms(model, (3, 4, 5)) == pytest.approx(5.0)  # float64 rounding of the clock
+    assert measure_latency_ms(model, torch.zeros(1, 3, 4, 5)) == pytest.approx(5.0)  # float64 rounding of the clock
     assert model.seconds == []
     assert set(model.seen) == {((1, 3, 4, 5), torch.float64, False, False)}

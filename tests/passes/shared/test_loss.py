@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import pickle
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from lswag_fast import score_many
 from lswag_fast.errors import InputError
 from lswag_fast.options import ScoreOptions
-from lswag_fast.passes.shared.loss import cross_entropy, total_loss
+from lswag_fast.passes.shared.loss import TokenLoss, cross_entropy, total_loss
 
 B, K = 5, 3
 LOGITS = torch.randn(B, K, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -136,3 +139,57 @@ def test_the_chosen_output_is_what_every_loss_gets() -> None:
     torch.testing.assert_close(total_loss(outputs, LABELS, B, ScoreOptions(output=1)).total, SUM)
     own = ScoreOptions(output=lambda found: found[1], loss_fn=F.cross_entropy, loss_reduction="mean")
     torch.testing.assert_close(total_loss(outputs, LABELS, B, own).total, SUM)
+
+
+def test_the_loss_of_tokens_is_a_sum_over_those_that_count() -> None:
+    logits = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.randint(7, (3, 5), generator=torch.Generator().manual_seed(1))
+    labels[0, 2:] = -100
+    p = logits.log_softmax(2)
+    for shift in (False, True):
+        expected = [
+            -math.fsum(float(p[b, t - shift, labels[b, t]]) for t in range(int(shift), 5) if labels[b, t] >= 0)
+            for b in range(3)
+        ]
+        assert TokenLoss(shift=shift)(logits, labels).tolist() == pytest.approx(expected, rel=1e-12)
+        assert TokenLoss(shift=shift)({"logits": logits}, labels).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_loss_of_tokens_says_what_it_is() -> None:
+    assert repr(TokenLoss(shift=True)) == "TokenLoss(shift=True, ignore_index=-100)"
+    assert pickle.loads(pickle.dumps(TokenLoss(ignore_index=0))) == TokenLoss(ignore_index=0)
+
+
+def test_samples_in_which_no_token_counts_are_named() -> None:
+    labels = torch.zeros(6, 4, dtype=torch.long)
+    labels[[1, 4]] = -100
+    with pytest.raises(InputError, match=r"no token counts in sample 1, 4 of the batch: all labels are -100; leave"):
+        TokenLoss()(torch.zeros(6, 4, 3), labels)
+    labels[2, 1:] = -100
+    with pytest.raises(InputError, match=r"sample 1, 2, 4 of the batch: all labels are -100 but the first"):
+        TokenLoss(shift=True)(torch.zeros(6, 4, 3), labels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "message"),
+    [
+        ((2, 4, 3), torch.zeros(2, 4), "labels are a tensor of whole numbers"),
+        ((2, 4, 3), torch.zeros(2, 5, dtype=torch.long), r"labels of shape \(2, 5\) do not fit logits"),
+        ((2, 3), torch.zeros(2, dtype=torch.long), r"do not fit logits of shape \(2, 3\)"),
+        ((2, 4, 3), torch.full((2, 4), 3), r"labels run from 3 to 3, the model tells 3 tokens \(0\.\.2\)"),
+        ((2, 4, 3), [0, 0], "got list"),
+    ],
+)
+def test_labels_that_do_not_fit(shape: tuple[int, ...], labels: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TokenLoss()(torch.zeros(shape), labels)
+
+
+def test_an_empty_text_costs_the_proxies_of_gradients_alone() -> None:
+    model = nn.Sequential(nn.Embedding(9, 4), nn.ReLU(), nn.Linear(4, 9))
+    tokens = torch.arange(12).reshape(3, 4) % 9
+    labels = tokens.clone()
+    labels[2] = -100
+    scores = score_many(model, (tokens, labels), proxies=["lswag", "near", "params"], loss_fn=TokenLoss())
+    assert "no token counts in sample 2" in str(scores["lswag"].error)
+    assert scores["near"].error is None and scores["params"].error is None

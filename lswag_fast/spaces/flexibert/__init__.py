@@ -1,0 +1,1 @@
+"""The FlexiBERT space of encoders of text."""

@@ -1,0 +1,1 @@
+"""A small space of decoders of text."""
