@@ -12,14 +12,16 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 from torch import Tensor, nn
 
+from lswag_fast import tasks
 from lswag_fast.errors import InputError
 from lswag_fast.option_checks import (
     check_choice,
     check_count,
     check_functions,
     check_interval,
-    is_integer,
+    check_outputs,
     is_number,
+    loss_named,
 )
 
 SEEDS = 2**64  # the generator of torch takes 64 bits
@@ -57,9 +59,11 @@ class ScoreOptions:
         layers: score only the weights whose depth percentile bin (Eq. 6: 0..10, bin 10 is the last layer) lies in
             (lo, hi), both inclusive; None for all. Backward then stops at the deepest of them. "product" counts the
             patterns of the activations paired with the chosen weights.
-        loss_fn: `loss_fn(outputs, targets)` -> (B,), one loss per sample. Default: cross-entropy on the output or its
-            `logits`, with targets of class indices, (B,) or one per position, or of class probabilities (one-hot and
-            soft labels) of the logits' shape. The losses of a sample's positions are summed.
+        task: what the targets are, a name of `lswag_fast.tasks.names()`; it decides the loss where `loss_fn` is None.
+        loss_fn: `loss_fn(outputs, targets)` -> (B,), one loss per sample, or a name: "cross_entropy", "mse", "l1",
+            "cosine" or "binary_cross_entropy", the mean over all outputs of a sample. Default, without a task:
+            cross-entropy on the output or its `logits`, with targets of class indices, (B,) or one per position, or of
+            class probabilities (one-hot and soft labels) of the logits' shape, summed over a sample's positions.
         loss_reduction: "sum" or "mean" when `loss_fn` returns a scalar; a mean is multiplied by B, since it would
             scale every gradient by 1/B. A mean that divides by anything but B (class weights, `ignore_index`) makes the
             samples depend on each other, and a warning says so.
@@ -120,7 +124,8 @@ class ScoreOptions:
     """
 
     layers: tuple[int, int] | None = None
-    loss_fn: LossFunction | None = None
+    task: str | None = None
+    loss_fn: LossFunction | str | None = None
     loss_reduction: Reduction | None = None
     output: Output | None = None
     ignore_index: int | None = None
@@ -157,7 +162,9 @@ class ScoreOptions:
         ):
             object.__setattr__(self, name, _plain(getattr(self, name)))
         check_functions(self.loss_fn, self.features)
-        _check_outputs(self)
+        if self.task is not None:
+            object.__setattr__(self, "task", tasks.get(self.task).name)
+        check_outputs(self)
         object.__setattr__(self, "proxy_options", _copied(self.proxy_options))
         for name, kind in (
             ("combine", Combine),
@@ -218,6 +225,16 @@ class ScoreOptions:
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
         return replace(options or cls(), **keywords)
+
+    @property
+    def loss_name(self) -> str | None:
+        """The name of the loss, that of `loss_fn` or of the task; None for the default, and for a function."""
+        return loss_named(self.task, self.loss_fn)
+
+    @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is cross-entropy, the default or by name."""
+        return not callable(self.loss_fn) and self.loss_name in (None, tasks.CROSS_ENTROPY)
 
     @property
     def n_groups(self) -> int | None:
@@ -359,20 +376,6 @@ def _copied(proxy_options: ProxyOptions) -> ProxyOptions:
     if not isinstance(proxy_options, Mapping) or not all(isinstance(own, Mapping) for own in proxy_options.values()):
         raise InputError(f"proxy_options must be {{proxy: {{option: value}}}}, got {proxy_options!r}")
     return {name: dict(own) for name, own in proxy_options.items()}
-
-
-def _check_outputs(options: ScoreOptions) -> None:
-    """Refuse what cannot name an output, and settings of the default loss beside another."""
-    output = options.output
-    if not (output is None or isinstance(output, str) or is_integer(output) or callable(output)):
-        raise InputError(f"output must be a place, a name or a function of the outputs, got {options.output!r}")
-    if options.ignore_index is not None and not is_integer(options.ignore_index):
-        raise InputError(f"ignore_index must be an integer, got {options.ignore_index!r}")
-    if options.class_axis is not None and (not is_integer(options.class_axis) or options.class_axis not in (1, -1)):
-        raise InputError(f"class_axis must be 1 or -1, got {options.class_axis!r}")
-    for name in ("ignore_index", "class_axis"):
-        if options.loss_fn is not None and getattr(options, name) is not None:
-            raise InputError(f"{name} is of the default loss; leave it out with loss_fn, got {getattr(options, name)}")
 
 
 def _check_one_combine(combine: Combine, proxy_options: ProxyOptions) -> None:

@@ -30,6 +30,7 @@ from lswag_fast.scoring import score, score_many
 from lswag_fast.spaces import SearchSpace, check_space
 from lswag_fast.spaces.building import Weights, network_builder
 from lswag_fast.spaces.text_space import example_inputs
+from lswag_fast.spaces.traits import default_mode_of, task_of
 from lswag_fast.study.objective import SCORE
 from lswag_fast.study.settings import ScoringSettings, fingerprint
 
@@ -80,16 +81,17 @@ class ScoreJob:
         batch: `(inputs, targets)` as `score` takes it.
         proxies: names for `lswag_fast.score_many`, parts in the place of ranked ones; none with a function.
         function: `function(model, batch)` -> score, in place of proxies.
-        mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
+        mode: "train" or "eval", the mode of the networks; None for what the space says, else as it builds them.
         seed: of the weights and the score.
         n_threads: of torch, for each architecture; it decides the last bits of a score.
-        options: of the score; its seed is `seed`, whatever it says. Its `init` is applied when a network is built.
+        options: of the score; its seed is `seed`, whatever it says. Its `init` is applied when a network is built. Its
+            task is that of the space, where that names one.
         weights: see `network_builder`; shared weights are drawn once per process.
 
     Raises:
         SpaceError: the space is none.
         InputError: neither proxies nor a function, or both; an unknown or ranked proxy, or mode; a seed
-            or a number of threads outside of its range.
+            or a number of threads outside of its range; a task that is not that of the space.
 
     Example:
         >>> import random
@@ -132,6 +134,7 @@ class ScoreJob:
         if not isinstance(self.options, ScoreOptions):
             raise InputError(f"options must be ScoreOptions(...), got {self.options!r}")
         replace(self.options, seed=self.seed)  # refuses a seed outside of its range
+        object.__setattr__(self, "options", options_of_space(self.space, self.options))
 
     def check_batch(self) -> None:
         """Refuse a batch that no network could be scored with, before anything is begun for it.
@@ -235,7 +238,8 @@ class ScoreJob:
     def network(self, arch: Any) -> nn.Module:
         """Build the network of an architecture as it is scored."""
         model = initialise(self._build(arch), self.options.init, self.seed, example_inputs(self.space, 2))
-        return model if self.mode is None else model.train(self.mode == "train")
+        mode = self.mode or default_mode_of(self.space)
+        return model if mode is None else model.train(mode == "train")
 
     def profile(self, arch: Any) -> dict[str, Any]:
         """Return what is worth showing of an architecture.
@@ -265,7 +269,11 @@ class ScoreJob:
         return ScoringSettings(
             function=None if function is None else function_name(function),
             options=replace(
-                self.options, seed=0, init="own", fidelity=None if fidelity == "exact" else fidelity
+                self.options,
+                seed=0,
+                init="own",
+                task=None if task_of(self.space) else self.options.task,
+                fidelity=None if fidelity == "exact" else fidelity,
             ).changed(),
             n_threads=self.n_threads,
             isa=isa_active(),
@@ -289,6 +297,25 @@ class ScoreJob:
     @cached_property
     def _build(self) -> Callable[[Any], nn.Module]:
         return network_builder(self.space, self.weights, self.seed)
+
+
+def options_of_space(space: SearchSpace, options: ScoreOptions) -> ScoreOptions:
+    """Return the options with the task that the networks of a space are made for.
+
+    Raises:
+        InputError: the options say another task.
+
+    Example:
+        >>> from lswag_fast import spaces
+        >>> options_of_space(spaces.get("transnas-micro"), ScoreOptions()).task
+        'classification'
+    """
+    task = task_of(space)
+    if task is None or options.task == task:
+        return options
+    if options.task is not None:
+        raise InputError(f"task: the networks of {space.name} are made for {task!r}, found {options.task!r}")
+    return replace(options, task=task)
 
 
 def _observed(proxy: str) -> frozenset[str]:

@@ -63,7 +63,7 @@ def test_numbers_of_numpy_become_python_s() -> None:
         ("seed", 2**64),
         ("combine", "sum"),
         ("loss_fn", 5),
-        ("loss_fn", "cross_entropy"),
+        ("loss_fn", "hinge"),
         ("features", 5),
         ("proxy_options", None),
         ("proxy_options", {"snip": 5}),
@@ -186,6 +186,20 @@ def test_a_loss_is_called_by_what_tells_it_from_others() -> None:
     names = [ScoreOptions(loss_fn=loss).to_json()["loss_fn"] for loss in (a_loss, nn.MSELoss(), Weighted())]
     assert names == ["a_loss", "MSELoss()", "Weighted object"]
     assert [is_nameless(name) for name in [*names, "test.<locals>.<lambda>", None]] == [False, False, True, True, False]
+
+
+def test_a_task_is_called_by_one_name_and_decides_the_loss() -> None:
+    options = ScoreOptions(task="segmentsemantic")
+    assert options == ScoreOptions(task="segmentation")
+    assert options.changed() == {"task": "segmentation"}
+    assert options.is_cross_entropy and ScoreOptions(task="segmentation", ignore_index=255).ignore_index == 255
+    assert ScoreOptions(task="normal", loss_fn="cosine").loss_name == "cosine"
+    assert ScoreOptions(task="normal", loss_fn=a_loss).loss_name is None
+    with pytest.raises(InputError, match="there is no task 'detection'; known are classification"):
+        ScoreOptions(task="detection")
+    for options_of_classes in ({"ignore_index": 1}, {"class_axis": -1}):
+        with pytest.raises(InputError, match="is of cross-entropy; leave it out with this loss"):
+            ScoreOptions(task="regression", **options_of_classes)  # type: ignore[arg-type]
 
 
 # What each fidelity means, for a batch of 32: gradient samples. Another meaning would change stored searches.

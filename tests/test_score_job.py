@@ -16,7 +16,7 @@ from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceE
 from lswag_fast.execution import WorkerProcesses, open_runner
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.score_job import ScoreJob
-from lswag_fast.spaces import AutoFormer, NasBench201
+from lswag_fast.spaces import AutoFormer, NasBench201, TransNasMicro
 
 CHOICES: dict[str, Any] = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
 SHARED = AutoFormer(**CHOICES, image_size=8, patch_size=4, num_classes=3)
@@ -208,3 +208,21 @@ def test_a_profile_says_where_the_time_of_a_candidate_goes() -> None:
     seconds = ScoreJob(SHARED, BATCH, ("lswag",)).at_fidelity().profile(ARCH)["seconds"]
     assert sorted(seconds) == ["backward", "build", "forward", "kernel", "other"]
     assert min(seconds.values()) > 0
+
+
+@pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")  # BatchNorm in train mode
+def test_the_task_and_the_mode_are_those_of_the_space() -> None:
+    space = TransNasMicro(task="room_layout", image_size=16, channels=4)
+    batch = BATCH[0].new_zeros(4, 3, 16, 16).normal_(generator=torch.Generator().manual_seed(0)), torch.ones(4, 9)
+    job = ScoreJob(space, batch, ("grad_norm",), n_threads=threads())
+    assert (job.options.task, job.settings().options) == ("regression", {})  # the space has said it already
+    arch = space.encode(space.decode("4-41414-3_30_232"))
+    model = job.network(space.decode(arch))
+    assert model.training
+    expected = score(model, batch, proxy="grad_norm", loss_fn=lambda o, t: (o - t).square().mean(1))
+    assert job(arch) == {"grad_norm": expected.value}
+    assert not ScoreJob(SHARED, BATCH, ("nwot",)).network(SHARED.sample(random.Random(0))).training
+    with pytest.raises(InputError, match="task: the networks of transnas-micro are made for 'regression', found 'jigs"):
+        ScoreJob(space, batch, ("grad_norm",), options=ScoreOptions(task="jigsaw"))
+    own = ScoreJob(CELLS, BATCH, ("nwot",), options=ScoreOptions(task="multi_label"))
+    assert own.settings().options == {"task": "multi_label"}

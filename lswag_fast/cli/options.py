@@ -75,7 +75,7 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
-    text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: as built, which is train)"
+    text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: the space's, else as built)"
     group.add_argument("--mode", choices=("train", "eval"), help=text)
 
 

@@ -97,16 +97,26 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "help": "how L-SWAG joins its layers (default: layerwise)",
         },
     ),
-    "loss_fn": (
-        "--loss-fn",
+    "task": (
+        "--task",
         {
-            "metavar": "MODULE:NAME",
-            "help": "a function (outputs, targets) -> one loss per sample (default: cross-entropy)",
+            "metavar": "NAME",
+            "help": "what the targets are: classification, multi_label, regression, segmentation, surface_normals, "
+            "autoencoding or jigsaw; of the transnas spaces the column: class_object, normal, ... (default: the "
+            "space's, else classification)",
+        },
+    ),
+    "loss_fn": (
+        "--loss",
+        {
+            "metavar": "LOSS",
+            "help": "cross_entropy, mse, l1, cosine, binary_cross_entropy, or a function MODULE:NAME: (outputs, "
+            "targets) -> one loss per sample (default: that of the task)",
         },
     ),
     "loss_reduction": (
         "--loss-reduction",
-        {"choices": ("sum", "mean"), "help": "how --loss-fn reduces, where it returns one number"},
+        {"choices": ("sum", "mean"), "help": "how a function of --loss reduces, where it returns one number"},
     ),
     "output": (
         "--output",
@@ -161,10 +171,9 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "init": (
         "--init",
         {
-            "default": "own",
             "metavar": "NAME",
             "help": "weights: own (as built), kaiming, xavier, normal, or rescue, which sets zero or constant scales "
-            "to 1 (default: own)",
+            "to 1 (default: the space's, else own)",
         },
     ),
     "seed": (
@@ -175,6 +184,9 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 """The option of each field of `ScoreOptions`: its name on the command line, and what argparse is told of it."""
 
 
+_FORMER = {"--loss": ("--loss-fn",)}
+"""Names that options had, in the commands of stored searches."""
+
 _WITHOUT_FEATURES = {
     "model", "standard", "double_backward", "jacobian", "ntk", "synflow", "empirical_fisher", "features",
     "curvature",
@@ -182,30 +194,37 @@ _WITHOUT_FEATURES = {
 """The passes that look at no features."""
 
 
-def add_score_options(parser: argparse.ArgumentParser) -> None:
-    """Add every option of a score."""
+def add_score_options(parser: argparse.ArgumentParser, fields: Collection[str] = tuple(SCORE_OPTIONS)) -> None:
+    """Add options of a score, by default all."""
     group = parser.add_argument_group("scoring")
-    for flag, details in SCORE_OPTIONS.values():
-        group.add_argument(flag, **details)
+    for flag, details in (SCORE_OPTIONS[field] for field in fields):
+        group.add_argument(*_FORMER.get(flag, ()), flag, dest=_dest(flag), **details)
 
 
-def score_options(args: argparse.Namespace, proxies: Collection[str], space: str | None = None) -> ScoreOptions:
+def score_options(
+    args: argparse.Namespace,
+    proxies: Collection[str],
+    space: str | None = None,
+    fields: Collection[str] = tuple(SCORE_OPTIONS),
+) -> ScoreOptions:
     """Return the options of a score.
 
     Args:
         args: what was parsed.
         proxies: the names that are scored, which --set may name.
         space: the space that --layers auto means; None for a network of no space.
+        fields: those that were added.
 
     Raises:
         InputError: an option cannot be used; the message names it.
     """
     from lswag_fast.options import ScoreOptions
 
-    if args.features is not None:
+    if "features" in fields and args.features is not None:
         _warn_of_unused_features(proxies)
     found = ScoreOptions()
-    for field, (flag, _) in SCORE_OPTIONS.items():
+    for field in fields:
+        flag = SCORE_OPTIONS[field][0]
         value = getattr(args, _dest(flag))
         with naming(flag):
             found = replace(found, **{field: _meant(field, value, proxies, space)})
@@ -227,11 +246,13 @@ def _meant(field: str, value: Any, proxies: Collection[str], space: str | None) 
     """What the value of an option is in Python."""
     if field == "layers":
         return _layers(value, space)
+    if field == "init":
+        return value or "own"
     if field == "proxy_options":
         return _proxy_options(value, proxies)
     if field == "output" and value is not None:
         return int(value) if value.removeprefix("-").isdecimal() else value
-    if field == "loss_fn" and value is not None:
+    if field == "loss_fn" and value is not None and ":" in value:
         from lswag_fast.cli.targets import find
 
         return find(value)

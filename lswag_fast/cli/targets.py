@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import importlib
 import inspect
 import os
@@ -30,29 +31,51 @@ if TYPE_CHECKING:
 _SPACE_OPTIONS = ("image_size", "patch_size", "num_classes", "length")
 
 
-def space_options(args: argparse.Namespace) -> dict[str, int]:
-    """Return the options of the space that were given."""
-    return {key: value for key in _SPACE_OPTIONS if (value := getattr(args, key, None)) is not None}
+def space_options(args: argparse.Namespace, name: str | None = None) -> dict[str, Any]:
+    """Return the options of the space `name` that were given; without a name of the space that SPACE says.
+
+    --task is one where a space has networks for several; of others it says what their logits are for.
+    """
+    from lswag_fast import spaces
+
+    chosen = args.space if name is None else name
+    keys = (*_SPACE_OPTIONS, "task") if "task" in spaces.options(chosen) else _SPACE_OPTIONS
+    return {key: value for key in keys if (value := getattr(args, key, None)) is not None}
 
 
 def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     """Return the space `name` with the options given, or what `package.module:factory` returns.
+
+    Where --init is one and was not given, it becomes what the space says.
 
     Raises:
         SpaceError: there is no such space, or it does not take an option given.
         InputError: there is no such factory.
     """
     from lswag_fast import spaces
+    from lswag_fast.spaces.traits import default_init_of
 
-    options = space_options(args)
-    if ":" not in name:
-        return spaces.get(name, **options)
-    space: SearchSpace = make(name)
+    options = space_options(args, name)
+    space: SearchSpace = make(name) if ":" in name else spaces.get(name, **options)
     with naming(name):
         spaces.check_space(space)
-    if options:
+    if options and ":" in name:
         raise SpaceError(f"--{next(iter(options)).replace('_', '-')}: {name} decides this itself; leave it out")
+    if getattr(args, "init", "") is None:
+        args.init = default_init_of(space)
     return space
+
+
+def networks_in_words(space: SearchSpace, args: argparse.Namespace, options: ScoreOptions) -> str:
+    """How the networks of a space are scored: what decides the values and was perhaps not said on the command line."""
+    from lswag_fast.options import function_name
+    from lswag_fast.spaces import TakesTokens
+    from lswag_fast.spaces.traits import default_mode_of
+
+    mode = args.mode or default_mode_of(space) or "as built"
+    loss = options.loss_name or (function_name(options.loss_fn) if callable(options.loss_fn) else "cross_entropy")
+    task = options.task or ("tokens" if isinstance(space, TakesTokens) else "classification")
+    return f"networks: {space.name}, mode {mode}, init {options.init}, task {task}, loss {loss}"
 
 
 def member(network: str) -> tuple[str, str] | None:
@@ -141,12 +164,37 @@ def python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:
     return "lswag_fast", f"lswag_fast.spaces.get({name!r}{written})"
 
 
-def load_batch(
-    source: str, image_size: int, num_classes: int | None, args: argparse.Namespace, *, channels: int = 3
+def network_batch(
+    model: nn.Module, source: str, image_size: int, num_classes: int | None, args: argparse.Namespace, **shapes: Any
 ) -> ImageBatch:
-    """Draw the batch that the options ask for; `channels` are those of noise and of grey images.
+    """Draw the batch that the options ask for, for a network of no space, with the targets of --task.
+
+    What the network gives for two images tells the shape of targets that are drawn.
 
     Raises:
+        InputError, DataError: as of `load_batch`.
+    """
+    import torch
+
+    drawn = load_batch(source, image_size, num_classes, args, **shapes)
+    if args.task is None:
+        return drawn
+    with torch.no_grad():
+        outputs = copy.deepcopy(model).eval()(drawn.images[:2])
+    logits = getattr(outputs, "logits", outputs)
+    if not isinstance(logits, torch.Tensor):
+        raise InputError(f"--task: {args.network} returned {type(logits).__name__}; it must return one tensor")
+    shape = tuple(logits.shape[1:])
+    return load_batch(source, image_size, num_classes, args, task=args.task, output_shape=shape, **shapes)
+
+
+def load_batch(
+    source: str, image_size: int, num_classes: int | None, args: argparse.Namespace, **shapes: Any
+) -> ImageBatch:
+    """Draw the batch that the options ask for; `shapes` are further arguments of `lswag_fast.data.load`.
+
+    Raises:
+        InputError: --task has no targets for networks of these outputs.
         DataError: the source is missing, unreadable, or does not fit.
     """
     from lswag_fast import data
@@ -159,24 +207,39 @@ def load_batch(
             seed=args.seed,
             split=args.split,
             num_classes=num_classes,
-            channels=channels,
+            **shapes,
         )
 
 
 def space_batch(space: SearchSpace, args: argparse.Namespace) -> ImageBatch | TextBatch:
-    """Draw the batch that the options ask for, of what the networks of a space take: images or texts.
+    """Draw the batch that the options ask for, of what the networks of a space take and give: images or texts.
 
     Raises:
-        InputError: --split of texts.
-        DataError: the source is missing, unreadable, or does not fit.
+        InputError: they take images that are not square, or give what --task has no targets for; --split of texts.
+        DataError: as of `load_batch`.
     """
-    from lswag_fast.data.texts import load_text
     from lswag_fast.spaces import TakesTokens
+    from lswag_fast.spaces.traits import output_shape_of, task_of
 
-    if not isinstance(space, TakesTokens):
-        return load_batch(args.data or "digits", space.input_shape[-1], space.num_classes, args)
-    if args.split is not None:
-        raise InputError(f"--split: {space.name} takes texts, which have no splits; leave it out")
+    if isinstance(space, TakesTokens):
+        return _texts(space, args)
+    channels, height, width = space.input_shape
+    if height != width:
+        raise InputError(
+            f"the networks of {space.name} take images of {height} x {width} pixels, and the command line makes square "
+            "ones; call lswag_fast in Python with a batch of yours"
+        )
+    task = task_of(space) or args.task
+    shapes: dict[str, Any] = {"channels": channels, "output_shape": output_shape_of(space)}
+    return load_batch(args.data or "digits", width, space.num_classes, args, task=task, **shapes)
+
+
+def _texts(space: Any, args: argparse.Namespace) -> TextBatch:
+    from lswag_fast.data.texts import load_text
+
+    for option in ("split", "task"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option}: {space.name} takes texts, which have none; leave it out")
     (length,) = space.input_shape
     with naming("--data"):
         return load_text(
@@ -185,10 +248,16 @@ def space_batch(space: SearchSpace, args: argparse.Namespace) -> ImageBatch | Te
 
 
 def fitting_loss(space: SearchSpace, given: ScoreOptions) -> ScoreOptions:
-    """Return the options of a score, for a space of texts with the loss of tokens where none was given."""
+    """Return the options of a score with the task that a space names; of texts with the loss of tokens, if it has none.
+
+    Raises:
+        InputError: the options say another task.
+    """
     from lswag_fast.passes.shared.loss import TokenLoss
+    from lswag_fast.score_job import options_of_space
     from lswag_fast.spaces import TakesTokens
 
+    given = options_of_space(space, given)
     if not isinstance(space, TakesTokens) or given.loss_fn is not None:
         return given
     with naming("--ignore-index, --class-axis"):
@@ -202,14 +271,15 @@ def network_builder(space: SearchSpace, args: argparse.Namespace) -> Callable[[A
         InputError, SpaceError: as of `checkpoint`.
     """
     from lswag_fast.spaces import building
+    from lswag_fast.spaces.traits import default_mode_of
 
     build = building.network_builder(space, checkpoint(space, args), args.seed)
-    return lambda arch: prepared(build(arch), args)
+    return lambda arch: prepared(build(arch), args.mode or default_mode_of(space))
 
 
-def prepared(model: nn.Module, args: argparse.Namespace) -> nn.Module:
-    """Set a network to --mode."""
-    return model if args.mode is None else model.train(args.mode == "train")
+def prepared(model: nn.Module, mode: str | None) -> nn.Module:
+    """Set a network to a mode; None leaves it as it is."""
+    return model if mode is None else model.train(mode == "train")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +12,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lswag_fast import tasks
 from lswag_fast.data import sources
 from lswag_fast.data.sources import ImageSource
 from lswag_fast.errors import DataError, InputError, reason
+from lswag_fast.tasks.jigsaw import N_PERMUTATIONS
 
 RGB = 3
 ROUNDING = 1e-6
 """Standard deviations below this share of the largest pixel are the rounding of the resize, not content."""
 SYNTHETIC_CLASSES = 10
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in grey (ITU-R BT.601)."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -29,8 +33,8 @@ class ImageBatch:
     """A labelled batch of images, and where it comes from.
 
     Attributes:
-        images: (B, 3, image_size, image_size) float32.
-        labels: (B,) int64 in [0, num_classes).
+        images: (B, C, image_size, image_size) float32.
+        labels: (B,) int64 in [0, num_classes), or the targets of a task.
         num_classes: classes of the source.
         description: the origin, in words for a person.
 
@@ -60,7 +64,9 @@ def load(
     split: str | None = None,
     num_classes: int | None = None,
     normalize: Literal["batch", "imagenet"] = "batch",
-    channels: int = RGB,
+    channels: int | None = None,
+    task: str | None = None,
+    output_shape: tuple[int, ...] | None = None,
 ) -> ImageBatch:
     """Draw a batch of images from a data source.
 
@@ -80,11 +86,14 @@ def load(
         normalize: "batch" gives each channel of the drawn batch mean 0 and standard deviation 1 (a channel without
             variation becomes 0); "imagenet" uses the ImageNet constants that published networks were trained with, for
             pixels in [0, 1].
-        channels: channels C of grey images and of synthetic noise.
+        channels: channels C of the images: grey is repeated, colours become grey for one, anything else is refused.
+            None leaves them as they are, with three for grey and for synthetic noise.
+        task: makes the targets, a name of `lswag_fast.tasks.names()`; None for the labels. Where images and labels say
+            nothing of a task, its targets are drawn, and the description says so.
+        output_shape: what the networks give for one image, where a task needs it: (C, H, W) of a segmentation.
 
     Returns:
-        The images (B, C, image_size, image_size), of other channels where those of a source are no grey, and their
-        labels (B,).
+        The images (B, C, image_size, image_size), and their labels (B,) or the targets of the task.
 
     Raises:
         InputError: an impossible argument.
@@ -101,19 +110,50 @@ def load(
         batch_size=batch_size,
         image_size=image_size,
         num_classes=SYNTHETIC_CLASSES if num_classes is None else num_classes,
-        channels=channels,
+        channels=RGB if channels is None else channels,
     )
+    wanted = None if task is None else tasks.get(task)
+    side = image_size if wanted is None else wanted.source_size(image_size)
     if source == "synthetic":
         _no_split(source, split)
-        return _synthetic((batch_size, channels, image_size, image_size), seed, num_classes or SYNTHETIC_CLASSES)
+        shape = batch_size, channels or RGB, side, side
+        drawn = _synthetic(shape, seed, num_classes or SYNTHETIC_CLASSES)
+        return drawn if wanted is None else _of_task(drawn, wanted, output_shape, seed)
     origin = _source_of(source, split)
     rows = _choose(origin, batch_size, seed)
-    labels = torch.from_numpy(origin.labels[rows])
-    check_classes(origin, num_classes)
-    images = torch.stack([prepared(read_finite(origin, row), image_size, channels) for row in rows])
-    return ImageBatch(
-        _normalized(images, origin, normalize), labels, origin.num_classes, _describe(origin, batch_size, seed)
+    if wanted is None or wanted.name in _OF_CLASSES:
+        check_classes(origin, num_classes)
+    images = torch.stack([_read(origin, row, side, channels) for row in rows])
+    drawn = ImageBatch(
+        images, torch.from_numpy(origin.labels[rows]), origin.num_classes, _describe(origin, batch_size, seed)
     )
+    if wanted is not None:
+        drawn = _of_task(drawn, wanted, output_shape, seed)
+    return replace(drawn, images=_normalized(drawn.images, origin, normalize))
+
+
+_OF_CLASSES = ("classification", "multi_label")
+
+
+def _of_task(drawn: ImageBatch, task: tasks.Task, output_shape: tuple[int, ...] | None, seed: int) -> ImageBatch:
+    """The batch that a task makes of images and labels."""
+    usual = {"autoencoding": tuple(drawn.images.shape[1:]), "jigsaw": (N_PERMUTATIONS,)}
+    usual |= dict.fromkeys(_OF_CLASSES, (drawn.num_classes,))
+    shape = output_shape or usual.get(task.name)
+    if shape is None:
+        raise InputError(f"output_shape: the task {task.name!r} needs the shape of what the networks give for an image")
+    images, targets = task.batch(drawn.images, drawn.labels, shape, seed)
+    return replace(drawn, images=images, labels=targets, description=f"{drawn.description}; targets: {task.targets}")
+
+
+def _read(source: ImageSource, row: int, side: int, channels: int | None) -> Tensor:
+    """An image with the channels that are wanted; raises DataError where it has others that tell nothing of them."""
+    image = read_finite(source, row)
+    if len(image) == RGB and channels == 1:
+        image = (image * torch.tensor(LUMA).view(RGB, 1, 1)).sum(0, keepdim=True)
+    if channels is not None and len(image) not in (1, channels):
+        raise DataError(f"data {source.description}: has {len(image)} channels, the networks take {channels}")
+    return prepared(image, side, channels or RGB)
 
 
 def _check_arguments(normalize: str, **counts: int) -> None:

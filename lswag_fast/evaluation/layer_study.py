@@ -17,6 +17,7 @@ from lswag_fast.errors import InputError
 from lswag_fast.option_checks import PERCENTILE_BINS
 from lswag_fast.options import ScoreOptions
 from lswag_fast.plots import plot_layer_study
+from lswag_fast.score_job import options_of_space
 from lswag_fast.scoring import score
 from lswag_fast.spaces import SearchSpace
 
@@ -109,6 +110,7 @@ def study_layers(
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
     rng = random.Random(seed)
+    options = options_of_space(space, options or ScoreOptions())
     rows = []
     for done in range(1, n + 1):
         model = build(space.sample(rng))

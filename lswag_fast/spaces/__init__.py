@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
@@ -56,6 +57,7 @@ __all__ = [
     "check_space",
     "get",
     "names",
+    "options",
 ]
 
 
@@ -77,9 +79,7 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
     "gpt": Gpt,
 }
 _TEXTS = ("flexibert", "gpt")
-_OVERRIDES = ("image_size", "num_classes")
-_AUTOFORMER_OVERRIDES = ("image_size", "patch_size", "num_classes")
-_TEXT_OVERRIDES = ("length",)
+_OPTIONS = ("image_size", "num_classes")
 
 
 def names() -> tuple[str, ...]:
@@ -94,7 +94,22 @@ def names() -> tuple[str, ...]:
     return tuple(_NAMED)
 
 
-def get(name: str, **overrides: int) -> SearchSpace:
+def options(name: str) -> tuple[str, ...]:
+    """Return the options that `get` takes for a space; none for a name that it does not know.
+
+    Example:
+        >>> options("nasbench201"), options("autoformer-tiny")
+        (('image_size', 'num_classes'), ('image_size', 'num_classes', 'patch_size'))
+    """
+    if name not in _NAMED:
+        return ()
+    if name in _TEXTS:
+        return ("length",)
+    further = {"autoformer": ("patch_size",), "transnas": ("task",)}
+    return (*_OPTIONS, *further.get(name.partition("-")[0], ()))
+
+
+def get(name: str, **overrides: Any) -> SearchSpace:
     """Return the space called `name`.
 
     A space of your own needs no name here: pass the object to `lswag_fast.search`, or name what makes it on the command
@@ -102,8 +117,8 @@ def get(name: str, **overrides: int) -> SearchSpace:
 
     Args:
         name: one of `names()`.
-        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels); for those
-            of texts length (tokens) alone.
+        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels), for those
+            of TransNAS-Bench-101 also task, the name of one of its columns; for those of texts length (tokens) alone.
 
     Returns:
         The space.
@@ -119,14 +134,8 @@ def get(name: str, **overrides: int) -> SearchSpace:
         near = difflib.get_close_matches(str(name), _NAMED, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise SpaceError(f"there is no space {name!r}; {hint}known are {', '.join(_NAMED)}")
-    allowed = _allowed_overrides(name)
+    allowed = options(name)
     unknown = [key for key in overrides if key not in allowed]
     if unknown:
         raise SpaceError(f"{unknown[0]}: cannot be set for {name}; allowed are {', '.join(allowed)}")
     return _NAMED[name](**overrides)
-
-
-def _allowed_overrides(name: str) -> tuple[str, ...]:
-    if name in _TEXTS:
-        return _TEXT_OVERRIDES
-    return _AUTOFORMER_OVERRIDES if name.startswith("autoformer-") else _OVERRIDES

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from lswag_fast.spaces.checks import check_positive
 from lswag_fast.spaces.layers import IN_CHANNELS
+from lswag_fast.spaces.traits import Mode
 
 
 class ImageSpace:
@@ -14,6 +15,8 @@ class ImageSpace:
     Attributes:
         num_classes: logits.
         image_size: side of the square images in pixels.
+        default_mode: "train": in eval mode an untrained BatchNorm normalises nothing, and the networks rank worse.
+        default_init: "own", the weights that training would begin with.
 
     Example:
         >>> class Squares(ImageSpace):
@@ -29,6 +32,8 @@ class ImageSpace:
 
     num_classes: int
     image_size: int
+    default_mode: ClassVar[Mode] = "train"
+    default_init: ClassVar[str] = "own"
 
     def _set_sizes(self, **sizes: int) -> None:
         """Take positive whole numbers, numpy's too, as attributes; raises SpaceError for anything else."""

@@ -92,7 +92,7 @@ class SearchSpace(Protocol):
 
     @property
     def num_classes(self) -> int:
-        """Number of logits; labels lie in [0, num_classes)."""
+        """Number of logits, in which labels lie; of other tasks than classes, the number of outputs or of channels."""
 
     @property
     def size(self) -> int:
@@ -160,7 +160,8 @@ class SearchSpace(Protocol):
                 to draw them with torch's global generator.
 
         Returns:
-            A network that maps images (B, *input_shape) to logits (B, num_classes), or texts to (B, T, num_classes).
+            A network that maps images (B, *input_shape) to logits (B, num_classes), or to what `NamesTask` says, and
+            texts to (B, T, num_classes).
         """
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lswag_fast.spaces.checks import check_positive
 from lswag_fast.spaces.protocol import SearchSpace
+from lswag_fast.spaces.traits import Mode
 
 N_BYTES = 256
 """Classes of a network that tells bytes."""
@@ -50,6 +51,8 @@ class TextSpace:
     """The arguments that a space is made with, in the order in which it shows them."""
 
     num_classes = N_BYTES
+    default_mode: ClassVar[Mode] = "eval"
+    default_init: ClassVar[str] = "own"
     length: int
     vocabulary: int
 

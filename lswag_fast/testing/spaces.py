@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests, TakesTokens
+from lswag_fast.spaces.traits import output_shape_of
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
 
@@ -114,15 +115,18 @@ class SpaceContract:
             assert space.macs(arch) > 0
             assert listed is None or n_params in listed
 
-    def test_networks_map_images_or_texts_to_logits(self, space: SearchSpace, archs: list[Any]) -> None:
-        """(B, C, H, W) -> (B, num_classes), or tokens (B, T) -> (B, T, num_classes), also with shared weights."""
-        inputs, logits = torch.randn(2, *space.input_shape), (2, space.num_classes)
+    def test_networks_map_images_or_texts_to_outputs(self, space: SearchSpace, archs: list[Any]) -> None:
+        """Images (B, C, H, W) to logits (B, num_classes) or what the space says, tokens (B, T) to (B, T, num_classes).
+
+        Also with shared weights.
+        """
+        inputs, outputs = torch.randn(2, *space.input_shape), (2, *output_shape_of(space))
         if isinstance(space, TakesTokens):
-            inputs, logits = torch.randint(space.vocabulary, inputs.shape), (*inputs.shape, space.num_classes)
+            inputs, outputs = torch.randint(space.vocabulary, inputs.shape), (*inputs.shape, space.num_classes)
         shared = space.init_weights(0) if isinstance(space, SharesWeights) else None
         for weights in (None, shared)[: 1 + (shared is not None)]:
             with torch.no_grad():
-                assert space.build(archs[0], weights).eval()(inputs).shape == logits
+                assert space.build(archs[0], weights).eval()(inputs).shape == outputs
 
     def test_a_cut_of_the_shared_weights_is_the_network(self, space: SearchSpace, archs: list[Any]) -> None:
         """Of a space whose shared weights can be trained: what `build` copies, and gradients through it."""

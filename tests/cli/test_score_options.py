@@ -59,7 +59,9 @@ def test_what_is_given_is_as_it_would_be_in_python() -> None:
         (("--layers", "7,3"), "--layers: layers must be None or"),
         (("--init", "lecun"), "--init: init must be one of 'own', 'kaiming'"),
         (("--seed", "-1"), "--seed: '-1' is not a whole number from 0"),
-        (("--loss-fn", "json:nothing"), "--loss-fn: json:nothing: "),
+        (("--loss", "json:nothing"), "--loss: json:nothing: "),
+        (("--loss", "hinge"), "--loss: loss_fn must be one of cross_entropy, mse, l1, cosine"),
+        (("--task", "detection"), "--task: there is no task 'detection'"),
     ],
 )
 def test_a_mistake_names_its_option(words: tuple[str, ...], message: str) -> None:

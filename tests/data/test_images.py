@@ -213,6 +213,35 @@ def test_noise_and_grey_have_as_many_channels_as_are_asked_for(channels):
     assert torch.equal(grey[:, :1], data.load("digits", batch_size=4, image_size=8).images[:, :1])
 
 
+def test_colours_become_grey_and_other_channels_are_refused(arrays, tmp_path):
+    colours = data.load(arrays, batch_size=20, image_size=8).images
+    grey = data.load(arrays, batch_size=20, image_size=8, channels=1).images
+    assert grey.shape == (20, 1, 8, 8)
+    luma = 0.299 * colours[:, 0] + 0.587 * colours[:, 1] + 0.114 * colours[:, 2]  # up to each channel's own scale
+    assert torch.corrcoef(torch.stack([grey.flatten(), luma.flatten()]))[0, 1] > 0.99
+    np.savez(tmp_path / "five.npz", x=np.random.default_rng(0).random((4, 5, 8, 8)), y=np.arange(4))
+    with pytest.raises(DataError, match=r"five\.npz \(x\): has 5 channels, the networks take 3"):
+        data.load(tmp_path / "five.npz", batch_size=4, image_size=8, channels=3)
+
+
+def test_targets_of_tasks_are_made_of_the_images(arrays):
+    plain = data.load(arrays, batch_size=6, image_size=12)
+    own = data.load(arrays, batch_size=6, image_size=12, task="autoencoder")
+    assert torch.equal(own.images, plain.images)
+    assert own.labels.shape == own.images.shape and own.labels.abs().max() == 1
+    assert own.description == f"{plain.description}; targets: the images"
+    dense = data.load("synthetic", batch_size=6, image_size=12, task="segmentation", output_shape=(17, 12, 12))
+    assert dense.labels.shape == (6, 12, 12) and "targets: drawn at random" in dense.description
+    puzzle = data.load(arrays, batch_size=6, image_size=24, task="jigsaw")
+    assert puzzle.images.shape == (6, 3, 24, 24) and puzzle.labels.max() > 20
+    assert_is_standardised(puzzle.images)
+    # More classes than outputs do not matter to a task that has none of them.
+    numbers = data.load(arrays, batch_size=6, image_size=12, num_classes=2, task="room_layout", output_shape=(9,))
+    assert numbers.labels.shape == (6, 9)
+    with pytest.raises(InputError, match="output_shape: the task 'regression' needs the shape of what the networks"):
+        data.load(arrays, batch_size=6, image_size=12, task="regression")
+
+
 def test_images_of_another_number_of_channels_keep_it(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "many.npz", x=rng.integers(0, 256, (8, 5, 6, 6), dtype=np.uint8), y=np.arange(8) % 3)

@@ -33,7 +33,7 @@ class TestTransNasMicro(SpaceContract):
 
 class TestTransNasMacro(SpaceContract):
     def make_space(self) -> SearchSpace:
-        return TransNasMacro(image_size=32, channels=8)
+        return TransNasMacro(task="segmentsemantic", image_size=64, channels=4)
 
 
 class TestDarts(SpaceContract):

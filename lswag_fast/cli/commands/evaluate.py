@@ -65,6 +65,7 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.evaluation import evaluate
     from lswag_fast.execution import open_executor
     from lswag_fast.score_job import ScoreJob
+    from lswag_fast.spaces.traits import default_mode_of
 
     if args.out.suffix != ".csv":
         raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
@@ -81,7 +82,7 @@ def _run(args: argparse.Namespace) -> int:
         space,
         batch,
         tuple(proxies),
-        mode=args.mode or "train",
+        mode=args.mode or default_mode_of(space) or "train",
         seed=args.seed,
         n_threads=args.threads,
         options=targets.fitting_loss(space, score_options(args, proxies, space.name)),
@@ -92,6 +93,8 @@ def _run(args: argparse.Namespace) -> int:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     _say_warnings(read_table(args.out, args.key))
     say(f"scored {count} architectures; all rows: {args.out}")
+    say(targets.networks_in_words(space, args, job.options))
+    say(f"data: {data if isinstance(data, str) else 'the training part of the images of the table'}")
     if args.target is not None:
         _correlate(args, proxies, window)
     return 0
@@ -113,6 +116,8 @@ def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, 
             f"--split: the images of {args.table} were split for its accuracies, and proxies see the training part; "
             "leave it out"
         )
+    if args.task not in (None, "classification"):
+        raise InputError(f"--task: the accuracies of {args.table} are those of classes; leave it out")
     return targets.images_of(split, space, args).train.drawn(args.batch_size, args.seed), split
 
 

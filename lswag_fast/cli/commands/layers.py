@@ -10,8 +10,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
 from lswag_fast.cli.files import write_json
-from lswag_fast.cli.score_options import SCORE_OPTIONS
-from lswag_fast.cli.values import naming
+from lswag_fast.cli.score_options import add_score_options, score_options
 
 if TYPE_CHECKING:
     from lswag_fast.evaluation.layer_study import LayerStudy
@@ -27,6 +26,10 @@ examples:
   lswag-fast search autoformer-tiny --layers 3,4"""
 
 
+_OPTIONS = ("init", "task", "loss_fn")
+"""Of a score, those that change what is studied."""
+
+
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_space(parser)
     options.add_trials(parser, "random networks (default: 1000)", 1000)
@@ -35,22 +38,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_seed(parser, "of the networks, their weights and the batch")
     options.add_data_options(parser, "digits")
     options.add_network_options(parser)
-    flag, details = SCORE_OPTIONS["init"]
-    parser.add_argument(flag, **details)
+    add_score_options(parser, _OPTIONS)
 
 
 def _run(args: argparse.Namespace) -> int:
     """Study the layers, print the bins and the interval."""
     from lswag_fast.cli.progress import CountProgress
     from lswag_fast.evaluation.layer_study import study_layers
-    from lswag_fast.options import ScoreOptions
 
     check_plot(args.plot)
     space = targets.find_space(args.space, args)
     batch = targets.space_batch(space, args)
     build = targets.network_builder(space, args)
-    with naming("--init"):
-        given = ScoreOptions(init=args.init)
+    given = targets.fitting_loss(space, score_options(args, ("lswag",), space.name, _OPTIONS))
     with CountProgress("studying layers") as progress:
         study = study_layers(
             space, batch.batch, n=args.trials, build=build, seed=args.seed, options=given, callback=progress
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         save_figure(study.plot(), args.plot)
     if not write_json(args.json, _facts(study, batch.description)):
-        _show(study, batch.description)
+        _show(study, f"{batch.description}\n{targets.networks_in_words(space, args, given)}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lswag_fast.integrations import TokenInputs
     from lswag_fast.options import ScoreOptions
+    from lswag_fast.spaces import SearchSpace
 
 _FORMS = "timm:NAME, torchvision:NAME, hf:CONFIG.json, package.module:factory or SPACE:ARCHJSON"
 # What a network of the user's own is fed when nothing else is said.
@@ -81,14 +82,16 @@ class _Subject:
         model: the network.
         batch: what it is scored on, `(inputs, targets)`.
         data: where the batch comes from, in words.
-        space: the name of the network's space; None where it is of none.
+        space: that of the network; None where it is of none.
+        networks: how they are scored, in words, for those of a space.
         is_own: whether the user's function made it, so that nothing says what it takes.
     """
 
     model: nn.Module
     batch: Any
     data: str
-    space: str | None = None
+    space: SearchSpace | None = None
+    networks: str | None = None
     is_own: bool = False
 
 
@@ -98,8 +101,11 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"NETWORK must be {_FORMS}; found {args.network!r}")
     with targets.threads(args.threads):
         subject = _subject(args)
-        proxies = chosen_proxies(args.proxies, subject.space).parts
-        given = score_options(args, proxies, subject.space)
+        proxies = chosen_proxies(args.proxies, None if subject.space is None else subject.space.name).parts
+        given = score_options(args, proxies, None if subject.space is None else subject.space.name)
+        if subject.space is not None:
+            given = targets.fitting_loss(subject.space, given)
+            subject = replace(subject, networks=targets.networks_in_words(subject.space, args, given))
         with _said_to_be_images(subject.is_own):
             if len(proxies) == 1:
                 _score_one(subject, proxies[0], given, args.json)
@@ -140,7 +146,7 @@ def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, json: str | N
 
     result = score(subject.model, subject.batch, proxy=proxy, options=given)
     if not write_json(json, {**result.to_dict(), "data": subject.data}):
-        show_score(result, subject.data)
+        show_score(result, subject.data, subject.networks)
 
 
 def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, json: str | None) -> None:
@@ -149,7 +155,7 @@ def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions
     results = score_many(subject.model, subject.batch, proxies=proxies, options=given)
     scores = {name: result.to_dict() for name, result in results.items()}
     if not write_json(json, {"scores": scores, "passes": results.passes, "data": subject.data}):
-        show_scores(results, subject.data)
+        show_scores(results, subject.data, subject.networks)
 
 
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:
@@ -158,7 +164,8 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:
     with naming(name):
         arch = space.decode(arch_json)
     drawn = targets.space_batch(space, args)
-    return _Subject(targets.network_builder(space, args)(arch), drawn.batch, drawn.description, space.name)
+    model = targets.network_builder(space, args)(arch)
+    return _Subject(model, drawn.batch, drawn.description, space)
 
 
 def _of_library(args: argparse.Namespace) -> _Subject:
@@ -166,11 +173,11 @@ def _of_library(args: argparse.Namespace) -> _Subject:
     from lswag_fast.integrations import TokenInputs, named_network
 
     network = named_network(args.network, num_classes=args.num_classes, image_size=args.image_size, seed=args.seed)
-    model, inputs = targets.prepared(network.model, args), network.inputs
+    model, inputs = targets.prepared(network.model, args.mode), network.inputs
     if isinstance(inputs, TokenInputs):
         return _Subject(model, *_tokens(inputs, network.num_classes, args))
     source = args.data or "synthetic"
-    drawn = targets.load_batch(source, inputs.size, network.num_classes, args, channels=inputs.channels)
+    drawn = targets.network_batch(model, source, inputs.size, network.num_classes, args, channels=inputs.channels)
     return _Subject(model, drawn.batch, drawn.description)
 
 
@@ -196,8 +203,8 @@ def _own(args: argparse.Namespace) -> _Subject:
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
     side = args.image_size or OWN_IMAGE_SIZE
-    drawn = targets.load_batch(args.data or "synthetic", side, args.num_classes, args)
-    return _Subject(targets.prepared(model, args), drawn.batch, drawn.description, is_own=True)
+    drawn = targets.network_batch(model, args.data or "synthetic", side, args.num_classes, args)
+    return _Subject(targets.prepared(model, args.mode), drawn.batch, drawn.description, is_own=True)
 
 
 _SUMMARY = "score one network, yours, a library's or one of a space"

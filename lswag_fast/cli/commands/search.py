@@ -125,6 +125,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
     batch = targets.space_batch(space, args)
     weights = targets.checkpoint(space, args)
     show_selection(chosen.origin, chosen.names)
+    say(targets.networks_in_words(space, args, given))
     return (
         space,
         chosen.names,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _COMPARE = "Scores are comparable only at the same data, batch size and options."
 
 
-def show_score(result: Score, data: str) -> None:
+def show_score(result: Score, data: str, networks: str | None) -> None:
     """One proxy: what each layer gives, what was left out, the score."""
     if result.layers:
         _show_layers(result)
@@ -27,10 +27,10 @@ def show_score(result: Score, data: str) -> None:
     counts = {"gradients": result.n_gradient_samples, "patterns": result.n_pattern_samples}
     of_samples = "".join(f"; {what} of {n} samples" for what, n in counts.items() if n)
     say(f"data: {data}{of_samples}")
-    _show_end(result)
+    _show_end(result, networks)
 
 
-def show_scores(results: Scores, data: str) -> None:
+def show_scores(results: Scores, data: str, networks: str | None) -> None:
     """Several proxies: a table, then why some have no score."""
     rows = table("proxy", "score", "better", left=("proxy", "better"))
     for name, result in results.items():
@@ -45,7 +45,7 @@ def show_scores(results: Scores, data: str) -> None:
     _show_coverage(*results.values())
     say(f"\ndata: {data}")
     say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
-    _show_end(next(iter(results.values())))
+    _show_end(next(iter(results.values())), networks)
 
 
 def _direction(result: Score) -> str:
@@ -71,6 +71,8 @@ def _show_coverage(*results: Score) -> None:
         say(f"\nobserved: {share:.1%} of the elements of the weight matrices")
 
 
-def _show_end(result: Score) -> None:
+def _show_end(result: Score, networks: str | None) -> None:
+    if networks is not None:
+        say(networks)
     say(f"{result.elapsed_ms:.0f} ms on {result.device} ({result.isa})")
     say(_COMPARE)

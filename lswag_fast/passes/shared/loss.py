@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lswag_fast import tasks
 from lswag_fast.errors import InputError
 from lswag_fast.options import Reduction, ScoreOptions
 from lswag_fast.passes.shared.checks import listed
@@ -52,8 +53,8 @@ def total_loss(
 
     `options.output` chooses among the outputs. `loss_fn(outputs, targets)` returns (B,), one loss per sample, or, when
     `loss_reduction` says which it is, their sum or mean; the mean is multiplied by B, since it would scale every
-    per-sample gradient by 1/B. Default: cross-entropy. The user's functions run inside of `around`. Raises
-    InputError for another shape.
+    per-sample gradient by 1/B. Default: cross-entropy, or the loss of `options.task`. The user's functions run inside
+    of `around`. Raises InputError for another shape.
     """
     with nullcontext() if around is None else around:
         losses, check = sample_losses(outputs, targets, options)
@@ -74,10 +75,12 @@ def sample_losses(outputs: Any, targets: Any, options: ScoreOptions) -> tuple[Te
     Raises InputError for what is no loss.
     """
     outputs, check = chosen_output(outputs, options.output), None
-    if options.loss_fn is None:
+    if callable(options.loss_fn):
+        losses = options.loss_fn(outputs, targets)
+    elif options.is_cross_entropy:
         losses, check = cross_entropy(outputs, targets, options)
     else:
-        losses = options.loss_fn(outputs, targets)
+        losses = tasks.LOSSES[str(options.loss_name)](_output(outputs), targets)
     if not isinstance(losses, Tensor):
         raise InputError(f"loss_fn must return a tensor, got {type(losses).__name__}")
     if losses.is_complex():
@@ -160,8 +163,9 @@ class TokenLoss:
 def cross_entropy(outputs: Any, targets: Any, options: ScoreOptions) -> tuple[Tensor, TargetCheck]:
     """Cross-entropy per sample (B,), and what is still to be checked of the targets.
 
-    The positions of a dense prediction (B, C, ...) or (B, ..., C) are summed, those of `ignore_index` left out. See
-    `fit_targets` for the targets. Raises InputError when the output holds no logits or the shapes do not fit.
+    The positions of a dense prediction (B, C, ...) or (B, ..., C) are summed, or, where the loss was chosen by its name
+    or a task, averaged as their losses are; those of `ignore_index` are left out. See `fit_targets` for the targets.
+    Raises InputError when the output holds no logits or the shapes do not fit.
     """
     logits = _logits(outputs)
     if not isinstance(targets, Tensor):
@@ -170,13 +174,20 @@ def cross_entropy(outputs: Any, targets: Any, options: ScoreOptions) -> tuple[Te
     losses = F.cross_entropy(fitted.logits, fitted.targets, reduction="none")
     if fitted.ignored is not None:
         losses = losses.masked_fill(fitted.ignored, 0)
-    return losses.flatten(1).sum(1) if losses.dim() > 1 else losses, fitted.check
+    if losses.dim() > 1:
+        losses = losses.flatten(1).sum(1) if options.loss_name is None else losses.flatten(1).mean(1)
+    return losses, fitted.check
+
+
+def _output(outputs: Any) -> Tensor:
+    output = find_logits(outputs)
+    if output is None:
+        raise InputError(f"the model returned {described(outputs)} without `logits`; {HOW}, or pass loss_fn")
+    return output
 
 
 def _logits(outputs: Any) -> Tensor:
-    logits = find_logits(outputs)
-    if logits is None:
-        raise InputError(f"the model returned {described(outputs)} without `logits`; {HOW}, or pass loss_fn")
+    logits = _output(outputs)
     if logits.dim() == 1:  # (B,)
         raise one_output(logits)
     if logits.dim() < 1:

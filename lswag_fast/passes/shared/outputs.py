@@ -90,7 +90,7 @@ def scored_tensors(outputs: Any, options: ScoreOptions) -> list[Tensor]:
         (1, 2)
     """
     chosen = outputs if callable(options.output) else chosen_output(outputs, options.output)
-    logits = find_logits(chosen) if options.loss_fn is None else None
+    logits = None if callable(options.loss_fn) else find_logits(chosen)
     if logits is not None:
         return [logits]
     parts = chosen if isinstance(chosen, (Tensor, Mapping, tuple, list)) else getattr(chosen, "__dict__", {})

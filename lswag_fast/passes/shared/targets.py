@@ -14,11 +14,7 @@ from lswag_fast.options import ClassAxis
 SUM_TOLERANCE = 1e-2
 """How far the probabilities of a target may be from 1 in sum: they come in bfloat16, too, which keeps 8 bits."""
 
-_REGRESSION = "lambda o, t: (o - t.view_as(o)).square().reshape(len(o), -1).mean(1)"
-_BINARY = (
-    "lambda o, t: F.binary_cross_entropy_with_logits(o, t.view_as(o).float(), reduction='none').reshape(len(o), -1)"
-    ".sum(1)"
-)
+_OTHER_TASKS = "for numbers say task='regression', for labels of which several hold task='multi_label'"
 
 
 class TargetCheck(Protocol):
@@ -76,8 +72,8 @@ class ProbabilityRange:
         if least < 0 or low < 1 - SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
             raise InputError(
                 f"targets of shape {tuple(self.shape)}, that of the logits, are no class probabilities: the least is "
-                f"{least:.3g} and their sums over the classes run from {low:.3g} to {high:.3g}; pass loss_fn, such as "
-                f"{_REGRESSION}"
+                f"{least:.3g} and their sums over the classes run from {low:.3g} to {high:.3g}; {_OTHER_TASKS}, or "
+                "pass loss_fn"
             )
 
 
@@ -110,7 +106,7 @@ def fit_targets(
     if targets.is_floating_point():
         raise InputError(
             f"targets of shape {tuple(targets.shape)}, {targets.dtype} are not class labels: use integers "
-            "(targets.long()); for a regression pass loss_fn"
+            "(targets.long()); for a regression say task='regression'"
         )
     return _indices(logits.movedim(axis, 1), targets.long(), ignore_index)
 
@@ -180,5 +176,6 @@ def one_output(logits: Tensor) -> InputError:
     """The error of a model with one output per sample: cross-entropy among one class is always 0."""
     return InputError(
         f"the model returned {tuple(logits.shape)}, one output per sample or position, which the default cross-entropy "
-        f"cannot tell classes by: pass loss_fn, for a binary head {_BINARY}, for a regression {_REGRESSION}"
+        "cannot tell classes by: say task='multi_label' for a binary head, task='regression' for numbers, or pass "
+        "loss_fn"
     )

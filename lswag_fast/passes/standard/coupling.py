@@ -20,7 +20,7 @@ from lswag_fast.passes.standard.scalar_loss import couples_samples
 
 def is_own_loss(options: ScoreOptions) -> bool:
     """Whether functions of the user's lie between the outputs of the model and the losses."""
-    return options.loss_fn is not None or callable(options.output)
+    return callable(options.loss_fn) or callable(options.output)
 
 
 def followed_loss(observation: Observation, outputs: Any, chunk: Batch, options: ScoreOptions) -> Loss:

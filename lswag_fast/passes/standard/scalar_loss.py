@@ -53,7 +53,7 @@ def couples_samples(outputs: Any, loss: Loss, chunk: Batch, options: ScoreOption
         (False, True)
     """
     whole = loss.losses.detach()
-    if options.loss_fn is None or whole.dim() or not torch.isfinite(whole):
+    if not callable(options.loss_fn) or whole.dim() or not torch.isfinite(whole):
         return False
     if not any(t.dim() and len(t) == chunk.n_samples for t in tensors_in(_plain(outputs))):
         return False

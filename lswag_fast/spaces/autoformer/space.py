@@ -19,6 +19,7 @@ from lswag_fast.spaces.autoformer.shared_weights import SharedWeights
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
+from lswag_fast.spaces.traits import Mode
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -74,6 +75,16 @@ class AutoFormer(SharedWeights):
         fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
         fields += [f"{field}={getattr(self, field)}" for field in ("image_size", "patch_size", "num_classes")]
         return f"AutoFormer({', '.join(fields)})"
+
+    @property
+    def default_mode(self) -> Mode:
+        """The mode in which the networks are scored: they have no BatchNorm, so that eval changes no value."""
+        return "eval"
+
+    @property
+    def default_init(self) -> str:
+        """How the weights are drawn: as published, N(0, 0.02^2); others rank the networks worse."""
+        return "own"
 
     @property
     def image_size(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lswag_fast.spaces.layers import IN_CHANNELS
+from lswag_fast.spaces.transnas.decoders import DecoderLayer
 from lswag_fast.spaces.transnas.model import EDGES, block_shapes
 
 
@@ -53,6 +54,24 @@ def convolutions(
             changes = stride != 1 or in_channels != channels
             for kernel, source in _residual(changes) if digits is None else _cell(digits, changes):
                 yield Convolution(kernel, channels if source else in_channels, channels, side)
+
+
+def decoder_macs(layers: Sequence[DecoderLayer], side: int) -> int:
+    """Return the multiply-accumulates of a decoder: of a transposed convolution, one of each weight and input pixel.
+
+    Args:
+        layers: of the decoder.
+        side: of the square features.
+
+    Example:
+        >>> decoder_macs([DecoderLayer(4, 2, doubles=True), DecoderLayer(2, 3, is_last=True)], side=8)
+        18432
+    """
+    total = 0
+    for layer in layers:
+        total += layer.weights * side**2
+        side *= 2 if layer.doubles else 1
+    return total
 
 
 def _residual(changes: bool) -> list[tuple[int, int]]:

@@ -22,15 +22,18 @@ class TransNasMacro(TransNas):
 
     An architecture is `{"network": "64-<digits>-basic"}`, as published, one digit a stage: 1 leaves the shape, 2
     doubles the channels, 3 halves the sides, 4 does both. From one to three stages double the channels, from one to
-    four halve the sides. The networks end in the head of the classification tasks.
+    four halve the sides. The networks end in the head or the decoder of a task.
 
     Args:
-        num_classes: logits; 75 for objects, 47 for scenes.
-        image_size: side of the square images in pixels.
+        task: the name of its column: class_object, class_scene, room_layout, jigsaw, segmentsemantic, normal or
+            autoencoder.
+        num_classes: logits, where the task has classes; as in the benchmark by default: 75 objects, 47 scenes, 17
+            segments.
+        image_size: side of the square images in pixels, 256 by default; of a puzzle that of its 3 x 3 tiles, 192.
         channels: that the stem puts out; 64 in the benchmark, and the number that the string begins with.
 
     Raises:
-        SpaceError: a value is not a positive whole number, or the channels are odd.
+        SpaceError: there is no such task, or its networks cannot have these sizes.
 
     Example:
         >>> import torch
@@ -40,6 +43,7 @@ class TransNasMacro(TransNas):
     """
 
     name = "transnas-macro"
+    most_halvings = _MAX_SMALLER
 
     @property
     def size(self) -> int:

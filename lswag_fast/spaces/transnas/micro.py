@@ -22,15 +22,18 @@ class TransNasMicro(TransNas):
 
     An architecture is `{"network": "64-41414-a_bc_def"}`, as published: the operations of the edges 0 -> 1, then 0 -> 2
     and 1 -> 2, then 0 -> 3, 1 -> 3 and 2 -> 3, each 0 (zeros), 1 (skip), 2 (1x1 convolution) or 3 (3x3 convolution).
-    The networks end in the head of the classification tasks.
+    The networks end in the head or the decoder of a task.
 
     Args:
-        num_classes: logits; 75 for objects, 47 for scenes.
-        image_size: side of the square images in pixels.
+        task: the name of its column: class_object, class_scene, room_layout, jigsaw, segmentsemantic, normal or
+            autoencoder.
+        num_classes: logits, where the task has classes; as in the benchmark by default: 75 objects, 47 scenes, 17
+            segments.
+        image_size: side of the square images in pixels, 256 by default; of a puzzle that of its 3 x 3 tiles, 192.
         channels: that the stem puts out; 64 in the benchmark, and the number that the string begins with.
 
     Raises:
-        SpaceError: a value is not a positive whole number, or the channels are odd.
+        SpaceError: there is no such task, or its networks cannot have these sizes.
 
     Example:
         >>> import torch
@@ -42,6 +45,7 @@ class TransNasMicro(TransNas):
     """
 
     name = "transnas-micro"
+    most_halvings = 3
 
     @property
     def size(self) -> int:

@@ -1,17 +1,21 @@
-"""The networks of TransNAS-Bench-101 (Duan et al., CVPR 2021), in plain PyTorch: encoder and classification head."""
+"""The networks of TransNAS-Bench-101 (Duan et al., CVPR 2021), in plain PyTorch: an encoder, and head or decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from lswag_fast.spaces.layers import IN_CHANNELS, BlockNetwork, FactorizedReduction, ReluConvBn, Zero
+from lswag_fast.tasks.jigsaw import GRID, N_TILES
 
 BLOCKS_PER_STAGE = 2
+STEM_HALVINGS = 2
+"""How often the stem halves the sides."""
 EDGES = tuple((node, source) for node in range(1, 4) for source in range(node))
 """(node, source) of a cell's six edges, in the order in which its string names them."""
 
@@ -65,16 +69,14 @@ class BasicBlock(nn.Module):
         return cast(Tensor, self.shortcut(x) + self.body(x))
 
 
-class TransNasNet(BlockNetwork):
-    """Stem that quarters the resolution, stages of two blocks each, global pooling, classifier.
+Stages = Sequence[tuple[int, int, int]]
+"""Channels in, channels out and stride of each."""
 
-    Args:
-        stages: channels in, channels out and stride of each.
-        digits: of the cell that is each block; None for the residual block.
-        num_classes: logits.
-    """
 
-    def __init__(self, stages: Sequence[tuple[int, int, int]], digits: Sequence[str] | None, num_classes: int) -> None:
+class _Encoded(BlockNetwork):
+    """Stem that quarters the resolution, stages of two blocks each, and what is made of their features."""
+
+    def __init__(self, stages: Stages, digits: Sequence[str] | None, end: nn.Module) -> None:
         width = stages[0][0]
         stem = nn.Sequential(
             nn.Conv2d(IN_CHANNELS, width // 2, 3, 2, padding=1, bias=False),
@@ -85,7 +87,66 @@ class TransNasNet(BlockNetwork):
         for stage in stages:
             for shape in block_shapes(*stage):
                 blocks.append(BasicBlock(*shape) if digits is None else Cell(digits, *shape))
-        super().__init__(stem, blocks, nn.Identity(), nn.Linear(stages[-1][1], num_classes))
+        super().__init__(stem, blocks, nn.Identity(), end)
+
+
+class TransNasNet(_Encoded):
+    """Encoder, global pooling, and a linear layer: for classes, or for a few numbers.
+
+    Args:
+        stages: channels in, channels out and stride of each.
+        digits: of the cell that is each block; None for the residual block.
+        num_classes: logits.
+    """
+
+    def __init__(self, stages: Stages, digits: Sequence[str] | None, num_classes: int) -> None:
+        super().__init__(stages, digits, nn.Linear(stages[-1][1], num_classes))
+
+
+class DenseNet(_Encoded):
+    """Encoder and decoder: something for each pixel.
+
+    Args:
+        stages: as of `TransNasNet`.
+        digits: likewise.
+        decoder: maps the features to the size of the images.
+    """
+
+    def __init__(self, stages: Stages, digits: Sequence[str] | None, decoder: nn.Module) -> None:
+        super().__init__(stages, digits, decoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to (B, C, H, W)."""
+        return cast(Tensor, self.classifier(self.forward_features(images)))
+
+
+class JigsawNet(_Encoded):
+    """One encoder for the nine tiles of a puzzle, whose pooled features a linear layer joins.
+
+    The tiles go through it one after the other, as published, so that a BatchNorm sees those of one place only.
+
+    Args:
+        stages: as of `TransNasNet`.
+        digits: likewise.
+        num_classes: orders to tell apart.
+    """
+
+    def __init__(self, stages: Stages, digits: Sequence[str] | None, num_classes: int) -> None:
+        super().__init__(stages, digits, nn.Linear(N_TILES * stages[-1][1], num_classes))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The features of all tiles of puzzles (B, 3, 3 t, 3 t) before pooling, (B, 9 C, h, w)."""
+        return torch.cat([features[-1] for features in self._of_tiles(images)], dim=1)
+
+    def block_features(self, images: Tensor) -> list[Tensor]:
+        """The outputs of the stem and of every block, those of all tiles side by side."""
+        return [torch.cat(features, dim=1) for features in zip(*self._of_tiles(images), strict=True)]
+
+    def _of_tiles(self, puzzles: Tensor) -> Iterator[list[Tensor]]:
+        """The outputs of stem and blocks for each tile."""
+        for row in puzzles.chunk(GRID, dim=2):
+            for tile in row.chunk(GRID, dim=3):
+                yield super().block_features(tile)
 
 
 def block_shapes(in_channels: int, channels: int, stride: int) -> list[tuple[int, int, int]]:

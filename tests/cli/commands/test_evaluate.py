@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lswag_fast import tasks
 from lswag_fast.cli import main
 from lswag_fast.cli.commands.evaluate import _say_warnings
 from lswag_fast.spaces import NasBench201
+from lswag_fast.spaces.transnas.base import OUTPUTS
 
 FACTORY = """
 from lswag_fast.spaces import NasBench201
@@ -110,3 +112,22 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert len(err.splitlines()) == 1
     assert words in err
     assert not Path("a.csv").exists()
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_networks_of_every_column_of_transnas_are_scored_by_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], task: str
+) -> None:
+    lines = "from lswag_fast.spaces import TransNasMicro\n"
+    lines += f"make = lambda: TransNasMicro(task={task!r}, image_size={24 if task == 'jigsaw' else 32}, channels=4)\n"
+    (tmp_path / f"tnb_{task}.py").write_text(lines)
+    cells = ["4-41414-3_30_232", "4-41414-1_12_013", "4-41414-2_33_333"]
+    pd.DataFrame({task: [1.0, 2.0, 3.0]}, index=pd.Index(cells, name="arch")).to_csv(tmp_path / "table.csv")
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", f"tnb_{task}:make", "--table", "table.csv", "--data", "digits", "--batch-size", "4"]
+    assert main([*command, "--proxies", "grad_norm,params", "--out", "scores.csv"]) == 0
+    out = capsys.readouterr().out
+    assert f"networks: transnas-micro, mode train, init kaiming, task {tasks.get(task).name}, loss " in out
+    assert "targets: " in out
+    rows = pd.read_csv("scores.csv")
+    assert rows["errors"].isna().all() and rows["grad_norm"].nunique() == 3

@@ -153,11 +153,20 @@ def test_threads_are_those_that_were_asked_for_and_only_then(run: Any, monkeypat
 
 def test_a_loss_of_the_users_own(run: Any, tmp_path: Path) -> None:
     (tmp_path / "own_loss.py").write_text("def halved(outputs, targets):\n    return outputs.logsumexp(1) / 2\n")
-    given = ((), ("--loss-fn", "own_loss:halved"))
+    given = ((), ("--loss-fn", "own_loss:halved"))  # as stored commands say
     plain, own = (json.loads(run("--proxies", "snip", "--json", "-", *loss)[1])["value"] for loss in given)
     assert plain != own
-    code, _, err = run("--loss-fn", "own_loss:missing")
-    assert (code, "--loss-fn: own_loss:missing" in err) == (2, True)
+    code, _, err = run("--loss", "own_loss:missing")
+    assert (code, "--loss: own_loss:missing" in err) == (2, True)
+
+
+@pytest.mark.parametrize("task", ["multi_label", "regression"])
+def test_a_task_of_a_network_of_ones_own(run: Any, task: str) -> None:
+    code, out, _ = run("--proxies", "grad_norm", "--task", task)
+    assert code == 0 and "; targets: " in out
+    code, _, err = run("--proxies", "grad_norm", "--task", "segmentation")
+    assert code == 2
+    assert "--data: the task 'segmentation' wants outputs (C, 8, 8) for each image; the networks give (10,)" in err
 
 
 @pytest.mark.parametrize(

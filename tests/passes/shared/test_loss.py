@@ -76,6 +76,33 @@ def test_losses_that_are_not_finite_are_counted() -> None:
     assert total_loss(LOGITS, LABELS, B, ScoreOptions()).checked() == 0
 
 
+def test_a_loss_may_be_named_or_be_that_of_a_task() -> None:
+    outputs, targets = torch.randn(B, 2, 4), torch.rand(B, 2, 4)
+    expected = F.mse_loss(outputs, targets, reduction="none").flatten(1).mean(1)
+    for options in (ScoreOptions(loss_fn="mse"), ScoreOptions(task="regression"), ScoreOptions(task="room_layout")):
+        torch.testing.assert_close(total_loss(Output(outputs), targets, B, options).losses, expected)
+    other = ScoreOptions(task="regression", loss_fn="l1")
+    torch.testing.assert_close(total_loss(outputs, targets, B, other).total, B * F.l1_loss(outputs, targets))
+
+
+def test_cross_entropy_of_a_task_is_averaged_over_positions() -> None:
+    logits, labels = torch.randn(B, K, 4, 2), torch.randint(0, K, (B, 4, 2))
+    labels[:, 0] = 255
+    summed = total_loss(logits, labels, B, ScoreOptions(ignore_index=255)).losses
+    for options in ({"task": "segmentation"}, {"loss_fn": "cross_entropy"}):
+        found = total_loss(logits, labels, B, ScoreOptions(ignore_index=255, **options)).losses  # type: ignore[arg-type]
+        torch.testing.assert_close(found, summed / 8)
+
+
+def test_a_named_loss_wants_a_tensor_and_fitting_targets() -> None:
+    with pytest.raises(InputError, match=r"the model returned a tuple of 2 without `logits`"):
+        total_loss((LOGITS, LOGITS), LOGITS, B, ScoreOptions(task="regression"))
+    with pytest.raises(InputError, match=r"targets of shape \(5,\) do not fit outputs of shape \(5, 3\)"):
+        total_loss(LOGITS, LABELS, B, ScoreOptions(task="regression"))
+    with pytest.raises(InputError, match=r"targets of shape \(5, 2\), .* do not fit logits of shape \(5, 3, 2, 2\)"):
+        total_loss(torch.zeros(5, 3, 2, 2), LABELS[:, None].expand(5, 2), B, ScoreOptions(task="segmentation"))
+
+
 def test_dense_targets_are_summed_over_their_positions() -> None:
     logits, labels = torch.randn(B, K, 4, 2), torch.randint(0, K, (B, 4, 2))
     losses, _ = cross_entropy(logits, labels, ScoreOptions())
@@ -103,7 +130,7 @@ def test_labels_of_any_integer_type(dtype: torch.dtype) -> None:
         ((LOGITS, LOGITS), LABELS, "returned a tuple of 2 without `logits`; say output="),
         ({"scores": LOGITS}, LABELS, r"returned a dict \(keys: scores\) without `logits`; say output="),
         (None, LABELS, "returned None without `logits`"),
-        (LOGITS[:, 0], LABELS, r"returned \(5,\), one output per sample .*binary_cross_entropy_with_logits"),
+        (LOGITS[:, 0], LABELS, r"returned \(5,\), one output per sample .*task=.multi_label"),
         (LOGITS, LABELS.double(), r"\(5,\), torch.float64 are not class labels: use integers"),
         (LOGITS, [0, 1, 2, 1, 0], "tensor of targets, got list"),
         (LOGITS, {"label": LABELS}, "tensor of targets, got dict"),
