@@ -43,7 +43,7 @@ def test_autoformer_is_a_search_space_that_shares_weights():
 def test_get_by_name():
     transformers = ("autoformer-tiny", "autoformer-small", "autoformer-base")
     cells = ("nasbench101", "nasbench201", "transnas-micro", "transnas-macro", "darts", "darts-imagenet")
-    assert spaces.names() == (*transformers, *cells, "proxylessnas", "burgerformer")
+    assert spaces.names() == (*transformers, *cells, "proxylessnas", "burgerformer", "flexibert", "gpt")
     for name in spaces.names():
         assert spaces.get(name).name == name
     assert spaces.get("autoformer-base", image_size=32, patch_size=4, num_classes=10).input_shape == (3, 32, 32)

@@ -57,7 +57,7 @@ def test_all_proxies_make_one_table(run: Any) -> None:
     without = [name for name, value in shown.items() if value == "-"]
     assert without == ["dss", "head_confidence", "w_pca"]  # a CNN has no attention
     assert "dss: dss is for vision transformers" in out
-    assert "10 passes: model, standard, synflow" in out
+    assert "11 passes: model, standard, synflow" in out
 
 
 def test_several_as_json(run: Any) -> None:
