@@ -76,6 +76,14 @@ BFLOAT16_NAMES = {
     "resnet50": "ResNet-50",
     "nasbench201_like": "NAS-Bench-201-like",
 }
+THEOREM1 = (
+    Numbers("learning rate", "eta", digits=4),
+    Numbers("Spearman", "spearman", ("low", "high")),
+    Numbers("share of draws within the theorem's bound", "within_bound", digits=2),
+    Numbers("within ZiCo's", "within_zico_bound", digits=2),
+    Numbers("draws", "n", digits=0),
+)
+THEOREM1_NAMES = {"epoch": "an epoch", "step": "one step", "digit": "digit", "one-hot": "one-hot"}
 HISTORY = (
     Numbers("Autoformer-S", "autoformer_s_ratio", digits=2),
     Numbers("with published attention", "autoformer_s_published_ratio", digits=2),
@@ -184,6 +192,11 @@ TABLES = (
         "history",
         ("score/history.csv",),
         columns.of_csv({"date": "date", "commit": "commit", "cpu": "processor"}, HISTORY),
+    ),
+    Table(
+        "theorem1",
+        ("theorem1/theorem1.csv",),
+        columns.of_csv({"target": "targets", "training": "training"}, THEOREM1, THEOREM1_NAMES),
     ),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),

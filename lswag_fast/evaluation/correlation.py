@@ -16,6 +16,7 @@ from lswag_fast.option_checks import check_names
 from lswag_fast.proxies import list_proxies
 
 TOP_FRACTION = 0.05
+NDCG_PLACES = 10
 CONFIDENCE = 0.95
 MOST_RESAMPLES = 1_000_000
 """More would run for days, and tell nothing that fewer do not."""
@@ -46,12 +47,14 @@ def correlate(
 
     Returns:
         One row per proxy, in the order given: spearman, kendall (tau-b), top5 (the part of the 5 % best architectures
-        that is among the 5 % best by the proxy; ties broken by the order of the rows), each with NAME_low and
-        NAME_high, the percentile interval of 95 %; n, the rows used, and n_dropped, those where proxy or target is NaN
-        or infinite. With a window also inside, inside_low and inside_high, and n_inside, the architectures whose window
-        holds at least 10.
+        that is among the 5 % best by the proxy) and ndcg10 (how good the ten best by the proxy are, see below), each
+        with NAME_low and NAME_high, the percentile interval of 95 %, ties broken by the order of the rows; n, the rows
+        used, and n_dropped, those where proxy or target is NaN or infinite. With a window also inside, inside_low and
+        inside_high, and n_inside, the architectures whose window holds at least 10.
 
-        A proxy that is constant has NaN.
+        A proxy that is constant has NaN. For ndcg10 an architecture gains by how far its target is above the least one;
+        gains are divided by the binary logarithm of the place plus 1 and added over the first ten places by the proxy,
+        and this is divided by what the ten best would give.
 
     Raises:
         TableError: a column is not there or has fewer than 10 finite rows, or no window holds 10; or the
@@ -148,8 +151,16 @@ def _top_overlap(z: Values, y: Values) -> float:
     return len(best[0] & best[1]) / count
 
 
+def _ndcg(z: Values, y: Values) -> float:
+    gains = y - y.min()
+    discounts = 1 / np.log2(np.arange(2, min(NDCG_PLACES, len(y)) + 2))
+    found, ideal = ((gains[np.argsort(-by, kind="stable")[: len(discounts)]] * discounts).sum() for by in (z, y))
+    return float(found / ideal) if ideal else float("nan")
+
+
 _MEASURES: dict[str, Callable[[Values, Values], float]] = {
     "spearman": _spearman,
     "kendall": _kendall,
     "top5": _top_overlap,
+    "ndcg10": _ndcg,
 }

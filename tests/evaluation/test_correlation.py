@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import ndcg_score
 
 from lswag_fast.errors import InputError, TableError
 from lswag_fast.evaluation import correlate
@@ -33,7 +34,7 @@ def test_monotone_functions_rank_perfectly() -> None:
     for measure in ("spearman", "kendall"):
         assert found.loc["same", [measure, f"{measure}_low", f"{measure}_high"]].tolist() == pytest.approx([1, 1, 1])
         assert found.loc["opposite", measure] == pytest.approx(-1)
-    assert found.loc["same", "top5"] == 1
+    assert found.loc["same", "top5"] == found.loc["same", "ndcg10"] == 1
     assert found.loc["opposite", "top5"] == 0
 
 
@@ -51,6 +52,7 @@ def test_spearman_kendall_and_overlap_by_counting() -> None:
     assert found["spearman"] == pytest.approx(1 - 6 * sum((ranks[0] - ranks[1]) ** 2) / (40 * (40**2 - 1)), rel=1e-12)
     best = [set(np.argsort(values)[-2:]) for values in (z, y)]  # 5 % of 40
     assert found["top5"] == len(best[0] & best[1]) / 2
+    assert found["ndcg10"] == pytest.approx(ndcg_score([y - y.min()], [z], k=10), rel=1e-12)
     assert math.isnan(found["spearman_low"])
 
 
@@ -74,7 +76,7 @@ def test_rows_that_are_not_finite_are_left_out_proxy_by_proxy() -> None:
 
 def test_a_constant_proxy_has_none() -> None:
     row = correlate(TABLE, "accuracy", ["constant"], n_bootstrap=5).loc["constant"]
-    assert row[["spearman", "kendall", "top5"]].isna().all()
+    assert row[["spearman", "kendall", "top5", "ndcg10"]].isna().all()
 
 
 def test_resamples_that_rank_nothing_are_left_out_in_silence() -> None:
