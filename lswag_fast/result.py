@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.observe import Skipped
@@ -83,6 +84,8 @@ class Score:
             count, whatever call multiplies them with features, but no tables of positions that are only added or
             looked up.
         n_gradient_samples: G, the samples whose gradients were taken; 0 for a proxy without an observed backward pass.
+        repeated: the values of the repeats, whose mean is `value`, where there were several.
+        standard_error: of that mean; None without repeats.
 
     Example:
         >>> import torch, lswag_fast
@@ -110,6 +113,28 @@ class Score:
     higher_is_better: bool = True
     coverage: float | None = None
     n_gradient_samples: int = 0
+    repeated: tuple[float, ...] = ()
+    standard_error: float | None = None
+
+    @classmethod
+    def of_repeats(cls, scores: Sequence[Score]) -> Score:
+        """Return the mean of two scores or more of one proxy, with all else of the first of them.
+
+        Where one of them has no value, neither has the mean, and `error` says which and why.
+        """
+        first, values = scores[0], tuple(score.value for score in scores)
+        failed = next((f"repeat {k}: {score.error}" for k, score in enumerate(scores, 1) if score.error), None)
+        spread = statistics.stdev(values) / math.sqrt(len(values)) if failed is None else math.nan
+        return replace(
+            first,
+            value=math.fsum(values) / len(values),
+            raw=math.fsum(score.raw for score in scores) / len(scores),
+            n_samples=sum(score.n_samples for score in scores),
+            elapsed_ms=sum(score.elapsed_ms for score in scores),
+            error=failed,
+            repeated=values,
+            standard_error=spread,
+        )
 
     def __repr__(self) -> str:
         """Return the outcome in one line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import isa_active
 from lswag_fast.option_checks import check_count, check_names
-from lswag_fast.options import MAX_THREADS, Fidelity, ScoreOptions, function_name
+from lswag_fast.options import MAX_THREADS, SEEDS, Fidelity, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.passes.shared.precision import check_precision
@@ -214,6 +214,16 @@ class ScoreJob:
             raise LswagError("; ".join(errors))
         return {name: float(scores[name]) for name in self.proxies}
 
+    def repeated(self, batches: Sequence[Any]) -> RepeatedJob:
+        """Return the job that scores an architecture exactly with each batch, and weights of another seed each time."""
+        jobs = [
+            replace(self, batch=batch, seed=(self.seed + k) % SEEDS, options=replace(self.options, fidelity="exact"))
+            for k, batch in enumerate(batches, 1)
+        ]
+        for job in jobs:
+            job.check_batch()
+        return RepeatedJob(tuple(jobs))
+
     def report(self, arch_json: str) -> ScoreReport:
         """Return the values of an architecture, with the reason where a proxy has none.
 
@@ -316,6 +326,22 @@ def options_of_space(space: SearchSpace, options: ScoreOptions) -> ScoreOptions:
     if options.task is not None:
         raise InputError(f"task: the networks of {space.name} are made for {task!r}, found {options.task!r}")
     return replace(options, task=task)
+
+
+@dataclass(frozen=True)
+class RepeatedJob:
+    """Scores an architecture several times: its text -> {proxy: the value of each repeat}.
+
+    Attributes:
+        jobs: one for each repeat.
+    """
+
+    jobs: tuple[ScoreJob, ...]
+
+    def __call__(self, arch_json: str) -> dict[str, list[float]]:
+        """Return the values; raises whatever keeps a repeat from having one."""
+        values = [job(arch_json) for job in self.jobs]
+        return {name: [value[name] for value in values] for name in values[0]}
 
 
 def _observed(proxy: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -15,8 +15,8 @@ from torch import nn
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
-from lswag_fast.option_checks import check_names
-from lswag_fast.options import ScoreOptions, takes_score_options
+from lswag_fast.option_checks import check_names, is_integer
+from lswag_fast.options import SEEDS, ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
@@ -34,7 +34,13 @@ _DESCRIBED = ("layers", "gradient", "precision", "row_fraction", "chunk_size", "
 
 @takes_score_options
 def score(
-    model: nn.Module, batch: Any, *, proxy: str = "lswag", options: ScoreOptions | None = None, **keywords: Any
+    model: nn.Module,
+    batch: Any,
+    *,
+    proxy: str = "lswag",
+    options: ScoreOptions | None = None,
+    repeats: int = 1,
+    **keywords: Any,
 ) -> Score:
     """Score an untrained network with one forward and one backward pass. Higher is better for most proxies.
 
@@ -56,6 +62,9 @@ def score(
             xi-GSNR: the variance is then over the batches, which go through one by one.
         proxy: a name of `list_proxies()`.
         options: all options at once.
+        repeats: R above 1 says how sure the value is: the batch is cut into R equal parts, each is scored with a seed
+            of its own, which also draws the weights where `init` says so, and the value is the mean, with its
+            `standard_error`. A part is a batch: compare with scores of batches of that size.
         keywords: single options, in place of those of `options`; `ScoreOptions` describes each.
 
     Returns:
@@ -90,11 +99,32 @@ def score(
         raise InputError(f"proxy must be one name, got {type(proxy).__name__}; score_many takes several")
     get_proxy(proxy)  # an unknown name before anything else
     chosen = ScoreOptions.of("score", options, keywords)
+    if not is_integer(repeats) or repeats < 1:
+        raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
+    if repeats > 1:
+        parts = _repeats(batch, chosen, repeats)
+        return Score.of_repeats([score(model, part, proxy=proxy, options=own) for part, own in parts])
     computed = compute_scores(model, batch, [proxy], chosen, start)
     failure = computed.failures.get(proxy)
     if failure is not None and not (isinstance(failure, NonFiniteGradientError) and chosen.nonfinite == "propagate"):
         raise (failure.__cause__ if isinstance(failure, ProxyFailedError) else None) or failure
     return computed.scores[proxy]
+
+
+def _repeats(batch: Any, options: ScoreOptions, count: int) -> list[tuple[Any, ScoreOptions]]:
+    """The part of the batch that each repeat has, and the options with its seed."""
+    checked = Batch.checked(batch)
+    if checked.n_batches > 1:
+        raise InputError("a list of batches is one batch in micro-batches; repeats take a single batch, which they cut")
+    if checked.n_samples % count or checked.n_samples < 2 * count:
+        raise InputError(
+            f"{count} repeats cut the batch into equal parts of two samples or more, and it has {checked.n_samples} "
+            f"samples; give a multiple of {count} from {2 * count}"
+        )
+    size = checked.n_samples // count
+    parts = [checked.take(slice(k * size, (k + 1) * size)) for k in range(count)]
+    own = [replace(options, seed=(options.seed + k) % SEEDS) for k in range(count)]
+    return [((part.inputs, part.targets), options) for part, options in zip(parts, own, strict=True)]
 
 
 @takes_score_options

@@ -54,6 +54,7 @@ def search(
     init: Initialisation | None = None,
     metadata: Mapping[str, Any] | None = None,
     n_threads: int | None = None,
+    repeats: Sequence[Any] = (),
     interrupts: Interrupts | None = None,
     keep_isomorphic: bool = False,
 ) -> SearchResult:
@@ -106,6 +107,9 @@ def search(
         init: the weights of the networks, as `ScoreOptions.init`, also with a function; None for what `options` say.
         metadata: recorded with the settings, JSON values: where the data came from, say.
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
+        repeats: further batches, two or more: at the end the ten best are scored exactly with each, with weights of the
+            seeds that follow `seed`, and `SearchResult.rank_intervals` says which of them these can tell apart. Not
+            with a function. The order of the trials is left as it is.
         interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
             once the result is stored.
         keep_isomorphic: score also architectures that are the same function as an earlier one, where the space tells
@@ -136,6 +140,8 @@ def search(
         check_space(space)
         space = Supernets(space)
     objective, function = _objective(proxy, combine, rank_weights, options)
+    if len(repeats) == 1 or (repeats and function is not None):
+        raise InputError("repeats are two batches or more, for proxies given by name")
     chosen = options or ScoreOptions()
     job = ScoreJob(
         space,
@@ -165,6 +171,7 @@ def search(
         keep_isomorphic=keep_isomorphic,
     )
     profile = None if function else job.profile
+    repeat_job = job.repeated(repeats) if repeats else None
     with nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts, study:
         run_study(
             study,
@@ -174,6 +181,7 @@ def search(
             callbacks=callbacks,
             started=started,
             profile=profile,
+            repeat_job=repeat_job,
             exact_job=job.exact,
             rescored=rescored,
             interrupts=interrupts,

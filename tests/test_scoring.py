@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import Any
 
 import pytest
@@ -210,3 +211,48 @@ def test_no_variance_anywhere_is_an_error() -> None:
     model, (x, y) = NETWORKS["mlp"].build()
     with pytest.raises(ZeroVarianceError, match="no gradient of the 3 observed"):
         lswag_fast.score(model, (x, y), pattern_samples=SHOWN, loss_fn=lambda o, t: 0 * o.sum(1))
+
+
+def small_cnn() -> nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(64, 3))
+
+
+def test_repeats_score_the_parts_of_the_batch_with_their_seeds() -> None:
+    batch = torch.randn(12, 1, 6, 6), torch.arange(12) % 3
+    found = lswag_fast.score(small_cnn(), batch, proxy="zico", repeats=3, init="kaiming", seed=5)
+    parts = [(batch[0][k : k + 4], batch[1][k : k + 4]) for k in (0, 4, 8)]
+    alone = [
+        float(lswag_fast.score(small_cnn(), part, proxy="zico", init="kaiming", seed=5 + k))
+        for k, part in enumerate(parts)
+    ]
+    assert list(found.repeated) == alone
+    assert found.value == pytest.approx(statistics.mean(alone), rel=1e-12)
+    assert found.standard_error == pytest.approx(statistics.stdev(alone) / 3**0.5, rel=1e-12)
+    assert (found.n_samples, found.seed) == (12, 5)
+    once = lswag_fast.score(small_cnn(), batch, proxy="zico")
+    assert (once.repeated, once.standard_error) == ((), None)
+
+
+def test_repeats_that_cannot_be_cut_are_refused() -> None:
+    batch = torch.randn(12, 1, 6, 6), torch.arange(12) % 3
+    for repeats in (5, 12):
+        with pytest.raises(
+            InputError, match=f"{repeats} repeats cut the batch into equal parts of two samples or more"
+        ):
+            lswag_fast.score(small_cnn(), batch, repeats=repeats)
+    for repeats in (0, 2.5, True):
+        with pytest.raises(InputError, match="repeats must be a whole number from 1"):
+            lswag_fast.score(small_cnn(), batch, repeats=repeats)
+    with pytest.raises(InputError, match="repeats take a single batch"):
+        lswag_fast.score(small_cnn(), [batch, batch], repeats=2)
+
+
+def test_a_repeat_without_a_value_is_named() -> None:
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.square().sum(1) / targets
+
+    batch = torch.randn(8, 1, 6, 6), torch.tensor([1.0] * 4 + [0.0] * 4)
+    found = lswag_fast.score(small_cnn(), batch, proxy="zico", repeats=2, loss_fn=loss, nonfinite="propagate")
+    assert math.isnan(found.value) and math.isnan(found.standard_error or 0.0)
+    assert str(found.error).startswith("repeat 2: ")

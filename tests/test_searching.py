@@ -12,6 +12,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
 from lswag_fast.spaces import AutoFormer
 from lswag_fast.study.budget import Budget
+from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width
 
 
@@ -243,3 +244,43 @@ def test_finalists_in_workers_have_the_scores_of_this_process():
     ]
     wanted = rank_aggregate(pd.DataFrame([t.exact_values for t in here.trials])[["lswag", "nwot"]])
     assert [t.exact_score for t in here.trials] == pytest.approx(wanted.tolist(), rel=1e-12)
+
+
+def small_vits():
+    choices = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
+    return AutoFormer(**choices, image_size=8, patch_size=4, num_classes=10)
+
+
+def images(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(4, 3, 8, 8, generator=generator), torch.arange(4)
+
+
+def test_the_best_are_scored_again_with_other_batches_and_weights(tmp_path):
+    space, repeats = small_vits(), [images(seed) for seed in (1, 2)]
+    given = {"proxy": ["nwot", "params"], "n_trials": 4, "sampler": "random", "seed": 3, "storage": tmp_path}
+    options = ScoreOptions(pattern_samples=4)
+    plain = search(space, images(0), **given, options=options)
+    assert (plain.repeats, plain.rank_intervals()) == (None, {})
+    result = search(space, images(0), **given, options=options, repeats=repeats)
+    assert list(result.repeats) == [trial.number for trial in result.top()]
+    best = result.best
+    expected = [
+        float(score(space.build(best.arch, space.init_weights(3 + k)), batch, proxy="nwot", seed=3 + k))
+        for k, batch in enumerate(repeats, 1)
+    ]
+    assert result.repeats[best.number]["nwot"] == pytest.approx(expected)
+    intervals = result.rank_intervals()
+    assert sorted(intervals) == sorted(result.repeats)
+    assert all(1 <= found.best <= found.worst <= 4 for found in intervals.values())
+    stored = read_study(tmp_path)
+    assert stored.repeats == result.repeats
+    assert [trial.score for trial in stored.trials] == [trial.score for trial in plain.trials]
+
+
+def test_one_repeat_or_repeats_of_a_function_are_refused(tmp_path):
+    with pytest.raises(InputError, match="repeats are two batches or more, for proxies given by name"):
+        search(small_vits(), images(0), n_trials=1, repeats=[images(1)], storage=tmp_path / "none")
+    with pytest.raises(InputError, match="repeats are two batches or more"):
+        run(n_trials=1, repeats=[images(1), images(2)])
+    assert not (tmp_path / "none").exists()

@@ -30,6 +30,8 @@ def of_study(study: StoredStudy) -> Iterator[Part]:
         yield _best(study), {}
         if any(trial.is_settled for trial in study.finalists):
             yield _finalists(study.finalists), {}
+        if study.repeats:
+            yield _repeats(study), {}
         if study.profile:
             yield _profile(study, study.profile)
         found = summary.agreement(study.trials, study.settings.objective.lower_is_better)
@@ -118,6 +120,12 @@ def _finalists(finalists: Sequence[Trial]) -> Raw:
     text += "".join(f" Trial {t.number} has no exact score: {t.exact_error}." for t in finalists if t.exact_error)
     head, rows = tables.finalists_table(finalists)
     return markup.section("Scored exactly", markup.note(text), markup.table(head, rows, ()))
+
+
+def _repeats(study: StoredStudy) -> Raw:
+    head, rows = tables.repeats_table(study)
+    note = markup.note(tables.repeats_text(study))
+    return markup.section("Which of the best can be told apart", note, markup.table(head, rows, ()))
 
 
 def _best_arch(best: Trial) -> Raw:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lswag_fast.study import summary
+from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial, ranked
 
 ORIGIN = "origin"
@@ -59,6 +60,32 @@ def finalists_table(finalists: Sequence[Trial]) -> Table:
         for rank, trial in enumerate(finalists, start=1)
     ]
     return head, rows
+
+
+def repeats_table(study: StoredStudy) -> Table:
+    """The best trials by the mean of their repeats, and the ranks among them that these allow."""
+    head = ["mean score", "standard error", "ranks", "trial"]
+    rows = [
+        [
+            f"{found.mean:.6g}",
+            f"{found.standard_error:.2g}",
+            str(found.best) if found.best == found.worst else f"{found.best} to {found.worst}",
+            str(number),
+        ]
+        for number, found in study.rank_intervals().items()
+    ]
+    return head, rows
+
+
+def repeats_text(study: StoredStudy) -> str:
+    """What the repeats of a study are, and how many of the best may be the best."""
+    intervals = study.rank_intervals().values()
+    n_repeats = len(next(iter(next(iter((study.repeats or {}).values())).values())))
+    n_best = sum(found.best == 1 for found in intervals)
+    return (
+        f"The {len(intervals)} best, scored {n_repeats} times more with other data and weights. Ranks are those that a "
+        f"t test of pairs at 95 % leaves open: {n_best} of them may be the best."
+    )
 
 
 def _exact(trial: Trial) -> str:

@@ -26,6 +26,7 @@ MAX_FAILURE_RATE = 0.5
 
 Callback = Callable[[Study, Trial], None]
 Profile = Callable[[Any], Mapping[str, Any]]
+RepeatJob = Callable[[str], Mapping[str, Sequence[float]]]
 
 
 def run_study(
@@ -37,6 +38,7 @@ def run_study(
     callbacks: Sequence[Callback] = (),
     started: Callback | None = None,
     profile: Profile | None = None,
+    repeat_job: RepeatJob | None = None,
     exact_job: Job | None = None,
     rescored: Callback | None = None,
     interrupts: Interrupts | None = None,
@@ -57,6 +59,8 @@ def run_study(
         started: called as `started(study, trial)` when a trial is handed out to be scored.
         profile: an architecture -> what is stored of the best one's network: its "layers" and "coverage"; None stores
             nothing. It may raise a LswagError or RuntimeError for a network that gives no such picture.
+        repeat_job: an architecture's text -> {proxy: its value in each repeat}, for the best trials at the end; None
+            for no repeats.
         exact_job: as `job`, for the finalists; a study without finalists needs none.
         rescored: called as `rescored(study, trial)` after each exact score of a finalist.
         interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
@@ -74,7 +78,7 @@ def run_study(
         >>> study.n_told, study.get_attr("status"), study.best.score == max(trial.score for trial in study.trials)
         (4, 'finished', True)
     """
-    if _is_done(study, n_trials):
+    if _is_done(study, n_trials) and (repeat_job is None or not _unrepeated(study)):
         return
     with (
         nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts,
@@ -86,6 +90,9 @@ def run_study(
             if stopped != INTERRUPTED and exact_job is not None and study.unsettled():
                 with open_runner(exact_job, executor) as exact_runner:
                     stopped = _settle(study, exact_runner, rescored, interrupts) or stopped
+            if stopped != INTERRUPTED and repeat_job is not None:
+                with open_runner(repeat_job, executor) as repeat_runner:
+                    stopped = _repeat(study, repeat_runner, interrupts) or stopped
             if stopped == INTERRUPTED:
                 study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
         _finish(study, stopped, profile)
@@ -169,6 +176,42 @@ def _settle(study: Study, runner: JobRunner, rescored: Callback | None, interrup
             raise
         return INTERRUPTED
     return INTERRUPTED if study.unsettled() else None
+
+
+def _unrepeated(study: Study) -> list[Trial]:
+    """The best trials, if the repeats that are stored are not those of just these."""
+    best = study.result().top()
+    stored = study.get_attr("repeats") or {}
+    return best if [str(trial.number) for trial in best] != list(stored) else []
+
+
+def _repeat(study: Study, runner: JobRunner, interrupts: Interrupts) -> str | None:
+    """Score the best trials several times, and store it; return `INTERRUPTED` if a signal ended it before the last.
+
+    A trial that fails in one repeat has none, and stands in no comparison.
+    """
+    best = _unrepeated(study)
+
+    def work() -> Iterator[tuple[Trial, str]]:
+        for trial in best:
+            if interrupts.received is not None:
+                return
+            yield trial, trial.arch_json
+
+    found: dict[str, Any] = {}
+    try:
+        for trial, future in run_in_order(runner, work()):
+            told = _told(future)
+            found[str(trial.number)] = told.get("score")
+    except KeyboardInterrupt:
+        if interrupts.received is not None:
+            raise
+        return INTERRUPTED
+    if len(found) < len(best):
+        return INTERRUPTED
+    if best:
+        study.set_attr("repeats", {number: values for number, values in found.items() if values is not None})
+    return None
 
 
 def _independent_trials(

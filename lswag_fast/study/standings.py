@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +139,15 @@ class Leaders:
         return numbers[kept], vectors[kept]
 
 
+def scores_among(objective: Objective, values: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return the scores of trials by their values; with several proxies aggregates of the ranks among these alone."""
+    vectors = np.array([objective.vector(own) for own in values])
+    ranks = Ranks(objective)
+    ranks.add_all(vectors)
+    scores: list[float] = ranks.scores(vectors).tolist()
+    return scores
+
+
 def settled(trials: Sequence[Trial], objective: Objective, n_finalists: int) -> list[Trial]:
     """Return the trials, the finalists with their exact scores once all of them are scored exactly.
 
@@ -154,11 +163,8 @@ def settled(trials: Sequence[Trial], objective: Objective, n_finalists: int) -> 
     exact = [trial for trial in finalists if trial.exact_values]
     if not exact or not all(trial.is_settled for trial in finalists):
         return list(trials)
-    vectors = np.array([objective.vector(trial.exact_values) for trial in exact])
-    ranks = Ranks(objective)
-    ranks.add_all(vectors)
     numbers = [trial.number for trial in exact]
-    scores = dict(zip(numbers, ranks.scores(vectors).tolist(), strict=True))
+    scores = dict(zip(numbers, scores_among(objective, [trial.exact_values for trial in exact]), strict=True))
     return [replace(t, exact_score=scores[t.number]) if t.number in scores else t for t in trials]
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.libra.rank_intervals import RankInterval, rank_intervals
 from lswag_fast.study import figures
 from lswag_fast.study.history import History
 from lswag_fast.study.settings import StudySettings
-from lswag_fast.study.standings import settled
+from lswag_fast.study.standings import scores_among, settled
 from lswag_fast.study.storage import Storage, get_storage
 from lswag_fast.study.storage.protocol import collector_paused, damage_named
 from lswag_fast.study.storage.study_record import StudyRecord
@@ -58,6 +59,7 @@ class StoredStudy:
         profile_coverage: the share of its weight matrices' elements that a score observes.
         profile_seconds: where the seconds of scoring it as a candidate went, by part: "build" (of the network),
             "forward", "backward", "kernel" (the statistics of the gradients) and "other".
+        repeats: {number of one of the best trials: {proxy: its value in each repeat}}; None without repeats.
 
     Example:
         >>> import tempfile
@@ -85,6 +87,7 @@ class StoredStudy:
     profile_trial: int | None = None
     profile_coverage: float | None = None
     profile_seconds: dict[str, float] | None = None
+    repeats: dict[int, dict[str, list[float]]] | None = None
 
     def __repr__(self) -> str:
         trials = f"{len(self.trials):,} trial{'' if len(self.trials) == 1 else 's'}"
@@ -108,6 +111,22 @@ class StoredStudy:
     def finalists(self) -> list[Trial]:
         """The best by the score of the search, best first, which are scored exactly at its end; [] without such."""
         return by_score(self.trials)[: self.settings.n_finalists]
+
+    def rank_intervals(self) -> dict[int, RankInterval]:
+        """Return what the repeats say of the best trials, {number: interval}, the best mean first; {} without repeats.
+
+        With several proxies a score of a repeat is the aggregate of the ranks among these trials.
+        """
+        if not self.repeats:
+            return {}
+        objective, numbers = self.settings.objective, list(self.repeats)
+        n_repeats = len(next(iter(self.repeats[numbers[0]].values())))
+        by_repeat = [
+            scores_among(objective, [{name: row[k] for name, row in self.repeats[n].items()} for n in numbers])
+            for k in range(n_repeats)
+        ]
+        intervals = rank_intervals(list(zip(*by_repeat, strict=True)))
+        return dict(sorted(zip(numbers, intervals, strict=True), key=lambda item: -item[1].mean))
 
     def front(self, cost: str = "n_params") -> list[Trial]:
         """Return the trials that none beats in both score and `cost` (`n_params`, `macs`, `latency_ms`), cheapest
@@ -185,7 +204,14 @@ def read_study(storage: Storage | str | os.PathLike[str]) -> StoredStudy:
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
             profile_seconds=profile.get("seconds"),
+            repeats=repeats_of(record.attrs),
         )
+
+
+def repeats_of(attrs: Mapping[str, Any]) -> dict[int, dict[str, list[float]]] | None:
+    """Return the repeated scores among the attributes of a study, the best trial first; None for none."""
+    found = attrs.get("repeats")
+    return {int(number): values for number, values in found.items()} if found else None
 
 
 def read_settings(storage: Storage) -> StudySettings | None:

@@ -47,7 +47,7 @@ from lswag_fast.study.storage.records import (
     result_record,
 )
 from lswag_fast.study.storage.study_record import StudyRecord
-from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.stored import SearchResult, repeats_of
 from lswag_fast.study.trial import (
     COMPLETE,
     FAILED,
@@ -373,6 +373,7 @@ class Study:
             profile_trial=profile.get("trial"),
             profile_coverage=profile.get("coverage"),
             profile_seconds=profile.get("seconds"),
+            repeats=repeats_of(self._attrs),
         )
 
     def write_files(self, result: Mapping[str, Any]) -> None:

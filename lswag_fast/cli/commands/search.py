@@ -17,7 +17,7 @@ from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
 from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
-from lswag_fast.cli.values import command_words, window
+from lswag_fast.cli.values import command_words, whole, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
 from lswag_fast.cli.views.selection import show_selection
 from lswag_fast.errors import InputError, OtherSettingsError
@@ -87,6 +87,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "milliseconds allowed for one image, measured on this machine, such as ..20"
     group.add_argument("--latency-ms", type=window, metavar="LO..HI", help=text)
     add_sampler(parser)
+    text = (
+        "score the ten best R times more, with other data and weights, and say which are distinguishable (default: 0)"
+    )
+    parser.add_argument("--repeats", type=whole, default=0, metavar="R", help=text)
     text = "score also architectures that are the same function as an earlier one (cells up to their numbering, say)"
     parser.add_argument("--keep-isomorphic", action="store_true", help=text)
     options.add_data_options(parser, "digits")
@@ -123,6 +127,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
     chosen = chosen_proxies(args.proxies, space.name)
     given = targets.fitting_loss(space, score_options(args, chosen.parts, space.name))
     batch = targets.space_batch(space, args)
+    repeats = _repeats(args, space)
     weights = targets.checkpoint(space, args)
     show_selection(chosen.origin, chosen.names)
     say(targets.networks_in_words(space, args, given))
@@ -137,9 +142,22 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
             "weights": weights,
             "options": given,
             "mode": args.mode,
+            "repeats": repeats,
             "metadata": {"data": batch.description, **chosen.origin},
         },
     )
+
+
+def _repeats(args: argparse.Namespace, space: SearchSpace) -> list[Any]:
+    """The batches of --repeats, each of the seed that follows the one before.
+
+    Raises:
+        InputError: one repeat, which says nothing.
+    """
+    if args.repeats == 1:
+        raise InputError("--repeats: one says nothing of how scores vary; give 2 or more, or leave it out")
+    seeds = range(args.seed + 1, args.seed + 1 + args.repeats)
+    return [targets.space_batch(space, argparse.Namespace(**{**vars(args), "seed": seed})).batch for seed in seeds]
 
 
 def _is_by_accuracy(args: argparse.Namespace) -> bool:
@@ -170,7 +188,7 @@ def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...]
 def _refuse_score_options(args: argparse.Namespace) -> None:
     """Refuse what decides a score by proxies, and nothing here."""
     of_scores = [flag for field, (flag, _) in SCORE_OPTIONS.items() if field != "seed"]
-    for flag in (*of_scores, "--combine", "--checkpoint", "--mode", "--split", "--batch-size"):
+    for flag in (*of_scores, "--combine", "--checkpoint", "--mode", "--split", "--batch-size", "--repeats"):
         name = flag.removeprefix("--").replace("-", "_")
         if getattr(args, name) != args.parser.get_default(name):
             raise InputError(f"{flag} is of scores by proxies, not of {INHERITED_ACCURACY}; leave it out")

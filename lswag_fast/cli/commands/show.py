@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options
@@ -62,6 +63,7 @@ def _run(args: argparse.Namespace) -> int:
         say("\nbest:")
         study_view.show_best(best, columns)
         study_view.show_combination(study.settings.objective)
+        study_view.show_repeats(study)
         say(f"\nthe best architecture:\n{best[0].arch_json}")
         study_view.show_front(study, cost)
     study_view.show_failures(study)
@@ -90,6 +92,7 @@ def _facts(study: StoredStudy, cost: Cost) -> dict[str, Any]:
         "elapsed_ms": study.elapsed_ms,
         "best": [trial.to_dict() for trial in study.top()],
         "finalists": [trial.to_dict() for trial in study.finalists],
+        "rank_intervals": {number: asdict(found) for number, found in study.rank_intervals().items()},
         "front": [trial.to_dict() for trial in study.front(cost.field)],
         "failures": {
             reason: [trial.number for trial in trials] for reason, trials in failures_by_reason(study.trials).items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lswag_fast.cli.console import say
 from lswag_fast.cli.values import command_words, shell_line
-from lswag_fast.cli.views.study import show_best, show_combination
+from lswag_fast.cli.views.study import show_best, show_combination, show_repeats
 from lswag_fast.files.shell import as_argument, pasteable
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
     if best:
         show_best(best)
         show_combination(result.settings.objective)
+        show_repeats(result)
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)

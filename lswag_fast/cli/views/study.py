@@ -58,6 +58,20 @@ def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> No
     OUT.print(shown)
 
 
+def show_repeats(study: StoredStudy) -> None:
+    """Which of the best the repeats can tell apart, where there are some."""
+    from lswag_fast.report.tables import repeats_table, repeats_text
+
+    if not study.repeats:
+        return
+    head, rows = repeats_table(study)
+    shown = table(*head, left=("ranks",))
+    for row in rows:
+        shown.add_row(*row)
+    say(f"\n{repeats_text(study)}")
+    OUT.print(shown)
+
+
 def show_combination(objective: Objective) -> None:
     """What the score is where several proxies make it."""
     if len(objective.proxies) > 1:

@@ -43,6 +43,23 @@ def check_attributes(attrs: Mapping[str, Any]) -> None:
             raise ValueError(f"its attribute {name} is no number of trials")
     if attrs.get("profile") is not None:
         _check_profile(attrs["profile"])
+    if attrs.get("repeats") is not None:
+        _check_repeats(attrs["repeats"])
+
+
+def _check_repeats(repeats: Any) -> None:
+    """Of the best trials, by number, the values of each proxy in each repeat."""
+    if type(repeats) is not dict or not all(number.isdecimal() for number in repeats):
+        raise ValueError("the repeated scores are none")
+    lengths = set()
+    for values in repeats.values():
+        if type(values) is not dict or not all(type(row) is list for row in values.values()):
+            raise ValueError("the repeated scores of a trial are none")
+        lengths |= {len(row) for row in values.values()}
+        if not all(_is_number(value) for row in values.values() for value in row):
+            raise ValueError("a repeated score is no number")
+    if repeats and (len(lengths) != 1 or min(lengths) < 2):
+        raise ValueError("the repeated scores have different lengths")
 
 
 def _check_profile(profile: Any) -> None:

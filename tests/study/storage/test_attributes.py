@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
         "layers": [LAYER, {**LAYER, "cardinality": 4, "trainability": None}],
         "seconds": {"build": 0.5, "forward": 2},
     },
+    "repeats": {"4": {"lswag": [1.5, 2]}, "0": {"lswag": [1.0, 3.0]}},
 }
 BAD: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "infinite": (("metadata", "of the user's", 1), float("inf"), "holds the number inf"),
@@ -37,6 +38,11 @@ BAD: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "layers": (("profile", "layers"), {}, "profile"),
     "seconds": (("profile", "seconds"), [1.0], "the seconds of its best network"),
     "a part of the seconds": (("profile", "seconds", "build"), "1", "the seconds of its best network"),
+    "repeats": (("repeats",), [1.0, 2.0], "the repeated scores are none"),
+    "the number of a repeat": (("repeats", "best"), {"lswag": [1.0, 2.0]}, "the repeated scores are none"),
+    "the repeats of a trial": (("repeats", "4", "lswag"), 1.0, "the repeated scores of a trial"),
+    "a repeat": (("repeats", "4", "lswag", 0), "1", "a repeated score is no number"),
+    "too few repeats": (("repeats", "4", "lswag"), [1.0], "different lengths"),
     "a layer": (("profile", "layers", 1), "text", "a layer of its best network"),
     "a layer's name": (("profile", "layers", 0, "name"), 3, "a layer of its best network"),
     "a layer's depth": (("profile", "layers", 0, "depth"), "deep", "a layer of its best network"),
