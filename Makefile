@@ -48,7 +48,7 @@ CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots stud
 .PHONY: search test test-oldest emulated lint wheel zoo docs bench device-check clean
 
 # The supernet's networks are measured, LIBRA chooses proxies on that table, and what it finds under a budget is trained
-# beside the largest network and random ones of the budget, three of each.
+# beside the network of most parameters and three random ones of the budget.
 search: export PYTHONPATH := examples
 search: SPACE := small_vits:make
 search: $(VENV)/.extra-train $(VENV)/.extra-report
@@ -56,11 +56,14 @@ search: $(VENV)/.extra-train $(VENV)/.extra-report
 	$(BIN)/lswag-fast benchmark $(SPACE) --supernet $(RUN_FOLDER)/supernet --trials 150 --workers 2 \
 	  --out $(RUN_FOLDER)/table.csv
 	$(BIN)/lswag-fast evaluate $(SPACE) --table $(RUN_FOLDER)/table.csv --proxies lswag,zico,nwot,swap,params,flops \
-	  --data digits --workers 2 --out $(RUN_FOLDER)/scores.csv
+	  --workers 2 --out $(RUN_FOLDER)/scores.csv
 	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy --out $(RUN_FOLDER)/selection.json
 	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \
-	  --methods libra:$(RUN_FOLDER)/selection.json,params,random --seeds 3 --out $(RUN_FOLDER)/compared
+	  --methods random --seeds 3 --out $(RUN_FOLDER)/compared
+	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \
+	  --methods libra:$(RUN_FOLDER)/selection.json,params,random --seeds 1 --out $(RUN_FOLDER)/compared
 	$(BIN)/lswag-fast report $(RUN_FOLDER)/compared/libra-0/search
+	$(BIN)/lswag-fast report $(RUN_FOLDER)/compared
 
 # In two processes of one thread: many tests wait for processes of their own.
 test: $(VENV)/.extra-test emulated

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 FOLDER = "DIR"
 
 
-def add_folder(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of a search, to be looked at."""
-    parser.add_argument("folder", type=Path, metavar=FOLDER, help="the folder of a search")
+def add_folder(parser: argparse.ArgumentParser, text: str = "the folder of a search") -> None:
+    """Add a folder to be looked at; `text` says of what."""
+    parser.add_argument("folder", type=Path, metavar=FOLDER, help=text)
 
 
 def add_space(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,8 @@ MAX_POINTS = 3000
 """Points of a chart: a browser draws them at once, and the page stays small."""
 MAX_BATCHES = 60
 """Beyond it, lines between the batches of proposals would be a grey area."""
+_MARKED_EPOCHS = 40
+"""Beyond it, the points of a curve would hide it."""
 _HEIGHT = 380
 _MARKERS = ("circle", "diamond", "square", "triangle-up", "cross", "circle-open", "diamond-open", "square-open")
 
@@ -124,6 +126,69 @@ def layers(profile: Sequence[Mapping[str, Any]], quantity: str, title: str) -> C
             }
         )
     layout = _layout("layer, in order of execution", title)
+    layout["showlegend"] = True
+    return {"data": traces, "layout": layout}
+
+
+def curves(rows: Sequence[Mapping[str, float]], columns: Mapping[str, str], title: str) -> Chart:
+    """Columns of the log of a training by epoch; `columns` maps each to its name in the legend."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(rows) <= _MARKED_EPOCHS else "lines",
+            "name": name,
+            "x": [row["epoch"] for row in rows],
+            "y": [_finite(row.get(column)) for row in rows],
+            "hovertemplate": "epoch %{x}: %{y:.4g}<extra></extra>",
+            "line": {"color": f"@series{place % 6}", "width": 2},
+            "marker": {"color": f"@series{place % 6}", "size": 5},
+        }
+        for place, (column, name) in enumerate(columns.items())
+    ]
+    layout = _layout("epoch", title)
+    layout["showlegend"] = len(columns) > 1
+    return {"data": traces, "layout": layout}
+
+
+def methods(found: Mapping[str, Sequence[tuple[float, float, float]]]) -> Chart:
+    """The test accuracies of methods: a dot with its interval for each seed, a diamond for the mean."""
+    seeds = [
+        (place + (number - (len(own) - 1) / 2) * 0.5 / len(own), *values)
+        for place, own in enumerate(found.values())
+        for number, values in enumerate(own)
+    ]
+    means = [(place, sum(value for value, *_ in own) / len(own)) for place, own in enumerate(found.values()) if own]
+    point = {"type": "scatter", "mode": "markers", "hovertemplate": "%{x:.2%}<extra></extra>"}
+    traces = [
+        {
+            **point,
+            "name": "a seed, with its interval of 95 %",
+            "x": [value for _, value, _, _ in seeds],
+            "y": [height for height, *_ in seeds],
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "array": [high - value for _, value, _, high in seeds],
+                "arrayminus": [value - low for _, value, low, _ in seeds],
+                "thickness": 1.5,
+                "width": 0,
+            },
+            "marker": {"color": "@muted", "size": 6},
+        },
+        {
+            **point,
+            "name": "mean",
+            "x": [mean for _, mean in means],
+            "y": [place for place, _ in means],
+            "marker": {"color": "@accent", "size": 11, "symbol": "diamond"},
+        },
+    ]
+    layout = _layout("test accuracy", "")
+    layout["height"] = 150 + 52 * len(found)
+    layout["xaxis"] |= {"tickformat": ".1%", "showgrid": True}
+    names = [_plain(name) for name in found]
+    ends = [len(found) - 0.5, -0.5]
+    layout["yaxis"] |= {"tickvals": list(range(len(found))), "ticktext": names, "range": ends, "showgrid": False}
     layout["showlegend"] = True
     return {"data": traces, "layout": layout}
 

@@ -1,16 +1,12 @@
-"""`html_report`: one self-contained page on a study. It opens from the disk and loads nothing from a network."""
+"""`html_report`: one self-contained page on a study."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from datetime import datetime, timezone
-from importlib import resources
+from collections.abc import Iterable
 
-from lswag_fast import __version__
-from lswag_fast.errors import needs_extra
 from lswag_fast.report import charts, markup, sections, words
 from lswag_fast.report.markup import Raw, tag
+from lswag_fast.report.page import Tile, foot, page, tiles
 from lswag_fast.study import summary
 from lswag_fast.study.costs import write_count
 from lswag_fast.study.stored import StoredStudy
@@ -42,57 +38,14 @@ def html_report(study: StoredStudy) -> str:
     Raises:
         MissingExtraError: plotly is not installed.
     """
-    plotly = _plotly()
     parts = list(sections.of_study(study))
-    drawn = {f"chart-{name}": chart for _, made in parts for name, chart in made.items()}
-    script = _resource("page.js")
-    body = [
-        tag("main", _head(study), *(part for part, _ in parts), _foot(study)),
-        tag("noscript", "The charts need JavaScript; the tables are complete without."),
-        markup.data("charts", drawn),
-        markup.data("hover", _hover(study, drawn)),
-        *(Raw(f"<script>{code}</script>") for code in ([plotly, script] if drawn else [])),
-    ]
-    return "\n".join(
-        (
-            "<!doctype html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(plotly, script)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            tag("title", _title(study)).text,
-            '<link rel="icon" href="data:,">',
-            f"<style>{_resource('page.css')}</style>",
-            "</head>",
-            "<body>",
-            *(part.text for part in body),
-            "</body>",
-            "</html>\n",
-        )
-    )
+    hover = _hover(study, [chart for _, made in parts for chart in made.values()])
+    return page(_title(study), _head(study), parts, foot(study.path, sections.COMPARE), hover)
 
 
-def _plotly() -> str:
-    with needs_extra("report", "plotly"):
-        from plotly.offline import get_plotlyjs
-    return str(get_plotlyjs())
-
-
-def _resource(name: str) -> str:
-    return resources.files("lswag_fast.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(*scripts: str) -> str:
-    """Only these scripts run, and nothing is ever loaded: a promise that the browser keeps."""
-    hashes = (base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-def _hover(study: StoredStudy, drawn: dict[str, charts.Chart]) -> dict[int, str]:
+def _hover(study: StoredStudy, drawn: Iterable[charts.Chart]) -> dict[int, str]:
     """The text of each trial that is drawn, once."""
-    wanted = {number for chart in drawn.values() for trace in chart["data"] for number in trace.get("meta", ())}
+    wanted = {number for chart in drawn for trace in chart["data"] for number in trace.get("meta", ())}
     names = study.settings.objective.proxies
     return {trial.number: charts.hover_text(trial, names) for trial in study.trials if trial.number in wanted}
 
@@ -129,15 +82,15 @@ def _lead(study: StoredStudy) -> list[markup.Content]:
 def _tiles(study: StoredStudy) -> Raw:
     best, lost = study.best, len(summary.failed(study.trials))
     done = len(study.trials)
-    tiles = []
+    found: list[Tile] = []
     if best is not None:
         name, score = ("best score", best.score) if best.exact_score is None else ("best exact score", best.exact_score)
-        tiles.append((name, f"{score:.5g}", f"trial {best.number}{_scale(study)}"))
+        found.append((name, f"{score:.5g}", f"trial {best.number}{_scale(study)}"))
         costs = summary.measured_costs([best])
-        tiles += [(cost.name, cost.write(summary.cost_of(best, cost)), "of the best") for cost in costs]
-    tiles.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
-    tiles.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
-    return tag("dl", *(_tile(place, *tile) for place, tile in enumerate(tiles)), class_="tiles")
+        found += [(cost.name, cost.write(summary.cost_of(best, cost)), "of the best") for cost in costs]
+    found.append(("trials", f"{done:,}", f"of {study.n_trials_wanted:,}; {lost} failed"))
+    found.append(("took", words.duration(study.elapsed_ms), words.rate(done, study.elapsed_ms)))
+    return tiles(found)
 
 
 def _scale(study: StoredStudy) -> str:
@@ -148,14 +101,3 @@ def _scale(study: StoredStudy) -> str:
     most = _MOST.get(objective.combine)
     scale = "" if most is None else f", at most {most}"
     return f"; {len(objective.proxies)} proxies by {objective.combine}{scale}"
-
-
-def _tile(place: int, name: str, value: str, small: str) -> Raw:
-    shown = tag("dd", value, tag("small", small))
-    return tag("div", tag("dt", name), shown, class_="tile" if place else "tile first")
-
-
-def _foot(study: StoredStudy) -> Raw:
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    place = "" if study.path is None else f" from {study.path}"
-    return tag("footer", f"Made by lswag-fast {__version__} on {now}{place}. {sections.COMPARE}")

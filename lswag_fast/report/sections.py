@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lswag_fast.report import charts, markup, tables, words
 from lswag_fast.report.markup import Raw, tag
+from lswag_fast.report.page import Part
 from lswag_fast.report.steps import next_steps
 from lswag_fast.study import summary
 from lswag_fast.study.costs import Cost
@@ -17,9 +18,6 @@ N_REASONS = 20
 COMPARE = (
     "Scores are comparable only at the same batch size, pattern samples, data and options, which Configuration lists."
 )
-
-Charts = dict[str, charts.Chart]
-Part = tuple[Raw, Charts]
 
 
 def of_study(study: StoredStudy) -> Iterator[Part]:

@@ -50,6 +50,17 @@ METHODS = tuple(method.name for method in _KNOWN)
 """The names, in the order of a table."""
 
 
+def named_methods(names: Iterable[str]) -> list[Method]:
+    """Return methods to be shown, by names that a comparison has stored; they need not be able to run.
+
+    Example:
+        >>> [method.label for method in named_methods(["libra", "random"])]
+        ['LIBRA-NAS', 'random']
+    """
+    known = {method.name: method for method in _KNOWN}
+    return [known[name] for name in names]
+
+
 def chosen_methods(
     names: Iterable[str] | None = None, *, selection: Selection | None = None, has_supernet: bool = False
 ) -> list[Method]:

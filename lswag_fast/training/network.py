@@ -134,6 +134,7 @@ def train_network(
         recipe,
         seed,
         set(named()) if callable(named) else (),
+        measure=lambda: {"validation_accuracy": accuracy(network, splits.validation).value},
     )
     about = {
         "kind": KIND,

@@ -76,7 +76,8 @@ class Supernet(nn.Module):
         network = self._space.build(arch, shared).train(self.training)
         if self._drop_path:
             add_drop_path(network, self._drop_path, self._n_blocks)
-        logits: Tensor = functional_call(network, self._space.cut(arch, shared), (images,))
+        cut = self._space.cut(arch, shared)
+        logits: Tensor = functional_call(network, cut, (images,), tie_weights=False)  # each has a tensor of its own
         return logits
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from lswag_fast.report.html import html_report
+from lswag_fast.report.trainings import comparison_report, training_report
 from report.browser import CHROMIUM, Visit, visit
 from report.test_html import EVIL, evil_study
+from report.test_trainings import N_EPOCHS, comparison_folder, training_folder
 from support.studies import full_study, study, trial
 
 pytest.importorskip("plotly")
@@ -46,6 +48,20 @@ def test_one_trial_is_drawn(tmp_path: Path) -> None:
         "n_params": 3,
         "macs": 3,
     }
+
+
+@pytest.mark.parametrize("flags", [(), (DARK,)], ids=["light", "dark"])
+def test_the_curves_of_a_training_are_drawn(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    seen = opened(training_report(training_folder(tmp_path / "run")), tmp_path, *flags)
+    assert (seen.console, seen.requests) == ([], [])
+    drawn = {name: classes["point"] for name, classes in seen.dom.charts.items()}
+    assert drawn == {"loss": N_EPOCHS, "accuracy": 2 * N_EPOCHS, "lr": N_EPOCHS}
+
+
+def test_the_methods_of_a_comparison_are_drawn(tmp_path: Path) -> None:
+    seen = opened(comparison_report(comparison_folder(tmp_path / "compared")), tmp_path)
+    assert (seen.console, seen.requests) == ([], [])
+    assert seen.dom.charts["methods"]["point"] == 3 + 2  # runs and means
 
 
 def test_nothing_of_a_study_runs(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
     [
         ("images", "pillow", "PIL", "from lswag_fast.data import sources; sources._decode(None, 'x')"),
         ("plot", "matplotlib", "matplotlib", "from lswag_fast.plots.style import new_figure; new_figure(1, 1)"),
-        ("report", "plotly", "plotly", "from lswag_fast.report.html import _plotly; _plotly()"),
+        ("report", "plotly", "plotly", "from lswag_fast.report.page import _plotly; _plotly()"),
     ],
 )
 def test_a_missing_extra_says_what_to_type(extra: str, package: str, module: str, code: str) -> None:

@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     "reference/vkdnw.py": "proxies/test_vkdnw.py",
     "reference/zen.py": "proxies/test_zen.py",
     "reference/zico.py": "proxies/test_zico.py",
+    "report/page.py": "report/test_html.py",
     "report/sections.py": "report/test_html.py",
     "spaces/autoformer/shared_weights.py": "spaces/autoformer/test_weights.py",
     "study/export.py": "cli/commands/test_export.py",

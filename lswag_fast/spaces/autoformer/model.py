@@ -77,6 +77,20 @@ def relative_index(grid: int) -> Tensor:
     return functional.pad(rows, (0, 0, 1, 0))
 
 
+class _UnsetLinear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Draw nothing."""
+
+
+def linear(n_in: int, n_out: int, device: Device = None) -> nn.Linear:
+    """Return a linear layer; one on the meta device has no values, and torch would take long over drawing none."""
+    if device != "meta":
+        return nn.Linear(n_in, n_out, device=device)
+    layer: nn.Linear = _UnsetLinear(n_in, n_out, device=device)
+    layer.__class__ = nn.Linear  # as what torch and others, that quantise layers say, look it up
+    return layer
+
+
 class RelativePosition2D(nn.Module):
     """Two tables (30, 64): a vector for each vertical and each horizontal distance; a pair of tokens uses their sum."""
 
@@ -100,10 +114,10 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.scale = HEAD_DIM**-0.5
         width = HEAD_DIM * num_heads
-        self.qkv = nn.Linear(embed_dim, 3 * width, device=device)
+        self.qkv = linear(embed_dim, 3 * width, device)
         self.rel_pos_embed_k = RelativePosition2D(device)
         self.rel_pos_embed_v = RelativePosition2D(device)
-        self.proj = nn.Linear(width, embed_dim, device=device)
+        self.proj = linear(width, embed_dim, device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map x (B, T, E) to (B, T, E).
@@ -138,8 +152,8 @@ class Block(nn.Module):
         self.attn = Attention(embed_dim, num_heads, device)
         self.attn_layer_norm = nn.LayerNorm(embed_dim, device=device)
         self.ffn_layer_norm = nn.LayerNorm(embed_dim, device=device)
-        self.fc1 = nn.Linear(embed_dim, hidden_dim, device=device)
-        self.fc2 = nn.Linear(hidden_dim, embed_dim, device=device)
+        self.fc1 = linear(embed_dim, hidden_dim, device)
+        self.fc2 = linear(hidden_dim, embed_dim, device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map x (B, T, E) to (B, T, E)."""
@@ -198,7 +212,7 @@ class AutoFormerNet(nn.Module):
             Block(embed_dim, heads, hidden, device) for heads, hidden in zip(num_heads, hidden_dims, strict=True)
         )
         self.norm = nn.LayerNorm(embed_dim, device=device)
-        self.head = nn.Linear(embed_dim, geometry.num_classes, device=device)
+        self.head = linear(embed_dim, geometry.num_classes, device)
         self.register_buffer("relative_index", relative_index(geometry.grid), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -108,8 +108,9 @@ def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor
 
 
 def _cut(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    first = tensor[tuple(slice(length) for length in shape)]
-    return torch.cat([first[part::3] for part in range(3)]) if name.endswith(QKV) else first
+    # One view whatever the number of axes, since the gradient of each view is as large as the shared weight.
+    first = tensor if tensor.shape == shape else tensor.as_strided(shape, tensor.stride())
+    return first.reshape(-1, 3, *shape[1:]).transpose(0, 1).flatten(0, 1) if name.endswith(QKV) else first
 
 
 def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:

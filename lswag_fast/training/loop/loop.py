@@ -52,6 +52,8 @@ class Task:
         seed: of everything that is drawn.
         undecayed: names of parameters without weight decay, beside biases and norms.
         draw: what the module takes beside the images at a step.
+        measure: what an epoch's row of the log has beside loss, accuracy, learning rate and speed, by name; draws
+            nothing and changes nothing.
     """
 
     module: nn.Module
@@ -63,6 +65,7 @@ class Task:
     seed: int = 0
     undecayed: Collection[str] = ()
     draw: Callable[[int], tuple[Any, ...]] = lambda step: ()
+    measure: Callable[[], dict[str, float]] = dict
 
 
 class Watcher(Protocol):
@@ -157,7 +160,7 @@ class Loop:
         losses = _Losses(self._fabric, self._step)
         since = time.perf_counter()
         for images, labels in self._batches.of_epoch(epoch, first):
-            losses.add(self._train_step(images, labels))
+            losses.add(*self._train_step(images, labels))
             self._step += 1
             is_last = self._step % len(self._batches) == 0
             is_asked = self._interrupts is not None and self._interrupts.received is not None
@@ -177,7 +180,8 @@ class Loop:
                 return False
         return True
 
-    def _train_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _train_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Make a step; return the loss and the share of the images that were right, before it."""
         recipe, rank = self._task.recipe, self._fabric.global_rank
         seed_all(derived_seed(self._task.seed, "step", self._step, rank))
         images, targets = self._fabric.to_device((images, labels))
@@ -187,9 +191,8 @@ class Loop:
         check_logits(logits, len(images), self._task.num_classes)
         n_networks = len(logits) // len(images)
         smoothing = recipe.label_smoothing if self._mix is None else 0.0  # mixed targets are smoothed already
-        loss = functional.cross_entropy(
-            logits, targets.repeat(n_networks, *[1] * (targets.dim() - 1)), label_smoothing=smoothing
-        )
+        targets = targets.repeat(n_networks, *[1] * (targets.dim() - 1))
+        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         self._optimizer.zero_grad()
         self._fabric.backward(loss)
         if recipe.clip_norm is not None:
@@ -200,15 +203,17 @@ class Loop:
         self._schedule.step()
         if self._mean is not None:
             self._mean.update_parameters(self._task.module)
-        return loss.detach()
+        classes = targets if targets.dim() == 1 else targets.argmax(1)  # of mixed images, the one with the most of it
+        return loss.detach(), (logits.detach().argmax(1) == classes).float().mean()
 
     def _look(self, losses: _Losses, is_asked: bool) -> bool:
         """Add up the losses since the last look; whether any process was asked to stop."""
-        values, stops = losses.taken(is_asked)
+        values, accuracy, stops = losses.taken(is_asked)
         for number, loss in enumerate(values):
             if not math.isfinite(loss):
                 self._fail("the loss", f"at step {self._step - len(values) + number + 1}")
         self._begun["loss"] += sum(values)
+        self._begun["accuracy"] += accuracy
         self._begun["steps"] += len(values)
         return stops
 
@@ -227,6 +232,8 @@ class Loop:
         row = {
             "epoch": len(self._epochs) + 1,
             "loss": self._begun["loss"] / self._begun["steps"],
+            "accuracy": self._begun["accuracy"] / self._begun["steps"],
+            **(self._task.measure() if self._folder.writes else {}),
             "lr": self._task.recipe.lr_at(self._step - 1, len(self._batches)),
             "images_per_s": self._speed(),
         }
@@ -293,25 +300,29 @@ class _Schedule:
 
 
 class _Losses:
-    """The losses of some steps, left on the device until they are looked at."""
+    """The losses and accuracies of some steps, left on the device until they are looked at."""
 
     def __init__(self, fabric: Any, step: int) -> None:
         self._fabric = fabric
         self._losses: list[Tensor] = []
+        self._accuracies: list[Tensor] = []
         self.last = math.nan
 
     def __len__(self) -> int:
         return len(self._losses)
 
-    def add(self, loss: Tensor) -> None:
+    def add(self, loss: Tensor, accuracy: Tensor) -> None:
         self._losses.append(loss)
+        self._accuracies.append(accuracy)
 
-    def taken(self, is_asked: bool) -> tuple[list[float], bool]:
-        """The mean over the processes of each loss, and whether any of them was asked to stop."""
+    def taken(self, is_asked: bool) -> tuple[list[float], float, bool]:
+        """The mean over the processes of each loss, the accuracies' sum, and whether any was asked to stop."""
         asked = torch.tensor(float(is_asked), device=self._losses[0].device)
-        *values, stops = self._fabric.all_reduce(torch.stack([*self._losses, asked]), reduce_op="mean").tolist()
-        self._losses, self.last = [], values[-1]
-        return values, stops > 0
+        accuracy = torch.stack(self._accuracies).sum()
+        found = self._fabric.all_reduce(torch.stack([*self._losses, accuracy, asked]), reduce_op="mean").tolist()
+        *values, right, stops = found
+        self._losses, self._accuracies, self.last = [], [], values[-1]
+        return values, right, stops > 0
 
 
 def _running_mean(module: nn.Module, decay: float) -> AveragedModel:
@@ -330,7 +341,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _nothing_yet() -> dict[str, float]:
-    return {"loss": 0.0, "steps": 0, "seconds": 0.0}
+    return {"loss": 0.0, "accuracy": 0.0, "steps": 0, "seconds": 0.0}
 
 
 def check_logits(logits: Any, n_images: int, num_classes: int) -> None:

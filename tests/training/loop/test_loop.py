@@ -47,6 +47,25 @@ def trained(folder: Path, module: nn.Module, recipe: Recipe = PLAIN, **options: 
     return made
 
 
+class AlwaysTheFirst(nn.Module):
+    """Tells class 0 of every image; what it learns changes no logit's rank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.scale * torch.tensor([1.0, 0.0, 0.0]).expand(len(images), 3)
+
+
+def test_the_log_has_the_share_that_was_right_and_what_is_measured_beside(tmp_path: Path) -> None:
+    recipe = PLAIN.with_changes(lr=1e-3)
+    trained(tmp_path / "run", AlwaysTheFirst(), recipe, measure=lambda: {"beside": 0.25})
+    rows = TrainingFolder(tmp_path / "run").epochs()
+    # Four of the twelve images are of class 0, in three batches of four of which none is left over.
+    assert [(row["accuracy"], row["beside"]) for row in rows] == [(pytest.approx(1 / 3), 0.25)] * 2
+
+
 @pytest.mark.parametrize("ema", [None, 0.5])
 def test_equals_a_plain_loop(tmp_path: Path, ema: float | None) -> None:
     """Written out: the order of the images, learning rates by hand, decay of the matrix alone, the norm cut to 0.5."""
