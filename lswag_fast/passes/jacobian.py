@@ -15,6 +15,7 @@ from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.outputs import chosen_output, find_logits, real
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
+from lswag_fast.passes.shared.targets import are_probabilities
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def run_jacobian(
     rows = [
         (torch.zeros_like(x) if g is None else g).double().flatten(1) for x, g in zip(leaves, gradients, strict=True)
     ]
-    classes = _classes(batch.targets) if "classes" in statistics else None
+    asked = "classes" in statistics and (callable(options.loss_fn) or options.is_cross_entropy)
+    classes = _classes(batch.targets) if asked else None
     return JacobianMeasurements(torch.cat(rows, dim=1).detach(), classes, logits.shape[-1])
 
 
@@ -81,18 +83,14 @@ def _differentiable(outputs: Any) -> Tensor:
 
 
 def _classes(targets: Any) -> Tensor | None:
-    """The class of each sample, from indices (B,), or from probabilities or one-hot rows (B, C)."""
+    """The class of each sample, from indices (B,), or from rows of probabilities (B, C), one-hot ones too."""
     if not isinstance(targets, Tensor):
         return None
     if targets.dim() == 1 and not targets.is_floating_point():
         return targets.long()
-    if targets.dim() == 2 and targets.shape[1] > 1 and (targets.is_floating_point() or _one_hot(targets)):
+    if targets.dim() == 2 and targets.shape[1] > 1 and are_probabilities(targets):
         return targets.double().argmax(1)
     return None
-
-
-def _one_hot(targets: Tensor) -> bool:
-    return bool((targets.long().abs().sum(1) == 1).all())
 
 
 PASS = Pass(

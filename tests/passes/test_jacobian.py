@@ -97,6 +97,8 @@ def test_train_mode_batch_norm_couples_the_samples() -> None:
         (torch.tensor([[0, 0, 1], [1, 0, 0], [0, 1, 0]]), [2, 0, 1]),
         (torch.tensor([[False, True], [True, False], [False, True]]), [1, 0, 1]),
         (torch.tensor([[1, 1], [1, 0], [0, 1]]), None),
+        (torch.tensor([[1.5, -0.5], [0.5, 0.5], [0.0, 1.0]]), None),  # no probabilities
+        (torch.tensor([[0.3, 0.3], [0.5, 0.5], [0.0, 1.0]]), None),
         (torch.tensor([0.5, 1.5, 2.5]), None),
         (torch.tensor([[0.5], [1.5], [2.5]]), None),
         (torch.zeros(3, 4, 4, dtype=torch.long), None),

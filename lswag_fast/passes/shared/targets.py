@@ -137,6 +137,16 @@ def _indices(logits: Tensor, targets: Tensor, ignore_index: int | None) -> Fitte
     return FittedTargets(logits, targets.clamp(0, n_classes - 1), ignored, range_)
 
 
+def are_probabilities(targets: Tensor) -> bool:
+    """Whether rows (B, C) are probabilities of classes: not negative, each with the sum 1.
+
+    Example:
+        >>> are_probabilities(torch.tensor([[0, 1], [1, 0]])), are_probabilities(torch.tensor([[1.5, -0.5]]))
+        (True, False)
+    """
+    return bool((targets >= 0).all() and _sums(targets, 1).sub(1).abs().max() <= SUM_TOLERANCE)
+
+
 def _probabilities(
     logits: Tensor, targets: Tensor, class_axis: ClassAxis | None, ignore_index: int | None
 ) -> FittedTargets:

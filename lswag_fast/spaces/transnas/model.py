@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import cast
@@ -123,7 +123,7 @@ class DenseNet(_Encoded):
 class JigsawNet(_Encoded):
     """One encoder for the nine tiles of a puzzle, whose pooled features a linear layer joins.
 
-    The tiles go through it one after the other, as published, so that a BatchNorm sees those of one place only.
+    Each tile goes through it by itself, as published, so that a BatchNorm sees those of one place only.
 
     Args:
         stages: as of `TransNasNet`.
@@ -134,19 +134,13 @@ class JigsawNet(_Encoded):
     def __init__(self, stages: Stages, digits: Sequence[str] | None, num_classes: int) -> None:
         super().__init__(stages, digits, nn.Linear(N_TILES * stages[-1][1], num_classes))
 
-    def forward_features(self, images: Tensor) -> Tensor:
-        """The features of all tiles of puzzles (B, 3, 3 t, 3 t) before pooling, (B, 9 C, h, w)."""
-        return torch.cat([features[-1] for features in self._of_tiles(images)], dim=1)
-
     def block_features(self, images: Tensor) -> list[Tensor]:
-        """The outputs of the stem and of every block, those of all tiles side by side."""
-        return [torch.cat(features, dim=1) for features in zip(*self._of_tiles(images), strict=True)]
-
-    def _of_tiles(self, puzzles: Tensor) -> Iterator[list[Tensor]]:
-        """The outputs of stem and blocks for each tile."""
-        for row in puzzles.chunk(GRID, dim=2):
-            for tile in row.chunk(GRID, dim=3):
-                yield super().block_features(tile)
+        """The outputs of the stem and of every block for puzzles (B, 3, 3 t, 3 t), those of all tiles side by side."""
+        tiles = [tile for row in images.chunk(GRID, dim=2) for tile in row.chunk(GRID, dim=3)]
+        features = [torch.cat([self.stem(tile) for tile in tiles], dim=1)]
+        for block in self.blocks:
+            features.append(torch.cat([block(tile) for tile in features[-1].chunk(N_TILES, dim=1)], dim=1))
+        return features
 
 
 def block_shapes(in_channels: int, channels: int, stride: int) -> list[tuple[int, int, int]]:
