@@ -76,6 +76,16 @@ BFLOAT16_NAMES = {
     "resnet50": "ResNet-50",
     "nasbench201_like": "NAS-Bench-201-like",
 }
+TABLE1 = (
+    Numbers("Spearman", "spearman", ("spearman_low", "spearman_high")),
+    Numbers("the paper's", "published"),
+    Numbers("Kendall", "kendall", ("kendall_low", "kendall_high")),
+    Numbers("nDCG@10", "ndcg10", ("ndcg10_low", "ndcg10_high")),
+    Numbers("top 5 %", "top5", ("top5_low", "top5_high"), digits=2),
+    Numbers("inside +-8 % params", "inside_params"),
+    Numbers("inside one embed_dim", "inside_embed_dim"),
+    Numbers("n", "n", digits=0),
+)
 THEOREM1 = (
     Numbers("learning rate", "eta", digits=4),
     Numbers("Spearman", "spearman", ("low", "high")),
@@ -193,6 +203,7 @@ TABLES = (
         ("score/history.csv",),
         columns.of_csv({"date": "date", "commit": "commit", "cpu": "processor"}, HISTORY),
     ),
+    Table("table1", ("correlation/table1.csv",), columns.of_csv({"column": "column", "proxy": "ranked by"}, TABLE1)),
     Table(
         "theorem1",
         ("theorem1/theorem1.csv",),

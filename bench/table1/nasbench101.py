@@ -1,4 +1,4 @@
-"""The published accuracies of NAS-Bench-101 as a table: `python -m bench.correlation.nasbench101_table nb101_60000.npz
+"""The published accuracies of NAS-Bench-101 as a table: `python -m bench.table1.nasbench101 nb101_60000.npz
 nb101.csv.gz`.
 
 The arrays of the file have one row a cell: `n_vertices` V with input and output, `edge_bits`, in which bit
