@@ -75,6 +75,8 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
+        text = "draw the head of --checkpoint from --seed, for other classes than the file's"
+        group.add_argument("--new-head", action="store_true", help=text)
     text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: the space's, else as built)"
     group.add_argument("--mode", choices=("train", "eval"), help=text)
 

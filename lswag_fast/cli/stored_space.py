@@ -78,7 +78,7 @@ def stored_weights(study: StoredStudy, space: SearchSpace) -> Mapping[str, Tenso
     path = study.metadata.get("checkpoint")
     if path is None:
         return None
-    load: Callable[[str], Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
+    load: Callable[..., Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
     if load is None or not isinstance(path, str):
         raise InputError(f"this search names the checkpoint {path!r}, and {space.name} reads none from there")
-    return load(path)
+    return load(path, **(targets.new_head(load, study.settings.seed) if study.metadata.get("new_head") else {}))

@@ -98,12 +98,21 @@ def checkpoint(space: SearchSpace, args: argparse.Namespace) -> Mapping[str, Ten
         SpaceError: the file holds other weights than the space's.
     """
     if args.checkpoint is None:
+        if getattr(args, "new_head", False):
+            raise InputError("--new-head is of the weights of --checkpoint; leave it out")
         return None
     load: Callable[[Any], Mapping[str, Tensor]] | None = getattr(space, "load_checkpoint", None)
     if load is None:
         raise InputError(f"--checkpoint: {space.name} reads no checkpoints; leave it out")
     with naming("--checkpoint"):
-        return load(args.checkpoint)
+        return load(args.checkpoint, **new_head(load, args.seed)) if args.new_head else load(args.checkpoint)
+
+
+def new_head(load: Callable[..., Any], seed: int) -> dict[str, Any]:
+    """What a space is told that reads a checkpoint without its head; raises InputError where it cannot."""
+    if "with_head" not in inspect.signature(load).parameters:
+        raise InputError("this space reads its checkpoints whole; leave --new-head out")
+    return {"with_head": False, "seed": seed}
 
 
 def find_supernet(args: argparse.Namespace) -> TrainedSupernet:

@@ -98,14 +98,14 @@ def options(name: str) -> tuple[str, ...]:
     """Return the options that `get` takes for a space; none for a name that it does not know.
 
     Example:
-        >>> options("nasbench201"), options("autoformer-tiny")
-        (('image_size', 'num_classes'), ('image_size', 'num_classes', 'patch_size'))
+        >>> options("nasbench201"), options("transnas-micro")
+        (('image_size', 'num_classes'), ('image_size', 'num_classes', 'task'))
     """
     if name not in _NAMED:
         return ()
     if name in _TEXTS:
         return ("length",)
-    further = {"autoformer": ("patch_size",), "transnas": ("task",)}
+    further = {"autoformer": ("patch_size", "mlp_ratio", "max_relative_position"), "transnas": ("task",)}
     return (*_OPTIONS, *further.get(name.partition("-")[0], ()))
 
 
@@ -117,7 +117,8 @@ def get(name: str, **overrides: Any) -> SearchSpace:
 
     Args:
         name: one of `names()`.
-        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels), for those
+        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels),
+            mlp_ratio and max_relative_position (see `AutoFormer`), for those
             of TransNAS-Bench-101 also task, the name of one of its columns; for those of texts length (tokens) alone.
 
     Returns:

@@ -133,8 +133,8 @@ def _subject(args: argparse.Namespace) -> _Subject:
     member = targets.member(args.network)
     if member is not None:
         return _of_space(*member, args)
-    for option in ("checkpoint", "patch_size"):
-        if getattr(args, option) is not None:
+    for option in ("checkpoint", "new_head", "patch_size"):
+        if getattr(args, option) not in (None, False):
             raise InputError(f"--{option.replace('_', '-')} is for networks of a space; leave it out")
     from lswag_fast.integrations import is_named
 

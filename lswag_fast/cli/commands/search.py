@@ -188,7 +188,16 @@ def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...]
 def _refuse_score_options(args: argparse.Namespace) -> None:
     """Refuse what decides a score by proxies, and nothing here."""
     of_scores = [flag for field, (flag, _) in SCORE_OPTIONS.items() if field != "seed"]
-    for flag in (*of_scores, "--combine", "--checkpoint", "--mode", "--split", "--batch-size", "--repeats"):
+    for flag in (
+        *of_scores,
+        "--combine",
+        "--checkpoint",
+        "--new-head",
+        "--mode",
+        "--split",
+        "--batch-size",
+        "--repeats",
+    ):
         name = flag.removeprefix("--").replace("-", "_")
         if getattr(args, name) != args.parser.get_default(name):
             raise InputError(f"{flag} is of scores by proxies, not of {INHERITED_ACCURACY}; leave it out")
@@ -242,6 +251,7 @@ def _origin(args: argparse.Namespace) -> dict[str, Any]:
         "space_argument": args.space,
         "space_options": targets.space_options(args),
         "checkpoint": args.checkpoint and str(args.checkpoint),
+        "new_head": args.new_head,
         # Stored as words that Python splits again; shown by `pasteable`, which other shells than Python's read.
         "command": shlex.join(["lswag-fast", "search", *command_words(args.parser, args)]),
     }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer import costs
-from lswag_fast.spaces.autoformer.model import Geometry
+from lswag_fast.spaces.autoformer.model import MAX_RELATIVE_POSITION, Geometry
 
 Number = TypeVar("Number", int, float)
 
@@ -36,7 +36,8 @@ def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
 
     Args:
         name: "tiny", "small" or "base".
-        own: choices of the user's own by field, which must all be None.
+        own: choices of the user's own by field, of which all but mlp_ratio must be None: the official configuration of
+            a Tiny network has a ratio, 3.0, that the published space lacks.
 
     Raises:
         SpaceError: the space is unknown, or own choices are given too.
@@ -47,12 +48,16 @@ def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
     """
     if name not in PUBLISHED:
         raise SpaceError(f"name: found {name!r}, the published AutoFormer spaces are {', '.join(PUBLISHED)}")
-    given = [field for field, value in own.items() if value is not None]
+    given = [field for field, value in own.items() if value is not None and field != "mlp_ratio"]
     if given:
         raise SpaceError(
-            f"{given[0]}: the choices of {name!r} are fixed; leave the name out to give choices of your own"
+            f"{given[0]}: the choices of {name!r} are fixed but for mlp_ratio; leave the name out to give choices of "
+            "your own"
         )
-    return PUBLISHED[name]
+    published = PUBLISHED[name]
+    if own.get("mlp_ratio") is None:
+        return published
+    return own_choices({**published._asdict(), "mlp_ratio": own["mlp_ratio"]})
 
 
 def own_choices(own: Mapping[str, Any]) -> Choices:
@@ -103,13 +108,16 @@ def _is_positive(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool) and 0 < cast(float, value) < math.inf
 
 
-def geometry_of(image_size: int, patch_size: int, num_classes: int) -> Geometry:
+def geometry_of(
+    image_size: int, patch_size: int, num_classes: int, max_relative_position: int = MAX_RELATIVE_POSITION
+) -> Geometry:
     """Return the checked geometry.
 
     Args:
         image_size: side of the square images in pixels.
         patch_size: side of a patch in pixels, which divides it.
         num_classes: number of logits.
+        max_relative_position: in patches.
 
     Raises:
         SpaceError: a value is not a positive whole number, or patches do not fill the image; names the argument.
@@ -119,9 +127,10 @@ def geometry_of(image_size: int, patch_size: int, num_classes: int) -> Geometry:
         197
     """
     sizes = {"image_size": image_size, "patch_size": patch_size, "num_classes": num_classes}
+    sizes["max_relative_position"] = max_relative_position
     for field, value in sizes.items():
         if not _is_positive(value, numbers.Integral):
             raise SpaceError(f"{field}: found {value!r}, expected a positive whole number")
     if image_size % patch_size:
         raise SpaceError(f"image_size: {image_size} pixels are not a multiple of patch_size {patch_size}")
-    return Geometry(int(image_size), int(patch_size), int(num_classes))
+    return Geometry(*map(int, sizes.values()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, TABLE_ROWS, Geometry
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
 from lswag_fast.spaces.layers import IN_CHANNELS
 
 TABLES_PER_BLOCK = 4
@@ -28,7 +28,7 @@ def n_params(geometry: Geometry, embed_dim: int, depth: int, attention: int, hid
     norm, head.
     """
     blocks = attention * (4 * embed_dim + 3) + hidden * (2 * embed_dim + 1)
-    blocks += depth * (6 * embed_dim + TABLES_PER_BLOCK * TABLE_ROWS * HEAD_DIM)
+    blocks += depth * (6 * embed_dim + TABLES_PER_BLOCK * geometry.table_rows * HEAD_DIM)
     patch = embed_dim * (IN_CHANNELS * geometry.patch_size**2 + 1)
     tokens = embed_dim * (1 + geometry.n_tokens)
     head = (embed_dim + 1) * geometry.num_classes

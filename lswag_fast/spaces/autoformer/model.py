@@ -26,9 +26,7 @@ from lswag_fast.spaces.layers import IN_CHANNELS
 HEAD_DIM = 64
 """Width of a head; the attention is 64 * heads wide whatever the embedding width is."""
 MAX_RELATIVE_POSITION = 14
-"""Distances, in patches, are clipped to +-14: one side of the 14 x 14 grid of the published networks."""
-TABLE_ROWS = 2 * MAX_RELATIVE_POSITION + 2
-"""One row per distance in -14..14 and row 0 for every pair with the class token."""
+"""Distances, in patches, are clipped to +-14 as published: one side of the 14 x 14 grid of those networks."""
 
 Device: TypeAlias = torch.device | str | None
 
@@ -41,16 +39,23 @@ class Geometry:
         image_size: side of the square images in pixels.
         patch_size: side of a patch in pixels.
         num_classes: number of logits.
+        max_relative_position: distances, in patches, are clipped to it.
     """
 
     image_size: int
     patch_size: int
     num_classes: int
+    max_relative_position: int = MAX_RELATIVE_POSITION
 
     @property
     def grid(self) -> int:
         """Patches along one side."""
         return self.image_size // self.patch_size
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of a relative table: one per distance, and row 0 for every pair with the class token."""
+        return 2 * self.max_relative_position + 2
 
     @property
     def n_patches(self) -> int:
@@ -63,17 +68,17 @@ class Geometry:
         return self.n_patches + 1
 
 
-def relative_index(grid: int) -> Tensor:
+def relative_index(grid: int, most: int = MAX_RELATIVE_POSITION) -> Tensor:
     """Return the table rows (2, T, grid) for a query token and a key row (index 0) or key column (index 1).
 
-    T = grid^2 + 1 tokens, the class token first. A distance d is clipped to +-14 and has row d + 15; the class token
-    uses row 0.
+    T = grid^2 + 1 tokens, the class token first. A distance d is clipped to +-`most` and has row d + `most` + 1; the
+    class token uses row 0.
     """
     steps = torch.arange(grid, device="cpu")
     patches = torch.arange(grid * grid, device="cpu")
     query = torch.stack([patches // grid, patches % grid])
     distance = steps - query.unsqueeze(-1)
-    rows = distance.clamp(-MAX_RELATIVE_POSITION, MAX_RELATIVE_POSITION) + MAX_RELATIVE_POSITION + 1
+    rows = distance.clamp(-most, most) + most + 1
     return functional.pad(rows, (0, 0, 1, 0))
 
 
@@ -92,12 +97,12 @@ def linear(n_in: int, n_out: int, device: Device = None) -> nn.Linear:
 
 
 class RelativePosition2D(nn.Module):
-    """Two tables (30, 64): a vector for each vertical and each horizontal distance; a pair of tokens uses their sum."""
+    """Two tables (rows, 64): a vector for each vertical and horizontal distance; a pair of tokens uses their sum."""
 
-    def __init__(self, device: Device = None) -> None:
+    def __init__(self, rows: int, device: Device = None) -> None:
         super().__init__()
-        self.embeddings_table_v = nn.Parameter(torch.empty(TABLE_ROWS, HEAD_DIM, device=device))
-        self.embeddings_table_h = nn.Parameter(torch.empty(TABLE_ROWS, HEAD_DIM, device=device))
+        self.embeddings_table_v = nn.Parameter(torch.empty(rows, HEAD_DIM, device=device))
+        self.embeddings_table_h = nn.Parameter(torch.empty(rows, HEAD_DIM, device=device))
 
     def forward(self, index: Tensor) -> Tensor:
         """Return (T, 2 * grid + 1, 64): each query's vectors for all key rows, key columns and the class token."""
@@ -109,14 +114,14 @@ class RelativePosition2D(nn.Module):
 class Attention(nn.Module):
     """Multi-head attention of width 64 * heads with relative positions on keys and values."""
 
-    def __init__(self, embed_dim: int, num_heads: int, device: Device = None) -> None:
+    def __init__(self, embed_dim: int, num_heads: int, table_rows: int, device: Device = None) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.scale = HEAD_DIM**-0.5
         width = HEAD_DIM * num_heads
         self.qkv = linear(embed_dim, 3 * width, device)
-        self.rel_pos_embed_k = RelativePosition2D(device)
-        self.rel_pos_embed_v = RelativePosition2D(device)
+        self.rel_pos_embed_k = RelativePosition2D(table_rows, device)
+        self.rel_pos_embed_v = RelativePosition2D(table_rows, device)
         self.proj = linear(width, embed_dim, device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
@@ -147,9 +152,9 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, embed_dim: int, num_heads: int, hidden_dim: int, device: Device = None) -> None:
+    def __init__(self, embed_dim: int, num_heads: int, hidden_dim: int, table_rows: int, device: Device = None) -> None:
         super().__init__()
-        self.attn = Attention(embed_dim, num_heads, device)
+        self.attn = Attention(embed_dim, num_heads, table_rows, device)
         self.attn_layer_norm = nn.LayerNorm(embed_dim, device=device)
         self.ffn_layer_norm = nn.LayerNorm(embed_dim, device=device)
         self.fc1 = linear(embed_dim, hidden_dim, device)
@@ -209,11 +214,13 @@ class AutoFormerNet(nn.Module):
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim, device=device))
         self.patch_embed_super = PatchEmbedding(embed_dim, geometry.patch_size, device)
         self.blocks = nn.ModuleList(
-            Block(embed_dim, heads, hidden, device) for heads, hidden in zip(num_heads, hidden_dims, strict=True)
+            Block(embed_dim, heads, hidden, geometry.table_rows, device)
+            for heads, hidden in zip(num_heads, hidden_dims, strict=True)
         )
         self.norm = nn.LayerNorm(embed_dim, device=device)
         self.head = linear(embed_dim, geometry.num_classes, device)
-        self.register_buffer("relative_index", relative_index(geometry.grid), persistent=False)
+        index = relative_index(geometry.grid, geometry.max_relative_position)
+        self.register_buffer("relative_index", index, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, image_size, image_size) to logits (B, num_classes).

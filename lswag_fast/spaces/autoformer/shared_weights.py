@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import Choices
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
+from lswag_fast.spaces.traits import Mode
 
 
 class SharedWeights:
@@ -19,8 +21,12 @@ class SharedWeights:
     Attributes:
         choices: the values that each gene may take.
         geometry: of the images.
+        default_mode: "eval": the networks have no BatchNorm, and nothing that differs in train mode.
+        default_init: "own", N(0, 0.02^2) as published; others rank the networks worse.
     """
 
+    default_mode: ClassVar[Mode] = "eval"
+    default_init: ClassVar[str] = "own"
     choices: Choices
     geometry: Geometry
 
@@ -59,11 +65,14 @@ class SharedWeights:
         """
         return state.init_state(self.supernet_shapes(), torch.Generator().manual_seed(seed))
 
-    def load_checkpoint(self, path: str | Path) -> dict[str, Tensor]:
+    def load_checkpoint(self, path: str | Path, *, with_head: bool = True, seed: int = 0) -> dict[str, Tensor]:
         """Read a published supernet file for `build(arch, weights)`; no code in the file is run.
 
         Args:
-            path: a file of `torch.save`, either `{"model": state_dict, ...}` as published or the state dict alone.
+            path: a file of `torch.save`, either `{"model": state_dict, ...}` as published or the state dict alone; the
+                prefix "module." of all names is left out.
+            with_head: False draws the head anew, for another number of classes than the file's.
+            seed: of the head that is drawn.
 
         Returns:
             The tensors by name, on the CPU.
@@ -82,4 +91,4 @@ class SharedWeights:
             >>> weights["cls_token"].shape
             torch.Size([1, 1, 64])
         """
-        return state.load_state(path, self.supernet_shapes())
+        return state.load_state(path, self.supernet_shapes(), None if with_head else seed)

@@ -14,12 +14,11 @@ from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
 from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, AutoFormerNet
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, MAX_RELATIVE_POSITION, AutoFormerNet
 from lswag_fast.spaces.autoformer.shared_weights import SharedWeights
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
-from lswag_fast.spaces.traits import Mode
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -28,7 +27,8 @@ class AutoFormer(SharedWeights):
     """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or choices of your own by keyword.
 
     An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, with lists of
-    length depth. Give either a name or all four of `embed_dim`, `depth`, `num_heads` and `mlp_ratio`.
+    length depth. Give either a name, and perhaps other ratios, or all four of `embed_dim`, `depth`, `num_heads` and
+    `mlp_ratio`.
 
     Args:
         name: of a published space, "tiny", "small" or "base".
@@ -39,6 +39,7 @@ class AutoFormer(SharedWeights):
         image_size: side of the square images in pixels, a multiple of `patch_size`.
         patch_size: side of a patch in pixels.
         num_classes: number of logits.
+        max_relative_position: distances, in patches, that the relative tables tell apart; 14 as published.
 
     Raises:
         SpaceError: an unknown name, a missing or illegal choice, or an image that patches do not fill.
@@ -64,27 +65,20 @@ class AutoFormer(SharedWeights):
         image_size: int = 224,
         patch_size: int = 16,
         num_classes: int = 1000,
+        max_relative_position: int = MAX_RELATIVE_POSITION,
     ) -> None:
         own = {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
         self.choices = own_choices(own) if name is None else published_choices(name, own)
         self.name = "autoformer" if name is None else f"autoformer-{name}"
-        self.geometry = geometry_of(image_size, patch_size, num_classes)
+        self.geometry = geometry_of(image_size, patch_size, num_classes, max_relative_position)
         self._members = Members(self.name, self.choices)
 
     def __repr__(self) -> str:
         fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
         fields += [f"{field}={getattr(self, field)}" for field in ("image_size", "patch_size", "num_classes")]
+        if self.geometry.max_relative_position != MAX_RELATIVE_POSITION:
+            fields.append(f"max_relative_position={self.geometry.max_relative_position}")
         return f"AutoFormer({', '.join(fields)})"
-
-    @property
-    def default_mode(self) -> Mode:
-        """The mode in which the networks are scored: they have no BatchNorm, so that eval changes no value."""
-        return "eval"
-
-    @property
-    def default_init(self) -> str:
-        """How the weights are drawn: as published, N(0, 0.02^2); others rank the networks worse."""
-        return "own"
 
     @property
     def image_size(self) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError, SpaceError
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, TABLE_ROWS, Geometry
+from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
 from lswag_fast.spaces.layers import IN_CHANNELS
 
 Shapes = dict[str, tuple[int, ...]]
@@ -28,6 +28,9 @@ INIT_STD = 0.02
 """Standard deviation of the truncated normals of the published code."""
 PATCH = "patch_embed_super.proj"
 QKV = "attn.qkv.weight"
+HEAD = "head."
+PARALLEL = "module."
+"""What torch.nn.parallel puts before every name."""
 # How torch names the class or function that it does not load.
 _FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -45,15 +48,15 @@ def state_shapes(
         f"{PATCH}.bias": (embed_dim,),
     }
     for layer, (attention, hidden) in enumerate(zip(attention_dims, hidden_dims, strict=True)):
-        for name, shape in _block_shapes(embed_dim, attention, hidden).items():
+        for name, shape in _block_shapes(embed_dim, attention, hidden, geometry.table_rows).items():
             shapes[f"blocks.{layer}.{name}"] = shape
     shapes |= {"norm.weight": (embed_dim,), "norm.bias": (embed_dim,)}
     return shapes | _linear("head", embed_dim, geometry.num_classes)
 
 
-def _block_shapes(embed_dim: int, attention: int, hidden: int) -> Shapes:
+def _block_shapes(embed_dim: int, attention: int, hidden: int, table_rows: int) -> Shapes:
     tables = {
-        f"attn.rel_pos_embed_{part}.embeddings_table_{direction}": (TABLE_ROWS, HEAD_DIM)
+        f"attn.rel_pos_embed_{part}.embeddings_table_{direction}": (table_rows, HEAD_DIM)
         for part in ("k", "v")
         for direction in ("v", "h")
     }
@@ -81,11 +84,11 @@ def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict
     deviation 0.02.
     Values come in the order of `shapes` from `generator`, or from torch's global generator.
     """
-    patch_bound = 1 / math.sqrt(math.prod(shapes[f"{PATCH}.weight"][1:]))
     state = {}
     for name, shape in shapes.items():
         tensor = torch.empty(shape, dtype=torch.float32, device="cpu")
         if name.startswith(PATCH):
+            patch_bound = 1 / math.sqrt(math.prod(shapes[f"{PATCH}.weight"][1:]))
             tensor.uniform_(-patch_bound, patch_bound, generator=generator)
         elif name.endswith(".bias"):
             tensor.zero_()
@@ -145,7 +148,7 @@ def check_state(weights: Mapping[str, Tensor], shapes: Shapes, what: str) -> Non
         if tuple(weights[name].shape) != shape:
             raise SpaceError(
                 f"{what}: {name} has shape {tuple(weights[name].shape)}, this space needs {shape}; "
-                "use the space (and image_size, patch_size, num_classes) the weights were made for"
+                "use the space (and image_size, patch_size, num_classes, max_relative_position) of these weights"
             )
 
 
@@ -155,10 +158,16 @@ def _listed(word: str, names: Sequence[str]) -> str:
     return f"{len(names)} {word} ({names[0]}{', ...' if len(names) > 1 else ''}); "
 
 
-def load_state(path: str | Path, shapes: Shapes) -> dict[str, Tensor]:
+def load_state(path: str | Path, shapes: Shapes, head_seed: int | None = None) -> dict[str, Tensor]:
     """Read a supernet checkpoint: `{"model": state_dict, ...}` as published, or the state dict alone.
 
-    No code in the file is run.
+    No code in the file is run. Names that all begin with "module.", as those of a network that was trained in parallel,
+    are read without it.
+
+    Args:
+        path: the file.
+        shapes: of the supernet.
+        head_seed: where given, the head is not that of the file, whatever its number of classes, but drawn from it.
 
     Raises:
         InputError: the file cannot be read.
@@ -178,6 +187,11 @@ def load_state(path: str | Path, shapes: Shapes) -> dict[str, Tensor]:
     state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"checkpoint {path}: found no state dict, neither under 'model' nor at the top")
+    if all(str(name).startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
+    if head_seed is not None:
+        head = {name: shape for name, shape in shapes.items() if name.startswith(HEAD)}
+        state |= init_state(head, torch.Generator().manual_seed(head_seed))
     check_state(state, shapes, f"checkpoint {path}")
     return {name: state[name] for name in shapes}
 

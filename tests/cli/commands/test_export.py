@@ -117,11 +117,13 @@ def test_a_transformer_with_drawn_weights(vit_run, tmp_path):
     assert content["space"] == "autoformer-tiny"
 
 
-def test_a_transformer_cut_out_of_a_checkpoint(tmp_path):
+@pytest.mark.parametrize("new_head", [False, True])
+def test_a_transformer_cut_out_of_a_checkpoint(tmp_path, new_head):
     space = AutoFormer("tiny", image_size=32)
     weights = space.init_weights(7)
     torch.save({"model": weights}, tmp_path / "supernet.pth")
-    checkpoint = ("--checkpoint", str(tmp_path / "supernet.pth"))
+    checkpoint = ["--checkpoint", str(tmp_path / "supernet.pth"), *["--new-head"] * new_head]
+    weights = space.load_checkpoint(tmp_path / "supernet.pth", with_head=not new_head)
     assert main([*AUTOFORMER, *checkpoint, "--trials", "1", "--out", str(tmp_path / "run")]) == 0
     check_export(tmp_path / "run", "best", tmp_path / "best", space, weights=weights)
 

@@ -1,6 +1,9 @@
 """Published choices, own choices, and the error for each way to get them wrong."""
 
+import random
+
 import pytest
+import torch
 
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces import AutoFormer
@@ -47,9 +50,34 @@ def test_faulty_choice_is_named(change, words):
 
 
 def test_name_and_own_choices_do_not_mix():
-    with pytest.raises(SpaceError, match="depth: the choices of 'tiny' are fixed"):
+    with pytest.raises(SpaceError, match="depth: the choices of 'tiny' are fixed but for mlp_ratio"):
         AutoFormer("tiny", depth=(2, 3))
     with pytest.raises(SpaceError, match="found 'huge', the published AutoFormer spaces are tiny, small, base"):
         AutoFormer("huge")
     with pytest.raises(SpaceError, match="embed_dim: no choices given"):
         AutoFormer()
+
+
+def test_the_ratios_of_a_published_space_may_be_others() -> None:
+    """The official configuration of a Tiny network has a ratio of 3.0, which its published space lacks."""
+    space = AutoFormer("tiny", mlp_ratio=(3.0, 3.5, 4.0))
+    arch = {"embed_dim": 192, "depth": 12, "num_heads": [3] * 12, "mlp_ratio": [3.0] + [4.0] * 11}
+    assert space.name == "autoformer-tiny" and space.decode(space.encode(arch)) == arch
+    assert space.supernet_shapes() == AutoFormer("tiny").supernet_shapes()  # so that published weights fit
+    with pytest.raises(SpaceError, match=r"mlp_ratio\[0\]: found 3.0, autoformer-tiny allows 3.5, 4.0"):
+        AutoFormer("tiny").encode(arch)
+
+
+def test_relative_tables_of_other_lengths() -> None:
+    own = {"embed_dim": 16, "depth": 1, "num_heads": 1, "mlp_ratio": 2, "image_size": 20, "patch_size": 4}
+    space, published = AutoFormer(**own, max_relative_position=2), AutoFormer(**own)
+    assert repr(space).endswith("max_relative_position=2)") and "relative" not in repr(published)
+    assert space.supernet_shapes()["blocks.0.attn.rel_pos_embed_k.embeddings_table_v"] == (6, 64)
+    arch = space.sample(random.Random(0))
+    net = space.build(arch)
+    assert space.n_params(arch) == sum(p.numel() for p in net.parameters()) == published.n_params(arch) - 4 * 24 * 64
+    # By hand: five patches a side; from the first one the distances 0 to 4, of which 3 and 4 are clipped to 2.
+    assert net.relative_index[0, 1].tolist() == [3, 4, 5, 5, 5]
+    assert net(torch.zeros(2, 3, 20, 20)).shape == (2, 1000)
+    with pytest.raises(SpaceError, match="max_relative_position: found 0, expected a positive whole number"):
+        AutoFormer(**own, max_relative_position=0)

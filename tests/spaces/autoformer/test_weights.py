@@ -157,6 +157,30 @@ def test_load_checkpoint(small_space, tmp_path, form):
     small_space.build(small_space.sample(random.Random(0)), loaded)
 
 
+def test_the_names_of_a_network_trained_in_parallel_lose_their_prefix(small_space, tmp_path):
+    weights = small_space.init_weights(5)
+    torch.save({"model": {f"module.{name}": w for name, w in weights.items()}}, tmp_path / "parallel.pth")
+    loaded = small_space.load_checkpoint(tmp_path / "parallel.pth")
+    assert list(loaded) == list(weights)
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+
+
+def test_a_head_of_other_classes_is_left_out_on_request(small_space, tmp_path):
+    """The rest is the file's; the head is drawn from the seed, in the space's number of classes."""
+    weights = small_space.init_weights(5)
+    torch.save(weights | {"head.weight": torch.zeros(7, 128), "head.bias": torch.ones(7)}, tmp_path / "seven.pth")
+    with pytest.raises(SpaceError, match=r"head.weight has shape \(7, 128\), this space needs \(5, 128\)"):
+        small_space.load_checkpoint(tmp_path / "seven.pth")
+    first, same, other = (
+        small_space.load_checkpoint(tmp_path / "seven.pth", with_head=False, seed=seed) for seed in (1, 1, 2)
+    )
+    assert list(first) == list(weights)
+    assert all(torch.equal(first[name], weights[name]) for name in weights if not name.startswith("head"))
+    assert first["head.weight"].shape == (5, 128) and not first["head.bias"].any()
+    assert torch.equal(first["head.weight"], same["head.weight"])
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+
+
 class Malicious:
     def __reduce__(self):
         return (pytest.fail, ("code in a checkpoint was run",))
