@@ -10,6 +10,7 @@ from typing import Any
 from lswag_fast.errors import SpaceError
 from lswag_fast.spaces.autoformer.choices import PUBLISHED
 from lswag_fast.spaces.autoformer.space import AutoFormer
+from lswag_fast.spaces.backbones import HasFeatureMaps, backbone
 from lswag_fast.spaces.burgerformer.space import BurgerFormer
 from lswag_fast.spaces.darts.space import Darts
 from lswag_fast.spaces.flexibert.space import FlexiBert
@@ -42,6 +43,7 @@ __all__ = [
     "EntanglesWeights",
     "FlexiBert",
     "Gpt",
+    "HasFeatureMaps",
     "NasBench101",
     "NasBench201",
     "OffersSupernet",
@@ -54,6 +56,7 @@ __all__ = [
     "TellsIsomorphic",
     "TransNasMacro",
     "TransNasMicro",
+    "backbone",
     "check_space",
     "get",
     "names",

@@ -137,3 +137,7 @@ class BlockNetwork(nn.Module):
         for block in self.blocks:
             features.append(block(features[-1]))
         return features
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """All maps before `last`, in order, for a detector to choose from."""
+        return self.block_features(images)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lswag_fast.errors import InputError, MissingExtraError, SpaceError, StorageError
 from lswag_fast.files.durable import replace_file
 from lswag_fast.spaces import SearchSpace
+from lswag_fast.spaces.backbones import STRIDES, level_channels
 from lswag_fast.study.settings import fingerprint
 from lswag_fast.study.stored import StoredStudy
 from lswag_fast.study.trial import Trial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ARCH_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"
 SCHEMA_VERSION = 1
+_BACKBONE_LINES = ("from lswag_fast import spaces", "backbone = spaces.backbone(model)")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def export_architecture(
     folder: str | os.PathLike[str],
     build: Callable[[Any], torch.nn.Module],
     weights: Mapping[str, torch.Tensor] | None = None,
+    as_backbone: bool = False,
 ) -> tuple[str, ...]:
     """Write `architecture.json` and `weights.safetensors` of one trial; return the Python lines that load them.
 
@@ -54,9 +57,11 @@ def export_architecture(
         folder: made if need be; files of these names in it are replaced.
         build: architecture -> the network as the search built it.
         weights: the weights that the networks of the study were cut out of, if they were not drawn.
+        as_backbone: the lines also make it the backbone of a detector; the description has the channels of its maps.
 
     Raises:
-        SpaceError: the architecture does not belong to the space, or costs something else in it.
+        SpaceError: the architecture does not belong to the space, or costs something else in it; or it is to be a
+            backbone, and has no maps of strides 4 to 32.
         InputError: `weights` are not those that the search cut its networks out of.
         StorageError: the folder cannot be written.
         MissingExtraError: safetensors is not installed.
@@ -66,18 +71,20 @@ def export_architecture(
     _check_weights(study, weights)
     save_model = _safetensors()
     model = build(arch)
+    maps = {"backbone": {"strides": STRIDES, "channels": level_channels(model)}} if as_backbone else {}
     path = Path(folder)
     lines = (
         f"import {recipe.module}, safetensors.torch",
         f"model = {recipe.expression}.build({arch!r})",
         f"safetensors.torch.load_model(model, {str(path / WEIGHTS_FILE)!r})",
+        *(_BACKBONE_LINES if as_backbone else ()),
     )
     try:
         path.mkdir(parents=True, exist_ok=True)
         aside = path / f"{WEIGHTS_FILE}.part"
         save_model(model, str(aside), metadata={"format": "pt", "arch": trial.arch_json})
         aside.replace(path / WEIGHTS_FILE)
-        description = json.dumps(_description(study, trial, lines), indent=2) + "\n"
+        description = json.dumps({**_description(study, trial, lines), **maps}, indent=2) + "\n"
         replace_file(path / ARCH_FILE, description.encode())
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from bench.score.models import libraries
 from support.offline import refuse_network
+from support.zoo_libraries import torchvision_with_operators
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # What each prints, in part, and the library that it needs.
@@ -39,6 +41,19 @@ def test_it_runs(
     monkeypatch.setattr(sys, "argv", [script, "--tiny"])
     runpy.run_path(str(EXAMPLES / script), run_name="__main__")
     assert words in capsys.readouterr().out
+
+
+def test_a_detector_takes_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not libraries.is_installed("torchvision"):
+        pytest.skip("torchvision is not installed")
+    torchvision_with_operators(monkeypatch)
+    refuse_network(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mask_rcnn.py", "--tiny"])
+    runpy.run_path(str(EXAMPLES / "mask_rcnn.py"), run_name="__main__")
+    assert re.fullmatch(r"epoch 1: loss [0-9.]+\nweights: mask_rcnn.pt\n", capsys.readouterr().out)
 
 
 @pytest.mark.filterwarnings("default::lswag_fast.errors.LswagWarning")

@@ -23,8 +23,9 @@ FORMATS = ("csv", "json", "parquet")
 
 _DESCRIPTION = """\
 Write the trials of a search as a table, or, with --arch, one architecture: its description as JSON and the weights it
-was scored with as safetensors, and the Python lines that build it. With --optuna, write the trials as a study of
-Optuna, for its dashboard. The search is only read, so it may be running."""
+was scored with as safetensors, and the Python lines that build it; with --backbone, also those that make it the
+backbone of a detector. With --optuna, write the trials as a study of Optuna, for its dashboard. The search is only
+read, so it may be running."""
 
 _EPILOG = """\
 examples:
@@ -33,6 +34,8 @@ examples:
   lswag-fast export runs/small --arch best -o best
       the best architecture, to be trained elsewhere
   lswag-fast export runs/small --arch 41 -o trial-41
+  lswag-fast export runs/small --arch best --backbone -o best
+      for Mask R-CNN and the other detectors of torchvision
   lswag-fast export runs/small --optuna optuna.log
       and then: optuna-dashboard optuna.log"""
 
@@ -43,6 +46,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--format", choices=FORMATS, help="of the table (default: by the ending of FILE, csv without one)"
     )
     parser.add_argument("--arch", metavar="best|NUMBER", help="export this architecture: the best, or a trial's")
+    text = "with --arch: as the backbone of a detector, with feature maps of strides 4 to 32"
+    parser.add_argument("--backbone", action="store_true", help=text)
     text = "write a study of Optuna, named like the folder, into its storage: a journal file, or the URL of a data base"
     parser.add_argument("--optuna", metavar="STORAGE", help=text)
     text = "the file of the table (default: standard output), or the folder of the architecture"
@@ -57,6 +62,8 @@ def _run(args: argparse.Namespace) -> int:
         _check_alone(args)
         _export_to_optuna(read_study(args.folder), args.optuna)
         return 0
+    if args.backbone and args.arch is None:
+        raise InputError("--backbone is of one architecture: --arch best, or the number of a trial")
     if args.arch is not None and args.format is not None:
         raise InputError("--format is of the table of all trials; leave it out with --arch")
     if args.arch is not None and args.out is None:
@@ -66,13 +73,13 @@ def _run(args: argparse.Namespace) -> int:
     if kind is not None:
         _export_table(study, kind, args.out)
     else:
-        _export_arch(study, _trial(study, args.arch), args.out)
+        _export_arch(study, _trial(study, args.arch), args.out, args.backbone)
     return 0
 
 
 def _check_alone(args: argparse.Namespace) -> None:
-    for option in ("arch", "format", "out"):
-        if getattr(args, option) is not None:
+    for option in ("arch", "format", "out", "backbone"):
+        if getattr(args, option) not in (None, False):
             raise InputError(f"--{option} is not for --optuna, which writes all trials into its storage; leave it out")
 
 
@@ -153,7 +160,7 @@ def _trial(study: StoredStudy, wanted: str) -> Trial:
     return found[0]
 
 
-def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
+def _export_arch(study: StoredStudy, trial: Trial, folder: Path, as_backbone: bool) -> None:
     from lswag_fast.cli.stored_space import find_stored_space, stored_weights
     from lswag_fast.passes.shared.initialisation import initialise
     from lswag_fast.spaces.building import network_builder
@@ -165,7 +172,14 @@ def _export_arch(study: StoredStudy, trial: Trial, folder: Path) -> None:
     seed, initialisation = study.settings.seed, study.settings.scoring.initialisation
     drawn, inputs = network_builder(space, weights, seed), example_inputs(space, 2)
     lines = export_architecture(
-        study, trial, space, recipe, folder, lambda arch: initialise(drawn(arch), initialisation, seed, inputs), weights
+        study,
+        trial,
+        space,
+        recipe,
+        folder,
+        lambda arch: initialise(drawn(arch), initialisation, seed, inputs),
+        weights,
+        as_backbone,
     )
     say(f"trial {trial.number}: {folder}\n\nIn Python:")
     for line in lines:

@@ -196,6 +196,9 @@ class BurgerFormerNet(BlockNetwork):
     Args:
         stages: in order; a 3x3 convolution and a norm halve the sides between them.
         num_classes: logits.
+
+    Attributes:
+        image_size: side of the images that it takes, where a spatial MLP fixes it, else None.
     """
 
     def __init__(self, stages: Sequence[Stage], num_classes: int) -> None:
@@ -208,8 +211,14 @@ class BurgerFormerNet(BlockNetwork):
             blocks += burgers
         width = stages[-1].width
         super().__init__(Stem(stages[0].width), blocks, nn.GroupNorm(1, width), nn.Linear(width, num_classes))
+        has_fixed_size = any(isinstance(module, SpatialMlp) for module in self.modules())
+        self.image_size = 4 * stages[0].side if has_fixed_size else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=_LINEAR_STD)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+    def map_norm(self, channels: int) -> nn.Module:
+        """The norm that the published detectors put after each map that they take."""
+        return nn.GroupNorm(1, channels)

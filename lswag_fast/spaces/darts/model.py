@@ -121,12 +121,15 @@ class DartsNet(BlockNetwork):
 
     def block_features(self, images: Tensor) -> list[Tensor]:
         """The outputs of the stem and of every cell, in order."""
-        before_last = self.stem(images)
-        features = [self.second_stem(before_last)]
+        return self.feature_maps(images)[1:]
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """The same, and before them the input of the first cell that is not the stem's output, if it is another."""
+        maps = [self.stem(images)]
+        maps.append(self.second_stem(maps[0]))
         for cell in self.blocks:
-            features.append(cell(before_last, features[-1]))
-            before_last = features[-2]
-        return features
+            maps.append(cell(*maps[-2:]))
+        return maps
 
 
 def _cifar_stem(channels: int) -> nn.Module:

@@ -117,6 +117,25 @@ def test_a_transformer_with_drawn_weights(vit_run, tmp_path):
     assert content["space"] == "autoformer-tiny"
 
 
+def test_the_backbone_of_a_detector(vit_run, tmp_path):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (the extra `export`)")
+    assert main(["export", str(vit_run), "--arch", "best", "--backbone", "-o", str(tmp_path / "best")]) == 0
+    content = json.loads((tmp_path / "best" / "architecture.json").read_text())
+    width = content["arch"]["embed_dim"]
+    assert content["backbone"] == {"strides": [4, 8, 16, 32], "channels": [width] * 4}
+    made = {}
+    exec("\n".join(content["python"]), made)
+    maps = made["backbone"](torch.zeros(1, 3, 32, 32))
+    assert [tuple(found.shape[1:]) for found in maps.values()] == [(256, side, side) for side in (8, 4, 2, 1, 1)]
+
+
+def test_what_has_no_maps_is_no_backbone(run, tmp_path, capsys):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (the extra `export`)")
+    assert main(["export", str(run), "--arch", "best", "--backbone", "-o", str(tmp_path / "best")]) == 2
+    assert "backbone: Sequential shows no feature maps" in capsys.readouterr().err
+    assert not (tmp_path / "best").exists()
+
+
 @pytest.mark.parametrize("new_head", [False, True])
 def test_a_transformer_cut_out_of_a_checkpoint(tmp_path, new_head):
     space = AutoFormer("tiny", image_size=32)
@@ -157,6 +176,8 @@ def test_another_checkpoint_in_its_place_is_refused(tmp_path, capsys):
         (("--arch", "best", "--format", "csv", "-o", "x"), "leave it out with --arch"),
         (("--arch", "99", "-o", "x"), "has no finished trial 99, only 8 from 0 on"),
         (("--arch", "first", "-o", "x"), "--arch must be best or the number of a trial; found 'first'"),
+        (("--backbone",), "--backbone is of one architecture: --arch best, or the number of a trial"),
+        (("--backbone", "--optuna", "x.log"), "--backbone is not for --optuna"),
         (("--format", "xml"), "invalid choice: 'xml'"),
         (("-o", "/dev/null/x.csv"), "cannot write /dev/null/x.csv"),
     ],
