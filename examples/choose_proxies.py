@@ -46,7 +46,10 @@ def main() -> None:
     libra = lswag_fast.Libra().fit(table, target="accuracy", bias="params", proxies=PROXIES)
     print(libra.explain().to_string())
     print("chosen:", ", ".join(libra.selection))
-    result = lswag_fast.search(space, batch, proxy=list(libra.selection), n_trials=n_trials, init="kaiming")
+    weights = libra.result.weights  # None for all alike
+    result = lswag_fast.search(
+        space, batch, proxy=list(libra.selection), rank_weights=weights, n_trials=n_trials, init="kaiming"
+    )
     print("best:", result.best.arch["cell"])
 
 

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
 from bench.correlation.alternatives import ridge
-from bench.correlation.libra_subsets import judged
 from lswag_fast import rank_aggregate
 from lswag_fast.data.tables import finite_numbers, join, read_table
 from lswag_fast.libra.ranking import oriented
@@ -54,8 +53,15 @@ def bounds(scores: pd.DataFrame, y: pd.Series, seed: int, overall: tuple[str, ..
     searched = best_combination(here, y[here.index].to_numpy())
     for way, chosen in {"all_labels": overall, "search": searched}.items():
         on_here, on_rest = (rank_aggregate(rows[list(chosen)]) for rows in (here, rest))
-        yield judged(y, seed, way, " ".join(chosen), on_here, on_rest)
-    yield judged(y, seed, "ridge", "all", *ridge(here, y[here.index], rest))
+        yield _judged(y, seed, way, " ".join(chosen), on_here, on_rest)
+    yield _judged(y, seed, "ridge", "all", *ridge(here, y[here.index], rest))
+
+
+def _judged(y: pd.Series, seed: int, way: str, selection: str, here: pd.Series, rest: pd.Series) -> dict[str, Any]:
+    """A row of the result: how a combination ranks the rows that it was fitted on, and those left out."""
+    rho, rho_rest = (z.corr(y[z.index], method="spearman") for z in (here, rest))
+    subset = {"target": y.name, "seed": seed, "n": len(here), "n_rest": len(rest)}
+    return {**subset, "way": way, "selection": selection, "rho": rho, "rho_rest": rho_rest}
 
 
 def main() -> None:

@@ -7,11 +7,14 @@ proxy that ranks the fitted half best, and the parameters. Several targets are m
 in them, since their spreads differ. A row of bench/results/libra/packaged.csv is one of these figures. All that are
 packaged:
 
-    R=bench/results/libra T="--target imagenet_inherited_top1 --window params:8%"
-    python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T
-    python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz \
-      --space autoformer-small autoformer-base $T --rule halves
-    python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 \
+    R=bench/results/libra T="--target imagenet_inherited_top1 --halves 20"
+    python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T \
+      --window params:8%
+    python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz --space autoformer-small $T \
+      --window params:8% --rule halves
+    python -m bench.libra.packaged_selection $R/autoformer_base_scores.csv.gz --space autoformer-base $T \
+      --window params:15%
+    python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 --halves 20 \
       --target cifar10_test,cifar100_test,imagenet16_test
 """
 

@@ -13,8 +13,8 @@ from bench.pages import markdown
 # The ways of bench.correlation.libra_subsets, combinations and attainable. An earlier selection of Libra drew its
 # members from proposals of halves; the package no longer has it.
 WAYS = {
-    "libra": "`Libra()`",
-    "weights": '`Libra(rule="weights")`',
+    "weights": "`Libra()`",
+    "halves": '`Libra(rule="halves")`',
     "published": '`Libra(rule="published")`',
     "published_ranks": '`Libra(rule="published", binning="ranks")`',
     "proposals": "LIBRA, an earlier selection by proposals of halves",
@@ -24,12 +24,16 @@ WAYS = {
     "random_partners": "the best member and two at random",
     "agreeing": "the three that agree best, no labels",
     "all_proxies": "all proxies, by the sum of log ranks",
-    "size_classes": "the members of `Libra()`, ranked inside thirds by size",
+    "size_classes": 'the members of "halves", ranked inside thirds by size',
     "weighted": "weights of at least 0, fitted over all sizes and always kept",
     "ridge": "ridge regression on all ranks",
     "all_labels": "bound: at most three, chosen with the labels of all",
     "search": "bound: at most three, searched exhaustively on the half",
 }
+
+
+WORSE = 0.03
+"""A combination that is farther below its best member makes a search worse."""
 
 
 def held_out(targets: Mapping[str, str]) -> Callable[..., str]:
@@ -75,6 +79,29 @@ def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., s
         return markdown.table(titles, rows, n_words=2)
 
     return make
+
+
+def default_rule(*paths: Path) -> str:
+    """A line per CSV and target: what the default rule ranks on the networks left out, and its best member there."""
+    rows = []
+    for path in paths:
+        for (target, n), found in pd.read_csv(path, keep_default_na=False).groupby(["target", "n"], sort=False):
+            of_way = found.set_index(["way", "seed"])
+            worth, gains = of_way.loc["weights", "rho_rest"], of_way.loc["weights", "gain_rest"]
+            rows.append(
+                [
+                    path.name.removesuffix("_default.csv").replace("_", "-"),
+                    f"`{target}`",
+                    found["window"].iloc[0],
+                    str(n),
+                    markdown.number(worth.mean()),
+                    markdown.number(of_way.loc["best_member", "rho_rest"].mean()),
+                    f"{markdown.signed(gains.mean())} [{markdown.signed(gains.min(), 2)}]",
+                    f"{(gains < -WORSE).sum()} of {len(gains)}",
+                ]
+            )
+    titles = ["networks", "target", "inside windows of", "labels", "`Libra()`", "its best member"]
+    return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=3)
 
 
 def variants(spaces: Sequence[str]) -> Callable[..., str]:

@@ -19,7 +19,7 @@ SUITES = {
     "imagenet16_test": "NAS-Bench-201, ImageNet16-120",
     "class_scene": "TransNAS-Bench-101, class_scene",
 }
-COMBINED = ("libra", "weights", "published", "weighted", "ridge", "all_proxies", "agreeing")
+COMBINED = ("weights", "halves", "published", "weighted", "ridge", "size_classes", "all_proxies", "agreeing")
 SEEDS = {"seed-0": "seed 0", "seed-1": "seed 1", "seed-2": "seed 2", "kaiming": "Kaiming", "xavier": "Xavier"}
 PATTERNS = {
     **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},

@@ -29,10 +29,9 @@ class Fit:
         target_bias: correlation of the target with the bias.
         tolerance: the one that was used, see `Libra`.
         window: inside of what architectures were compared; None for all with all.
-        steps: with the rule "halves", and with "weights" where they gained nothing, what was tried, see
-            `lswag_fast.libra.halves.join_by_gain`.
+        steps: with the rule "halves", what was tried, see `lswag_fast.libra.halves.join_by_gain`.
         weighted: with the rule "weights", how much each member counts and what that gained on held-out halves; None
-            where it gained nothing.
+            where it gained no more than chance.
     """
 
     selection: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The default rule of LIBRA: what joins the best proxy has to raise the correlation by more than chance would."""
+"""The rule "halves" of LIBRA: what joins the best proxy has to raise the correlation by more than chance would."""
 
 from __future__ import annotations
 

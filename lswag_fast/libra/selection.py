@@ -26,7 +26,7 @@ from lswag_fast.libra.weights import weighted_members
 from lswag_fast.libra.windows import ComparisonWindow
 from lswag_fast.proxies import list_proxies
 
-Rule = Literal["halves", "weights", "published"]
+Rule = Literal["weights", "halves", "published"]
 MOST_HALVES = 10_000
 """More would run for hours; the standard error that they measure is known well from far fewer."""
 
@@ -34,28 +34,30 @@ MOST_HALVES = 10_000
 class Libra:
     """Select proxies for a target and combine them.
 
-    z1 has the highest Spearman correlation rho with the target. Candidates to join it are the proxies whose rho lies
-    within the tolerance of it (Algorithm 1). By the rule "halves", which departs from the paper, the candidate that
-    raises the correlation on random halves of the table most joins, if by more than one standard error, and so on up
-    to three; one proxy alone is a possible answer. By the rule "weights", which departs further, every proxy counts
-    with a weight of its own, at least 0, fitted to the ranks of the target; where that ranks halves that it was not
-    fitted to no better than the best proxy alone, the selection is that of "halves". By the rule "published", z2 is the
-    candidate with the lowest information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is
-    nearest to that of the target: three where there are two candidates, also where they rank worse together than z1
-    alone. The selection needs a target, so it is no zero-cost proxy itself: fit on one benchmark, use on another.
+    z1 has the highest Spearman correlation rho with the target. By the rule "weights", which departs from the paper,
+    every proxy counts with a weight of its own, at least 0, fitted to the ranks of the target. The weights are kept
+    only where they rank halves of the table that they were not fitted to better than the best proxy alone, by more than
+    one standard error of that gain; else z1 alone is the answer. By the other rules, candidates to join z1 are the
+    proxies whose rho lies within the tolerance of it (Algorithm 1). By "halves", the candidate that raises the
+    correlation on random halves of the table most joins, if by more than one standard error, and so on up to three; one
+    proxy alone is a possible answer here, too. By "published", z2 is the candidate with the lowest information gain
+    H(y|z1) - H(y|z1, z2), and z3, of the others, the one whose bias is nearest to that of the target: three where there
+    are two candidates, also where they rank worse together than z1 alone. The selection needs a target, so it is no
+    zero-cost proxy itself: fit on one benchmark, use on another.
 
     Args:
         tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves the published rule fewer than two
             beside z1 it is widened to 0.2, as the authors do, and a warning says so; where that does not help the
             selection is shorter.
-        rule: who joins z1, see above.
+        rule: which proxies count, and how much, see above.
         bias: how biases are correlated: "rank", Pearson of the ranks (the text), or "raw", of the values (the published
             Table 6).
         logarithm: of the number of bins of the entropies, see `information.sturges_bins`.
         binning: where the bins' edges lie, see `information.discretised`; both defaults are those of the notebook of
             NAS-Bench-Suite-Zero. With "equal_width" the gain is not invariant under monotone transforms: one outlier
             makes a proxy look as if it added nothing, and the published rule then chooses it.
-        combine: how `predict` combines them; the paper does not say. See `rank_aggregate`. "product" may rank far
+        combine: how `predict` combines them; the paper does not say. See `rank_aggregate`. The rule "weights" knows
+            "log_rank" only. "product" may rank far
             below the best of the three when one of them is heavy-tailed: most of its scaled scores are then near 0.
         halves: how many halves of the table the rules "halves" and "weights" look at.
         seed: of the halves.
@@ -70,7 +72,7 @@ class Libra:
         >>> table = pd.DataFrame({"accuracy": accuracy, "params": params, **proxies})
         >>> libra = Libra().fit(table, target="accuracy", bias="params")
         >>> libra
-        Libra(rule='halves': selected nwot, fisher)
+        Libra(rule='weights': selected zico, nwot, fisher, snip)
         >>> libra.explain().index[0] == libra.selection[0]
         True
         >>> bool(libra.predict(table).corr(table["accuracy"], method="spearman") > 0.9)
@@ -83,7 +85,7 @@ class Libra:
         self,
         tolerance: float = 0.1,
         *,
-        rule: Rule = "halves",
+        rule: Rule = "weights",
         bias: Correlation = "rank",
         logarithm: Logarithm = "natural",
         binning: Binning = "equal_width",
@@ -97,7 +99,9 @@ class Libra:
         check_aggregate("combine", combine)
         _check_choice("rule", rule, Rule)
         if rule == "weights" and combine != "log_rank":
-            raise InputError(f'rule="weights" weighs logarithms of ranks; combine must be "log_rank", got {combine!r}')
+            raise InputError(
+                f'rule="weights" weighs logarithms of ranks, got combine={combine!r}; take rule="halves" or "published"'
+            )
         _check_choice("bias", bias, Correlation)
         _check_choice("logarithm", logarithm, Logarithm)
         _check_choice("binning", binning, Binning)
@@ -176,6 +180,8 @@ class Libra:
         steps: pd.DataFrame | None = None
         if weighted is not None:
             selection = list(weighted.names)
+        elif self.rule == "weights":
+            selection = [measured.first]
         elif self.rule == "published":
             selection = measured.published()
         else:

@@ -1,4 +1,4 @@
-"""The rule "weights" of LIBRA: how much the rank of each proxy counts, fitted to the ranks of the target."""
+"""The default rule of LIBRA: how much the rank of each proxy counts, fitted to the ranks of the target."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def fitted_weights(scores: Matrix, target: Values, windows: Windows) -> Values:
 
 
 def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMembers | None:
-    """Weigh all proxies, if that pays where it was not fitted.
+    """Weigh all proxies, if that pays by more than chance where it was not fitted.
 
     Args:
         table: the architectures.
@@ -83,7 +83,8 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
         seed: of the halves.
 
     Returns:
-        The members; None where the best proxy of a half alone ranks the other half as well in the mean.
+        The members; None where they rank halves that they were not fitted to no better than the best proxy of the other
+        half alone, or by no more than the standard error of that gain.
 
     Example:
         >>> import pandas as pd
@@ -96,7 +97,7 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
     scores, target = table.scores.to_numpy(dtype=float), table.target.to_numpy(dtype=float)
     gains = np.array([_gain(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
     weights = fitted_weights(scores, target, table.windows(np.arange(len(table))))
-    if not rounded(gains.mean()) > 0 or not weights.any():
+    if not rounded(gains.mean()) > rounded(gains.std(ddof=1)) or not weights.any():
         return None
     counts = weights >= LEAST_SHARE * weights.sum()
     shares = weights[counts] / weights[counts].sum()

@@ -44,11 +44,11 @@ def halves(table: pd.DataFrame, count: int, seed: int) -> list[tuple[pd.DataFram
 
 
 def test_each_half_is_judged_by_what_was_selected_on_the_other() -> None:
-    libra = Libra().fit(TABLE, "accuracy", proxies=PROXIES)
+    libra = Libra(rule="halves").fit(TABLE, "accuracy", proxies=PROXIES)
     found = held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=6, seed=3)
     together, best = [], []
     for here, rest in halves(TABLE, 6, seed=3):
-        fitted = Libra().fit(here, "accuracy", proxies=PROXIES)
+        fitted = Libra(rule="halves").fit(here, "accuracy", proxies=PROXIES)
         ranks = np.log(rest[list(fitted.selection)].rank(pct=True)).sum(axis=1)  # none of them is te_nas_ntk
         together.append(spearmanr(ranks, rest["accuracy"]).statistic)
         rhos = here[["nwot", "zico"]].corrwith(here["accuracy"], method="spearman")

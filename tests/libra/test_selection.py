@@ -250,7 +250,7 @@ def test_a_constant_bias_is_said_aloud() -> None:
 def test_the_rule_of_halves_chooses_by_no_bias_and_says_nothing_of_it() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Libra(halves=2).fit(big().assign(size=3.0), "acc", bias="size")
+        Libra(rule="halves", halves=2).fit(big().assign(size=3.0), "acc", bias="size")
 
 
 @pytest.mark.parametrize("tolerance", [np.float32(0.125), np.float64(0.125), 1, np.int64(1)])
@@ -276,13 +276,13 @@ def test_a_constant_proxy_comes_last_and_is_never_chosen() -> None:
         ({"bias": "pearson"}, "bias must be one of rank, raw, got 'pearson'"),
         ({"logarithm": "base2"}, "logarithm must be one of natural, base10, got 'base2'"),
         ({"binning": "quantile"}, "binning must be one of equal_width, equal_count, ranks, got 'quantile'"),
-        ({"rule": "held out"}, "rule must be one of halves, weights, published, got 'held out'"),
+        ({"rule": "held out"}, "rule must be one of weights, halves, published, got 'held out'"),
         *[
             ({"halves": n}, rf"halves must be a number from 2 to 10,000, got {n!r}")
             for n in (1, True, 2.5, None, 10**12)
         ],
         *[({"seed": seed}, rf"seed must be an integer >= 0, got {seed!r}") for seed in (-1, True, 1.5, None)],
-        ({"rule": "weights", "combine": "product"}, "combine must be \"log_rank\", got 'product'"),
+        ({"rule": "weights", "combine": "product"}, "got combine='product'; take rule=\"halves\""),
         ({"combine": None}, "combine must be one of log_rank, mean_rank, rank_sum, product, got None"),
     ],
 )

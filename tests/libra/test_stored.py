@@ -35,7 +35,7 @@ def test_what_libra_saves_is_read_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     acc = rng.normal(size=40)
     columns = {name: acc + 0.2 * rng.normal(size=40) for name in ("params", "nwot", "zen", "snip")}
-    libra = Libra(combine="mean_rank").fit(pd.DataFrame({"acc": acc, **columns}), "acc")
+    libra = Libra(rule="halves", combine="mean_rank").fit(pd.DataFrame({"acc": acc, **columns}), "acc")
     libra.save(tmp_path / "selection.json")
     found = read_selection(tmp_path / "selection.json")
     assert found.proxies == libra.selection

@@ -1,4 +1,4 @@
-"""The rule "weights": what is fitted, what it is worth where it was not fitted, and where it gives way."""
+"""The default rule, "weights": what is fitted, what it is worth where it was not fitted, and where it gives way."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata, spearmanr
 
 from lswag_fast import Libra, rank_aggregate
+from lswag_fast.data.tables import read_table
 from lswag_fast.errors import InputError
 from lswag_fast.libra.judge import Candidates
 from lswag_fast.libra.stored import read_selection
 from lswag_fast.libra.weights import LEAST_SHARE, PENALTY, fitted_weights, weighted_members
 from lswag_fast.libra.windows import ComparisonWindow, everything
+from support.published import published_file
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -55,18 +57,25 @@ def test_weights_minimise_the_penalised_error_in_the_ranks(share: float | None) 
     assert found[PROXIES.index("fisher")] == 0
 
 
+def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int) -> list[float]:
+    """What weights fitted to each half gain on the other over the best proxy of the first, as the docstring says it."""
+    order, rng = np.argsort(scores.index.astype(str), kind="stable"), np.random.default_rng(seed)
+    gains = []
+    for _ in range(halves):
+        drawn = order[rng.permutation(len(order))]
+        here, rest = drawn[: len(order) // 2], drawn[len(order) // 2 :]
+        weights = fitted_weights(scores.to_numpy()[here], target.to_numpy()[here], everything(len(here)))
+        together = np.log(scores.iloc[rest].rank(pct=True)) @ weights
+        best = scores.iloc[here].corrwith(target.iloc[here], method="spearman").idxmax()
+        alone = spearmanr(scores[best].iloc[rest], target.iloc[rest]).statistic
+        gains.append(spearmanr(together, target.iloc[rest]).statistic - alone)
+    return gains
+
+
 def test_the_gain_is_that_on_halves_that_were_not_fitted() -> None:
     target = pd.Series(Y)
     found = weighted_members(Candidates(SCORES, target, target), 6, seed=2)
-    order, rng = np.argsort(SCORES.index.astype(str), kind="stable"), np.random.default_rng(2)
-    gains = []
-    for _ in range(6):
-        drawn = order[rng.permutation(N)]
-        here, rest = drawn[: N // 2], drawn[N // 2 :]
-        weights = fitted_weights(SCORES.to_numpy()[here], Y[here], everything(N // 2))
-        together = np.log(SCORES.iloc[rest].rank(pct=True)) @ weights
-        best = SCORES.iloc[here].corrwith(target.iloc[here], method="spearman").idxmax()
-        gains.append(spearmanr(together, Y[rest]).statistic - spearmanr(SCORES[best].iloc[rest], Y[rest]).statistic)
+    gains = gains_of(SCORES, target, 6, seed=2)
     assert found is not None
     assert found.gain == pytest.approx(np.mean(gains))
     assert found.standard_error == pytest.approx(np.std(gains, ddof=1))
@@ -98,16 +107,22 @@ def test_inside_windows_the_weights_are_those_of_the_windows() -> None:
     assert "nwot" in Libra(rule="weights").fit(table, "accuracy", proxies=list(scores)).selection
 
 
-def test_where_weights_gain_nothing_the_selection_is_that_of_halves() -> None:
+def test_where_weights_gain_nothing_the_best_proxy_is_the_answer() -> None:
     noise = pd.DataFrame({name: RNG.normal(size=N) for name in ("zico", "snip", "fisher")})
     table = noise.assign(accuracy=Y, params=SIZES, nwot=Y)  # nothing ranks better than nwot
-    weighed, halves = (Libra(rule=rule).fit(table, "accuracy", proxies=["nwot", *noise]) for rule in RULES)
-    assert weighed.result.weights is None
-    assert weighed.selection == halves.selection == ("nwot",)
-    assert weighed.to_dict()["weights"] is None
+    libra = Libra().fit(table, "accuracy", proxies=["nwot", *noise])
+    assert libra.result.weights is None
+    assert libra.selection == ("nwot",)
+    assert libra.to_dict()["weights"] is None
 
 
-RULES = ("weights", "halves")
+def test_a_gain_within_its_standard_error_is_chance() -> None:
+    rng = np.random.default_rng(0)
+    y = pd.Series(rng.normal(size=60))
+    scores = pd.DataFrame({"nwot": y + rng.normal(size=60), "zico": y + 2 * rng.normal(size=60)})
+    gains = gains_of(scores, y, 20, seed=0)
+    assert 0 < np.mean(gains) < np.std(gains, ddof=1)
+    assert weighted_members(Candidates(scores, y, y), 20, seed=0) is None
 
 
 @pytest.mark.parametrize(
@@ -121,3 +136,20 @@ RULES = ("weights", "halves")
 def test_weights_that_fit_no_combination_are_refused(how: str, weights: tuple[float, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
         rank_aggregate(SCORES[["nwot", "zico"]], how, weights)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [50, 100, 200, 500])
+def test_it_never_makes_published_proxies_worse(n: int) -> None:
+    """On the architectures left out, against the best member chosen on the same labels."""
+    path = published_file("nasbench201", "nb201_proxies_suite_cifar10.csv.gz")
+    table, target = read_table(path, key="index"), "val_accuracy_suite"
+    gains = []
+    for seed in range(6):
+        fitted = table.sample(n, random_state=seed)
+        rest = table.drop(fitted.index)
+        libra = Libra().fit(fitted, target)
+        best = libra.explain().index[0]
+        combined, alone = (z.corr(rest[target], method="spearman") for z in (libra.predict(rest), rest[best]))
+        gains.append(combined - alone)
+    assert min(gains) > -0.03
+    assert np.mean(gains) > 0

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from lswag_fast.libra.weights import WeightedMembers
 
 _DESCRIPTION = """\
-Select up to three proxies for a target (LIBRA) and show the numbers of each proxy and, by the rule "halves", what each
-candidate within the tolerance would gain."""
+Select proxies for a target (LIBRA) and show the numbers of each proxy, how much each of the selected ones counts, and
+by the rule "halves" what each candidate within the tolerance would gain."""
 
 _EPILOG = """\
 examples:
@@ -31,10 +31,11 @@ examples:
   lswag-fast libra vit.csv --target imagenet_top1 --window params:8%
   lswag-fast search nasbench201 --proxies libra:selection.json
 
-By the rule "halves", a proxy joins the best one only where it raises the correlation on random halves of the table by
-more than one standard error; one proxy alone is a possible answer. By the rule "weights", every proxy counts with a
-weight fitted to the accuracies, where that pays on halves that it was not fitted to. The rule "published" is Algorithm
-1 of the paper. lswag_fast.Libra has further options."""
+By the rule "weights", every proxy counts with a weight fitted to the accuracies, where that ranks halves of the table
+that it was not fitted to better than the best proxy alone, by more than one standard error; else that proxy is the
+answer. By the rule "halves", up to two proxies join the best one, each only where it raises the correlation on random
+halves by more than one standard error. The rule "published" is Algorithm 1 of the paper. lswag_fast.Libra has further
+options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "the quantity that the proxies should not be biased towards (default: params)"
     parser.add_argument("--bias", default="params", metavar="COLUMN", help=text)
     parser.add_argument("--tolerance", type=float, default=0.1, metavar="T", help="of the correlation (default: 0.1)")
-    rules = ("halves", "weights", "published")
-    parser.add_argument("--rule", choices=rules, default="halves", help="(default: halves)")
-    text = "random halves of the table that the rules halves and weights look at (default: 20)"
+    rules = ("weights", "halves", "published")
+    parser.add_argument("--rule", choices=rules, default="weights", help="(default: weights)")
+    text = "random halves of the table that the rules weights and halves look at (default: 20)"
     parser.add_argument("--halves", type=positive, default=20, metavar="N", help=text)
     options.add_window(parser)
     options.add_seed(parser, "of the halves")
@@ -102,7 +103,7 @@ def _show(libra: Libra) -> None:
         _show_steps(fit.steps)
     if fit.weighted is not None:
         _show_weights(fit.weighted)
-    say(f"\nselected: {', '.join(fit.selection)}{_why_alone(fit)}")
+    say(f"\nselected: {', '.join(fit.selection)}{_why_alone(libra)}")
     if len(fit.selection) > 1:
         say(_judgement(fit))
     say(f"{fit.n_rows} architectures, {fit.n_dropped} left out")
@@ -120,15 +121,17 @@ def _show_weights(found: WeightedMembers) -> None:
     say(f"gain over the best proxy on held-out halves {found.gain:.3f}, standard error {found.standard_error:.3f}")
 
 
-def _why_alone(fit: Fit) -> str:
+def _why_alone(libra: Libra) -> str:
     """Why nothing joined the best proxy; empty where something did."""
+    fit = libra.result
     if len(fit.selection) > 1:
         return ""
-    if fit.weighted is not None:
-        return ", one proxy alone: no other gets a weight"
-    by_halves = "nothing raised its correlation by more than chance"
-    published = f"no other correlates within {fit.tolerance:g} of it"
-    return f", one proxy alone: {published if fit.steps is None else by_halves}"
+    reasons = {
+        "weights": "weights for all gained no more than chance on held-out halves",
+        "halves": "nothing raised its correlation by more than chance",
+        "published": f"no other correlates within {fit.tolerance:g} of it",
+    }
+    return f", one proxy alone: {reasons[libra.rule] if fit.weighted is None else 'no other gets a weight'}"
 
 
 def _show_steps(steps: pd.DataFrame) -> None:

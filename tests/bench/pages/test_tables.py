@@ -84,7 +84,7 @@ def test_held_out_halves_give_the_mean_and_the_extremes_of_the_means(csv: Path) 
     csv.write_text(
         "target,seed,n,n_rest,way,rho_rest\n"
         "a,0,5,5,ridge,0.2\na,1,5,5,ridge,0.4\nb,0,5,5,ridge,0.6\nb,1,5,5,ridge,0.6\n"
-        "a,0,5,5,libra,0.1\na,1,5,5,libra,0.1\nb,0,5,5,libra,0.1\nb,1,5,5,libra,0.1\n"
+        "a,0,5,5,weights,0.1\na,1,5,5,weights,0.1\nb,0,5,5,weights,0.1\nb,1,5,5,weights,0.1\n"
     )
     assert lines(combined.held_out({"a": "A", "b": "B"})(csv)) == [
         "| ridge regression on all ranks | .300 | .600 | .450 [.40, .50] |",
@@ -93,10 +93,21 @@ def test_held_out_halves_give_the_mean_and_the_extremes_of_the_means(csv: Path) 
 
 
 def test_gains_are_given_per_number_of_labels(csv: Path) -> None:
-    csv.write_text("target,seed,n,way,gain_rest\na,0,50,libra,0.1\na,1,50,libra,-0.04\na,0,100,libra,0.2\n")
-    made = combined.gains({"a": "A"}, ["libra"])(csv)
+    csv.write_text("target,seed,n,way,gain_rest\na,0,50,weights,0.1\na,1,50,weights,-0.04\na,0,100,weights,0.2\n")
+    made = combined.gains({"a": "A"}, ["weights"])(csv)
     assert made.splitlines()[0] == "|  | mean gain [least of 2] | 50 labels | 100 labels |"
     assert lines(made) == ["| A | `Libra()` | +.030 [-.04] | +.200 [+.20] |"]
+
+
+def test_the_default_rule_stands_beside_its_best_member(tmp_path: Path) -> None:
+    path = tmp_path / "some_networks_default.csv"
+    path.write_text(
+        "target,seed,n,way,rho_rest,gain_rest,window\n"
+        "a,0,50,weights,0.6,0.1,size\na,0,50,best_member,0.5,0,size\n"
+        "a,1,50,weights,0.46,-0.04,size\na,1,50,best_member,0.5,0,size\n"
+    )
+    expected = "| some-networks | `a` | size | 50 | .530 | .500 | +.030 [-.04] | 1 of 2 |"
+    assert lines(combined.default_rule(path)) == [expected]
 
 
 def test_only_combinations_without_labels_are_listed(csv: Path) -> None:

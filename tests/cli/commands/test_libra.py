@@ -81,7 +81,8 @@ def test_a_selection_by_halves_shows_its_steps(
     accuracy, one, other, size = np.random.default_rng(0).normal(size=(4, 60))
     params = np.exp(size / 9)
     table_of(tmp_path, accuracy=accuracy, params=params, snip=accuracy + one / 2, nwot=accuracy + other / 2)
-    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--halves", "10", "--seed", "1"]
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--rule", "halves"]
+    command += ["--halves", "10", "--seed", "1"]
     assert main([*command, "--window", "params:20%", "--out", "selection.json"]) == 0
     out = capsys.readouterr().out
     content = json.loads(Path("selection.json").read_text())
@@ -99,7 +100,7 @@ def test_weights_are_shown_and_written(
     monkeypatch.chdir(tmp_path)
     accuracy, one, other, size = np.random.default_rng(0).normal(size=(4, 60))
     table_of(tmp_path, accuracy=accuracy, params=size, snip=accuracy + one, nwot=accuracy + other)
-    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--rule", "weights"]
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot"]
     assert main([*command, "--out", "selection.json"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     content = json.loads(Path("selection.json").read_text())
@@ -116,8 +117,10 @@ def test_one_proxy_alone_is_said(
     monkeypatch.chdir(tmp_path)
     accuracy, noise = np.random.default_rng(0).normal(size=(2, 60))
     table_of(tmp_path, accuracy=accuracy, params=noise, snip=accuracy + noise, nwot=np.exp(accuracy + noise))
-    assert main(["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot"]) == 0
-    assert "selected: nwot, one proxy alone: nothing raised" in " ".join(capsys.readouterr().out.split())
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot"]
+    for rule, reason in (("weights", "weights for all gained no more than chance"), ("halves", "nothing raised")):
+        assert main([*command, "--rule", rule]) == 0
+        assert f"selected: nwot, one proxy alone: {reason}" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
