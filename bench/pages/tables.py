@@ -93,6 +93,13 @@ THEOREM1 = (
     Numbers("within ZiCo's", "within_zico_bound", digits=2),
     Numbers("draws", "n", digits=0),
 )
+INHERITED = (
+    Numbers("Spearman over all", "spearman", ("spearman_low", "spearman_high")),
+    Numbers("inside windows of params +-8 %", "window", ("window_low", "window_high")),
+    Numbers("inside one width", "width", ("width_low", "width_high")),
+    Numbers("networks", "n", digits=0),
+    Numbers("of them with a window", "n_window", digits=0),
+)
 THEOREM1_NAMES = {"epoch": "an epoch", "step": "one step", "digit": "digit", "one-hot": "one-hot"}
 HISTORY = (
     Numbers("Autoformer-S", "autoformer_s_ratio", digits=2),
@@ -209,6 +216,7 @@ TABLES = (
         ("theorem1/theorem1.csv",),
         columns.of_csv({"target": "targets", "training": "training"}, THEOREM1, THEOREM1_NAMES),
     ),
+    Table("inherited", ("training/inherited.csv",), columns.of_csv({"proxy": "proxy"}, INHERITED)),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
