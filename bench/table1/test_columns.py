@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from bench.table1 import columns as table1
+from lswag_fast import tasks
+from lswag_fast.spaces.transnas.base import OUTPUTS
 
 N = 40
 ACCURACY = np.random.default_rng(0).permutation(N).astype(float)
@@ -54,3 +56,10 @@ def test_the_command_writes_a_row_for_each_column_and_refuses_others(
     monkeypatch.setattr(sys, "argv", [line[0], line[1].replace("cifar10", "cifar11"), *line[2:]])
     with pytest.raises(SystemExit):
         table1.main()
+
+
+def test_all_columns_of_transnas_are_there_and_say_whose_targets_were_drawn() -> None:
+    of = {name: column.target for name, column in table1.COLUMNS.items() if name.startswith(("micro", "macro"))}
+    assert sorted(of.values()) == sorted(2 * list(OUTPUTS))
+    drawn = {target for name, target in of.items() if name.endswith("-drawn")}
+    assert drawn == {task for task in OUTPUTS if tasks.get(task).targets == "drawn at random"}
