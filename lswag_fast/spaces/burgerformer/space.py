@@ -52,12 +52,12 @@ class BurgerFormer(ImageSpace):
     """Transformer-like networks of four stages, whose blocks are two layers of bread around one of meat.
 
     An architecture has `depth`, `width`, `ratio` and `layers` (`[bread, meat, bread]`), lists with an entry for each
-    stage: its blocks and their widths (macro), and the layers of a block (meso), each
-    five words as in the public code, such as `skip-LN-self_atten-skip-gelu` (micro): activation, norm, operation, norm,
-    activation. The first activation is never used; a layer with an operation has one norm, before or after it; one
-    without is all skips, and left out if it is bread. The meat is widened `ratio` times by a 1x1 convolution and
-    brought back by another. Attention and spatial MLPs are operations of the bread of the last two stages. Every layer
-    is a residual with a scale for each channel.
+    stage: its blocks and their widths (macro), and the layers of a block (meso), each five words as in the public code,
+    such as `skip-LN-self_atten-skip-gelu` (micro): activation, norm, operation, norm, activation. The first activation
+    is never used; a layer with an operation has one norm, before or after it; one without is all skips, and left out if
+    it is bread. The meat is widened `ratio` times by a 1x1 convolution and brought back by another. Attention and
+    spatial MLPs are operations of the bread of the last two stages. Every layer is a residual with a scale for each
+    channel.
 
     What the paper and the public code leave open, and what is done here, is listed in the module
     `lswag_fast.spaces.burgerformer.space`.
