@@ -114,7 +114,15 @@ def test_what_has_no_such_maps_is_refused(make: Callable[[], nn.Module], message
             function(make())
 
 
-@pytest.mark.parametrize("space", [*CHAINS.values(), VIT], ids=[*CHAINS, "autoformer"])
+@pytest.mark.parametrize(
+    "space",
+    [
+        CHAINS["proxylessnas"],
+        VIT,
+        *(pytest.param(CHAINS[name], marks=pytest.mark.slow) for name in ("burgerformer", "darts-imagenet")),
+    ],
+    ids=["proxylessnas", "autoformer", "burgerformer", "darts-imagenet"],
+)
 def test_mask_rcnn_trains_and_finds(space: SearchSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     """One step on two images with an object each, which makes the losses smaller; then masks of an image's size."""
     torchvision = torchvision_with_operators(monkeypatch)
