@@ -44,11 +44,19 @@ def _page(folder: Path) -> str:
     from lswag_fast.report.html import html_report
     from lswag_fast.report.trainings import comparison_report, is_training, training_report
     from lswag_fast.study.stored import read_study
-    from lswag_fast.training.compare import ROWS_FILE
 
-    if (folder / ROWS_FILE).exists():
+    if _is_comparison(folder):
         return comparison_report(folder)
     return training_report(folder) if is_training(folder) else html_report(read_study(folder))
+
+
+def _is_comparison(folder: Path) -> bool:
+    from lswag_fast.training.compare import ROWS_FILE
+
+    try:
+        return (folder / ROWS_FILE).exists()
+    except OSError:  # a name that no folder can have; whoever reads a study says so
+        return False
 
 
 COMMAND = Command(

@@ -40,7 +40,7 @@ def test_samplers_by_name() -> None:
     assert get_sampler("random") == RandomSampler()
     own = EvolutionSampler(parents=5)
     assert get_sampler(own) is own
-    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, random, steady_state"):
+    with pytest.raises(InputError, match="unknown sampler 'tpe'; choose from evolution, prune, random, steady_state"):
         get_sampler("tpe")
 
 
