@@ -38,7 +38,7 @@ def space_options(args: argparse.Namespace, name: str | None = None) -> dict[str
     """
     from lswag_fast import spaces
 
-    chosen = args.space if name is None else name
+    chosen = getattr(args, "space", "") if name is None else name
     keys = (*_SPACE_OPTIONS, "task") if "task" in spaces.options(chosen) else _SPACE_OPTIONS
     return {key: value for key in keys if (value := getattr(args, key, None)) is not None}
 

@@ -20,7 +20,7 @@ from lswag_fast.spaces import NasBench201
 def make():
     return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
 """
-EVALUATE = ["evaluate", "tiny_space:make", "--table", "table.csv", "--data", "synthetic", "--batch-size", "12"]
+EVALUATE = ["evaluate", "tiny_cells:make", "--table", "table.csv", "--data", "synthetic", "--batch-size", "12"]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cells = list(dict.fromkeys(space.sample(rng)["cell"] for _ in range(14)))
     table = pd.DataFrame({"accuracy": np.linspace(50, 90, len(cells))}, index=pd.Index(cells, name="arch"))
     table.to_csv(tmp_path / "table.csv")
-    (tmp_path / "tiny_space.py").write_text(FACTORY)
+    (tmp_path / "tiny_cells.py").write_text(FACTORY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
