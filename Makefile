@@ -57,7 +57,8 @@ search: $(VENV)/.extra-train $(VENV)/.extra-report
 	  --out $(RUN_FOLDER)/table.csv
 	$(BIN)/lswag-fast evaluate $(SPACE) --table $(RUN_FOLDER)/table.csv --proxies lswag,zico,nwot,swap,params,flops \
 	  --workers 2 --out $(RUN_FOLDER)/scores.csv
-	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy --out $(RUN_FOLDER)/selection.json
+	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy --held-out 20 \
+	  --out $(RUN_FOLDER)/selection.json
 	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \
 	  --methods random --seeds 3 --out $(RUN_FOLDER)/compared
 	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \

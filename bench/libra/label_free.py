@@ -32,6 +32,9 @@ from lswag_fast.libra.windows import ComparisonWindow
 
 WINDOW = ComparisonWindow("params", 0.08)
 RECOMMENDATIONS = Path("lswag_fast/libra/recommendations.json")
+CAVEAT = (
+    "on autoformer-base, where deeper networks have the worse inherited weights, they rank the wrong way inside windows"
+)
 COMBINATIONS: tuple[tuple[str, ...], ...] = (
     ("zico", "nwot"),
     ("zico", "swap"),
@@ -71,6 +74,7 @@ def recommend(found: pd.DataFrame, proxies: list[str], evidence: Path) -> None:
     why = (
         f"among the best without labels of {tried} proxies and combinations on published networks ({where}): Spearman "
         f"{figures(' '.join(proxies))} inside windows of params +-8 % with the accuracy of inherited weights ({others})"
+        f"; {CAVEAT}"
     )
     content = json.loads(RECOMMENDATIONS.read_text(encoding="utf-8"))
     content[-1] |= {"proxies": proxies, "why": why, "evidence": str(evidence)}

@@ -158,13 +158,22 @@ TABLES = (
         combined.held_out(TAUGHT),
     ),
     Table(
+        "libra-default",
+        tuple(f"libra/subsets/{name}_default.csv" for name in ("nasbench201", "autoformer_tiny", "autoformer_small")),
+        combined.default_rule,
+    ),
+    Table(
         "libra-labels",
-        ("libra/suite_cifar10.csv", "libra/suite_imagenet16.csv", "libra/suite_transnas101.csv"),
+        (
+            "libra/subsets/suite_cifar10.csv",
+            "libra/subsets/suite_imagenet16.csv",
+            "libra/subsets/suite_transnas101.csv",
+        ),
         combined.gains(SUITES, COMBINED),
     ),
     Table(
         "libra-window",
-        ("libra/suite_cifar10_window.csv",),
+        ("libra/subsets/suite_cifar10_window.csv",),
         combined.gains(SUITES, COMBINED),
     ),
     Table(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from lswag_fast.libra.stored import SCHEMA_VERSION
 from lswag_fast.libra.weights import weighted_members
 from lswag_fast.libra.windows import ComparisonWindow
 from lswag_fast.proxies import list_proxies
+
+if TYPE_CHECKING:
+    from lswag_fast.libra.held_out import HeldOut
 
 Rule = Literal["weights", "halves", "published"]
 MOST_HALVES = 10_000
@@ -307,11 +310,13 @@ class Libra:
             "steps": None if found.steps is None else json.loads(found.steps.to_json(orient="records")),
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], held_out: HeldOut | None = None) -> None:
         """Write `to_dict` as JSON, which `read_selection` reads.
 
         Args:
             path: the file; its folder is made if need be.
+            held_out: what the rule is worth where it was not fitted (`lswag_fast.libra.held_out.held_out`), written
+                beside it; a search by the selection says so when it starts.
 
         Raises:
             InputError: `fit` was not called.
@@ -327,7 +332,8 @@ class Libra:
             ...     read_selection(file.name).proxies == libra.selection
             True
         """
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        worth = {} if held_out is None else {"held_out": asdict(held_out)}
+        text = json.dumps({**self.to_dict(), **worth}, indent=2, allow_nan=False) + "\n"
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(text, encoding="utf-8")

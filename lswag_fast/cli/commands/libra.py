@@ -12,13 +12,16 @@ from lswag_fast.cli.console import OUT, say, table
 from lswag_fast.cli.files import check_targets, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import positive
+from lswag_fast.cli.views.selection import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lswag_fast.libra.fit import Fit
+    from lswag_fast.libra.held_out import HeldOut
     from lswag_fast.libra.selection import Libra
     from lswag_fast.libra.weights import WeightedMembers
+    from lswag_fast.libra.windows import ComparisonWindow
 
 _DESCRIPTION = """\
 Select proxies for a target (LIBRA) and show the numbers of each proxy, how much each of the selected ones counts, and
@@ -28,7 +31,7 @@ _EPILOG = """\
 examples:
   lswag-fast libra scores.csv --target cifar10_test --out selection.json
   lswag-fast libra nb201_accuracy.csv.gz nb201_proxies_suite_cifar10.csv.gz --key index --target cifar10_test
-  lswag-fast libra vit.csv --target imagenet_top1 --window params:8%
+  lswag-fast libra vit.csv --target imagenet_top1 --window params:8% --held-out 20
   lswag-fast search nasbench201 --proxies libra:selection.json
 
 By the rule "weights", every proxy counts with a weight fitted to the accuracies, where that ranks halves of the table
@@ -49,6 +52,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", choices=rules, default="weights", help="(default: weights)")
     text = "random halves of the table that the rules weights and halves look at (default: 20)"
     parser.add_argument("--halves", type=positive, default=20, metavar="N", help=text)
+    text = (
+        "say what the rule is worth, fitted to one half of the table and judged on the other, N times; --out keeps it"
+    )
+    parser.add_argument("--held-out", type=positive, metavar="N", help=text)
     options.add_window(parser)
     options.add_seed(parser, "of the halves")
     options.add_out(parser, "write the selection, for --proxies libra:FILE")
@@ -63,14 +70,30 @@ def _run(args: argparse.Namespace) -> int:
     data = options.read_tables(args)
     names = columns_of(data.drop(columns=args.target, errors="ignore"), args.proxies)
     libra = Libra(args.tolerance, rule=args.rule, halves=args.halves, seed=args.seed)
-    libra.fit(data, args.target, args.bias, names, options.window_of(args))
+    window = options.window_of(args)
+    libra.fit(data, args.target, args.bias, names, window)
+    worth = _worth(libra, data, names, window, args)
     if args.out is not None:
-        libra.save(args.out)
-    if not write_json(args.json, _facts(libra)):
+        libra.save(args.out, worth)
+    facts = {**_facts(libra), "held_out": None if worth is None else asdict(worth)}
+    if not write_json(args.json, facts):
         _show(libra)
+        if worth is not None:
+            say(f"held out: {in_words(worth)}")
         if args.out is not None:
             say(f"selection: {args.out}")
     return 0
+
+
+def _worth(
+    libra: Libra, data: pd.DataFrame, names: list[str], window: ComparisonWindow | None, args: argparse.Namespace
+) -> HeldOut | None:
+    """What the rule is worth on halves that it was not fitted to, where that was asked for."""
+    from lswag_fast.libra.held_out import held_out
+
+    if args.held_out is None:
+        return None
+    return held_out(libra, data, args.target, args.bias, names, window, n_halves=args.held_out, seed=args.seed)
 
 
 def _facts(libra: Libra) -> dict[str, object]:

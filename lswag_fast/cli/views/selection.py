@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli.console import say
+
+if TYPE_CHECKING:
+    from lswag_fast.libra.held_out import HeldOut
 
 _SHOWN_MEMBERS = 3
 """By the rule "weights" there may be ten; the first count most."""
@@ -32,8 +35,12 @@ def _worth(facts: Mapping[str, Any]) -> str:
         return f"{chosen}, what it is worth on others was not measured"
     from lswag_fast.libra.held_out import HeldOut
 
-    found = HeldOut.from_dict(facts["held_out"])
+    return f"{chosen}; {in_words(HeldOut.from_dict(facts['held_out']))}"
+
+
+def in_words(found: HeldOut) -> str:
+    """What a selection, its first members and the parameters are worth on halves that were not used to choose."""
     where = f" {found.inside}" if found.inside else ""
     *members, size = found.alone.items()
     alone = ", ".join(f"{name} alone {figure}" for name, figure in [*members[:_SHOWN_MEMBERS], size])
-    return f"{chosen}; chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({alone})"
+    return f"chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({alone})"

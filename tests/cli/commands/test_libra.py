@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lswag_fast.cli import main
+from lswag_fast.libra.stored import read_selection
 
 
 @pytest.fixture
@@ -109,6 +111,25 @@ def test_weights_are_shown_and_written(
     assert "gain over the best proxy on held-out halves 0." in out
     assert main([*command, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["weighted"]["weights"] == content["weights"]
+
+
+def test_what_a_selection_is_worth_is_said_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    accuracy, one, other, size = np.random.default_rng(0).normal(size=(4, 60))
+    table_of(tmp_path, accuracy=accuracy, params=size, snip=accuracy + one, nwot=accuracy + other)
+    command = ["libra", "scores.csv", "--target", "accuracy", "--proxies", "snip,nwot", "--halves", "4"]
+    assert main([*command, "--held-out", "3", "--out", "selection.json"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    selection = read_selection("selection.json")
+    found = selection.held_out
+    assert found is not None
+    assert (found.n_halves, set(found.alone)) == (3, {*selection.proxies, "params"})
+    assert f"it ranks the other with a Spearman of {found.selection} (" in out
+    assert f"params alone {found.alone['params']}" in out
+    assert main([*command, "--held-out", "3", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["held_out"] == asdict(found)
 
 
 def test_one_proxy_alone_is_said(
