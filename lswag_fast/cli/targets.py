@@ -169,7 +169,7 @@ def python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         return module, f"{module}.{attribute}()"
-    written = "".join(f", {key}={value!r}" for key, value in space_options(args).items())
+    written = "".join(f", {key}={value!r}" for key, value in space_options(args, name).items())
     return "lswag_fast", f"lswag_fast.spaces.get({name!r}{written})"
 
 

@@ -54,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     space = targets.find_space(args.space, args)
     recipe, runtime = choices.recipe_of(args), choices.runtime_of(args)
     splits = choices.split_of(args, space.input_shape, space.num_classes)
-    metadata = choices.metadata_of(args, "supernet")
+    metadata = choices.metadata_of(args, "supernet", args.space)
     interrupts = stopping.said_aloud("the step that is made")
     with targets.threads(args.threads), interrupts, choices.watchers_of(args) as watchers:
         trained = train_supernet(

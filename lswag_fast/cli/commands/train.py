@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
     recipe, runtime = choices.recipe_of(args), choices.runtime_of(args)
     member = targets.member(args.network)
     network, origin, splits = _own(args) if member is None else _of_space(*member, args)
-    metadata = choices.metadata_of(args, "train")
+    metadata = choices.metadata_of(args, "train", args.network if member is None else member[0])
     interrupts = stopping.said_aloud("the step that is made")
     with targets.threads(args.threads), interrupts, choices.watchers_of(args) as watchers:
         trained = train_network(

@@ -101,10 +101,10 @@ def watchers_of(args: argparse.Namespace) -> Iterator[list[Watcher]]:
             board.close()
 
 
-def metadata_of(args: argparse.Namespace, command: str) -> dict[str, Any]:
-    """Return what makes the space again, and the command that continues the training."""
+def metadata_of(args: argparse.Namespace, command: str, name: str) -> dict[str, Any]:
+    """Return what makes the space `name` again, and the command that continues the training."""
     return {
-        "space_options": targets.space_options(args),
+        "space_options": targets.space_options(args, name),
         "command": shlex.join(["lswag-fast", command, *command_words(args.parser, args)]),
     }
 
