@@ -43,7 +43,7 @@ def test_result_and_files_agree(tmp_path):
     stored = json.loads((tmp_path / "result.json").read_text())
     assert stored["best"][0]["arch"] == result.best.arch
     assert len(stored["best"]) == 10
-    assert stored["counts"] == {"trials": 60, "complete": 60, "failed": 0}
+    assert stored["counts"] == {"trials": 60, "complete": 60, "failed": 0, "isomorphic": 0}
     settings = stored["settings"]
     assert (settings["space"]["name"], settings["seed"], stored["metadata"]) == ("toy", 2, {"data": "none"})
     assert settings["budget"] == {"params": [50.0, 200.0]}

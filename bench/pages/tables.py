@@ -76,6 +76,17 @@ BFLOAT16_NAMES = {
     "resnet50": "ResNet-50",
     "nasbench201_like": "NAS-Bench-201-like",
 }
+PRUNED = (
+    Numbers("seed", "seed", digits=0),
+    Numbers("images", "batch", digits=0),
+    Numbers("micro-batches", "micro_batches", digits=0),
+    Numbers("pixels", "image_size", digits=0),
+    Numbers("cells a stage", "cells_per_stage", digits=0),
+    Numbers("CIFAR-10", "cifar10_test", digits=2),
+    Numbers("CIFAR-100", "cifar100_test", digits=2),
+    Numbers("ImageNet16-120", "imagenet16_test", digits=2),
+    Numbers("processor s", "processor_s", digits=0),
+)
 TABLE1 = (
     Numbers("Spearman", "spearman", ("spearman_low", "spearman_high")),
     Numbers("the paper's", "published"),
@@ -230,6 +241,7 @@ TABLES = (
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
     Table("search-opening", ("search/overhead.csv",), costs.opening),
+    Table("pruned", ("search/prune.csv",), columns.of_csv({"proxy": "pruned by", "cell": "what is left"}, PRUNED)),
     Table("search-rate", ("search/rate.csv",), costs.rate),
     Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
 )
