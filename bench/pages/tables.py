@@ -241,7 +241,7 @@ TABLES = (
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
     Table("search-opening", ("search/overhead.csv",), costs.opening),
-    Table("pruned", ("search/prune.csv",), columns.of_csv({"proxy": "pruned by", "cell": "what is left"}, PRUNED)),
+    Table("pruned", ("search/prune.csv",), columns.of_csv({"proxy": "pruned by"}, PRUNED)),
     Table("search-rate", ("search/rate.csv",), costs.rate),
     Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
 )
