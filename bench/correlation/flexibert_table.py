@@ -21,7 +21,7 @@ OTHERS = ("id", "hidden_size", "n_layers", LAYERS)
 
 
 def table_of(published: pd.DataFrame) -> pd.DataFrame:
-    """Architectures as the space encodes them x depth, GLUE scores and the authors' proxies.
+    """Architectures as the space encodes them x sizes, GLUE scores and the authors' proxies.
 
     An encoder that was trained twice has the means of its rows.
     """
@@ -29,7 +29,12 @@ def table_of(published: pd.DataFrame) -> pd.DataFrame:
     texts = published["hidden_size"].astype(str) + ":" + published[LAYERS]
     archs = pd.Index([space.encode(space.decode(text)) for text in texts], name="arch")
     own = {f"published_{name}": published[name] for name in published if name not in (*TASKS, *OTHERS)}
-    columns = {"n_layers": published["n_layers"], **{task: published[task] for task in TASKS}, **own}
+    sizes = {
+        "n_layers": published["n_layers"],
+        "n_params": [space.n_params(space.decode(arch)) for arch in archs],
+        "macs": [space.macs(space.decode(arch)) for arch in archs],
+    }
+    columns = {**sizes, **{task: published[task] for task in TASKS}, **own}
     return checked_table(pd.DataFrame(columns).set_axis(archs).groupby(level="arch", sort=False).mean())
 
 

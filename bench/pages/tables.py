@@ -97,6 +97,11 @@ TABLE1 = (
     Numbers("inside one embed_dim", "inside_embed_dim"),
     Numbers("n", "n", digits=0),
 )
+INTRAIN = (
+    Numbers("Kendall", "kendall"),
+    Numbers("Spearman", "spearman"),
+    Numbers("n", "n", digits=0),
+)
 THEOREM1 = (
     Numbers("learning rate", "eta", digits=4),
     Numbers("Spearman", "spearman", ("low", "high")),
@@ -155,6 +160,13 @@ TABLES = (
         ("correlation/autoformer_correlation.csv",),
         correlations.per_proxy(UNTAUGHT, shows_mean=True),
     ),
+    Table("intrain-parts", ("newer/intrain_parts.csv",), columns.of_csv({"score": "score"}, INTRAIN, {})),
+    Table(
+        "flexibert-published",
+        ("newer/flexibert_published.csv",),
+        correlations.per_proxy({"glue": "GLUE"}),
+    ),
+    Table("flexibert", ("newer/flexibert_correlation.csv",), correlations.per_proxy({"glue": "GLUE"})),
     Table("autoformer-seeds", ("correlation/autoformer_runs.csv",), correlations.per_run(SEEDS)),
     Table(
         "autoformer-patterns", ("correlation/autoformer_runs.csv",), correlations.per_run(PATTERNS, ("lswag", "swap"))
