@@ -115,6 +115,8 @@ def _run(args: argparse.Namespace) -> int:
         line = pasteable(shlex.split(origin["command"]))
         say(f"stopped at once; every finished trial is stored\ncontinue: {line}", ERR)
         return stopping.exit_code(interrupts)
+    if networks := scoring["metadata"].get("networks"):
+        say(networks)
     show_result(result, args, names)
     return stopping.exit_code(interrupts) if result.stopped == INTERRUPTED else 0
 
@@ -129,8 +131,8 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
     batch = targets.space_batch(space, args)
     repeats = _repeats(args, space)
     weights = targets.checkpoint(space, args)
+    networks = targets.networks_in_words(space, args, given)
     show_selection(chosen.origin, chosen.names)
-    say(targets.networks_in_words(space, args, given))
     return (
         space,
         chosen.names,
@@ -143,7 +145,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
             "options": given,
             "mode": args.mode,
             "repeats": repeats,
-            "metadata": {"data": batch.description, **chosen.origin},
+            "metadata": {"data": batch.description, "networks": networks, **chosen.origin},
         },
     )
 
