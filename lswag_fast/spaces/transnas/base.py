@@ -150,7 +150,7 @@ class TransNas(ImageSpace, ABC):
         return self._n_tiles * (encoder + width * self.num_classes)
 
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> BlockNetwork:
-        """Build the network: images (B, 3, image_size, image_size) -> (B, *output_shape), in train mode.
+        """Build the network: images (B, 3, image_size, image_size) -> (B, ...) as `output_shape` says, in train mode.
 
         Args:
             arch: a member of the space.
