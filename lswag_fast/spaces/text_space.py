@@ -17,7 +17,7 @@ N_BYTES = 256
 
 @runtime_checkable
 class TakesTokens(Protocol):
-    """A space whose networks map tokens (B, T), T being its `input_shape`, to logits for each token, (B, T, num_classes).
+    """A space whose networks map tokens (B, T), T as `input_shape` says, to logits for each token (B, T, num_classes).
 
     Example:
         >>> from lswag_fast.spaces import FlexiBert, NasBench201
