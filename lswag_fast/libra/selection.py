@@ -71,7 +71,7 @@ class Libra:
     Example:
         >>> rng = np.random.default_rng(0)
         >>> accuracy, params = rng.normal(size=50), rng.normal(size=50)
-        >>> proxies = {name: accuracy + rng.normal(size=50) / 4 for name in ("nwot", "zico", "snip", "fisher")}
+        >>> proxies = {name: accuracy + rng.normal(size=50) / 2 for name in ("nwot", "zico", "snip", "fisher")}
         >>> table = pd.DataFrame({"accuracy": accuracy, "params": params, **proxies})
         >>> libra = Libra().fit(table, target="accuracy", bias="params")
         >>> libra

