@@ -88,7 +88,8 @@ def t_cet(measurements: Measurements) -> float:
     """sum_l ln|det K_l| SNR_l (T-CET, by a public third-party implementation).
 
     K_l is that of NWOT for the activation that feeds weight l. SNR_l is the sum of the weight's synflow saliencies over
-    their sample standard deviation, or the sum alone where they do not vary.
+    their sample standard deviation, or the sum alone where they do not vary; a weight without saliency adds nothing,
+    whatever its det K_l is.
 
     Departures from the third-party code: it pairs the lists of activations and of weights by their place, and drops
     what is left over, where here a weight is paired as in L-SWAG; it keeps BatchNorm in its synflow, which this pass
@@ -109,7 +110,9 @@ def t_cet(measurements: Measurements) -> float:
             f"t_cet pairs weights with activations, of which the data met {len(logdets)} and the synflow pass "
             f"{found.n_activations}; the network takes another path in eval mode, call model.eval() first"
         )
-    return math.fsum(logdets[layer.activation] * _signal_to_noise(layer) for layer in found.live_layers())
+    # Gates of squeeze-and-excitation may have both: no saliency, and a determinant of 0, whose logarithm is -inf.
+    passing = [layer for layer in found.live_layers() if layer.saliency]
+    return math.fsum(logdets[layer.activation] * _signal_to_noise(layer) for layer in passing)
 
 
 def _signal_to_noise(layer: LayerSaliency) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lswag_fast import reference, score, score_many
 from lswag_fast.errors import InputError, ZeroSaliencyError
@@ -132,13 +133,19 @@ def test_t_cet_of_saliencies_that_do_not_vary_takes_their_sum() -> None:
     assert _t_cet(layers, n_activations=1) == pytest.approx((6 / 2 + 5 + 7) * math.log(3))
 
 
-def _t_cet(layers: dict[str, LayerSaliency], n_activations: int) -> float:
+def test_t_cet_takes_nothing_from_a_weight_without_saliency() -> None:
+    layers = {"gate": layer(saliency=0.0, standard_deviation=0.0), "conv": layer(saliency=2.0, activation=1)}
+    codes = [torch.full((2, 2), 2), torch.tensor([[2, 1], [1, 2]])]  # det 0 and 3
+    assert _t_cet(layers, 2, codes) == pytest.approx(2 * math.log(3))
+
+
+def _t_cet(layers: dict[str, LayerSaliency], n_activations: int, agreements: Sequence[Tensor] = ()) -> float:
     from lswag_fast.passes.standard.coverage import Coverage
     from lswag_fast.passes.standard.measurements import ActivationMeasurements, StandardMeasurements
 
-    agreements = torch.tensor([[2, 1], [1, 2]])  # det 3
-    activation = ActivationMeasurements("relu@0", 2, agreements)
-    standard = StandardMeasurements((), (activation,), None, (), 2, 2, 0, 0, Coverage({}, {}))  # type: ignore[arg-type]
+    kernels = agreements or [torch.tensor([[2, 1], [1, 2]])]  # det 3
+    activations = tuple(ActivationMeasurements("relu@0", 2, kernel) for kernel in kernels)
+    standard = StandardMeasurements((), activations, None, (), 2, 2, 0, 0, Coverage({}, {}))  # type: ignore[arg-type]
     numbers = Measurements({"standard": standard, "synflow": SynflowMeasurements(layers, n_activations)})
     return get_proxy("t_cet").compute(numbers)
 
