@@ -61,9 +61,17 @@ def read_records(connection: sqlite3.Connection, version: int, path: Path) -> Re
             for record in EARLIER[version](connection):
                 found.setdefault(record.kind, {})[record.key] = record.value
             return found
-        for (kind,) in connection.execute("SELECT DISTINCT kind FROM record").fetchall():
+        for kind in _kinds(connection):
             found[kind] = _read_kind(connection, kind)
     return found
+
+
+def _kinds(connection: sqlite3.Connection) -> Iterator[str]:
+    """The kinds of records, from one to the next: `SELECT DISTINCT` would look at every record."""
+    kind, query = "", "SELECT min(kind) FROM record WHERE kind > ?"
+    while (following := connection.execute(query, (kind,)).fetchone()[0]) is not None:
+        kind = following
+        yield kind
 
 
 def _read_kind(connection: sqlite3.Connection, kind: str) -> dict[Key, object]:
