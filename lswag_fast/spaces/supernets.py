@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -96,9 +96,9 @@ class Supernets:
 
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
         """Build the network of an architecture or a supernet; weights are for the former alone."""
-        network = self.space.build(arch, weights) if "alive" not in arch else self.space.supernet(arch["alive"])
-        assert isinstance(network, nn.Module)
-        return network
+        if "alive" in arch:
+            return cast(nn.Module, self.space.supernet(arch["alive"]))
+        return cast(nn.Module, self.space.build(arch, weights))
 
 
 def check_alive(edges: Mapping[str, Sequence[str]], alive: Alive) -> None:

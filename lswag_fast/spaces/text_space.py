@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from lswag_fast.spaces.checks import check_positive
 from lswag_fast.spaces.protocol import SearchSpace
+from lswag_fast.spaces.sizes import SizedSpace
 from lswag_fast.spaces.traits import Mode
 
 N_BYTES = 256
@@ -34,7 +34,7 @@ class TakesTokens(Protocol):
         """Whether the networks see the whole text and tell masked tokens, rather than the next one of each."""
 
 
-class TextSpace:
+class TextSpace(SizedSpace):
     """Networks of texts of a length that tell bytes.
 
     Attributes:
@@ -47,24 +47,11 @@ class TextSpace:
         (32,)
     """
 
-    FIELDS: ClassVar[tuple[str, ...]]
-    """The arguments that a space is made with, in the order in which it shows them."""
-
     num_classes = N_BYTES
     default_mode: ClassVar[Mode] = "eval"
     default_init: ClassVar[str] = "own"
     length: int
     vocabulary: int
-
-    def _set_sizes(self, **sizes: int) -> None:
-        """Take positive whole numbers as attributes; raises SpaceError for anything else."""
-        check_positive(**sizes)
-        for field, size in sizes.items():
-            setattr(self, field, int(size))
-
-    def __repr__(self) -> str:
-        """Write what makes an equal space."""
-        return f"{type(self).__name__}({', '.join(f'{field}={getattr(self, field)!r}' for field in self.FIELDS)})"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
