@@ -108,7 +108,7 @@ def options(name: str) -> tuple[str, ...]:
         return ()
     if name in _TEXTS:
         return ("length",)
-    further = {"autoformer": ("patch_size", "mlp_ratio", "max_relative_position"), "transnas": ("task",)}
+    further = {"autoformer": ("patch_size", "mlp_ratio", "qkv_dim", "max_relative_position"), "transnas": ("task",)}
     return (*_OPTIONS, *further.get(name.partition("-")[0], ()))
 
 
@@ -121,7 +121,7 @@ def get(name: str, **overrides: Any) -> SearchSpace:
     Args:
         name: one of `names()`.
         **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels),
-            mlp_ratio and max_relative_position (see `AutoFormer`), for those
+            mlp_ratio, qkv_dim and max_relative_position (see `AutoFormer`), for those
             of TransNAS-Bench-101 also task, the name of one of its columns; for those of texts length (tokens) alone.
 
     Returns:

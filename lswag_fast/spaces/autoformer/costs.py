@@ -1,14 +1,14 @@
 """Parameters and multiply-accumulates of an AutoFormer network in closed form.
 
-With E the embedding width, a = 64 * heads the attention width, f the hidden width of the MLP, T tokens, P = T - 1
-patches, g the patches along one side, p the patch side and K classes.
+With E the embedding width, a the attention width, h that of one of its heads, f the hidden width of the MLP, T tokens,
+P = T - 1 patches, g the patches along one side, p the patch side and K classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
+from lswag_fast.spaces.autoformer.model import Geometry
 from lswag_fast.spaces.layers import IN_CHANNELS
 
 TABLES_PER_BLOCK = 4
@@ -20,15 +20,21 @@ def hidden_dim(embed_dim: int, mlp_ratio: float) -> int:
     return int(embed_dim * mlp_ratio)
 
 
-def n_params(geometry: Geometry, embed_dim: int, depth: int, attention: int, hidden: int) -> int:
-    """Return the number of parameters; `attention` and `hidden` are sums of a and f over the blocks.
+def attention_params(geometry: Geometry, embed_dim: int, attention: int, head_dim: int) -> int:
+    """Return the parameters of q, k, v and projection but for the last bias, 4 a E + 3 a, and of the relative tables.
 
-    Both enter linearly: a block has 4 a E + 3 a for q, k, v and projection, 2 f E + f for the MLP, 6 E for the two
-    norms and the biases of width E, and its relative tables. Outside: patch projection, class token, positions, final
-    norm, head.
+    Both arguments enter linearly: sums over the blocks of a and of h give the parameters of all blocks.
     """
-    blocks = attention * (4 * embed_dim + 3) + hidden * (2 * embed_dim + 1)
-    blocks += depth * (6 * embed_dim + TABLES_PER_BLOCK * geometry.table_rows * HEAD_DIM)
+    return attention * (4 * embed_dim + 3) + TABLES_PER_BLOCK * geometry.table_rows * head_dim
+
+
+def n_params(geometry: Geometry, embed_dim: int, depth: int, attention: int, hidden: int) -> int:
+    """Return the number of parameters; `attention` are those of `attention_params`, `hidden` the sum of f over blocks.
+
+    A block has, beside its attention, 2 f E + f for the MLP, and 6 E for the two norms and the biases of width E.
+    Outside: patch projection, class token, positions, final norm, head.
+    """
+    blocks = attention + hidden * (2 * embed_dim + 1) + depth * 6 * embed_dim
     patch = embed_dim * (IN_CHANNELS * geometry.patch_size**2 + 1)
     tokens = embed_dim * (1 + geometry.n_tokens)
     head = (embed_dim + 1) * geometry.num_classes
@@ -54,16 +60,20 @@ def n_params_values(
     geometry: Geometry,
     embed_dims: Sequence[int],
     depths: Sequence[int],
-    num_heads: Sequence[int],
+    attentions: Sequence[tuple[int, int]],
     mlp_ratios: Sequence[float],
 ) -> tuple[int, ...]:
-    """Return every parameter count of the space, ascending; the blocks enter only through the sums of their choices."""
+    """Return every parameter count of the space, ascending; the blocks enter only through the sums of their choices.
+
+    `attentions` are pairs (a, h).
+    """
     values = set()
     for embed_dim in embed_dims:
+        of_attention = [attention_params(geometry, embed_dim, width, head_dim) for width, head_dim in attentions]
         widths = [hidden_dim(embed_dim, ratio) for ratio in mlp_ratios]
         for depth in depths:
             hidden_sums = _sums(widths, depth)
-            for attention in _sums([HEAD_DIM * heads for heads in num_heads], depth):
+            for attention in _sums(of_attention, depth):
                 values |= {n_params(geometry, embed_dim, depth, attention, hidden) for hidden in hidden_sums}
     return tuple(sorted(values))
 

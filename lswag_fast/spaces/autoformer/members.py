@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lswag_fast.errors import SpaceError
-from lswag_fast.spaces.autoformer.choices import FIELDS, Choices
+from lswag_fast.spaces.autoformer.choices import Choices
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 
-PER_BLOCK = ("num_heads", "mlp_ratio")
-"""The genes that each block has its own value of."""
-_TYPE_OF = {field: frozenset((float if field == "mlp_ratio" else int,)) for field in FIELDS}
+_TYPE_OF = {field: frozenset((float if field == "mlp_ratio" else int,)) for field in Choices._fields}
 """The type of a field's values in canonical form."""
 
 
@@ -27,7 +25,8 @@ class Members:
     def __init__(self, name: str, choices: Choices) -> None:
         self._name = name
         self._choices = choices
-        self._legal: dict[str, frozenset[float]] = {field: frozenset(getattr(choices, field)) for field in FIELDS}
+        self._fields, self._genes = choices.fields, choices.genes
+        self._legal: dict[str, frozenset[float]] = {field: frozenset(getattr(choices, field)) for field in self._fields}
 
     def canonical(self, arch: Mapping[str, Any]) -> Arch:
         """Return an architecture with lists of its own and ratios as float.
@@ -37,24 +36,38 @@ class Members:
         """
         if not isinstance(arch, Mapping):
             raise SpaceError(
-                f"architecture: found {type(arch).__name__}, expected an object with the fields {', '.join(FIELDS)}"
+                f"architecture: found {type(arch).__name__}, expected an object with the fields "
+                f"{', '.join(self._fields)}"
             )
-        if set(arch) != set(FIELDS):
+        if set(arch) != set(self._fields):
             found = ", ".join(map(str, arch)) or "none"
-            raise SpaceError(f"architecture: found the fields {found}; expected {', '.join(FIELDS)}")
+            raise SpaceError(f"architecture: found the fields {found}; expected {', '.join(self._fields)}")
         embed_dim = self._member("embed_dim", arch["embed_dim"], "embed_dim")
         depth = self._member("depth", arch["depth"], "depth")
-        genes = {field: self._block_genes(field, arch[field], depth) for field in PER_BLOCK}
+        genes = {field: self._block_genes(field, arch[field], depth) for field in self._genes}
+        for block, (width, heads) in enumerate(zip(genes.get("qkv_dim", ()), genes["num_heads"], strict=False)):
+            if width % heads:
+                raise SpaceError(f"qkv_dim[{block}]: {width} is no multiple of num_heads[{block}], {heads}")
         return make_arch(embed_dim, depth, **genes)
 
     def suggest(self, trial: ChoosingTrial) -> Arch:
-        """Return the architecture that a trial chooses; the genes of block i end in _i."""
+        """Return the architecture that a trial chooses; the genes of block i end in _i.
 
-        def chosen(field: str, name: str) -> Any:
-            return trial.suggest_categorical(name, getattr(self._choices, field))
-
-        embed_dim, depth = chosen("embed_dim", "embed_dim"), chosen("depth", "depth")
-        genes = {field: [chosen(field, f"{field}_{block}") for block in range(depth)] for field in PER_BLOCK}
+        The widths that a block chooses from depend on its heads, and so does the name of that choice: the samplers of
+        Optuna want the same choices under a name.
+        """
+        choices = self._choices
+        embed_dim = trial.suggest_categorical("embed_dim", choices.embed_dim)
+        depth = trial.suggest_categorical("depth", choices.depth)
+        genes: dict[str, list[Any]] = {
+            field: [trial.suggest_categorical(f"{field}_{block}", getattr(choices, field)) for block in range(depth)]
+            for field in ("num_heads", "mlp_ratio")
+        }
+        if choices.qkv_dim:
+            genes["qkv_dim"] = [
+                trial.suggest_categorical(_width_name(block, heads), choices.widths(heads))
+                for block, heads in enumerate(genes["num_heads"])
+            ]
         return make_arch(embed_dim, depth, **genes)
 
     def suggested(self, arch: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,8 +77,11 @@ class Members:
             SpaceError: it is not a member.
         """
         arch = self.canonical(arch)
-        blocks = {f"{field}_{block}": gene for field in PER_BLOCK for block, gene in enumerate(arch[field])}
-        return {"embed_dim": arch["embed_dim"], "depth": arch["depth"], **blocks}
+        fields = ("num_heads", "mlp_ratio")
+        chosen = {f"{field}_{block}": gene for field in fields for block, gene in enumerate(arch[field])}
+        for block, width in enumerate(arch.get("qkv_dim", ())):
+            chosen[_width_name(block, arch["num_heads"][block])] = width
+        return {"embed_dim": arch["embed_dim"], "depth": arch["depth"], **chosen}
 
     def _block_genes(self, field: str, values: Any, depth: int) -> list[Any]:
         if not isinstance(values, (list, tuple)):
@@ -87,6 +103,13 @@ class Members:
         raise SpaceError(f"{where}: found {value!r}, {self._name} allows {', '.join(map(str, choices))}")
 
 
-def make_arch(embed_dim: int, depth: int, num_heads: list[int], mlp_ratio: list[float]) -> Arch:
-    """Return an architecture from its genes, fields in canonical order."""
-    return {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
+def make_arch(
+    embed_dim: int, depth: int, num_heads: list[int], mlp_ratio: list[float], qkv_dim: list[int] | None = None
+) -> Arch:
+    """Return an architecture from its genes, fields in canonical order; `qkv_dim` where it is one."""
+    arch = {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
+    return arch if qkv_dim is None else {**arch, "qkv_dim": qkv_dim}
+
+
+def _width_name(block: int, heads: int) -> str:
+    return f"qkv_dim_{block}_of_{heads}_heads"

@@ -1,8 +1,8 @@
 """The network of one AutoFormer architecture, as a plain `nn.Module`.
 
 Source: Chen, Peng, Fu, Ling, "AutoFormer: Searching Transformers for Visual Recognition", ICCV 2021, and the published
-code: pre-norm blocks, Q-K-V width 64 * heads, 2-D relative positions on keys and values (Wu et al., ICCV 2021), mean
-over the patch tokens. Parameter names are those of the published state dict.
+code: pre-norm blocks, Q-K-V width 64 * heads unless a space gives others, 2-D relative positions on keys and values (Wu
+et al., ICCV 2021), mean over the patch tokens. Parameter names are those of the published state dict.
 
 Departures from it, none of which changes the function computed:
 - no dropout and no drop-path (the published rates act in training only; a proxy wants the deterministic network);
@@ -24,7 +24,7 @@ from lswag_fast.errors import InputError
 from lswag_fast.spaces.layers import IN_CHANNELS
 
 HEAD_DIM = 64
-"""Width of a head; the attention is 64 * heads wide whatever the embedding width is."""
+"""Width of a head as published; the attention is 64 * heads wide whatever the embedding width is."""
 MAX_RELATIVE_POSITION = 14
 """Distances, in patches, are clipped to +-14 as published: one side of the 14 x 14 grid of those networks."""
 
@@ -97,31 +97,30 @@ def linear(n_in: int, n_out: int, device: Device = None) -> nn.Linear:
 
 
 class RelativePosition2D(nn.Module):
-    """Two tables (rows, 64): a vector for each vertical and horizontal distance; a pair of tokens uses their sum."""
+    """Two tables (rows, D): a vector for each vertical and horizontal distance; a pair of tokens uses their sum."""
 
-    def __init__(self, rows: int, device: Device = None) -> None:
+    def __init__(self, rows: int, head_dim: int, device: Device = None) -> None:
         super().__init__()
-        self.embeddings_table_v = nn.Parameter(torch.empty(rows, HEAD_DIM, device=device))
-        self.embeddings_table_h = nn.Parameter(torch.empty(rows, HEAD_DIM, device=device))
+        self.embeddings_table_v = nn.Parameter(torch.empty(rows, head_dim, device=device))
+        self.embeddings_table_h = nn.Parameter(torch.empty(rows, head_dim, device=device))
 
     def forward(self, index: Tensor) -> Tensor:
-        """Return (T, 2 * grid + 1, 64): each query's vectors for all key rows, key columns and the class token."""
+        """Return (T, 2 * grid + 1, D): each query's vectors for all key rows, key columns and the class token."""
         vertical, horizontal = self.embeddings_table_v, self.embeddings_table_h
-        class_token = (vertical[:1] + horizontal[:1]).expand(index.shape[1], 1, HEAD_DIM)
+        class_token = (vertical[:1] + horizontal[:1]).expand(index.shape[1], 1, -1)
         return torch.cat([vertical[index[0]], horizontal[index[1]], class_token], dim=1)
 
 
 class Attention(nn.Module):
-    """Multi-head attention of width 64 * heads with relative positions on keys and values."""
+    """Multi-head attention, `width` wide in all, with relative positions on keys and values."""
 
-    def __init__(self, embed_dim: int, num_heads: int, table_rows: int, device: Device = None) -> None:
+    def __init__(self, embed_dim: int, width: int, head_dim: int, table_rows: int, device: Device = None) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.scale = HEAD_DIM**-0.5
-        width = HEAD_DIM * num_heads
+        self.num_heads, self.head_dim = width // head_dim, head_dim
+        self.scale = head_dim**-0.5
         self.qkv = linear(embed_dim, 3 * width, device)
-        self.rel_pos_embed_k = RelativePosition2D(table_rows, device)
-        self.rel_pos_embed_v = RelativePosition2D(table_rows, device)
+        self.rel_pos_embed_k = RelativePosition2D(table_rows, head_dim, device)
+        self.rel_pos_embed_v = RelativePosition2D(table_rows, head_dim, device)
         self.proj = linear(width, embed_dim, device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
@@ -134,7 +133,7 @@ class Attention(nn.Module):
         """
         n_samples, n_tokens, _ = x.shape
         grid = index.shape[-1]
-        qkv = self.qkv(x).reshape(n_samples, n_tokens, 3, self.num_heads, HEAD_DIM).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(x).reshape(n_samples, n_tokens, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
         q = q * self.scale
 
@@ -152,9 +151,11 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, embed_dim: int, num_heads: int, hidden_dim: int, table_rows: int, device: Device = None) -> None:
+    def __init__(
+        self, embed_dim: int, attention: tuple[int, int], hidden_dim: int, table_rows: int, device: Device = None
+    ) -> None:
         super().__init__()
-        self.attn = Attention(embed_dim, num_heads, table_rows, device)
+        self.attn = Attention(embed_dim, *attention, table_rows, device)
         self.attn_layer_norm = nn.LayerNorm(embed_dim, device=device)
         self.ffn_layer_norm = nn.LayerNorm(embed_dim, device=device)
         self.fc1 = linear(embed_dim, hidden_dim, device)
@@ -193,7 +194,7 @@ class AutoFormerNet(nn.Module):
     Args:
         geometry: of the images.
         embed_dim: width of the tokens.
-        num_heads: heads of each block.
+        attentions: width of each block's attention, and that of one of its heads.
         hidden_dims: hidden width of each block's MLP.
         device: where the parameters are allocated; None for torch's default.
     """
@@ -204,7 +205,7 @@ class AutoFormerNet(nn.Module):
         self,
         geometry: Geometry,
         embed_dim: int,
-        num_heads: Sequence[int],
+        attentions: Sequence[tuple[int, int]],
         hidden_dims: Sequence[int],
         device: Device = None,
     ) -> None:
@@ -214,8 +215,8 @@ class AutoFormerNet(nn.Module):
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim, device=device))
         self.patch_embed_super = PatchEmbedding(embed_dim, geometry.patch_size, device)
         self.blocks = nn.ModuleList(
-            Block(embed_dim, heads, hidden, geometry.table_rows, device)
-            for heads, hidden in zip(num_heads, hidden_dims, strict=True)
+            Block(embed_dim, attention, hidden, geometry.table_rows, device)
+            for attention, hidden in zip(attentions, hidden_dims, strict=True)
         )
         self.norm = nn.LayerNorm(embed_dim, device=device)
         self.head = linear(embed_dim, geometry.num_classes, device)

@@ -11,7 +11,7 @@ from torch import Tensor
 from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import Choices
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
+from lswag_fast.spaces.autoformer.model import Geometry
 from lswag_fast.spaces.traits import Mode
 
 
@@ -33,18 +33,19 @@ class SharedWeights:
     def supernet_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the supernet's state dict, in the published order.
 
-        As published the supernet is 64 * (most heads) wide, which may exceed the largest `embed_dim` of a sub-network;
-        own choices whose `embed_dim` is wider than their heads take the widest `embed_dim`.
+        As published the supernet is as wide as the widest attention, 64 * (most heads) or the largest `qkv_dim`, which
+        may exceed the largest `embed_dim` of a sub-network; where an `embed_dim` is wider, it has that width.
 
         Example:
             >>> from lswag_fast import spaces
             >>> spaces.AutoFormer("tiny").supernet_shapes()["pos_embed"]
             (1, 197, 256)
         """
-        width = max(HEAD_DIM * max(self.choices.num_heads), *self.choices.embed_dim)
+        widths, head_dims = zip(*self.choices.attentions(), strict=True)
+        width = max(*widths, *self.choices.embed_dim)
         hidden = costs.hidden_dim(width, max(self.choices.mlp_ratio))
         depth = max(self.choices.depth)
-        return state.state_shapes(self.geometry, width, [width] * depth, [hidden] * depth)
+        return state.state_shapes(self.geometry, width, [(width, max(head_dims))] * depth, [hidden] * depth)
 
     def init_weights(self, seed: int) -> dict[str, Tensor]:
         """Draw the supernet's state dict (float32, CPU) as the published code initialises it.

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
-from lswag_fast.spaces.autoformer.choices import FIELDS, geometry_of, own_choices, published_choices
-from lswag_fast.spaces.autoformer.members import PER_BLOCK, Members, make_arch
+from lswag_fast.spaces.autoformer.choices import geometry_of, own_choices, published_choices
+from lswag_fast.spaces.autoformer.genes import crossed_blocks, drawn_blocks, mutated_blocks, resized_blocks
+from lswag_fast.spaces.autoformer.members import Members, make_arch
 from lswag_fast.spaces.autoformer.model import HEAD_DIM, MAX_RELATIVE_POSITION, AutoFormerNet
 from lswag_fast.spaces.autoformer.shared_weights import SharedWeights
 from lswag_fast.spaces.encoding import read_json
@@ -27,15 +28,18 @@ class AutoFormer(SharedWeights):
     """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or choices of your own by keyword.
 
     An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, with lists of
-    length depth. Give either a name, and perhaps other ratios, or all four of `embed_dim`, `depth`, `num_heads` and
-    `mlp_ratio`.
+    length depth. Give either a name, and perhaps other ratios and widths of the attention, or all four of `embed_dim`,
+    `depth`, `num_heads` and `mlp_ratio`.
 
     Args:
         name: of a published space, "tiny", "small" or "base".
         embed_dim: the widths of the tokens to choose from, a value or a sequence of values.
         depth: the numbers of blocks, likewise.
-        num_heads: the numbers of heads of a block, each 64 wide, likewise.
+        num_heads: the numbers of heads of a block, likewise, each 64 wide unless `qkv_dim` is given.
         mlp_ratio: the hidden widths of a block's MLP as multiples of `embed_dim`, likewise.
+        qkv_dim: the widths of a block's queries, of its keys and of its values, likewise, of which heads share those
+            that they divide; an architecture has it as a field then, `"qkv_dim": [192, ...]`. None as published code
+            and checkpoints are: 64 for each head. A published supernet's weights fit as long as no head is wider.
         image_size: side of the square images in pixels, a multiple of `patch_size`.
         patch_size: side of a patch in pixels.
         num_classes: number of logits.
@@ -52,6 +56,8 @@ class AutoFormer(SharedWeights):
         torch.Size([2, 10])
         >>> AutoFormer(embed_dim=(64, 128), depth=2, num_heads=(1, 2), mlp_ratio=2.0).size
         8
+        >>> AutoFormer("tiny", qkv_dim=(192, 256)).sample(random.Random(0))["qkv_dim"][:3]
+        [256, 192, 192]
     """
 
     def __init__(
@@ -62,19 +68,21 @@ class AutoFormer(SharedWeights):
         depth: int | Sequence[int] | None = None,
         num_heads: int | Sequence[int] | None = None,
         mlp_ratio: float | Sequence[float] | None = None,
+        qkv_dim: int | Sequence[int] | None = None,
         image_size: int = 224,
         patch_size: int = 16,
         num_classes: int = 1000,
         max_relative_position: int = MAX_RELATIVE_POSITION,
     ) -> None:
         own = {"embed_dim": embed_dim, "depth": depth, "num_heads": num_heads, "mlp_ratio": mlp_ratio}
+        own["qkv_dim"] = qkv_dim
         self.choices = own_choices(own) if name is None else published_choices(name, own)
         self.name = "autoformer" if name is None else f"autoformer-{name}"
         self.geometry = geometry_of(image_size, patch_size, num_classes, max_relative_position)
         self._members = Members(self.name, self.choices)
 
     def __repr__(self) -> str:
-        fields = [f"{field}={getattr(self.choices, field)}" for field in FIELDS]
+        fields = [f"{field}={getattr(self.choices, field)}" for field in self.choices.fields]
         fields += [f"{field}={getattr(self, field)}" for field in ("image_size", "patch_size", "num_classes")]
         if self.geometry.max_relative_position != MAX_RELATIVE_POSITION:
             fields.append(f"max_relative_position={self.geometry.max_relative_position}")
@@ -102,13 +110,13 @@ class AutoFormer(SharedWeights):
 
     @property
     def size(self) -> int:
-        """Exact number of architectures: the sum over the depths d of widths * (heads * ratios)^d.
+        """Exact number of architectures: the sum over the depths d of widths * (attentions * ratios)^d.
 
         Example:
             >>> AutoFormer("tiny").size
             1056964608
         """
-        per_block = len(self.choices.num_heads) * len(self.choices.mlp_ratio)
+        per_block = len(self.choices.attentions()) * len(self.choices.mlp_ratio)
         blocks: int = sum(per_block**depth for depth in self.choices.depth)
         return len(self.choices.embed_dim) * blocks
 
@@ -129,15 +137,15 @@ class AutoFormer(SharedWeights):
             13
         """
         depth = rng.choice(self.choices.depth)
-        ratios = self._draw("mlp_ratio", depth, rng)
-        heads = self._draw("num_heads", depth, rng)
-        return make_arch(rng.choice(self.choices.embed_dim), depth, heads, ratios)
+        blocks = drawn_blocks(self.choices, depth, rng)
+        return make_arch(rng.choice(self.choices.embed_dim), depth, **blocks)
 
     def mutate(self, arch: Arch, rng: random.Random, m_prob: float = 0.2, s_prob: float = 0.4) -> Arch:
-        """Redraw depth and width with probability `s_prob` each, every block's ratio and heads with `m_prob` each.
+        """Redraw depth and width with probability `s_prob` each, every gene of a block with `m_prob`.
 
         A shallower network keeps its first blocks, a deeper one gets random blocks at the end. A redrawn gene may come
-        out as it was, so the result may equal `arch`. Order and probabilities are those of the published search.
+        out as it was, so the result may equal `arch`. Order and probabilities are those of the published search. A
+        `qkv_dim` that the heads of its block no longer divide is redrawn.
 
         Args:
             arch: a member of the space, which is left as it was.
@@ -158,19 +166,16 @@ class AutoFormer(SharedWeights):
             True
         """
         arch = self.validate(arch)
-        depth, genes = arch["depth"], {field: arch[field] for field in PER_BLOCK}
+        depth, blocks = arch["depth"], {field: arch[field] for field in self.choices.genes}
         if rng.random() < s_prob:
             depth = rng.choice(self.choices.depth)
-            for field in ("mlp_ratio", "num_heads"):
-                genes[field] = (genes[field] + self._draw(field, depth - len(genes[field]), rng))[:depth]
-        for field in ("mlp_ratio", "num_heads"):
-            choices = getattr(self.choices, field)
-            genes[field] = [rng.choice(choices) if rng.random() < m_prob else gene for gene in genes[field]]
+            blocks = resized_blocks(self.choices, blocks, depth, rng)
+        blocks = mutated_blocks(self.choices, blocks, m_prob, rng)
         embed_dim = rng.choice(self.choices.embed_dim) if rng.random() < s_prob else arch["embed_dim"]
-        return make_arch(embed_dim, depth, **genes)
+        return make_arch(embed_dim, depth, **blocks)
 
     def crossover(self, a: Arch, b: Arch, rng: random.Random) -> Arch:
-        """Take each gene from one of the two parents by a fair coin.
+        """Take each gene from one of the two parents by a fair coin; heads and `qkv_dim` of a block are one gene.
 
         The published search crosses parents of equal depth. Departure from it for unequal depths: the depth is one
         more gene, and blocks that only the deeper parent has come from that parent.
@@ -194,11 +199,8 @@ class AutoFormer(SharedWeights):
         """
         a, b = self.validate(a), self.validate(b)
         depth = rng.choice((a["depth"], b["depth"]))
-        genes = {field: _cross_blocks(a[field], b[field], depth, rng) for field in PER_BLOCK}
-        return make_arch(rng.choice((a["embed_dim"], b["embed_dim"])), depth, **genes)
-
-    def _draw(self, field: str, count: int, rng: random.Random) -> list[Any]:
-        return [rng.choice(getattr(self.choices, field)) for _ in range(count)]
+        blocks = crossed_blocks(a, b, depth, rng)
+        return make_arch(rng.choice((a["embed_dim"], b["embed_dim"])), depth, **blocks)
 
     def suggest(self, trial: ChoosingTrial) -> Arch:
         """Return the architecture that a trial of Optuna chooses, see `Suggests`."""
@@ -263,8 +265,9 @@ class AutoFormer(SharedWeights):
             True
         """
         arch = self.validate(arch)
-        attention, hidden = sum(_attention_dims(arch)), sum(_hidden_dims(arch))
-        return costs.n_params(self.geometry, arch["embed_dim"], arch["depth"], attention, hidden)
+        width, head_dim = map(sum, zip(*_attentions(arch), strict=True))
+        attention = costs.attention_params(self.geometry, arch["embed_dim"], width, head_dim)
+        return costs.n_params(self.geometry, arch["embed_dim"], arch["depth"], attention, sum(_hidden_dims(arch)))
 
     def macs(self, arch: Arch) -> int:
         """Return the multiply-accumulates of one image through `build(arch)`.
@@ -281,7 +284,8 @@ class AutoFormer(SharedWeights):
             True
         """
         arch = self.validate(arch)
-        return costs.macs(self.geometry, arch["embed_dim"], sum(_attention_dims(arch)), sum(_hidden_dims(arch)))
+        attention = sum(width for width, _ in _attentions(arch))
+        return costs.macs(self.geometry, arch["embed_dim"], attention, sum(_hidden_dims(arch)))
 
     def n_params_values(self) -> tuple[int, ...]:
         """Return every value that `n_params` takes over the space, ascending.
@@ -295,7 +299,10 @@ class AutoFormer(SharedWeights):
 
     @cached_property
     def _n_params_values(self) -> tuple[int, ...]:
-        return costs.n_params_values(self.geometry, *self.choices)
+        choices = self.choices
+        return costs.n_params_values(
+            self.geometry, choices.embed_dim, choices.depth, choices.attentions(), choices.mlp_ratio
+        )
 
     def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> AutoFormerNet:
         """Build the network of `arch`: images (B, 3, image_size, image_size) -> logits (B, num_classes).
@@ -320,7 +327,7 @@ class AutoFormer(SharedWeights):
         """
         arch = self.validate(arch)
         # On the meta device no parameter is allocated or drawn only to be replaced.
-        net = AutoFormerNet(self.geometry, arch["embed_dim"], arch["num_heads"], _hidden_dims(arch), device="meta")
+        net = AutoFormerNet(self.geometry, arch["embed_dim"], _attentions(arch), _hidden_dims(arch), device="meta")
         shapes = self._shapes(arch)
         if weights is None:
             values = state.init_state(shapes)
@@ -362,28 +369,30 @@ class AutoFormer(SharedWeights):
     def extremes(self) -> tuple[Arch, Arch]:
         """Return the architecture with the least, and that with the largest value of every gene.
 
+        Where `qkv_dim` is one, the attention is that of the fewest or the most parameters.
+
         Example:
             >>> [arch["embed_dim"] for arch in AutoFormer("tiny").extremes()]
             [192, 240]
         """
         return self._uniform(min), self._uniform(max)
 
-    def _uniform(self, choose: Callable[[Sequence[Any]], Any]) -> Arch:
-        width, depth, heads, ratio = map(choose, self.choices)
-        return make_arch(width, depth, [heads] * depth, [ratio] * depth)
+    def _uniform(self, choose: Callable[..., Any]) -> Arch:
+        embed_dim, depth, ratio = map(choose, (self.choices.embed_dim, self.choices.depth, self.choices.mlp_ratio))
+        sizes = {pair: costs.attention_params(self.geometry, embed_dim, *pair) for pair in self.choices.attentions()}
+        (width, head_dim), _ = choose(sizes.items(), key=lambda item: item[1])
+        widths = [width] * depth if self.choices.qkv_dim else None
+        return make_arch(embed_dim, depth, [width // head_dim] * depth, [ratio] * depth, widths)
 
     def _shapes(self, arch: Arch) -> state.Shapes:
-        return state.state_shapes(self.geometry, arch["embed_dim"], _attention_dims(arch), _hidden_dims(arch))
+        return state.state_shapes(self.geometry, arch["embed_dim"], _attentions(arch), _hidden_dims(arch))
 
 
-def _cross_blocks(a: list[Any], b: list[Any], depth: int, rng: random.Random) -> list[Any]:
-    crossed = [rng.choice(pair) for pair in zip(a, b, strict=False)]
-    deeper = a if len(a) > len(b) else b
-    return (crossed + deeper[len(crossed) :])[:depth]
-
-
-def _attention_dims(arch: Arch) -> list[int]:
-    return [HEAD_DIM * heads for heads in arch["num_heads"]]
+def _attentions(arch: Arch) -> list[tuple[int, int]]:
+    """Width of each block's attention and of one of its heads."""
+    if "qkv_dim" not in arch:
+        return [(HEAD_DIM * heads, HEAD_DIM) for heads in arch["num_heads"]]
+    return [(width, width // heads) for heads, width in zip(arch["num_heads"], arch["qkv_dim"], strict=True)]
 
 
 def _hidden_dims(arch: Arch) -> list[int]:

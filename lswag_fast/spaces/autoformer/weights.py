@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lswag_fast.errors import InputError, SpaceError
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, Geometry
+from lswag_fast.spaces.autoformer.model import Geometry
 from lswag_fast.spaces.layers import IN_CHANNELS
 
 Shapes = dict[str, tuple[int, ...]]
@@ -36,10 +36,10 @@ _FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def state_shapes(
-    geometry: Geometry, embed_dim: int, attention_dims: Sequence[int], hidden_dims: Sequence[int]
+    geometry: Geometry, embed_dim: int, attentions: Sequence[tuple[int, int]], hidden_dims: Sequence[int]
 ) -> Shapes:
-    """Return names and shapes of a state dict in the published order; one attention and one hidden
-    width per block."""
+    """Return names and shapes of a state dict in the published order; for each block the width of its attention, that
+    of a head's relative positions, and the hidden width."""
     patch = geometry.patch_size
     shapes: Shapes = {
         "pos_embed": (1, geometry.n_tokens, embed_dim),
@@ -47,16 +47,16 @@ def state_shapes(
         f"{PATCH}.weight": (embed_dim, IN_CHANNELS, patch, patch),
         f"{PATCH}.bias": (embed_dim,),
     }
-    for layer, (attention, hidden) in enumerate(zip(attention_dims, hidden_dims, strict=True)):
-        for name, shape in _block_shapes(embed_dim, attention, hidden, geometry.table_rows).items():
+    for layer, (attention, hidden) in enumerate(zip(attentions, hidden_dims, strict=True)):
+        for name, shape in _block_shapes(embed_dim, *attention, hidden, geometry.table_rows).items():
             shapes[f"blocks.{layer}.{name}"] = shape
     shapes |= {"norm.weight": (embed_dim,), "norm.bias": (embed_dim,)}
     return shapes | _linear("head", embed_dim, geometry.num_classes)
 
 
-def _block_shapes(embed_dim: int, attention: int, hidden: int, table_rows: int) -> Shapes:
+def _block_shapes(embed_dim: int, attention: int, head_dim: int, hidden: int, table_rows: int) -> Shapes:
     tables = {
-        f"attn.rel_pos_embed_{part}.embeddings_table_{direction}": (table_rows, HEAD_DIM)
+        f"attn.rel_pos_embed_{part}.embeddings_table_{direction}": (table_rows, head_dim)
         for part in ("k", "v")
         for direction in ("v", "h")
     }
@@ -104,7 +104,7 @@ def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor
     """Cut the network of `shapes` out of a supernet state dict, as what autograd follows back into it.
 
     Every tensor takes the first entries along each axis, but for the weight of q-k-v: rows 0::3, 1::3, 2::3 of its
-    first 3 * 64 * heads rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
+    first 3 * width rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
     pairing one expects, but the published code does so and the published checkpoints are trained so.
     """
     return {name: _cut(name, weights[name], shape) for name, shape in shapes.items()}

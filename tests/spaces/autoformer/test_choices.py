@@ -13,15 +13,15 @@ OWN = {"embed_dim": (64, 96), "depth": (2, 3), "num_heads": (1, 2), "mlp_ratio":
 
 def test_published_spaces():
     tiny, small, base = (AutoFormer(name) for name in ("tiny", "small", "base"))
-    assert tiny.choices == ((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4.0))
-    assert small.choices == ((320, 384, 448), (12, 13, 14), (5, 6, 7), (3.0, 3.5, 4.0))
-    assert base.choices == ((528, 576, 624), (14, 15, 16), (9, 10), (3.0, 3.5, 4.0))
+    assert tiny.choices == ((192, 216, 240), (12, 13, 14), (3, 4), (3.5, 4.0), ())
+    assert small.choices == ((320, 384, 448), (12, 13, 14), (5, 6, 7), (3.0, 3.5, 4.0), ())
+    assert base.choices == ((528, 576, 624), (14, 15, 16), (9, 10), (3.0, 3.5, 4.0), ())
     assert {space.geometry.n_tokens for space in (tiny, small, base)} == {197}
 
 
 def test_single_values_and_lists_are_choices():
     space = AutoFormer(embed_dim=64, depth=[2, 3], num_heads=2, mlp_ratio=4, image_size=32)
-    assert space.choices == ((64,), (2, 3), (2,), (4.0,))
+    assert space.choices == ((64,), (2, 3), (2,), (4.0,), ())
     assert isinstance(space.choices.mlp_ratio[0], float)
 
 
@@ -38,6 +38,10 @@ def test_single_values_and_lists_are_choices():
         ({"mlp_ratio": (-1.0,)}, "mlp_ratio: found"),
         ({"mlp_ratio": (float("inf"),)}, "mlp_ratio: found"),
         ({"mlp_ratio": (0.001,)}, "mlp_ratio: 0.001 leaves no hidden unit"),
+        ({"qkv_dim": ()}, "qkv_dim: found"),
+        ({"qkv_dim": 0}, r"qkv_dim: found \(0,\)"),
+        ({"num_heads": (2, 3), "qkv_dim": (64, 128)}, "qkv_dim: none of 64, 128 is a multiple of 3 heads"),
+        ({"num_heads": 2, "qkv_dim": (64, 65)}, "qkv_dim: 65 is a multiple of no choice of num_heads, 2"),
         ({"image_size": 30}, "image_size: 30 pixels are not a multiple of patch_size 16"),
         ({"image_size": 32.0}, "image_size: found 32.0"),
         ({"patch_size": 0}, "patch_size: found 0"),
@@ -50,7 +54,7 @@ def test_faulty_choice_is_named(change, words):
 
 
 def test_name_and_own_choices_do_not_mix():
-    with pytest.raises(SpaceError, match="depth: the choices of 'tiny' are fixed but for mlp_ratio"):
+    with pytest.raises(SpaceError, match="depth: the choices of 'tiny' are fixed but for mlp_ratio and qkv_dim"):
         AutoFormer("tiny", depth=(2, 3))
     with pytest.raises(SpaceError, match="found 'huge', the published AutoFormer spaces are tiny, small, base"):
         AutoFormer("huge")

@@ -33,7 +33,7 @@ def table_rows(query, key, grid):
 
 
 def relative_vectors(p, name, n_tokens, grid):
-    vectors = np.empty((n_tokens, n_tokens, 64))
+    vectors = np.empty((n_tokens, n_tokens, p[f"{name}_v"].shape[1]))
     for query in range(n_tokens):
         for key in range(n_tokens):
             vertical, horizontal = table_rows(query, key, grid)
@@ -42,18 +42,19 @@ def relative_vectors(p, name, n_tokens, grid):
 
 
 def naive_attention(x, p, heads, grid):
-    n_tokens, width = len(x), 64 * heads
+    n_tokens, width = len(x), p["attn.proj.weight"].shape[1]
+    each = width // heads
     qkv = x @ p["attn.qkv.weight"].T + p["attn.qkv.bias"]
     on_keys = relative_vectors(p, "attn.rel_pos_embed_k.embeddings_table", n_tokens, grid)
     on_values = relative_vectors(p, "attn.rel_pos_embed_v.embeddings_table", n_tokens, grid)
     out = np.empty((n_tokens, width))
     for head in range(heads):
-        q, k, v = (qkv[:, part * width + 64 * head : part * width + 64 * (head + 1)] for part in range(3))
+        q, k, v = (qkv[:, part * width + each * head : part * width + each * (head + 1)] for part in range(3))
         for query in range(n_tokens):
-            logits = (k + on_keys[query]) @ q[query] / 8
+            logits = (k + on_keys[query]) @ q[query] / math.sqrt(each)
             weights = np.exp(logits - logits.max())
             weights /= weights.sum()
-            out[query, 64 * head : 64 * (head + 1)] = weights @ (v + on_values[query])
+            out[query, each * head : each * (head + 1)] = weights @ (v + on_values[query])
     return out @ p["attn.proj.weight"].T + p["attn.proj.bias"]
 
 
@@ -90,11 +91,11 @@ def randomised(space, arch):
 
 
 @pytest.mark.parametrize(
-    ("image_size", "patch_size", "heads"),
-    [(16, 4, [2, 1]), (8, 8, [1]), (32, 2, [1])],
-    ids=["two blocks", "one patch", "distances beyond 14"],
+    ("image_size", "patch_size", "heads", "own"),
+    [(16, 4, [2, 1], {}), (8, 8, [1], {}), (32, 2, [1], {}), (16, 4, [2, 1], {"qkv_dim": [12, 20]})],
+    ids=["two blocks", "one patch", "distances beyond 14", "heads of other widths"],
 )
-def test_forward_equals_the_definition(image_size, patch_size, heads):
+def test_forward_equals_the_definition(image_size, patch_size, heads, own):
     space = AutoFormer(
         embed_dim=16,
         depth=(1, 2),
@@ -103,8 +104,9 @@ def test_forward_equals_the_definition(image_size, patch_size, heads):
         image_size=image_size,
         patch_size=patch_size,
         num_classes=3,
+        **own,
     )
-    arch = {"embed_dim": 16, "depth": len(heads), "num_heads": heads, "mlp_ratio": [1.5] * len(heads)}
+    arch = {"embed_dim": 16, "depth": len(heads), "num_heads": heads, "mlp_ratio": [1.5] * len(heads)} | own
     net = randomised(space, arch)
     parameters = {name: value.detach().numpy() for name, value in net.named_parameters()}
     images = torch.randn(2, 3, image_size, image_size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
