@@ -124,16 +124,16 @@ class Score:
         """
         first, values = scores[0], tuple(score.value for score in scores)
         failed = next((f"repeat {k}: {score.error}" for k, score in enumerate(scores, 1) if score.error), None)
-        spread = statistics.stdev(values) / math.sqrt(len(values)) if failed is None else math.nan
+        has_value = failed is None
         return replace(
             first,
-            value=math.fsum(values) / len(values),
-            raw=math.fsum(score.raw for score in scores) / len(scores),
+            value=statistics.fmean(values) if has_value else math.nan,
+            raw=statistics.fmean(score.raw for score in scores) if has_value else math.nan,
             n_samples=sum(score.n_samples for score in scores),
             elapsed_ms=sum(score.elapsed_ms for score in scores),
             error=failed,
             repeated=values,
-            standard_error=spread,
+            standard_error=statistics.stdev(values) / math.sqrt(len(values)) if has_value else math.nan,
         )
 
     def __repr__(self) -> str:
@@ -191,3 +191,10 @@ class Scores(dict[str, Score]):
     def __init__(self, passes: tuple[str, ...]) -> None:
         super().__init__()
         self.passes = passes
+
+    @classmethod
+    def of_repeats(cls, each: Sequence[Scores]) -> Scores:
+        """Return the scores by the same proxies of two repeats or more as one, see `Score.of_repeats`."""
+        found = cls(each[0].passes)
+        found.update({name: Score.of_repeats([scores[name] for scores in each]) for name in each[0]})
+        return found

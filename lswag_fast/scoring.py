@@ -99,10 +99,8 @@ def score(
         raise InputError(f"proxy must be one name, got {type(proxy).__name__}; score_many takes several")
     get_proxy(proxy)  # an unknown name before anything else
     chosen = ScoreOptions.of("score", options, keywords)
-    if not is_integer(repeats) or repeats < 1:
-        raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
-    if repeats > 1:
-        parts = _repeats(batch, chosen, repeats)
+    parts = _repeats(batch, chosen, repeats)
+    if parts:
         return Score.of_repeats([score(model, part, proxy=proxy, options=own) for part, own in parts])
     computed = compute_scores(model, batch, [proxy], chosen, start)
     failure = computed.failures.get(proxy)
@@ -112,7 +110,11 @@ def score(
 
 
 def _repeats(batch: Any, options: ScoreOptions, count: int) -> list[tuple[Any, ScoreOptions]]:
-    """The part of the batch that each repeat has, and the options with its seed."""
+    """The part of the batch that each repeat has, and the options with its seed; nothing for a single score."""
+    if not is_integer(count) or count < 1:
+        raise InputError(f"repeats must be a whole number from 1, got {count!r}")
+    if count == 1:
+        return []
     checked = Batch.checked(batch)
     if checked.n_batches > 1:
         raise InputError("a list of batches is one batch in micro-batches; repeats take a single batch, which they cut")
@@ -129,7 +131,13 @@ def _repeats(batch: Any, options: ScoreOptions, count: int) -> list[tuple[Any, S
 
 @takes_score_options
 def score_many(
-    model: nn.Module, batch: Any, *, proxies: Sequence[str], options: ScoreOptions | None = None, **keywords: Any
+    model: nn.Module,
+    batch: Any,
+    *,
+    proxies: Sequence[str],
+    options: ScoreOptions | None = None,
+    repeats: int = 1,
+    **keywords: Any,
 ) -> Scores:
     """Score a network by several proxies with the fewest passes that serve them all.
 
@@ -141,6 +149,7 @@ def score_many(
         batch: as for `score`.
         proxies: names of `list_proxies()`.
         options: all options at once.
+        repeats: as for `score`; each repeat scores its part by all proxies.
         keywords: single options, in place of those of `options`; `ScoreOptions` describes each.
 
     Returns:
@@ -163,10 +172,16 @@ def score_many(
         >>> scores = score_many(model, batch, proxies=["lswag", "nwot", "synflow"])
         >>> list(scores), scores.passes
         (['lswag', 'nwot', 'synflow'], ('standard', 'synflow'))
+        >>> found = score_many(model, batch, proxies=["nwot", "zico"], repeats=4)
+        >>> [len(score.repeated) for score in found.values()]
+        [4, 4]
     """
     start = time.perf_counter()
     check_names("proxies", proxies, "; [info.name for info in list_proxies()] has all of them")
     chosen = ScoreOptions.of("score_many", options, keywords)
+    parts = _repeats(batch, chosen, repeats)
+    if parts:
+        return Scores.of_repeats([score_many(model, part, proxies=proxies, options=own) for part, own in parts])
     return compute_scores(model, batch, with_parts(proxies), chosen, start).scores
 
 

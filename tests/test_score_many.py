@@ -232,3 +232,18 @@ def test_a_loss_that_writes_into_its_targets_gets_a_copy() -> None:
 
     score(model, (x, y), loss_fn=loss_fn)
     assert torch.equal(y, torch.arange(16) % 3 - 1)
+
+
+def test_repeats_are_those_of_each_proxy_alone() -> None:
+    batch = torch.randn(12, 5), torch.arange(12) % 3
+    names = ["zico", "snip", "head_confidence", "params"]
+    together = score_many(mlp(), batch, proxies=names, repeats=3, init="kaiming", seed=5)
+    assert list(together) == names and together.passes == ("model", "standard", "features")
+    for proxy in ("zico", "snip", "params"):
+        alone = score(mlp(), batch, proxy=proxy, repeats=3, init="kaiming", seed=5)
+        assert together[proxy].repeated == alone.repeated
+        assert together[proxy].standard_error == alone.standard_error
+    assert together["params"].standard_error == 0  # of which nothing is drawn
+    assert str(together["head_confidence"].error).startswith("repeat 1: head_confidence needs")
+    with pytest.raises(InputError, match="5 repeats cut the batch into equal parts"):
+        score_many(mlp(), batch, proxies=names, repeats=5)

@@ -13,7 +13,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
-from lswag_fast.cli.values import naming
+from lswag_fast.cli.values import naming, whole
 from lswag_fast.cli.views.score import show_score, show_scores
 from lswag_fast.errors import InputError, UnsupportedModelError
 
@@ -61,12 +61,20 @@ examples:
   lswag-fast score mypackage.models:make_model --proxies all --features features
       by all proxies; some want the features before the last pooling, here of the module "features"
 
+  lswag-fast score mypackage.models:make_model --batch-size 128 --repeats 8 --init kaiming
+      how sure the score is: eight times 16 images, each with weights of its own
+
 Scores are comparable only at the same data, batch size and options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help=f"{_FORMS}, see above")
     add_proxies(parser)
+    text = (
+        "cut the batch into R equal parts, score each with a seed of its own (which --init draws weights from), and show "
+        "the mean with its standard error (default: 1, the batch as it is)"
+    )
+    parser.add_argument("--repeats", type=whole, default=1, metavar="R", help=text)
     options.add_json(parser, "the whole result")
     options.add_data_options(parser, "digits for a space, else synthetic")
     options.add_network_options(parser)
@@ -108,9 +116,9 @@ def _run(args: argparse.Namespace) -> int:
             subject = replace(subject, networks=targets.networks_in_words(subject.space, args, given))
         with _said_to_be_images(subject.is_own):
             if len(proxies) == 1:
-                _score_one(subject, proxies[0], given, args.json)
+                _score_one(subject, proxies[0], given, args)
             else:
-                _score_many(subject, proxies, given, args.json)
+                _score_many(subject, proxies, given, args)
     return 0
 
 
@@ -141,20 +149,20 @@ def _subject(args: argparse.Namespace) -> _Subject:
     return _of_library(args) if is_named(args.network) else _own(args)
 
 
-def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, json: str | None) -> None:
+def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, args: argparse.Namespace) -> None:
     from lswag_fast.scoring import score
 
-    result = score(subject.model, subject.batch, proxy=proxy, options=given)
-    if not write_json(json, {**result.to_dict(), "data": subject.data}):
+    result = score(subject.model, subject.batch, proxy=proxy, options=given, repeats=args.repeats)
+    if not write_json(args.json, {**result.to_dict(), "data": subject.data}):
         show_score(result, subject.data, subject.networks)
 
 
-def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, json: str | None) -> None:
+def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, args: argparse.Namespace) -> None:
     from lswag_fast.scoring import score_many
 
-    results = score_many(subject.model, subject.batch, proxies=proxies, options=given)
+    results = score_many(subject.model, subject.batch, proxies=proxies, options=given, repeats=args.repeats)
     scores = {name: result.to_dict() for name, result in results.items()}
-    if not write_json(json, {"scores": scores, "passes": results.passes, "data": subject.data}):
+    if not write_json(args.json, {"scores": scores, "passes": results.passes, "data": subject.data}):
         show_scores(results, subject.data, subject.networks)
 
 

@@ -21,7 +21,7 @@ def show_score(result: Score, data: str, networks: str | None) -> None:
         for skipped in result.skipped:
             say(f"  {skipped.name}: {skipped.reason}")
     _show_coverage(result)
-    say(f"\n{result.proxy} score: {result.value:.8g} ({_direction(result)} is better)")
+    say(f"\n{result.proxy} score: {_value(result)} ({_direction(result)} is better)")
     if result.error:
         say(result.error)
     counts = {"gradients": result.n_gradient_samples, "patterns": result.n_pattern_samples}
@@ -34,8 +34,7 @@ def show_scores(results: Scores, data: str, networks: str | None) -> None:
     """Several proxies: a table, then why some have no score."""
     rows = table("proxy", "score", "better", left=("proxy", "better"))
     for name, result in results.items():
-        value = "-" if result.error else f"{result.value:.8g}"
-        rows.add_row(name, value, _direction(result))
+        rows.add_row(name, "-" if result.error else _value(result), _direction(result))
     OUT.print(rows)
     failed = {name: result.error for name, result in results.items() if result.error}
     if failed:
@@ -46,6 +45,13 @@ def show_scores(results: Scores, data: str, networks: str | None) -> None:
     say(f"\ndata: {data}")
     say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
     _show_end(next(iter(results.values())), networks)
+
+
+def _value(result: Score) -> str:
+    """The value, or the mean of the repeats with its standard error."""
+    if result.standard_error is None:
+        return f"{result.value:.8g}"
+    return f"{result.value:.8g} +- {result.standard_error:.2g}"
 
 
 def _direction(result: Score) -> str:
@@ -72,6 +78,9 @@ def _show_coverage(*results: Score) -> None:
 
 
 def _show_end(result: Score, networks: str | None) -> None:
+    if result.repeated:
+        n = len(result.repeated)
+        say(f"{n} repeats of {result.n_samples // n} samples each: their mean +- its standard error")
     if networks is not None:
         say(networks)
     say(f"{result.elapsed_ms:.0f} ms on {result.device} ({result.isa})")

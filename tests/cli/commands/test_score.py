@@ -49,6 +49,22 @@ def test_a_network_of_tokens_says_that_it_was_given_images(
     assert re.search(said, capsys.readouterr().err)
 
 
+def test_repeats_are_shown_with_their_mean_and_its_error(run: Any) -> None:
+    code, out, _ = run("--proxies", "zico", "--repeats", "3", "--pattern-samples", "2", "--init", "kaiming")
+    assert code == 0
+    assert re.search(r"^zico score: \S+ \+- \S+ \(higher is better\)$", out, re.MULTILINE)
+    assert "3 repeats of 2 samples each: their mean +- its standard error" in out
+    code, out, _ = run("--proxies", "zico,params", "--repeats", "3", "--pattern-samples", "2")
+    assert code == 0
+    assert re.search(r"^zico +\S+ \+- \S+ +higher", out, re.MULTILINE)
+    assert re.search(r"^params +\d+ \+- 0 +higher", out, re.MULTILINE)
+    _, out, _ = run("--proxies", "zico", "--repeats", "3", "--pattern-samples", "2", "--json", "-")
+    assert len(json.loads(out)["repeated"]) == 3
+    for count, said in (("4", "4 repeats cut the batch into equal parts"), ("0", "whole number from 1, got 0")):
+        code, _, err = run("--proxies", "zico", "--repeats", count)
+        assert code == 2 and said in err
+
+
 def test_all_proxies_make_one_table(run: Any) -> None:
     code, out, err = run("--proxies", "all")
     assert (code, err) == (0, "")
