@@ -31,10 +31,9 @@ class Interrupts:
 
     Example:
         >>> with Interrupts() as interrupts:
-        ...     while interrupts.received is None:
-        ...         signal.raise_signal(signal.SIGINT)  # a user types Ctrl-C
+        ...     signal.raise_signal(signal.SIGTERM)  # the system asks the program to end
         >>> interrupts.received.name
-        'SIGINT'
+        'SIGTERM'
     """
 
     def __init__(self, on_first: Callable[[signal.Signals], None] | None = None) -> None:
