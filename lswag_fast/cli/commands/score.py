@@ -71,8 +71,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="NETWORK", help=f"{_FORMS}, see above")
     add_proxies(parser)
     text = (
-        "cut the batch into R equal parts, score each with a seed of its own (which --init draws weights from), and show "
-        "the mean with its standard error (default: 1, the batch as it is)"
+        "cut the batch into R equal parts, score each with a seed of its own (also of the weights that --init draws), "
+        "and show the mean with its standard error (default: 1, the batch as it is)"
     )
     parser.add_argument("--repeats", type=whole, default=1, metavar="R", help=text)
     options.add_json(parser, "the whole result")
