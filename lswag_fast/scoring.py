@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
 from lswag_fast.option_checks import check_names, is_integer
 from lswag_fast.options import SEEDS, ScoreOptions, takes_score_options
-from lswag_fast.passes import Measurements, list_passes
+from lswag_fast.passes import Measurements, Pass, list_passes
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
 from lswag_fast.passes.shared.model_checks import batch_named, check_model, check_not_transformed
@@ -209,8 +208,8 @@ def compute_scores(
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
     with uncompiled(), initialised(model, checked, options):
-        results, broken = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
-    values = _values(proxies, results, broken, failures)
+        outcomes = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
+    values = _values(proxies, outcomes, failures)
     common: dict[str, Any] = {
         "n_samples": checked.n_samples,
         "device": str(device),
@@ -218,10 +217,10 @@ def compute_scores(
         "seed": options.seed,
         "elapsed_ms": (time.perf_counter() - start) * 1e3,
     }
-    scores = Scores(passes=tuple(results))
+    scores = Scores(tuple(name for name, each in outcomes.items() if not all(map(_is_error, each.values()))))
     for name in names:
         info, own = proxies.get(name, (None, {}))
-        standard = results.get("standard") if info is not None and "standard" in info.needs else None
+        standard = None if info is None else _of_proxy(info, outcomes).get("standard")
         scores[name] = Score(
             proxy=name,
             options={
@@ -241,24 +240,35 @@ def _proxy_options(options: ScoreOptions) -> dict[str, dict[str, Any]]:
     return {**own, "lswag": {"combine": options.combine, **own.get("lswag", {})}}
 
 
-def _run_passes(
-    model: nn.Module, batch: Batch, options: ScoreOptions, infos: Sequence[ProxyInfo]
-) -> tuple[dict[str, object], dict[str, LswagError]]:
-    """The measurements of each pass that is needed, and the errors of those that failed."""
-    wanted: defaultdict[str, set[str]] = defaultdict(set)
-    for info in infos:
-        for name, statistics in info.needs.items():
-            wanted[name] |= statistics
-    results: dict[str, object] = {}
-    broken: dict[str, LswagError] = {}
+Statistics = frozenset[str]
+Outcomes = dict[str, dict[Statistics, object]]
+"""By pass and by what proxies ask of it: the measurements, or the error of the library that they ended in."""
+
+
+def _run_passes(model: nn.Module, batch: Batch, options: ScoreOptions, infos: Sequence[ProxyInfo]) -> Outcomes:
+    """Run each pass that is needed, once for all proxies; where that fails, once for each set of statistics.
+
+    So a proxy does not fail by what another asks of the same pass: patterns need no loss, which labels may not fit.
+    """
+    outcomes: Outcomes = {}
     for pass_ in list_passes():
-        if pass_.name in wanted:
-            try:
-                with batch_named(model, batch, options.precision), _foreign_errors(f"the {pass_.name} pass"):
-                    results[pass_.name] = pass_.run(model, batch.copied(), options, frozenset(wanted[pass_.name]))
-            except LswagError as error:
-                broken[pass_.name] = error
-    return results, broken
+        asked = dict.fromkeys(frozenset(info.needs[pass_.name]) for info in infos if pass_.name in info.needs)
+        if not asked:
+            continue
+        found = _run_pass(pass_, model, batch, options, frozenset().union(*asked))
+        if isinstance(found, LswagError) and len(asked) > 1:
+            outcomes[pass_.name] = {own: _run_pass(pass_, model, batch, options, own) for own in asked}
+        else:
+            outcomes[pass_.name] = dict.fromkeys(asked, found)
+    return outcomes
+
+
+def _run_pass(pass_: Pass, model: nn.Module, batch: Batch, options: ScoreOptions, statistics: Statistics) -> object:
+    try:
+        with batch_named(model, batch, options.precision), _foreign_errors(f"the {pass_.name} pass"):
+            return pass_.run(model, batch.copied(), options, statistics)
+    except LswagError as error:
+        return error
 
 
 @contextmanager
@@ -288,18 +298,26 @@ def _found(
     return proxies
 
 
-def _values(
-    proxies: Wanted, results: Mapping[str, object], broken: Mapping[str, LswagError], failures: dict[str, LswagError]
-) -> dict[str, float]:
+def _of_proxy(info: ProxyInfo, outcomes: Outcomes) -> dict[str, object]:
+    """What each pass left for a proxy."""
+    return {name: outcomes[name][frozenset(statistics)] for name, statistics in info.needs.items()}
+
+
+def _is_error(outcome: object) -> bool:
+    return isinstance(outcome, LswagError)
+
+
+def _values(proxies: Wanted, outcomes: Outcomes, failures: dict[str, LswagError]) -> dict[str, float]:
     """The value of each proxy whose passes ran and whose formula gives one."""
     values = {}
     for name, (info, options) in proxies.items():
-        failed = next((broken[needed] for needed in info.needs if needed in broken), None)
+        measured = _of_proxy(info, outcomes)
         try:
-            if failed is not None:
-                raise failed
+            for found in measured.values():
+                if isinstance(found, LswagError):
+                    raise found
             with _foreign_errors(f"proxy {name!r}"):
-                found = info.compute(Measurements(results), **options)
+                found = info.compute(Measurements(measured), **options)
             values[name] = _number(name, found)
         except LswagError as error:
             failures[name] = error

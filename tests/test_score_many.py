@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import lswag_fast
-from lswag_fast import LswagWarning, Scores, list_proxies, reference, score, score_many
+from lswag_fast import LswagWarning, Scores, TokenLoss, list_proxies, reference, score, score_many
 from lswag_fast.errors import (
     DeviceMismatchError,
     InputError,
@@ -100,7 +100,7 @@ def test_errors_of_others_stay_with_their_proxies_too() -> None:
 
     scores = many(mlp(), proxies=["snip", "swap", "jacov", "flops"], loss_fn=rejecting)
     assert "the standard pass failed with RejectedError: 'no such label'" in (scores["snip"].error or "")
-    assert math.isnan(scores["swap"].value)  # of the same pass
+    assert scores["swap"].value == many(mlp(), proxies=["swap"])["swap"].value  # of the same pass, without a loss
     assert math.isfinite(scores["jacov"].value)
     assert scores["flops"].value == 5 * 8 + 8 * 3
     with pytest.raises(RejectedError, match="no such label"):  # alone there is nothing to protect from it
@@ -247,3 +247,22 @@ def test_repeats_are_those_of_each_proxy_alone() -> None:
     assert str(together["head_confidence"].error).startswith("repeat 1: head_confidence needs")
     with pytest.raises(InputError, match="5 repeats cut the batch into equal parts"):
         score_many(mlp(), batch, proxies=names, repeats=5)
+
+
+@pytest.mark.parametrize("loss", [None, TokenLoss()])
+def test_labels_without_a_loss_fail_the_proxies_of_gradients_alone(loss: Any) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 9))
+    tokens = torch.randint(9, (12, 5))
+    labels = tokens.clone()
+    labels[2] = -100
+    without = ["lswag", "snip", "fisher", "intrain", "grasp", "vkdnw"]
+    names = [*without, "nwot", "swap", "te_nas_regions", "near", "params"]
+    scores = score_many(model, (tokens, labels), proxies=names, loss_fn=loss)
+    assert [name for name in names if scores[name].error] == without
+    said = "no token counts in sample 2" if loss else "-100 marks what is not to count, pass ignore_index"
+    assert all(said in str(scores[name].error) for name in without[:-1])
+    assert "the empirical_fisher pass needs logits (B, C)" in str(scores["vkdnw"].error)
+    assert scores.passes == ("model", "standard", "features")
+    for name in ("nwot", "swap", "te_nas_regions"):
+        assert scores[name].value == score(model, (tokens, labels), proxy=name, loss_fn=loss).value

@@ -26,7 +26,8 @@ class Pass:
         name: what proxies call it in their `needs`.
         run: `run(model, batch, options, statistics)` -> the measurements, an object of a class of its own. It leaves
             the model untouched (`preserve_model_state`) and raises an `LswagError` for one that it cannot drive. It is
-            called once for all proxies that need it, with the statistics that any of them reads.
+            called once for all proxies that need it, with the statistics that any of them reads; where that fails,
+            once more for each set of statistics that some ask for, so that the others keep their values.
         statistics: what it can measure.
         summary: one line for people.
 
