@@ -56,5 +56,7 @@ def score_line(arch_json: str, args: argparse.Namespace, proxies: Sequence[str])
     """The command that scores an architecture of the search again, and shows its layers."""
     from lswag_fast.cli.commands.score import COMMAND
 
-    given = argparse.Namespace(**{**vars(args), "network": f"{args.space}:{arch_json}", "proxies": ",".join(proxies)})
+    # The --repeats of a search are further batches; those of a score cut one batch into parts.
+    own = {"network": f"{args.space}:{arch_json}", "proxies": ",".join(proxies), "repeats": 1}
+    given = argparse.Namespace(**{**vars(args), **own})
     return shell_line(["score", *command_words(COMMAND.parser(), given)])

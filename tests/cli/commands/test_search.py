@@ -151,11 +151,13 @@ def test_the_command_shown_gives_the_same_score(user_folder, capsys):
 
 def test_every_option_that_decides_a_score_is_in_the_command_shown(user_folder, capsys):
     given = ("--variance", "microbatch:4", "--set", "lswag.combine=log", "--set", "nwot.x=a b", "--layers", "0,9")
-    args = make_parser().parse_args(["search", "user_networks:Mlps", *given, "--proxies", "libra", "--trials", "3"])
+    search_alone = ("--proxies", "libra", "--trials", "3", "--repeats", "2")
+    args = make_parser().parse_args(["search", "user_networks:Mlps", *given, *search_alone])
     line = shlex.split(score_line('{"widths": [8, 8]}', args, ("lswag", "nwot")))
     again = make_parser().parse_args(line[1:])
     assert (again.variance, again.layers, again.set) == (args.variance, args.layers, args.set)
     assert (again.network, again.proxies) == ('user_networks:Mlps:{"widths": [8, 8]}', "lswag,nwot")
+    assert again.repeats == 1  # of a search further batches, of a score parts of its one
 
 
 def test_the_command_that_continues_a_search_is_complete(user_folder, capsys):
