@@ -19,9 +19,11 @@ def markdown(rows: list[Row]) -> str:
     ratios = {(row["network"], row["batch"], row["method"]): float(row["ratio"]) for row in rows}
     titles = [f"{NETWORK_LABELS.get(network, network)}, batch {batch}" for network, batch in settings]
     lines = [f"| x plain forward + backward | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(settings)}"]
-    for method in dict.fromkeys(row["method"] for row in rows):
+    for method in sorted({row["method"] for row in rows}, key=lambda method: (method not in LABELS, method)):
         found = (ratios.get((*setting, method)) for setting in settings)
         lines.append(f"| {label(method)} | {' | '.join('' if r is None else f'{r:.2f}' for r in found)} |")
     first = rows[0]
-    machine = f"{first['cpu']}, {first['threads']} threads, {first['isa']}, torch {first['torch']}, {first['date']}"
+    dates = sorted({row["date"] for row in rows})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    machine = f"{first['cpu']}, {first['threads']} threads, {first['isa']}, torch {first['torch']}, {when}"
     return "\n".join([*lines, "", f"Measured on: {machine}."])

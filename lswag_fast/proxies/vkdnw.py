@@ -4,8 +4,9 @@ Tybl, Neumann, "Training-free Neural Architecture Search through Variance of Kno
 2025. Higher is better. On vision transformers as on CNNs.
 
 Departures from the published code: the scalars are the first elements of the weights of observed calls, there of every
-parameter, biases and the scales of norms too; the samples are those of the batch, there random images; and J is
-multiplied by a root of the covariance of the classes, there by the transpose of that root.
+parameter, biases and the scales of norms too, which would need a backward for each sample and class, where this needs
+one for each class; the samples are those of the batch, there random images; and J is multiplied by a root of the
+covariance of the classes, there by the transpose of that root.
 
 Example:
     >>> import torch, lswag_fast
