@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--split", help="of the images")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, help="networks, the first of those that evaluate takes (default: all)")
+    parser.add_argument("--known", type=Path, help="a table whose networks need not be measured again")
     parser.add_argument("--proxies", default="", help="to score by in the same passes (default: none)")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, help="(default: all that the space has)")
     parser.add_argument("--threads", type=int, default=1)
@@ -165,6 +166,8 @@ def main() -> None:
     register_proxy(LISTENER_NAME, LISTENER, needs={"standard": ("gradients", "batch_gradient", "patterns")})
     space = spaces.get(options.space)
     archs = [str(arch) for arch in read_table(options.table).sample(frac=1, random_state=0).index[: options.n]]
+    done = set() if options.known is None else set(read_table(options.known).index)
+    archs = [arch for arch in archs if arch not in done]
     known = SETTINGS if options.space == "nasbench201" else TRANSFORMER_SETTINGS
     for name in options.settings or known:
         setting = known[name]

@@ -16,6 +16,17 @@ README:
     done
     python -m bench.libra.score_table FOLDER/nb201.csv DATA/nasbench201/nb201_accuracy.csv.gz \
       --targets cifar10_test,cifar100_test,imagenet16_test --out bench/results/libra/nasbench201_scores.csv.gz
+
+--known continues a table that was made so: its networks are kept, SCORES.csv has others, and the settings of both have
+to be the same. `bench.correlation.layer_numbers` with the same --known leaves its networks out:
+
+    K="--known bench/results/libra/autoformer_tiny_scores.csv.gz"
+    P=lswag,zico,xi_gsnr,snip,grad_norm,fisher,plain,l2_norm,nwot,swap,reg_swap,params,flops,dss,synflow,logsynflow
+    python -m bench.correlation.layer_numbers autoformer-tiny --table $I/autoformer_tiny_501.csv.gz $K --proxies $P \
+      --data DATA/images/imagenet_samples_224_jpeg.npz --settings base --out FOLDER/autoformer-tiny
+    python -m bench.libra.score_table FOLDER/autoformer-tiny/base.csv $I/autoformer_tiny_501.csv.gz $K \
+      --targets imagenet_inherited_top1 --keep embed_dim,flops_m --data "$W" \
+      --out bench/results/libra/autoformer_tiny_scores.csv.gz
 """
 
 from __future__ import annotations
@@ -73,6 +84,33 @@ def provenance(settings: dict[str, Any], scored: int, table: pd.DataFrame, words
     return {**found, "n": scored, "n_table": len(table)}
 
 
+def continued(known: pd.DataFrame, found: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The networks of both, in the order of the table.
+
+    Raises:
+        ValueError: a network is in both, or their columns differ.
+    """
+    twice = known.index.intersection(found.index)
+    if len(twice):
+        raise ValueError(f"{len(twice)} networks are in both tables, such as {twice[0]!r}")
+    if list(known.columns) != list(found.columns):
+        raise ValueError(f"the columns differ: {', '.join(known.columns)} and {', '.join(found.columns)}")
+    both = pd.concat([known, found])
+    return both.loc[table.index[table.index.isin(both.index)]]
+
+
+def check_settings(known: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Refuse scores that came about in another way than those of a table (ValueError)."""
+    for key in sorted({*known, *facts} - {"n"}):
+        if known.get(key) != facts.get(key):
+            raise ValueError(f"{key} differs: {known.get(key)!r} in the known table, {facts.get(key)!r} in the scores")
+
+
+def beside(table: Path) -> Path:
+    """The file that says how the scores of a table came about."""
+    return table.with_name(table.name.removesuffix(".csv.gz") + ".json")
+
+
 def settings_of(scores: Path) -> dict[str, Any]:
     """The settings that lie beside a file of scores."""
     content: dict[str, Any] = json.loads(scores.with_name(scores.name + ".json").read_text(encoding="utf-8"))
@@ -87,14 +125,18 @@ def main() -> None:
     parser.add_argument("--targets", required=True)
     parser.add_argument("--keep", default="", help="other columns of TABLE")
     parser.add_argument("--data", default="", help="the images, where the settings of SCORES do not name them")
+    parser.add_argument("--known", type=Path, help="a table that the scores are added to; ends in .csv.gz")
     parser.add_argument("--out", type=Path, required=True, help="ends in .csv.gz")
     options = parser.parse_args()
     settings, table = settings_of(options.scores), read_table(options.table)
     scores = read_table(options.scores)
+    known = None if options.known is None else json.loads(beside(options.known).read_text(encoding="utf-8"))
     counted: dict[str, Any] = {}
     if NUMBERS in scores.columns:
         cells = read_cells(options.scores)
-        counted = {"pattern_samples": common_samples(cells.values())}
+        # never more than "auto" reaches; fewer only where the known table has fewer
+        samples = common_samples(cells.values())
+        counted = {"pattern_samples": samples if known is None else min(samples, known["pattern_samples"])}
         scores = recounted(scores, cells, counted["pattern_samples"])
     proxies = [name for name in settings["proxies"] if name != LISTENER_NAME]
     columns = [name for name in (*options.targets.split(","), *options.keep.split(",")) if name]
@@ -104,10 +146,13 @@ def main() -> None:
         | counted
         | {"table": options.table.name, "proxies": proxies}
     )
+    if known is not None:
+        check_settings(known, facts)
+        found = continued(read_table(options.known), found, table)
+        facts["n"] = len(found)
     # without the time of writing, so that the same scores are the same file
     found.to_csv(options.out, float_format=f"%.{DIGITS}g", compression={"method": "gzip", "mtime": 0})
-    beside = options.out.with_name(options.out.name.removesuffix(".csv.gz") + ".json")
-    beside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    beside(options.out).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{len(found)} of {len(table)} networks: {options.out}\n")
 
 

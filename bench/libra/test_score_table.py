@@ -30,8 +30,8 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return scores, table
 
 
-def made(monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], out: Path) -> None:
-    words = ["--targets", "top1", "--keep", "width", "--data", "photographs", "--out", str(out)]
+def made(monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], out: Path, *more: str) -> None:
+    words = ["--targets", "top1", "--keep", "width", "--data", "photographs", "--out", str(out), *more]
     monkeypatch.setattr(sys, "argv", ["score_table", *map(str, files), *words])
     score_table.main()
 
@@ -66,6 +66,24 @@ def test_the_same_scores_are_the_same_file(
         made(monkeypatch, files, tmp_path / folder / "scores.csv.gz")
         contents.append((tmp_path / folder / "scores.csv.gz").read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_a_table_is_continued_by_other_networks_with_the_same_settings(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, both = tmp_path / "known.csv.gz", tmp_path / "both.csv.gz"
+    made(monkeypatch, files, known)
+    with pytest.raises(ValueError, match="2 networks are in both"):
+        made(monkeypatch, files, both, "--known", str(known))
+    pd.DataFrame({"arch": ["b"], "lswag": 5.0, "params": 6.0, "coverage": 1.0}).to_csv(files[0], index=False)
+    made(monkeypatch, files, both, "--known", str(known))
+    found = read_table(both)
+    assert found["lswag"].to_dict() == pytest.approx({"a": 2e61, "b": 5.0, "c": 1 / 3}, rel=1e-9)
+    assert list(found.index) == ["a", "b", "c"]
+    assert json.loads((tmp_path / "both.json").read_text())["n"] == 3
+    files[0].with_name("base.csv.json").write_text(json.dumps({**SETTINGS, "seed": 1}))
+    with pytest.raises(ValueError, match="seed differs: 0 in the known table, 1 in the scores"):
+        made(monkeypatch, files, both, "--known", str(known))
 
 
 def cell(auto: int, psi: int) -> dict[str, Any]:
