@@ -23,7 +23,8 @@ REPEATS_PER_ARCH = 20
 MAX_REPEATS = 20_000
 # Mutations tried on the walk into a narrow budget. A corner of autoformer-tiny (26 genes) takes a few hundred.
 WALK_STEPS = 3_000
-# Of the digest of a function; among a million, two of one digest have a probability of 3e-8.
+# Of the digest of a function, and of the text of one met before; among a million, two of one digest have a probability
+# of 3e-8.
 _DIGEST_BYTES = 8
 
 Latency = Callable[[str, Any], float]
@@ -94,6 +95,8 @@ class Known:
         self._space = space if isinstance(space, TellsIsomorphic) and not keep_isomorphic else None
         self._texts: set[str] = set()
         self._functions: set[str] = set()
+        # Late in a search the same children come again and again: what they compute is worked out once.
+        self._met: set[bytes] = set()
         self._n_kept_isomorphic = 0
         self.n_isomorphic = 0
         self.pending_texts: list[str] = []
@@ -117,8 +120,13 @@ class Known:
         if text in self._texts:
             return False
         if self._space is not None:
-            function = hashlib.blake2b(self._space.canonical(arch).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+            digest = _digest(text)
+            if digest in self._met:
+                self.n_isomorphic += 1
+                return False
+            function = _digest(self._space.canonical(arch)).hex()
             if function in self._functions:
+                self._met.add(digest)
                 self.n_isomorphic += 1
                 return False
             self._functions.add(function)
@@ -136,6 +144,7 @@ class Known:
         """Forget what is pending."""
         self._texts.difference_update(self.pending_texts)
         self._functions.difference_update(self.pending_functions)
+        self._met.clear()
         self.n_isomorphic = self._n_kept_isomorphic
         self.keep()
 
@@ -144,6 +153,10 @@ class Known:
         self._texts.update(texts)
         self._functions.update(functions)
         self.n_isomorphic = self._n_kept_isomorphic = n_isomorphic
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 class CandidatePool:

@@ -124,6 +124,17 @@ def test_what_was_not_kept_is_forgotten() -> None:
     assert claimed(known, SAME, OTHER) == [False, True]
 
 
+def test_what_an_architecture_computes_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    canonical = NasBench201.canonical
+    monkeypatch.setattr(NasBench201, "canonical", lambda space, arch: asked.append(arch) or canonical(space, arch))
+    known = Known(CELLS, keep_isomorphic=False)
+    assert claimed(known, CONV, SAME, SAME, SAME) == [True, False, False, False]
+    assert len(asked) == 2 and known.n_isomorphic == 3
+    known.undo()  # and with it what SAME was the same as
+    assert claimed(known, SAME, CONV) == [True, False]
+
+
 def test_what_an_earlier_run_knew_is_known() -> None:
     earlier, known = Known(CELLS, keep_isomorphic=False), Known(CELLS, keep_isomorphic=False)
     claimed(earlier, CONV, SAME)

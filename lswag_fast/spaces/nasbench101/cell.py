@@ -58,7 +58,10 @@ class Cell(NamedTuple):
         for vertex in range(last, 0, -1):
             if needed >> vertex & 1:
                 needed |= self.sources[vertex]
-        kept = [vertex for vertex in range(last + 1) if (reached & needed) >> vertex & 1]
+        both = reached & needed
+        if both == (2 << last) - 1:  # the usual case in a search, which asks this of every cell several times
+            return self
+        kept = [vertex for vertex in range(last + 1) if both >> vertex & 1]
         if not kept or kept[0] != 0 or kept[-1] != last:
             return None
         sources = (sum(1 << new for new, old in enumerate(kept) if self.sources[v] >> old & 1) for v in kept)
@@ -149,16 +152,19 @@ def _parsed_ops(ops: object) -> tuple[str, ...]:
 def _parsed_matrix(matrix: object, n_vertices: int) -> tuple[int, ...]:
     rows = matrix if isinstance(matrix, (list, tuple)) and len(matrix) == n_vertices else ()
     rows = [row for row in rows if isinstance(row, (list, tuple)) and len(row) == n_vertices]
-    if len(rows) != n_vertices or any(value not in (0, 1) for row in rows for value in row):
+    if len(rows) != n_vertices or any(row.count(0) + row.count(1) != n_vertices for row in rows):
         raise SpaceError(f"matrix: expected {n_vertices} rows of {n_vertices} values 0 or 1, one for each entry of ops")
+    sources = [0] * n_vertices
     for x, row in enumerate(rows):
-        for y in range(x + 1):
-            if row[y]:
+        for y, value in enumerate(row):
+            if value and y <= x:
                 raise SpaceError(
                     f"matrix: the edge {x} -> {y} leads back; number the vertices of a graph without cycles so that "
                     "every edge leads to a later one"
                 )
-    return tuple(sum(1 << x for x in range(y) if rows[x][y]) for y in range(n_vertices))
+            if value:
+                sources[y] |= 1 << x
+    return tuple(sources)
 
 
 def _md5(text: str) -> str:
