@@ -62,6 +62,46 @@ def per_trial(path: Path) -> str:
     return f"{cells}\n\n{_machine(found.iloc[0])}"
 
 
+def isomorphic(path: Path) -> str:
+    """What a trial costs where no function is scored twice, early in a study and at its end."""
+    found = pd.read_csv(path)
+    rows = []
+    for (space, functions), blocks in found.groupby(["space", "functions"], sort=False):
+        first, last = blocks.iloc[0], blocks.iloc[-1]
+        rows.append(
+            [
+                f"`{space}`",
+                functions,
+                f"{first['ms']:.2f}",
+                f"{last['ms']:.2f}",
+                f"{last['n_trials']:,}",
+                f"{last['n_isomorphic']:,}",
+            ]
+        )
+    head = ["space", "functions scored", "ms per trial, first 10,000", "ms, last block", "trials", "left out"]
+    return f"{markdown.table(head, rows, n_words=2)}\n\n{_machine(found.iloc[0])}"
+
+
+def building(path: Path) -> str:
+    """What a candidate costs before its score."""
+    found = pd.read_csv(path)
+    rows = [
+        [
+            f"`{row['space']}`",
+            f"{row['choose_ms']:.3f}",
+            f"{row['build_ms']:.0f}",
+            f"{row['build_p90_ms']:.0f}",
+            f"{max(0, row['draws_ms']):.0f}",
+            f"{row['params_m']:.1f} M",
+            str(row["modules"]),
+        ]
+        for _, row in found.iterrows()
+    ]
+    head = ["space", "choosing, ms", "building, ms", "ninth decile", "of it drawing", "parameters", "modules"]
+    n = found.iloc[0]["n"]
+    return f"{markdown.table(head, rows)}\n\nMedians of {n} architectures. {_machine(found.iloc[0])}"
+
+
 _STORES = {"sqlite": "SQLite", "log": "log"}
 
 

@@ -254,6 +254,8 @@ TABLES = (
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
     Table("search-opening", ("search/overhead.csv",), costs.opening),
     Table("pruned", ("search/prune.csv",), columns.of_csv({"proxy": "pruned by"}, PRUNED)),
+    Table("search-isomorphic", ("search/isomorphic.csv",), costs.isomorphic),
+    Table("search-building", ("search/build.csv",), costs.building),
     Table("search-rate", ("search/rate.csv",), costs.rate),
     Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
 )
