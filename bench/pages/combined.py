@@ -11,9 +11,10 @@ import pandas as pd
 from bench.pages import markdown
 
 # The ways of bench.correlation.libra_subsets, combinations and attainable. An earlier selection of Libra drew its
-# members from proposals of halves; the package no longer has it.
+# members from proposals of halves, and its weights were drawn towards 0; the package no longer has either.
 WAYS = {
     "weights": "`Libra()`",
+    "weights_to_zero": "the default before, its weights drawn towards 0",
     "halves": '`Libra(rule="halves")`',
     "published": '`Libra(rule="published")`',
     "published_ranks": '`Libra(rule="published", binning="ranks")`',
@@ -82,25 +83,27 @@ def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., s
 
 
 def default_rule(*paths: Path) -> str:
-    """A line per CSV and target: what the default rule ranks on the networks left out, and its best member there."""
+    """A line per CSV, target and rule: what the rule ranks on the networks left out, and its best member there."""
     rows = []
     for path in paths:
         for (target, n), found in pd.read_csv(path, keep_default_na=False).groupby(["target", "n"], sort=False):
-            of_way = found.set_index(["way", "seed"])
-            worth, gains = of_way.loc["weights", "rho_rest"], of_way.loc["weights", "gain_rest"]
-            rows.append(
-                [
-                    path.name.removesuffix("_default.csv").replace("_", "-"),
-                    f"`{target}`",
-                    found["window"].iloc[0],
-                    str(n),
-                    markdown.number(worth.mean()),
-                    markdown.number(of_way.loc["best_member", "rho_rest"].mean()),
-                    f"{markdown.signed(gains.mean())} [{markdown.signed(gains.min(), 2)}]",
-                    f"{(gains < -WORSE).sum()} of {len(gains)}",
-                ]
-            )
-    titles = ["networks", "target", "inside windows of", "labels", "`Libra()`", "its best member"]
+            best = found.loc[found["way"] == "best_member", "rho_rest"].mean()
+            for way, rule in found[found["way"] != "best_member"].groupby("way", sort=False):
+                gains = rule["gain_rest"]
+                rows.append(
+                    [
+                        path.name.removesuffix("_default.csv").replace("_", "-"),
+                        f"`{target}`",
+                        found["window"].iloc[0],
+                        str(n),
+                        WAYS[str(way)],
+                        markdown.number(rule["rho_rest"].mean()),
+                        markdown.number(best),
+                        f"{markdown.signed(gains.mean())} [{markdown.signed(gains.min(), 2)}]",
+                        f"{(gains < -WORSE).sum()} of {len(gains)}",
+                    ]
+                )
+    titles = ["networks", "target", "inside windows of", "labels", "ranked by", "Spearman", "its best member"]
     return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=3)
 
 

@@ -19,7 +19,18 @@ SUITES = {
     "imagenet16_test": "NAS-Bench-201, ImageNet16-120",
     "class_scene": "TransNAS-Bench-101, class_scene",
 }
-COMBINED = ("weights", "halves", "published", "weighted", "ridge", "size_classes", "all_proxies", "agreeing")
+SIZES = ("tiny", "small", "base")
+COMBINED = (
+    "weights",
+    "weights_to_zero",
+    "halves",
+    "published",
+    "weighted",
+    "ridge",
+    "size_classes",
+    "all_proxies",
+    "agreeing",
+)
 SEEDS = {"seed-0": "seed 0", "seed-1": "seed 1", "seed-2": "seed 2", "kaiming": "Kaiming", "xavier": "Xavier"}
 PATTERNS = {
     **{f"seed-{seed}": f"auto (20), seed {seed}" for seed in range(3)},
@@ -182,7 +193,10 @@ TABLES = (
     ),
     Table(
         "libra-default",
-        tuple(f"libra/subsets/{name}_default.csv" for name in ("nasbench201", "autoformer_tiny", "autoformer_small")),
+        (
+            "libra/subsets/nasbench201_default.csv",
+            *(f"libra/subsets/{where}autoformer_{s}_default.csv" for where in ("", "over_all/") for s in SIZES),
+        ),
         combined.default_rule,
     ),
     Table(

@@ -14,7 +14,7 @@ from lswag_fast.libra.ranks import Matrix
 from lswag_fast.libra.windows import NOBODY, Rows, Values, Windows
 
 PENALTY = 5.0
-"""Of the sum of the squared weights, in architectures: as much as five of them say."""
+"""Of the squared distance of the weights from the best proxy alone, in architectures: as much as five of them say."""
 
 LEAST_SHARE = 0.02
 """Of the sum of the weights; a proxy with less of it is left out, and costs a search nothing."""
@@ -39,16 +39,18 @@ class WeightedMembers:
     standard_error: float
 
 
-def fitted_weights(scores: Matrix, target: Values, windows: Windows) -> Values:
+def fitted_weights(scores: Matrix, target: Values, windows: Windows, best: int) -> Values:
     """Fit non-negative weights of the logarithms of ranks to the ranks of the target, by ridge regression.
 
-    Ranks are those inside each window, as a search ranks the candidates of its budget among themselves; a window counts
-    as often as architectures have it.
+    What is penalised is the distance from the best proxy alone, with the weight that fits it: few architectures say
+    little about the others, and then little is added to it. Ranks are those inside each window, as a search ranks the
+    candidates of its budget among themselves; a window counts as often as architectures have it.
 
     Args:
         scores: (n, proxies), higher is better.
         target: (n,).
         windows: of the n architectures.
+        best: the column of the best proxy.
 
     Returns:
         (proxies,) weights >= 0, all 0 where no proxy ranks better than chance.
@@ -56,7 +58,7 @@ def fitted_weights(scores: Matrix, target: Values, windows: Windows) -> Values:
     Example:
         >>> from lswag_fast.libra.windows import everything
         >>> y = np.arange(50.0)
-        >>> right, wrong = fitted_weights(np.stack([y, -y], axis=1), y, everything(50))
+        >>> right, wrong = fitted_weights(np.stack([y, -y], axis=1), y, everything(50), best=0)
         >>> bool(right > 0), float(wrong)
         (True, 0.0)
     """
@@ -68,6 +70,8 @@ def fitted_weights(scores: Matrix, target: Values, windows: Windows) -> Values:
         logs, wanted = logs - logs.mean(axis=0), wanted - wanted.mean()
         products += count / len(rows) * logs.T @ logs
         towards += count / len(rows) * logs.T @ wanted
+    if products[best, best] > 0:  # constant in all windows, it fits nothing
+        towards[best] += PENALTY * max(towards[best], 0.0) / products[best, best]
     # The same least squares in as many rows as there are proxies: R'R are the products and the penalty.
     root = np.linalg.cholesky(products + PENALTY * np.eye(len(towards)))
     weights: Values = nnls(root.T, np.linalg.solve(root, towards))[0]
@@ -96,7 +100,8 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
     """
     scores, target = table.scores.to_numpy(dtype=float), table.target.to_numpy(dtype=float)
     gains = np.array([_gain(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
-    weights = fitted_weights(scores, target, table.windows(np.arange(len(table))))
+    best = _best_place(Judge(table, None, "log_rank"), table)
+    weights = fitted_weights(scores, target, table.windows(np.arange(len(table))), best)
     if not rounded(gains.mean()) > rounded(gains.std(ddof=1)) or not weights.any():
         return None
     counts = weights >= LEAST_SHARE * weights.sum()
@@ -114,9 +119,14 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
 def _gain(table: Candidates, here: Rows, rest: Rows) -> float:
     """How much better weights that were fitted to one half rank the other than the best proxy of the first."""
     scores, target = table.scores.to_numpy(dtype=float)[here], table.target.to_numpy(dtype=float)[here]
-    weights = dict(zip(table.scores.columns, fitted_weights(scores, target, table.windows(here)), strict=True))
-    counting = {name: weight for name, weight in weights.items() if weight > 0}
     first, other = (Judge(table, rows, "log_rank") for rows in (here, rest))
-    best = max(table.scores.columns, key=lambda name: first.rho([name]))
+    best = _best_place(first, table)
+    weights = dict(zip(table.scores.columns, fitted_weights(scores, target, table.windows(here), best), strict=True))
+    counting = {name: weight for name, weight in weights.items() if weight > 0}
     together = other.rho(list(counting), list(counting.values())) if counting else 0.0
-    return together - other.rho([best])
+    return together - other.rho([table.scores.columns[best]])
+
+
+def _best_place(judge: Judge, table: Candidates) -> int:
+    """The column of the proxy that ranks a judge's rows best."""
+    return int(np.argmax([judge.rho([name]) for name in table.scores.columns]))

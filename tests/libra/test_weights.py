@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import rankdata, spearmanr
 
 from lswag_fast import Libra, rank_aggregate
@@ -33,11 +33,20 @@ SCORES = pd.DataFrame(
 )
 TABLE = SCORES.assign(accuracy=Y, params=SIZES)
 PROXIES = list(SCORES.columns)
+BEST = 1
+"""The column that the fit is told to be the best."""
 
 
 def loss(weights: np.ndarray, groups: list[np.ndarray]) -> float:
     """The squared error in the ranks inside each group, and the penalty, as the docstring says it."""
-    total = PENALTY * float(weights @ weights)
+    alone = np.zeros(len(PROXIES))
+    alone[BEST] = minimize_scalar(lambda weight: error(weight * np.eye(len(PROXIES))[BEST], groups)).x
+    return error(weights, groups) + PENALTY * float((weights - alone) @ (weights - alone))
+
+
+def error(weights: np.ndarray, groups: list[np.ndarray]) -> float:
+    """The squared error in the ranks inside each group."""
+    total = 0.0
     for rows in groups:
         logs = np.log(rankdata(SCORES.to_numpy()[rows], axis=0) / len(rows))
         ranks = rankdata(Y[rows]) / len(rows)
@@ -50,7 +59,7 @@ def loss(weights: np.ndarray, groups: list[np.ndarray]) -> float:
 def test_weights_minimise_the_penalised_error_in_the_ranks(share: float | None) -> None:
     windows = everything(N) if share is None else ComparisonWindow("params", share).among(SIZES)
     groups = [np.arange(N)] if share is None else [np.flatnonzero(size == SIZES) for size in np.unique(SIZES)]
-    found = fitted_weights(SCORES.to_numpy(), Y, windows)
+    found = fitted_weights(SCORES.to_numpy(), Y, windows, BEST)
     bounds = [(0, None)] * len(PROXIES)
     expected = minimize(loss, np.full(len(PROXIES), 0.1), (groups,), bounds=bounds, options={"ftol": 1e-14})
     assert found == pytest.approx(expected.x, abs=1e-4)  # where the minimiser stops
@@ -64,9 +73,10 @@ def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int) ->
     for _ in range(halves):
         drawn = order[rng.permutation(len(order))]
         here, rest = drawn[: len(order) // 2], drawn[len(order) // 2 :]
-        weights = fitted_weights(scores.to_numpy()[here], target.to_numpy()[here], everything(len(here)))
-        together = np.log(scores.iloc[rest].rank(pct=True)) @ weights
         best = scores.iloc[here].corrwith(target.iloc[here], method="spearman").idxmax()
+        place = scores.columns.get_loc(best)
+        weights = fitted_weights(scores.to_numpy()[here], target.to_numpy()[here], everything(len(here)), place)
+        together = np.log(scores.iloc[rest].rank(pct=True)) @ weights
         alone = spearmanr(scores[best].iloc[rest], target.iloc[rest]).statistic
         gains.append(spearmanr(together, target.iloc[rest]).statistic - alone)
     return gains
@@ -83,6 +93,16 @@ def test_the_gain_is_that_on_halves_that_were_not_fitted() -> None:
     assert list(found.weights) == sorted(found.weights, reverse=True)
     assert min(found.weights) >= LEAST_SHARE
     assert "fisher" not in found.names
+
+
+def test_few_architectures_say_little_against_the_best_proxy() -> None:
+    rows = np.arange(10)
+    shares = [
+        fitted_weights(scores, target, everything(len(target)), BEST)[BEST]
+        / fitted_weights(scores, target, everything(len(target)), BEST).sum()
+        for scores, target in ((SCORES.to_numpy()[rows], Y[rows]), (SCORES.to_numpy(), Y))
+    ]
+    assert shares[0] > shares[1]
 
 
 def test_libra_ranks_by_the_weights_and_says_how_much_each_counts(tmp_path: Path) -> None:
