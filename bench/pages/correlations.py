@@ -13,8 +13,11 @@ Titles = Mapping[str, str]
 """A column or row of the CSV, and what the table calls it."""
 
 # NAS-Bench-201 as others measured it: for lswag, zico, t_cet and swap Tables 1 and 3 of the L-SWAG paper, which drew
-# 1,000 cells, for xi_gsnr its own paper's, for the rest Table 1 of ZiCo, both over all cells.
+# 1,000 cells, for xi_gsnr, meco and vkdnw_agg their own papers', for the rest Table 1 of ZiCo, each of these over all
+# cells.
 PUBLISHED = {
+    "vkdnw_agg": ".92 .92 .91",
+    "meco": ".89 .88 .85",
     "lswag": ".79 .83 .80",
     "t_cet": ".77 .80 .81",
     "zico": ".75 .80 .78",
@@ -32,29 +35,37 @@ PUBLISHED = {
 
 
 def per_proxy(
-    targets: Titles, *, shows_mean: bool = False, published: Mapping[str, str] | None = None
-) -> Callable[[Path], str]:
-    """A line per proxy of a CSV of `lswag-fast correlate`, the best mean over the targets first."""
+    targets: Titles,
+    *,
+    statistic: str = "spearman",
+    shows_mean: bool = False,
+    published: Mapping[str, str] | None = None,
+) -> Callable[..., str]:
+    """A line per proxy of CSVs of `lswag-fast correlate`, the best mean over the targets first.
 
-    def make(path: Path) -> str:
-        found = pd.read_csv(path).set_index(["proxy", "target"])
-        means = found["spearman"].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
+    A proxy that several have is taken from the first.
+    """
+
+    def make(*paths: Path) -> str:
+        every = pd.concat([pd.read_csv(path) for path in paths]).set_index(["proxy", "target"])
+        found = every[~every.index.duplicated()]
+        means = found[statistic].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
         counts = found["n"].groupby("proxy").min()
         rows = []
         for proxy, mean in means.items():
-            cells = [_with_interval(found.loc[(proxy, target)]) for target in targets]
+            cells = [_with_interval(found.loc[(proxy, target)], statistic) for target in targets]
             extra = [markdown.number(mean)] if shows_mean else []
             extra += [str(counts[proxy])]
             extra += [published.get(str(proxy), "")] if published is not None else []
             rows.append([f"`{proxy}`", *cells, *extra])
         titles = [*targets.values(), *["mean"] * shows_mean, "n", *["published"] * (published is not None)]
-        return markdown.table(["Spearman [95 % interval]", *titles], rows)
+        return markdown.table([f"{statistic.capitalize()} [95 % interval]", *titles], rows)
 
     return make
 
 
-def _with_interval(row: pd.Series) -> str:
-    return markdown.with_range(row["spearman"], row["spearman_low"], row["spearman_high"])
+def _with_interval(row: pd.Series, statistic: str) -> str:
+    return markdown.with_range(row[statistic], row[f"{statistic}_low"], row[f"{statistic}_high"])
 
 
 def per_run(runs: Titles, proxies: Sequence[str] | None = None) -> Callable[[Path], str]:

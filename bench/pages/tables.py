@@ -158,8 +158,18 @@ class Table:
 TABLES = (
     Table(
         "nasbench201",
-        ("correlation/nasbench201_correlation.csv",),
+        ("correlation/nasbench201_correlation.csv", "newer/nasbench201_correlation.csv"),
         correlations.per_proxy(CELLS, published=correlations.PUBLISHED),
+    ),
+    Table(
+        "nasbench201-newer",
+        ("newer/nasbench201_correlation.csv",),
+        correlations.per_proxy(CELLS, published={"vkdnw_agg": ".919 .919 .906", "meco": ".89 .88 .85"}),
+    ),
+    Table(
+        "nasbench201-newer-kendall",
+        ("newer/nasbench201_correlation.csv",),
+        correlations.per_proxy(CELLS, statistic="kendall", published={"intrain": ".67 (CIFAR-10)"}),
     ),
     Table(
         "autoformer-teacher",

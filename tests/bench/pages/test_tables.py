@@ -46,6 +46,15 @@ def test_proxies_come_by_their_mean_with_the_smallest_count(csv: Path) -> None:
     ]
 
 
+def test_a_proxy_of_two_tables_is_taken_from_the_first_and_kendall_is_shown_where_asked(csv: Path) -> None:
+    csv.write_text("proxy,kendall,kendall_low,kendall_high,n,target\nboth,0.1,0,0.2,100,a\n")
+    other = csv.with_name("other.csv")
+    other.write_text("proxy,kendall,kendall_low,kendall_high,n,target\nboth,0.7,0,0.8,9,a\nnew,0.3,0.2,0.4,8,a\n")
+    made = correlations.per_proxy({"a": "A"}, statistic="kendall")(csv, other)
+    assert lines(made) == ["| `new` | .300 [.20, .40] | 8 |", "| `both` | .100 [.00, .20] | 100 |"]
+    assert made.startswith("| Kendall [95 % interval] |")
+
+
 def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: Path) -> None:
     csv.write_text(
         "run,proxy,target,spearman\n"
