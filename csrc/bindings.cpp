@@ -53,6 +53,10 @@ void agreement_counts(uintptr_t words, int64_t n_samples, int64_t words_per_samp
                           reinterpret_cast<int64_t*>(out), n_threads);
 }
 
+bool float_product(const View& a, const View& b, std::optional<View> bias, uintptr_t out, int n_threads) {
+  return lswag::float_product(a, b, bias ? &*bias : nullptr, reinterpret_cast<float*>(out), n_threads);
+}
+
 lswag::ConvGeometry make_geometry(const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
                                   const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation,
                                   int64_t groups) {
@@ -233,6 +237,12 @@ void bind_patterns(py::module_& m) {
         py::arg("n_neurons"), py::arg("out"), py::arg("n_threads"), Unlocked());
 }
 
+void bind_product(py::module_& m) {
+  m.def("has_float_product", &lswag::has_float_product);
+  m.def("float_product", &float_product, py::arg("a"), py::arg("b"), py::arg("bias"), py::arg("out"),
+        py::arg("n_threads"), Unlocked());
+}
+
 void bind_cuda(py::module_& m) {
   py::class_<lswag::cuda::Stream>(m, "Stream")
       .def(py::init(&device::make_stream), py::arg("device"), py::arg("handle"));
@@ -271,6 +281,7 @@ PYBIND11_MODULE(_core, m) {
   bind_types(m);
   bind_gradient(m);
   bind_patterns(m);
+  bind_product(m);
   bind_machine(m);
   bind_cuda(m);
 }

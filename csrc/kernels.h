@@ -67,6 +67,16 @@ struct GradientStats {
 // Computes in float32, or in double if any operand is float64.
 GradientStats gradient_stats(const GradientCall* calls, int n_calls, const GradientOptions& options);
 
+// ---- products of float32 matrices by the tiles of bfloat16 ----
+
+// Whether the active instruction set has float_product.
+bool has_float_product();
+
+// out (M, N), contiguous, is a (M, K) times b (K, N), plus bias (N) if there is one; all float32, and K > 0. The rows
+// of a are contiguous, and the rows or the columns of b. Errors are those of a product in float32; see
+// cpu/product/ops.h. Returns whether all elements of a and b are finite; out is not defined otherwise.
+bool float_product(const View& a, const View& b, const View* bias, float* out, int n_threads);
+
 // ---- activation patterns ----
 
 enum class Layout : int { neuron_major, sample_major };

@@ -33,6 +33,7 @@ from lswag_fast.kernels.patterns import (
     pack_signs,
     wide_words,
 )
+from lswag_fast.kernels.product import float_product, has_float_product
 from lswag_fast.kernels.statistics import GradientStats, Statistic, statistics
 
 __all__ = [
@@ -51,8 +52,10 @@ __all__ = [
     "build_facts",
     "count_distinct",
     "device_problem",
+    "float_product",
     "fma_loop",
     "gradient_stats",
+    "has_float_product",
     "isa_active",
     "isa_list",
     "narrow_words",

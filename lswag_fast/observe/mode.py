@@ -25,7 +25,7 @@ from lswag_fast.observe.capture import (
 from lswag_fast.observe.derived import DerivedWeights, derived_name, is_running
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
-from lswag_fast.observe.observed_call import ObservedCall, as_autocast, output_again
+from lswag_fast.observe.observed_call import ObservedCall, as_autocast, forward_alone, output_again
 from lswag_fast.observe.operations import (
     BATCH_NORMS,
     BoundCall,
@@ -132,7 +132,10 @@ class ObservingMode(CallMode):
         candidates = self.flow.candidates(call.x, candidates)
         observed = self._observed(operation, call)
         self._record_operands(call)
-        out = run() if observed is None else self._rerouted(observed, index, operation, call, candidates)
+        if observed is None:
+            out = run() if self.capture.operands else forward_alone(operation, call, run)
+        else:
+            out = self._rerouted(observed, index, operation, call, candidates)
         self.derived.follow((call.x, call.weight), out)
         is_placed = candidates.certain and (candidates.options[0].axis == 0 or call.geometry is None)
         if is_placed:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.operations import BoundCall, ObservedOperation
+from lswag_fast.observe.operations import LINEAR, BoundCall, ObservedOperation
 
 Receive = Callable[[Tensor, Tensor], bool]
 """Takes (x, grad_out); answers whether any observed call lies further upstream."""
@@ -75,6 +75,17 @@ def as_autocast(call: BoundCall) -> BoundCall:
 
     bias = None if call.bias is None else cast(call.bias)
     return call._replace(x=cast(call.x), weight=cast(call.weight), bias=bias)
+
+
+def forward_alone(operation: ObservedOperation, call: BoundCall, run: Callable[[], Tensor]) -> Tensor:
+    """Run a call in a pass that has no backward: a linear one by the product that an observed one takes, others as
+    they are, and so what the model itself differentiates or transforms.
+    """
+    tensors = [tensor for tensor in (call.x, call.weight, call.bias) if tensor is not None]
+    plain = all(type(tensor) in (Tensor, nn.Parameter) and not tensor.requires_grad for tensor in tensors)
+    if operation is not LINEAR or not plain or torch._C._functorch.peek_interpreter_stack() is not None:
+        return run()
+    return _owned(operation.forward(as_autocast(call)))
 
 
 def output_again(out: Tensor, operation: ObservedOperation, call: BoundCall) -> Callable[[], Tensor]:

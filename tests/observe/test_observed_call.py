@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.observed_call import ObservedCall
-from lswag_fast.observe.operations import OPERATIONS
+from lswag_fast.observe.observed_call import ObservedCall, forward_alone
+from lswag_fast.observe.operations import LINEAR, OPERATIONS, BoundCall
 
 GEOMETRIES = {
     "plain": ConvGeometry((3, 3), (1, 1), (0, 0), (1, 1), 1),
@@ -95,3 +95,27 @@ def test_an_output_that_is_not_used_is_not_received() -> None:
     unused = ObservedCall.apply(x, weight, bias, geometry, anchor, operation, lambda *pair: received.append(pair))
     torch.autograd.grad((unused * 1).detach().sum() + anchor, anchor)
     assert received == []
+
+
+def ran_as_it_is(call: BoundCall, function: Any = F.linear) -> bool:
+    """Whether `forward_alone` made the call of the model itself."""
+    made = []
+    out = forward_alone(OPERATIONS[function], call, lambda: made.append(function) or function(*call[:3]))
+    torch.testing.assert_close(out, function(*call[:3]))
+    return bool(made)
+
+
+def test_without_a_backward_a_linear_call_has_the_product_of_an_observed_one() -> None:
+    x, weight, bias = torch.randn(4, 5), torch.nn.Parameter(torch.randn(6, 5), requires_grad=False), torch.randn(6)
+    assert not ran_as_it_is(BoundCall(x, weight, bias, None))
+    out = forward_alone(LINEAR, BoundCall(x, weight, None, None), lambda: x)
+    assert not out._is_view()
+    with torch.autocast("cpu"):
+        assert forward_alone(LINEAR, BoundCall(x, weight, bias, None), lambda: x).dtype == torch.bfloat16
+
+
+def test_what_the_model_differentiates_or_transforms_is_run_as_it_is() -> None:
+    x, weight = torch.randn(4, 5), torch.randn(6, 5)
+    assert ran_as_it_is(BoundCall(x.requires_grad_(), weight, None, None))
+    assert ran_as_it_is(BoundCall(torch.randn(2, 3, 8), torch.randn(4, 3, 2), None, None), F.conv1d)
+    torch.vmap(lambda row: forward_alone(LINEAR, BoundCall(row, weight, None, None), lambda: F.linear(row, weight)))(x)

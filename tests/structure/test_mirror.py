@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = {
     "execution/worker_slot.py": "execution/test_workers.py",
     "kernels/gradient.py": "kernels/cpu/test_gradient_stats.py",
     "kernels/machine.py": "test_build_info.py",
+    "kernels/product.py": "kernels/cpu/test_float_product.py",
     "kernels/patterns.py": "kernels/cpu/test_pack_signs.py",
     "libra/fit.py": "libra/test_selection.py",
     "observe/operations/operation.py": "observe/operations/test_operations.py",

@@ -10,12 +10,12 @@
 
 #include "common/rounding.h"
 #include "common/statistics.h"
+#include "cpu/isa/tile_config.h"
 #include "view.h"
 
 namespace lswag {
 
 constexpr int kMaxTileVectors = 4;
-constexpr int kTileConfigBytes = 64;
 constexpr int kStretch = 32;          // positions between two looks ahead
 constexpr int kMaxTaps = 9;           // taps of a depthwise tile
 constexpr int kMaxStateVectors = 64;  // vectors of the largest state: 16 rows x 4 vectors

@@ -1,10 +1,9 @@
 // Runs a plan over the threads: for a task, sample after sample is packed and the moments of its tiles are updated.
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
+#include "cpu/buffer.h"
 #include "cpu/gradient/finish.h"
 #include "cpu/gradient/pack.h"
 #include "cpu/gradient/plan.h"
@@ -12,37 +11,10 @@
 #include "cpu/isa/kernel_table.h"
 #include "kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 namespace lswag {
 namespace {
 
-constexpr std::align_val_t kCacheLine{64};
 constexpr double kThreadedWork = 1e6;  // multiply-adds below which waking threads costs more than it saves
-
-int thread_number() {
-#ifdef _OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
-
-// Memory that begins on a cache line.
-template <class T>
-class Buffer {
- public:
-  void allocate(int64_t n) { data_.reset(static_cast<T*>(operator new(sizeof(T) * n, kCacheLine))); }
-  T* get() { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(T* p) const { operator delete(p, kCacheLine); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
 
 template <class T>
 void set_zero(T* p, int64_t n) {

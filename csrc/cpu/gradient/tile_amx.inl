@@ -1,8 +1,6 @@
 // The outer products of bfloat16 by the tile registers of AMX: a tile of 16 rows of grad_out by up to 64 columns of x.
 
-constexpr int kAmxRows = 16;    // of a register
-constexpr int kAmxVectors = 4;  // registers that add up; three more hold operands
-constexpr int kBlockPairs = 16;
+constexpr int kAmxVectors = 4;     // registers that add up; three more hold operands
 constexpr int kAmxTaskRows = 256;  // packing weighs more than beside products of float, so panels serve more rows
 
 // bfloat16 is the upper half of a float. The elements have no lower half, but where scaling made them subnormal.
@@ -106,33 +104,6 @@ static void amx_tile(const TileJob<float>& job) {
 static void pack_pairs(const PackJob<float>& job) {
   pack_from<float, BFloat16, kAmxRows, kAmxVectors * kLanes<float>>(job);
 }
-
-// GCC's intrinsic reads 64 bytes, but says of 8 that it does.
-static inline void load_config(const void* config) {
-  asm volatile("" ::"r"(config) : "memory");
-  _tile_loadconfig(config);
-}
-
-// The configuration belongs to the thread, and whoever else uses the registers (oneDNN) expects its own.
-static void begin_tiles(unsigned char (&saved)[kTileConfigBytes]) {
-  struct Config {
-    unsigned char palette;
-    unsigned char start_row;
-    unsigned char reserved[14];
-    uint16_t row_bytes[16];
-    unsigned char n_rows[16];
-  } config = {};
-  static_assert(sizeof(Config) == kTileConfigBytes, "as the instruction reads it");
-  config.palette = 1;
-  for (int k = 0; k < 7; ++k) {
-    config.row_bytes[k] = kBlockPairs * sizeof(float);
-    config.n_rows[k] = kAmxRows;
-  }
-  _tile_storeconfig(saved);
-  load_config(&config);
-}
-
-static void end_tiles(const unsigned char (&saved)[kTileConfigBytes]) { load_config(saved); }
 
 constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_plane, pair_slice, begin_tiles, end_tiles};
 

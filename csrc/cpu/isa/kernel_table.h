@@ -6,6 +6,7 @@
 
 #include "cpu/gradient/ops.h"
 #include "cpu/patterns/ops.h"
+#include "cpu/product/ops.h"
 
 namespace lswag {
 
@@ -15,6 +16,7 @@ struct KernelTable {
   GradientOps<double> gradient_f64;
   const GradientOps<float>* gradient_bf16;  // null: bfloat16 is multiplied as float
   PatternOps pattern;
+  const ProductOps* product;                              // null: none
   double (*fma_loop)(int64_t n_iterations, float* sink);  // returns the operations done
 };
 

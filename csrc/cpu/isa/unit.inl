@@ -11,9 +11,13 @@ namespace LSWAG_ISA {
 #include "cpu/gradient/pack.inl"
 #include "cpu/gradient/tile.inl"
 #ifdef LSWAG_AMX_TILES
+#include "cpu/isa/tile_registers.inl"
+//
 #include "cpu/gradient/tile_amx.inl"
+#include "cpu/product/product_amx.inl"
 #else
 constexpr const GradientOps<float>* kPairedOps = nullptr;
+constexpr const ProductOps* kProductOps = nullptr;
 #endif
 #include "cpu/isa/fma_loop.inl"
 #include "cpu/patterns/agreement_counts.inl"
@@ -33,6 +37,7 @@ extern const KernelTable table = {
     kGradientOps<double>,
     kPairedOps,
     {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
+    kProductOps,
     fma_loop,
 };
 

@@ -31,6 +31,7 @@ __all__ = [
     "ACTIVATIONS",
     "BATCH_NORMS",
     "COMPOSITES",
+    "LINEAR",
     "LOOKUP",
     "OPERATIONS",
     "UNOBSERVED",

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lswag_fast import kernels
 from lswag_fast.observe.operations import products
 
 SHAPES = [(3, 5), (3, 4, 5), (2, 3, 4, 5), (0, 5), (3, 0, 5)]
@@ -46,3 +47,48 @@ def test_a_vector_has_its_product_too() -> None:
 def test_what_does_not_fit_is_said_in_the_words_of_torch() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         products.linear(torch.randn(4, 3), torch.randn(6, 5), None)
+
+
+@pytest.fixture
+def tiles(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes that were given to `kernels.float_product`, which stays as it is."""
+    given = []
+
+    def watched(a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor | None:
+        given.append(a.shape)
+        return kernels.float_product(a, b, bias)
+
+    monkeypatch.setattr(products, "float_product", watched)
+    return given
+
+
+@pytest.mark.skipif("amx" not in kernels.isa_list(), reason="no instruction set with products of tiles here")
+class TestTiles:
+    def test_large_products_are_those_of_torch(self, tiles: list[torch.Size]) -> None:
+        x, weight, bias = torch.randn(8, 20, 64), torch.randn(96, 64), torch.randn(192)[::2]
+        grad_out = torch.randn(8, 20, 96)
+        torch.testing.assert_close(products.linear(x, weight, bias), F.linear(x, weight, bias))
+        torch.testing.assert_close(products.input_gradient(grad_out, weight), grad_out @ weight)
+        torch.testing.assert_close(
+            products.linear(x[:, ::2, ::2], weight[:, ::2], None), x[:, ::2, ::2] @ weight[:, ::2].t()
+        )
+        assert tiles == [(160, 64), (160, 96)]
+
+    def test_what_is_not_finite_is_left_to_torch(self, tiles: list[torch.Size]) -> None:
+        x, weight = torch.randn(160, 64), torch.randn(96, 64)
+        x[5, 7] = float("inf")
+        out = products.linear(x, weight, None)
+        torch.testing.assert_close(out, F.linear(x, weight), equal_nan=True)
+        assert tiles and out[5].isinf().all() and out[6].isfinite().all()
+
+    def test_small_products_are_left_to_torch(self, tiles: list[torch.Size]) -> None:
+        products.linear(torch.randn(160, 16), torch.randn(96, 16), None)
+        products.linear(torch.randn(100, 64), torch.randn(96, 64), None)
+        products.linear(torch.randn(160, 64).double(), torch.randn(96, 64).double(), None)
+        assert not tiles
+
+    def test_another_instruction_set_has_none(self, tiles: list[torch.Size]) -> None:
+        kernels.set_isa("avx512")
+        products.linear(torch.randn(160, 64), torch.randn(96, 64), None)
+        kernels.set_isa(None)
+        assert not tiles
