@@ -1,4 +1,4 @@
-"""What is said twice says the same: the checks before a commit and `make lint`, version, address and extras."""
+"""What is said twice says the same: the checks before a commit and `make lint`, version, address, extras and spaces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lswag_fast
-from lswag_fast import kernels
+from lswag_fast import kernels, spaces
 
 tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11; what is compared here depends on no Python")
 
@@ -71,3 +71,12 @@ def test_wheels_are_for_every_python_and_the_platforms_that_the_pages_name(
 def test_every_extra_is_explained() -> None:
     rows = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "docs/howto/install.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(PROJECT["optional-dependencies"])
+
+
+def test_every_named_space_stands_where_a_reader_looks() -> None:
+    rows = re.findall(r"^\| (`[^|]*`) \|", (ROOT / "docs/howto/search.md").read_text(), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row)}
+    assert set(spaces.names()) - named == set()
+    reference = (ROOT / "docs/reference/spaces.md").read_text()
+    classes = {type(spaces.get(name)).__name__ for name in spaces.names()}
+    assert {name for name in classes if f"lswag_fast.spaces.{name}\n" not in reference} == set()
