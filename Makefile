@@ -112,7 +112,7 @@ test-oldest:
 	$(OLDEST)/bin/python release/oldest.py > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip --disable-pip-version-check install --constraint $(OLDEST)/constraints.txt \
 	  --editable ".[test]"
-	$(OLDEST)/bin/pytest -m "not slow" $(CORE_TESTS)
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest -m "not slow" -n 2 --dist loadfile $(CORE_TESTS)
 
 # Public networks, small: `make test` runs them too once their libraries are installed.
 zoo: $(VENV)/.extra-test $(VENV)/.extra-zoo
