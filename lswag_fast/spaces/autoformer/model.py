@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ MAX_RELATIVE_POSITION = 14
 """Distances, in patches, are clipped to +-14 as published: one side of the 14 x 14 grid of those networks."""
 
 Device: TypeAlias = torch.device | str | None
+Layer = TypeVar("Layer", nn.Linear, nn.LayerNorm, nn.Conv2d)
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,21 @@ def relative_index(grid: int, most: int = MAX_RELATIVE_POSITION) -> Tensor:
     return functional.pad(rows, (0, 0, 1, 0))
 
 
-class _UnsetLinear(nn.Linear):
+class _Unset:
+    """What comes before a layer's class so that it draws and sets no values."""
+
     def reset_parameters(self) -> None:
-        """Draw nothing."""
+        """Set nothing."""
 
 
-def linear(n_in: int, n_out: int, device: Device = None) -> nn.Linear:
-    """Return a linear layer; one on the meta device has no values, and torch would take long over drawing none."""
-    if device != "meta":
-        return nn.Linear(n_in, n_out, device=device)
-    layer: nn.Linear = _UnsetLinear(n_in, n_out, device=device)
-    layer.__class__ = nn.Linear  # as what torch and others, that quantise layers say, look it up
-    return layer
+_UNSET = {kind: type(f"Unset{kind.__name__}", (_Unset, kind), {}) for kind in (nn.Linear, nn.LayerNorm, nn.Conv2d)}
+
+
+def layer(kind: type[Layer], *sizes: Any, device: Device = None, **options: Any) -> Layer:
+    """Return a layer; one on the meta device has no values, and torch would take long over setting none."""
+    made: Any = (_UNSET[kind] if device == "meta" else kind)(*sizes, device=device, **options)
+    made.__class__ = kind  # as what torch and others, that quantise layers say, look it up
+    return cast(Layer, made)
 
 
 class RelativePosition2D(nn.Module):
@@ -118,10 +122,10 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads, self.head_dim = width // head_dim, head_dim
         self.scale = head_dim**-0.5
-        self.qkv = linear(embed_dim, 3 * width, device)
+        self.qkv = layer(nn.Linear, embed_dim, 3 * width, device=device)
         self.rel_pos_embed_k = RelativePosition2D(table_rows, head_dim, device)
         self.rel_pos_embed_v = RelativePosition2D(table_rows, head_dim, device)
-        self.proj = linear(width, embed_dim, device)
+        self.proj = layer(nn.Linear, width, embed_dim, device=device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map x (B, T, E) to (B, T, E).
@@ -156,10 +160,10 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.attn = Attention(embed_dim, *attention, table_rows, device)
-        self.attn_layer_norm = nn.LayerNorm(embed_dim, device=device)
-        self.ffn_layer_norm = nn.LayerNorm(embed_dim, device=device)
-        self.fc1 = linear(embed_dim, hidden_dim, device)
-        self.fc2 = linear(hidden_dim, embed_dim, device)
+        self.attn_layer_norm = layer(nn.LayerNorm, embed_dim, device=device)
+        self.ffn_layer_norm = layer(nn.LayerNorm, embed_dim, device=device)
+        self.fc1 = layer(nn.Linear, embed_dim, hidden_dim, device=device)
+        self.fc2 = layer(nn.Linear, hidden_dim, embed_dim, device=device)
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map x (B, T, E) to (B, T, E)."""
@@ -179,7 +183,7 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, embed_dim: int, patch_size: int, device: Device = None) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(IN_CHANNELS, embed_dim, kernel_size=patch_size, stride=patch_size, device=device)
+        self.proj = layer(nn.Conv2d, IN_CHANNELS, embed_dim, patch_size, stride=patch_size, device=device)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) to tokens (B, n_patches, E), row by row."""
@@ -218,8 +222,8 @@ class AutoFormerNet(nn.Module):
             Block(embed_dim, attention, hidden, geometry.table_rows, device)
             for attention, hidden in zip(attentions, hidden_dims, strict=True)
         )
-        self.norm = nn.LayerNorm(embed_dim, device=device)
-        self.head = linear(embed_dim, geometry.num_classes, device)
+        self.norm = layer(nn.LayerNorm, embed_dim, device=device)
+        self.head = layer(nn.Linear, embed_dim, geometry.num_classes, device=device)
         index = relative_index(geometry.grid, geometry.max_relative_position)
         self.register_buffer("relative_index", index, persistent=False)
 

@@ -8,15 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from torch import Tensor
-
 from lswag_fast.spaces.autoformer import costs
-from lswag_fast.spaces.autoformer import weights as state
 from lswag_fast.spaces.autoformer.choices import geometry_of, own_choices, published_choices
 from lswag_fast.spaces.autoformer.genes import crossed_blocks, drawn_blocks, mutated_blocks, resized_blocks
 from lswag_fast.spaces.autoformer.members import Members, make_arch
-from lswag_fast.spaces.autoformer.model import HEAD_DIM, MAX_RELATIVE_POSITION, AutoFormerNet
-from lswag_fast.spaces.autoformer.shared_weights import SharedWeights
+from lswag_fast.spaces.autoformer.model import MAX_RELATIVE_POSITION
+from lswag_fast.spaces.autoformer.networks import Networks, attentions_of, hidden_dims
 from lswag_fast.spaces.encoding import read_json
 from lswag_fast.spaces.layers import IN_CHANNELS
 from lswag_fast.spaces.protocol import Arch, ChoosingTrial
@@ -24,7 +21,7 @@ from lswag_fast.spaces.protocol import Arch, ChoosingTrial
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class AutoFormer(SharedWeights):
+class AutoFormer(Networks):
     """A space of vision transformers: `AutoFormer("tiny")`, "small", "base", or choices of your own by keyword.
 
     An architecture is `{"embed_dim": 192, "depth": 12, "num_heads": [3, ...], "mlp_ratio": [3.5, ...]}`, with lists of
@@ -265,9 +262,9 @@ class AutoFormer(SharedWeights):
             True
         """
         arch = self.validate(arch)
-        width, head_dim = map(sum, zip(*_attentions(arch), strict=True))
+        width, head_dim = map(sum, zip(*attentions_of(arch), strict=True))
         attention = costs.attention_params(self.geometry, arch["embed_dim"], width, head_dim)
-        return costs.n_params(self.geometry, arch["embed_dim"], arch["depth"], attention, sum(_hidden_dims(arch)))
+        return costs.n_params(self.geometry, arch["embed_dim"], arch["depth"], attention, sum(hidden_dims(arch)))
 
     def macs(self, arch: Arch) -> int:
         """Return the multiply-accumulates of one image through `build(arch)`.
@@ -284,8 +281,8 @@ class AutoFormer(SharedWeights):
             True
         """
         arch = self.validate(arch)
-        attention = sum(width for width, _ in _attentions(arch))
-        return costs.macs(self.geometry, arch["embed_dim"], attention, sum(_hidden_dims(arch)))
+        attention = sum(width for width, _ in attentions_of(arch))
+        return costs.macs(self.geometry, arch["embed_dim"], attention, sum(hidden_dims(arch)))
 
     def n_params_values(self) -> tuple[int, ...]:
         """Return every value that `n_params` takes over the space, ascending.
@@ -304,68 +301,6 @@ class AutoFormer(SharedWeights):
             self.geometry, choices.embed_dim, choices.depth, choices.attentions(), choices.mlp_ratio
         )
 
-    def build(self, arch: Arch, weights: Mapping[str, Tensor] | None = None) -> AutoFormerNet:
-        """Build the network of `arch`: images (B, 3, image_size, image_size) -> logits (B, num_classes).
-
-        Args:
-            arch: a member of the space.
-            weights: the supernet's state dict, of `init_weights` or `load_checkpoint`. The network's own are cut out of
-                it (see `autoformer.weights.slice_state`), as copies of the same type and on the same device. Without
-                it they are drawn with torch's global generator, in float32 on the CPU.
-
-        Returns:
-            The network, in train mode.
-
-        Raises:
-            SpaceError: `arch` is not a member of the space, or `weights` are not those of `supernet_shapes()`.
-
-        Example:
-            >>> import torch
-            >>> space = AutoFormer(embed_dim=64, depth=1, num_heads=1, mlp_ratio=2, image_size=32, num_classes=10)
-            >>> space.build(space.sample(random.Random(0)))(torch.zeros(2, 3, 32, 32)).shape
-            torch.Size([2, 10])
-        """
-        arch = self.validate(arch)
-        # On the meta device no parameter is allocated or drawn only to be replaced.
-        net = AutoFormerNet(self.geometry, arch["embed_dim"], _attentions(arch), _hidden_dims(arch), device="meta")
-        shapes = self._shapes(arch)
-        if weights is None:
-            values = state.init_state(shapes)
-        else:
-            state.check_state(weights, self.supernet_shapes(), "weights")
-            values = state.slice_state(weights, shapes)
-        state.fill(net, values)
-        net.relative_index = net.relative_index.to(values["pos_embed"].device)
-        return net
-
-    def cut(self, arch: Arch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Cut the weights of the network of `arch` out of the supernet's, so that gradients flow back into those.
-
-        Args:
-            arch: a member of the space.
-            weights: as for `build`.
-
-        Returns:
-            The network's tensors by name: views of `weights`, but for the weights of q-k-v, whose rows are put together
-            anew. `build(arch, weights)` has copies of the same values.
-
-        Raises:
-            SpaceError: as of `build`.
-
-        Example:
-            >>> import torch
-            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
-            >>> shared = {name: weight.requires_grad_() for name, weight in space.init_weights(seed=0).items()}
-            >>> narrow, wide = space.extremes()
-            >>> images = torch.zeros(2, 3, 32, 32)
-            >>> torch.func.functional_call(space.build(narrow), space.cut(narrow, shared), (images,)).sum().backward()
-            >>> shared["head.weight"].grad.shape
-            torch.Size([1000, 128])
-        """
-        arch = self.validate(arch)
-        state.check_state(weights, self.supernet_shapes(), "weights")
-        return state.cut_state(weights, self._shapes(arch))
-
     def extremes(self) -> tuple[Arch, Arch]:
         """Return the architecture with the least, and that with the largest value of every gene.
 
@@ -383,17 +318,3 @@ class AutoFormer(SharedWeights):
         (width, head_dim), _ = choose(sizes.items(), key=lambda item: item[1])
         widths = [width] * depth if self.choices.qkv_dim else None
         return make_arch(embed_dim, depth, [width // head_dim] * depth, [ratio] * depth, widths)
-
-    def _shapes(self, arch: Arch) -> state.Shapes:
-        return state.state_shapes(self.geometry, arch["embed_dim"], _attentions(arch), _hidden_dims(arch))
-
-
-def _attentions(arch: Arch) -> list[tuple[int, int]]:
-    """Width of each block's attention and of one of its heads."""
-    if "qkv_dim" not in arch:
-        return [(HEAD_DIM * heads, HEAD_DIM) for heads in arch["num_heads"]]
-    return [(width, width // heads) for heads, width in zip(arch["num_heads"], arch["qkv_dim"], strict=True)]
-
-
-def _hidden_dims(arch: Arch) -> list[int]:
-    return [costs.hidden_dim(arch["embed_dim"], ratio) for ratio in arch["mlp_ratio"]]

@@ -101,7 +101,7 @@ def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict
 
 
 def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
-    """Cut the network of `shapes` out of a supernet state dict, as what autograd follows back into it.
+    """Cut the network of `shapes` out of a supernet state dict, into copies that autograd follows back into it.
 
     Every tensor takes the first entries along each axis, but for the weight of q-k-v: rows 0::3, 1::3, 2::3 of its
     first 3 * width rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
@@ -112,20 +112,16 @@ def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor
 
 def _cut(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     # One view whatever the number of axes, since the gradient of each view is as large as the shared weight.
-    first = tensor if tensor.shape == shape else tensor.as_strided(shape, tensor.stride())
-    return first.reshape(-1, 3, *shape[1:]).transpose(0, 1).flatten(0, 1) if name.endswith(QKV) else first
+    first = tensor.as_strided(shape, tensor.stride())
+    if name.endswith(QKV):
+        return first.reshape(-1, 3, *shape[1:]).transpose(0, 1).flatten(0, 1)  # a copy already
+    return first.clone(memory_format=torch.contiguous_format)  # products with a view take longer
 
 
 def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
-    """Cut as `cut_state` does, into copies that share no memory with the supernet and that autograd does not follow."""
+    """Cut as `cut_state` does, into copies that autograd does not follow."""
     with torch.no_grad():
-        cut = cut_state(weights, shapes)
-        # The rows of q-k-v that were put together are a copy already.
-        return {name: tensor if name.endswith(QKV) else _copy(tensor) for name, tensor in cut.items()}
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.clone(memory_format=torch.contiguous_format)
+        return cut_state(weights, shapes)
 
 
 def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:
@@ -133,6 +129,15 @@ def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:
     for name, value in values.items():
         owner, _, leaf = name.rpartition(".")
         setattr(net.get_submodule(owner), leaf, nn.Parameter(value))
+
+
+def attach(net: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Put each of `values` in the place of the parameter of its name, so that gradients flow to where it comes from."""
+    for name, value in values.items():
+        owner, _, leaf = name.rpartition(".")
+        module = net.get_submodule(owner)
+        delattr(module, leaf)  # a module refuses a tensor of autograd in place of a parameter
+        setattr(module, leaf, value)
 
 
 def check_state(weights: Mapping[str, Tensor], shapes: Shapes, what: str) -> None:
