@@ -33,14 +33,17 @@ def _with_prices(found: pd.DataFrame, path: Path, network: str, batch: int) -> p
     return found.join(pd.Series(rows["ratio"].to_numpy(), names, name="price"), how="inner")
 
 
-def table(nasbench201: Path, autoformer: Path, prices: Path) -> str:
-    """A line for each of the proxies that the README shows."""
+def table(nasbench201: Path, nasbench101: Path, autoformer: Path, prices: Path) -> str:
+    """A line for each of the proxies that the README shows; of NAS-Bench-101 some are not measured."""
     cells, transformers = on_cells(nasbench201, prices), on_transformers(autoformer, prices)
+    others = pd.read_csv(nasbench101).query("column == 'nb101'").set_index("proxy")
+    ranges = ["spearman", "spearman_low", "spearman_high"]
     rows = []
     for proxy in SHOWN:
         cell, transformer = cells.loc[proxy], transformers.loc[proxy]
-        own = markdown.with_range(cell["spearman"], cell["spearman_low"], cell["spearman_high"])
+        own = markdown.with_range(*cell[ranges])
+        other = markdown.with_range(*others.loc[proxy, ranges]) if proxy in others.index else ""
         costs = [f"{row['price']:.2f}" for row in (cell, transformer)]
-        rows.append([f"`{proxy}`", own, markdown.number(transformer["spearman"]), *costs])
-    titles = ["proxy", "NAS-Bench-201, CIFAR-10", "Autoformer-Tiny", "price, CNN", "price, transformer"]
-    return markdown.table(titles, rows)
+        rows.append([f"`{proxy}`", own, other, markdown.number(transformer["spearman"]), *costs])
+    benchmarks = ["NAS-Bench-201, CIFAR-10", "NAS-Bench-101", "Autoformer-Tiny"]
+    return markdown.table(["proxy", *benchmarks, "price, CNN", "price, transformer"], rows)

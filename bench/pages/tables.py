@@ -238,6 +238,7 @@ TABLES = (
         "reach",
         (
             "correlation/nasbench201_correlation.csv",
+            "correlation/table1.csv",
             "correlation/autoformer_correlation.csv",
             "score/proxies.csv",
         ),
