@@ -63,7 +63,8 @@ def overview(infos: list[ProxyInfo], prices: Prices) -> Iterator[str]:
     yield f"| --- | --- | --- |{' ---: |' * len(networks)}"
     for info in infos:
         passes = ", ".join(info.needs) or "of its parts"
-        cells = [f"{prices[info.name][network]:.2f}" if info.name in prices else "" for network in networks]
+        own = prices.get(info.name, {})  # some are not measured on all networks
+        cells = [f"{own[network]:.2f}" if network in own else "" for network in networks]
         yield f"| [`{info.name}`](#proxy-{info.name}) | {_direction(info)} | {passes} | {' | '.join(cells)} |"
 
 

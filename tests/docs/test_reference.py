@@ -42,6 +42,12 @@ def test_each_proxy_has_a_formula_and_a_range(info: proxy_reference.ProxyInfo) -
         assert found.range
 
 
+def test_what_was_not_measured_on_a_network_has_an_empty_cell() -> None:
+    infos = [get_proxy("snip"), get_proxy("nwot"), get_proxy("zico")]
+    *_, snip, nwot, zico = proxy_reference.overview(infos, {"snip": {"a": 0.5}, "nwot": {"b": 0.25}})
+    assert [line.split(" | ")[3:] for line in (snip, nwot, zico)] == [["0.50", " |"], ["", "0.25 |"], ["", " |"]]
+
+
 def test_prices_are_those_of_the_csv(tmp_path: Path) -> None:
     path = tmp_path / "proxies.csv"
     path.write_text("network,batch,method,ratio\nautoformer_s,8,shared,0.7\nautoformer_s,8,proxy_snip,0.668\n")
