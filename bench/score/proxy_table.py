@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.score.table import NETWORK_LABELS
+from bench.score.table import NETWORK_LABELS, measured_on
 
 LABELS = {"shared": "ten proxies of the shared pass, together", "shared_apart": "the same ten, one call each"}
 Row = dict[str, str]
@@ -22,8 +22,4 @@ def markdown(rows: list[Row]) -> str:
     for method in sorted({row["method"] for row in rows}, key=lambda method: (method not in LABELS, method)):
         found = (ratios.get((*setting, method)) for setting in settings)
         lines.append(f"| {label(method)} | {' | '.join('' if r is None else f'{r:.2f}' for r in found)} |")
-    first = rows[0]
-    dates = sorted({row["date"] for row in rows})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    machine = f"{first['cpu']}, {first['threads']} threads, {first['isa']}, torch {first['torch']}, {when}"
-    return "\n".join([*lines, "", f"Measured on: {machine}."])
+    return "\n".join([*lines, "", measured_on(rows)])

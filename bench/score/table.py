@@ -92,9 +92,17 @@ def markdown(rows: list[Row]) -> str:
     order = [(name, str(size)) for name, setting in ALL_SETTINGS.items() for size in setting.batch_sizes]
     lines = [line for key in sorted(grouped, key=lambda k: order.index(k) if k in order else len(order))
              for line in cell_table(*key, grouped[key])]  # fmt: skip
-    first = rows[0]
-    machine = f"{first['cpu']}, {first['threads']} threads, {first['isa']}, torch {first['torch']}, {first['date']}"
-    return "\n".join([*lines, f"Measured on: {machine}."])
+    return "\n".join([*lines, measured_on(rows)])
+
+
+def measured_on(rows: list[Row]) -> str:
+    """A sentence on the machines of the rows, each with the days on which it measured."""
+    dates: dict[str, set[str]] = {}
+    for row in rows:
+        machine = f"{row['cpu']}, {row['threads']} threads, {row['isa']}, torch {row['torch']}"
+        dates.setdefault(machine, set()).add(row["date"])
+    spans = {machine: " to ".join(sorted({min(days), max(days)})) for machine, days in dates.items()}
+    return f"Measured on: {'; '.join(f'{machine}, {span}' for machine, span in spans.items())}."
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.score.table import markdown
+from bench.score.table import markdown, measured_on
 
 PRICES = {
     "plain": 1.0, "score": 0.5, "score_fast": 0.25, "loop": 3.0, "vmap": 2.0, "unique": 1.0, "loop_fast": 1.5,
@@ -25,6 +25,14 @@ def test_the_score_is_compared_with_what_gives_as_much() -> None:
     assert "Gradients of 8 samples by the fastest peer (loop + unique): 2.50 x plain, 10.0 x the time of" in text
     assert '(ZiCo + SWAP): 6.50 x plain, 26.0 x the time of `score(fidelity="fast")`.' in text
     assert "| ZiCo by the steps of its script, two batches | 1.5 | 2.50 | 10 | 5 |" in text
+
+
+def test_each_machine_is_named_with_its_days() -> None:
+    day, later = {**MACHINE, "date": "2026-01-03"}, {**MACHINE, "cpu": "Another", "date": "2026-01-09"}
+    assert measured_on([MACHINE, day, later]) == (
+        "Measured on: Some CPU, 2 threads, avx2, torch 2.9, 2026-01-02 to 2026-01-03; "
+        "Another, 2 threads, avx2, torch 2.9, 2026-01-09."
+    )
 
 
 def test_what_was_not_measured_is_not_compared() -> None:
