@@ -19,7 +19,6 @@ from lswag_fast.spaces.nasbench101.space import NasBench101
 from lswag_fast.spaces.nasbench201.space import NasBench201
 from lswag_fast.spaces.protocol import (
     Arch,
-    AttachesWeights,
     CountsParams,
     EntanglesWeights,
     OffersSupernet,
@@ -37,7 +36,6 @@ from lswag_fast.spaces.transnas.micro import TransNasMicro
 
 __all__ = [
     "Arch",
-    "AttachesWeights",
     "AutoFormer",
     "BurgerFormer",
     "CountsParams",

@@ -236,20 +236,6 @@ class EntanglesWeights(SharesWeights, Protocol):
 
 
 @runtime_checkable
-class AttachesWeights(EntanglesWeights, Protocol):
-    """A space that builds a network on a cut of the shared weights at once, which makes a step of a training faster.
-
-    Example:
-        >>> from lswag_fast.spaces import AutoFormer
-        >>> isinstance(AutoFormer("tiny"), AttachesWeights)
-        True
-    """
-
-    def attached(self, arch: Arch, weights: Mapping[str, Tensor]) -> nn.Module:
-        """Return the network `build(arch, weights)` with `cut(arch, weights)` in place of its parameters."""
-
-
-@runtime_checkable
 class CountsParams(Protocol):
     """A space that can list every parameter count it contains, so that an impossible budget is seen at once.
 

@@ -11,15 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast.spaces import (
-    AttachesWeights,
-    CountsParams,
-    EntanglesWeights,
-    SearchSpace,
-    SharesWeights,
-    Suggests,
-    TakesTokens,
-)
+from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests, TakesTokens
 from lswag_fast.spaces.traits import output_shape_of
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
@@ -146,10 +138,6 @@ class SpaceContract:
             assert {name for name, _ in net.named_parameters()} == set(cut)
             for name, parameter in net.named_parameters():
                 assert torch.equal(parameter, cut[name]) and cut[name].requires_grad
-            if isinstance(space, AttachesWeights):
-                images = torch.randn(2, *space.input_shape)
-                attached = space.attached(arch, shared).eval()(images)
-                assert torch.equal(attached, net.eval()(images)) and attached.requires_grad
 
     def test_the_extremes_have_the_fewest_and_the_most_parameters(self, space: SearchSpace, archs: list[Any]) -> None:
         """Of a space whose shared weights can be trained."""

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from lswag_fast.data.splits import ImageSplits
 from lswag_fast.errors import InputError, SpaceError, StorageError
 from lswag_fast.execution import Interrupts
 from lswag_fast.files.differences import differences
-from lswag_fast.spaces import Arch, AttachesWeights, EntanglesWeights, SearchSpace
+from lswag_fast.spaces import Arch, EntanglesWeights, SearchSpace
 from lswag_fast.spaces import get as get_space
 from lswag_fast.spaces import names as space_names
 from lswag_fast.study.settings import SpaceSettings
@@ -57,7 +57,6 @@ class Supernet(nn.Module):
     def __init__(self, space: Any, weights: Mapping[str, Tensor], drop_path: float = 0.0) -> None:
         super().__init__()
         self._space, self._drop_path = space, drop_path
-        self._attaches = isinstance(space, AttachesWeights)
         self.weights = nn.ParameterDict({_as_key(name): nn.Parameter(weight) for name, weight in weights.items()})
         largest = space.build(space.extremes()[1], weights)
         self._n_blocks = len(largest.residual_branches()) if drop_path else None
@@ -74,14 +73,12 @@ class Supernet(nn.Module):
         return torch.cat([self._logits(arch, images, shared) for arch in archs])
 
     def _logits(self, arch: Arch, images: Tensor, shared: Mapping[str, Tensor]) -> Tensor:
-        network = self._space.attached(arch, shared) if self._attaches else self._space.build(arch, shared)
-        network.train(self.training)
+        network = self._space.build(arch, shared).train(self.training)
         if self._drop_path:
             add_drop_path(network, self._drop_path, self._n_blocks)
-        if self._attaches:
-            return cast(Tensor, network(images))
-        cut = self._space.cut(arch, shared)  # each parameter has a tensor of its own, so none are tied
-        return cast(Tensor, functional_call(network, cut, (images,), tie_weights=False))
+        cut = self._space.cut(arch, shared)
+        logits: Tensor = functional_call(network, cut, (images,), tie_weights=False)  # each has a tensor of its own
+        return logits
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -38,17 +37,6 @@ def test_a_step_is_the_step_of_the_network_alone() -> None:
     moved = SPACE.build(arch, {name: weight.detach() for name, weight in module.shared().items()})
     for (name, expected), found in zip(alone.named_parameters(), moved.parameters(), strict=True):
         assert torch.equal(found, expected), name
-
-
-def test_a_space_that_only_cuts_gives_the_same_gradients() -> None:
-    only_cuts = SimpleNamespace(build=SPACE.build, cut=SPACE.cut, extremes=SPACE.extremes)
-    images = torch.randn(4, *SPACE.input_shape, generator=torch.Generator().manual_seed(0))
-    gradients = []
-    for space in (SPACE, only_cuts):
-        module = Supernet(space, SPACE.init_weights(0))
-        module(images, SPACE.extremes()).square().sum().backward()
-        gradients.append([weight.grad for weight in module.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def test_the_networks_of_the_sandwich_rule_give_the_mean_loss() -> None:

@@ -1,4 +1,4 @@
-"""The networks of an AutoFormer space: with values of their own, and on a cut of the supernet's."""
+"""The networks of an AutoFormer space, with values of their own or cut out of the supernet's."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Networks(SharedWeights):
             torch.Size([2, 10])
         """
         arch = self._members.canonical(arch)
-        net, shapes = self._without_values(arch), self._shapes(arch)
+        # On the meta device no parameter is allocated or drawn only to be replaced.
+        net = AutoFormerNet(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch), device="meta")
+        shapes = self._shapes(arch)
         if weights is None:
             values = state.init_state(shapes)
         else:
@@ -79,37 +81,6 @@ class Networks(SharedWeights):
         arch = self._members.canonical(arch)
         state.check_state(weights, self.supernet_shapes(), "weights")
         return state.cut_state(weights, self._shapes(arch))
-
-    def attached(self, arch: Arch, weights: Mapping[str, Tensor]) -> AutoFormerNet:
-        """Build the network of `arch` on its cut of the supernet's weights, into which gradients flow back.
-
-        Args:
-            arch: a member of the space.
-            weights: as for `build`.
-
-        Returns:
-            The network, in train mode. It has no parameters: what stands in their places is what `cut` returns.
-
-        Raises:
-            SpaceError: as of `build`.
-
-        Example:
-            >>> import torch
-            >>> from lswag_fast.spaces import AutoFormer
-            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
-            >>> shared = {name: weight.requires_grad_() for name, weight in space.init_weights(seed=0).items()}
-            >>> space.attached(space.extremes()[0], shared)(torch.zeros(2, 3, 32, 32)).sum().backward()
-            >>> shared["head.weight"].grad.shape
-            torch.Size([1000, 128])
-        """
-        net, values = self._without_values(self._members.canonical(arch)), self.cut(arch, weights)
-        state.attach(net, values)
-        net.relative_index = net.relative_index.to(values["pos_embed"].device)
-        return net
-
-    def _without_values(self, arch: Arch) -> AutoFormerNet:
-        # On the meta device no parameter is allocated or drawn only to be replaced.
-        return AutoFormerNet(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch), device="meta")
 
     def _shapes(self, arch: Arch) -> state.Shapes:
         return state.state_shapes(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch))

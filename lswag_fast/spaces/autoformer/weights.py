@@ -131,15 +131,6 @@ def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:
         setattr(net.get_submodule(owner), leaf, nn.Parameter(value))
 
 
-def attach(net: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Put each of `values` in the place of the parameter of its name, so that gradients flow to where it comes from."""
-    for name, value in values.items():
-        owner, _, leaf = name.rpartition(".")
-        module = net.get_submodule(owner)
-        delattr(module, leaf)  # a module refuses a tensor of autograd in place of a parameter
-        setattr(module, leaf, value)
-
-
 def check_state(weights: Mapping[str, Tensor], shapes: Shapes, what: str) -> None:
     """Raise SpaceError unless `weights` has exactly the names and shapes of a supernet; `what` names it to the user."""
     missing = [name for name in shapes if name not in weights]

@@ -65,30 +65,30 @@ def tiles(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
 @pytest.mark.skipif("amx" not in kernels.isa_list(), reason="no instruction set with products of tiles here")
 class TestTiles:
     def test_large_products_are_those_of_torch(self, tiles: list[torch.Size]) -> None:
-        x, weight, bias = torch.randn(8, 20, 64), torch.randn(96, 64), torch.randn(192)[::2]
-        grad_out = torch.randn(8, 20, 96)
+        x, weight, bias = torch.randn(8, 40, 64), torch.randn(96, 64), torch.randn(192)[::2]
+        grad_out = torch.randn(8, 40, 96)
         torch.testing.assert_close(products.linear(x, weight, bias), F.linear(x, weight, bias))
         torch.testing.assert_close(products.input_gradient(grad_out, weight), grad_out @ weight)
         torch.testing.assert_close(
             products.linear(x[:, ::2, ::2], weight[:, ::2], None), x[:, ::2, ::2] @ weight[:, ::2].t()
         )
-        assert tiles == [(160, 64), (160, 96)]
+        assert tiles == [(320, 64), (320, 96)]
 
     def test_what_is_not_finite_is_left_to_torch(self, tiles: list[torch.Size]) -> None:
-        x, weight = torch.randn(160, 64), torch.randn(96, 64)
+        x, weight = torch.randn(320, 64), torch.randn(96, 64)
         x[5, 7] = float("inf")
         out = products.linear(x, weight, None)
         torch.testing.assert_close(out, F.linear(x, weight), equal_nan=True)
         assert tiles and out[5].isinf().all() and out[6].isfinite().all()
 
     def test_small_products_are_left_to_torch(self, tiles: list[torch.Size]) -> None:
-        products.linear(torch.randn(160, 16), torch.randn(96, 16), None)
-        products.linear(torch.randn(100, 64), torch.randn(96, 64), None)
-        products.linear(torch.randn(160, 64).double(), torch.randn(96, 64).double(), None)
+        products.linear(torch.randn(320, 16), torch.randn(96, 16), None)
+        products.linear(torch.randn(200, 64), torch.randn(96, 64), None)
+        products.linear(torch.randn(320, 64).double(), torch.randn(96, 64).double(), None)
         assert not tiles
 
     def test_another_instruction_set_has_none(self, tiles: list[torch.Size]) -> None:
         kernels.set_isa("avx512")
-        products.linear(torch.randn(160, 64), torch.randn(96, 64), None)
+        products.linear(torch.randn(320, 64), torch.randn(96, 64), None)
         kernels.set_isa(None)
         assert not tiles

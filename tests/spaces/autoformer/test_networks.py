@@ -1,4 +1,4 @@
-"""Networks with weights of their own, and on the shared ones."""
+"""Networks with weights of their own, and cut out of the shared ones."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ SPACE = AutoFormer(**CHOICES, image_size=8, patch_size=4, num_classes=3)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_attached_networks_are_those_that_are_built_and_have_no_parameters(seed: int) -> None:
+def test_a_cut_has_the_values_of_the_network_that_is_built(seed: int) -> None:
     weights = {name: weight.requires_grad_() for name, weight in SPACE.init_weights(seed).items()}
-    arch, images = SPACE.sample(random.Random(seed)), torch.randn(2, 3, 8, 8)
-    attached = SPACE.attached(arch, weights)
-    assert attached.training and not list(attached.parameters())
-    assert torch.equal(attached(images), SPACE.build(arch, weights)(images))
+    arch = SPACE.sample(random.Random(seed))
+    built = SPACE.build(arch, weights)
+    cut = SPACE.cut(arch, weights)
+    assert built.training and list(cut) == [name for name, _ in built.named_parameters()]
+    assert all(torch.equal(parameter, cut[name]) for name, parameter in built.named_parameters())
 
 
 def test_weights_of_another_space_are_refused() -> None:
     other = AutoFormer(**{**CHOICES, "embed_dim": 16}, image_size=8, patch_size=2, num_classes=3)
     with pytest.raises(SpaceError, match="weights: pos_embed has shape"):
-        SPACE.attached(SPACE.extremes()[0], other.init_weights(0))
+        SPACE.cut(SPACE.extremes()[0], other.init_weights(0))
 
 
 def test_sizes_of_blocks() -> None:
