@@ -18,6 +18,7 @@ def has_float_product() -> bool:
         BackendUnavailableError: there is no extension, or the instruction set that was asked for is not available here.
 
     Example:
+        >>> from lswag_fast.kernels import set_isa
         >>> set_isa("baseline")
         >>> has_float_product()
         False
