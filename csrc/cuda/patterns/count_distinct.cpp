@@ -112,14 +112,30 @@ struct CountDistinct {
   }
 };
 
+// The first words of the table, an empty set and a count of 0, in one launch: for a small layer launches are the cost.
+struct Prepare {
+  static constexpr int kThreads = kBlock;
+
+  Upload table;
+  simt::Global<Word> slots;
+  int64_t n_slots;
+  int64_t n_threads;  // of the grid
+  simt::Global<Word> out;
+
+  SIMT_DEVICE void operator()() const {
+    const int64_t first = static_cast<int64_t>(simt::block_index().x) * kThreads + simt::thread_index();
+    if (simt::block_index().x == 0) table();
+    if (first == 0) out[0] = 0;
+    for (int64_t slot = first; slot < n_slots; slot += n_threads) slots[slot] = 0;
+  }
+};
+
+int64_t n_blocks(int64_t n_items) { return std::min(kMaxBlocks, ceil_div(n_items, kBlock)); }
+
 template <class Set>
-void count(const Rows& rows, int64_t n_rows, Word* slots, int bits, int64_t* out, simt::Stream stream) {
-  const int64_t n_slots = (int64_t{1} << bits) + 1;
-  simt::set_zero(slots, n_slots * static_cast<int64_t>(sizeof(Word)), stream);
-  const int64_t n_blocks = std::min(kMaxBlocks, ceil_div(n_rows, kBlock));
-  const Set set{rows, {slots, n_slots}, bits};
-  simt::launch(CountDistinct<Set>{set, n_rows, n_blocks * kBlock, {reinterpret_cast<Word*>(out), 1}},
-               {static_cast<unsigned>(n_blocks), 1, 1}, stream);
+void count(const Set& set, int64_t n_rows, const simt::Global<Word>& out, simt::Stream stream) {
+  const int64_t blocks = n_blocks(n_rows);
+  simt::launch(CountDistinct<Set>{set, n_rows, blocks * kBlock, out}, {static_cast<unsigned>(blocks), 1, 1}, stream);
 }
 
 }  // namespace
@@ -134,9 +150,8 @@ void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_a
   check_row_bits(n_bits, words_per_row);
   const simt::DeviceScope device(stream.device);
   const auto queue = static_cast<simt::Stream>(stream.handle);
-  simt::set_zero(out, sizeof(int64_t), queue);
   const int64_t total = total_rows(n_rows, n_arrays);
-  if (total == 0) return;
+  if (total == 0) return simt::set_zero(out, sizeof(int64_t), queue);
   std::vector<Word> table(2 * n_arrays);
   int64_t first = 0;
   for (int a = 0; a < n_arrays; ++a) {
@@ -144,17 +159,22 @@ void count_distinct(const uint64_t* const* words, const int64_t* n_rows, int n_a
     table[n_arrays + a] = static_cast<Word>(first);
     first += n_rows[a];
   }
-  const int64_t table_bytes = static_cast<int64_t>(table.size() * sizeof(Word));
-  upload(table.data(), table_bytes, workspace, queue);
-  const int64_t n_words = ceil_div(n_bits, kWordBits);
-  const Rows rows{
-      {static_cast<const Word*>(workspace), 2 * n_arrays}, n_arrays, words_per_row, n_words, last_word_mask(n_bits)};
-  Word* slots = static_cast<Word*>(workspace) + 2 * n_arrays;
+  const int64_t n_table = static_cast<int64_t>(table.size());
   const int bits = table_bits(total);
+  const int64_t n_slots = (int64_t{1} << bits) + 1;
+  Word* const begin = static_cast<Word*>(workspace);
+  const simt::Global<Word> slots{begin + n_table, n_slots};
+  const simt::Global<Word> counter{reinterpret_cast<Word*>(out), 1};
+  const int64_t blocks = n_blocks(n_slots);
+  simt::launch(Prepare{upload_of(table.data(), n_table, begin), slots, n_slots, blocks * kBlock, counter},
+               {static_cast<unsigned>(blocks), 1, 1}, queue);
+  upload_rest(table.data(), n_table, begin, queue);
+  const int64_t n_words = ceil_div(n_bits, kWordBits);
+  const Rows rows{{begin, n_table}, n_arrays, words_per_row, n_words, last_word_mask(n_bits)};
   if (n_words == 1) {
-    count<WordSet>(rows, total, slots, bits, out, queue);
+    count(WordSet{rows, slots, bits}, total, counter, queue);
   } else {
-    count<RowSet>(rows, total, slots, bits, out, queue);
+    count(RowSet{rows, slots, bits}, total, counter, queue);
   }
 }
 

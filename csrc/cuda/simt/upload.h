@@ -23,16 +23,30 @@ struct Upload {
   }
 };
 
+// The first of n words, as many as one launch takes.
+inline Upload upload_of(const simt::Word* words, int64_t n, simt::Word* to) {
+  Upload kernel;
+  kernel.n_words = static_cast<int>(std::min<int64_t>(Upload::kThreads, n));
+  kernel.to = {to, kernel.n_words};
+  std::memcpy(kernel.words, words, kernel.n_words * sizeof(simt::Word));
+  return kernel;
+}
+
+// The words behind those of `upload_of`.
+inline void upload_rest(const simt::Word* words, int64_t n, simt::Word* to, simt::Stream stream) {
+  for (int64_t first = Upload::kThreads; first < n; first += Upload::kThreads) {
+    simt::launch(upload_of(words + first, n - first, to + first), {1, 1, 1}, stream);
+  }
+}
+
 // n_bytes, a multiple of 8.
 inline void upload(const void* data, int64_t n_bytes, void* to, simt::Stream stream) {
-  constexpr int64_t kWordBytes = sizeof(simt::Word);
-  for (int64_t first = 0; first < n_bytes / kWordBytes; first += Upload::kThreads) {
-    Upload kernel;
-    kernel.n_words = static_cast<int>(std::min<int64_t>(Upload::kThreads, n_bytes / kWordBytes - first));
-    kernel.to = {static_cast<simt::Word*>(to) + first, kernel.n_words};
-    std::memcpy(kernel.words, static_cast<const char*>(data) + first * kWordBytes, kernel.n_words * kWordBytes);
-    simt::launch(kernel, {1, 1, 1}, stream);
-  }
+  const int64_t n = n_bytes / static_cast<int64_t>(sizeof(simt::Word));
+  if (n == 0) return;
+  const auto* words = static_cast<const simt::Word*>(data);
+  auto* const begin = static_cast<simt::Word*>(to);
+  simt::launch(upload_of(words, n, begin), {1, 1, 1}, stream);
+  upload_rest(words, n, begin, stream);
 }
 
 }  // namespace cuda

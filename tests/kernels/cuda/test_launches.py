@@ -19,7 +19,7 @@ from support.device import Device
 pytestmark = pytest.mark.cuda
 
 OF_A_WEIGHT = 4  # its tables, a look at the operands, the moments, the statistics
-OF_AN_ACTIVATION = 5  # its signs; tables, two clears and the count of its patterns
+OF_AN_ACTIVATION = 3  # its signs; the tables and an empty set of its patterns, and their count
 N_SAMPLES = 2
 
 
