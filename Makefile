@@ -7,7 +7,8 @@
 # make wheel    build the source distribution and a wheel for Linux machines with glibc 2.28 or newer (in dist/), check
 #               them, and use the wheel in a fresh environment without a compiler
 # make test-oldest  run the core of the tests with the oldest torch, pandas, ... that pyproject.toml names, in an
-#               environment of its own; on Linux this torch brings CUDA libraries. Needs Python 3.10 or 3.11
+#               environment of its own; on Linux this torch brings CUDA libraries, unless TORCH names another. Needs
+#               Python 3.10 or 3.11
 # make lint     the checks of style and types
 # make bench    measure the whole score against its peers and published scripts, some two hours on two cores. Each row
 #               goes to BENCH_CSV as it is there, and a second run leaves out what is there
@@ -41,6 +42,7 @@ OLDEST := .venv-oldest
 # The oldest Python that starts here: libraries as old as these have no wheels for Python 3.12 and newer.
 OLDEST_PYTHON ?= $(firstword $(foreach python,python3.10 python3.11 $(PYTHON),\
   $(shell $(python) -c "print('$(python)')" 2>/dev/null)))
+OLDEST_TORCH := $(if $(filter file,$(origin TORCH)),,"$(TORCH)")
 # What depends on the versions of other libraries, without what takes long or needs none of them.
 CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots study observe kernels evaluation testing files) \
   $(wildcard tests/test_*.py)
@@ -109,7 +111,7 @@ test-oldest: export CMAKE_ARGS := -DLSWAG_CUDA=OFF
 test-oldest:
 	$(OLDEST_PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip --disable-pip-version-check --quiet install tomli
-	$(OLDEST)/bin/python release/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python release/oldest.py $(OLDEST_TORCH) > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip --disable-pip-version-check install --constraint $(OLDEST)/constraints.txt \
 	  --editable ".[test]"
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest -m "not slow" -n 2 --dist loadfile $(CORE_TESTS)

@@ -1,4 +1,7 @@
-"""Prints the oldest version that pyproject.toml allows of each library the package needs, as constraints for pip."""
+"""Prints the oldest version that pyproject.toml allows of each library the package needs, as constraints for pip.
+
+An argument takes the place of the line for torch: `python release/oldest.py torch==2.4.1+cpu`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,12 @@ EXTRAS = ("images", "plot", "parquet", "export")
 _LOWER_BOUND = re.compile(r"^([A-Za-z0-9_.-]+)>=([0-9.]+)$")
 
 
-def constraints(project: dict[str, Any]) -> list[str]:
+def constraints(project: dict[str, Any], torch: str = "") -> list[str]:
     """Return `name==version` for the requirements of a project and of the extras that are tested at their oldest.
+
+    Args:
+        project: the table `project` of pyproject.toml.
+        torch: the torch to have in place of the oldest one, such as a build without CUDA; empty: the oldest one.
 
     Raises:
         ValueError: a requirement is not of the form `name>=version`.
@@ -27,7 +34,8 @@ def constraints(project: dict[str, Any]) -> list[str]:
     requirements = [*project["dependencies"]]
     for extra in EXTRAS:
         requirements += project["optional-dependencies"][extra]
-    return [_pinned(requirement) for requirement in requirements]
+    pinned = [_pinned(requirement) for requirement in requirements]
+    return [torch if torch and line.startswith("torch==") else line for line in pinned]
 
 
 def _pinned(requirement: str) -> str:
@@ -38,4 +46,5 @@ def _pinned(requirement: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(constraints(tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"])) + "\n")
+    table = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    sys.stdout.write("\n".join(constraints(table, *sys.argv[1:])) + "\n")
