@@ -7,7 +7,7 @@ torch and the rest of the package are loaded by the command that needs them, so 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lswag_fast import __version__
 from lswag_fast.cli.command import Parser
@@ -35,14 +35,16 @@ Each command has its own help: lswag-fast search --help"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code: 0, 2 (user error) or 130 (Ctrl-C)."""
+    in_words: Callable[[object], str] = str
     with any_text():
         try:
             args = make_parser().parse_args(argv)
-            with warnings_once():
+            in_words = args.parser.in_options
+            with warnings_once(in_words):
                 code: int = args.run(args)
                 return code
         except LswagError as error:
-            say_error(error)
+            say_error(in_words(error))
             return USER_ERROR
         except KeyboardInterrupt:
             say_error("interrupted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -58,6 +59,13 @@ class Command:
         }
 
 
+# A keyword as messages of the library have it, with a value or without; not that of a call, of a path, or a quoted one.
+_KEYWORD = re.compile(
+    r"""\w\([^()]*\)|(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
+)
+_PROXY_OPTION = re.compile(r"proxy_options=\{'(\w+)': \{'(\w+)': '?([\w.+-]+)'?\}\}")
+
+
 class Parser(argparse.ArgumentParser):
     """Raises a mistake as an `InputError`, so that all mistakes are shown the same way."""
 
@@ -78,6 +86,24 @@ class Parser(argparse.ArgumentParser):
             if near:
                 return f"; did you mean {near[0]}?"
         return ""
+
+    def in_options(self, message: object) -> str:
+        """Return a message of the library with the options of this command in the place of Python's keywords.
+
+        `rule="published"` becomes `--rule published`. A name alone, `batch_size`, is only taken for a keyword where it
+        is no word of English. What is no option here stays as it is.
+        """
+        names = (name for action in self._actions for name in action.option_strings if name.startswith("--"))
+        options = {name[2:].replace("-", "_"): name for name in names}
+
+        def option(match: re.Match[str]) -> str:
+            name = match[1]  # of a call, none
+            if name not in options or ("_" not in name and "=" not in match[0]):
+                return match[0]
+            return f"{options[name]} {match[2] or match[3] or match[4] or ''}".rstrip()
+
+        text = _PROXY_OPTION.sub(r"--set \1.\2=\3", str(message)) if "set" in options else str(message)
+        return _KEYWORD.sub(option, text)
 
     def error(self, message: str) -> NoReturn:
         """Raise it."""

@@ -6,7 +6,7 @@ import codecs
 import io
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -106,8 +106,8 @@ def _unlimited() -> ConsoleOptions:
 
 
 @contextmanager
-def warnings_once() -> Iterator[None]:
-    """Inside, show each `LswagWarning` as one line on stderr; other warnings as Python does.
+def warnings_once(in_words: Callable[[object], str] = str) -> Iterator[None]:
+    """Inside, show each `LswagWarning` as one line on stderr, as `in_words` says it; other warnings as Python does.
 
     The same text is shown once, and of the texts from one place in the code the first: a search would repeat them for
     every network, with other names of layers.
@@ -128,7 +128,7 @@ def warnings_once() -> Iterator[None]:
             if not issubclass(category, LswagWarning):
                 as_python_does(message, category, filename, lineno, file, line)
             elif not shown.intersection((text := _one_line(message), place := _place(message, filename, lineno))):
-                say_warning(text)
+                say_warning(in_words(text))
                 shown.update((text, place))
 
         warnings.showwarning = show

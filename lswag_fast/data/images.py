@@ -212,7 +212,7 @@ def check_classes(source: ImageSource, num_classes: int | None) -> None:
         wanted = source.num_classes
         raise DataError(
             f"data {source.description} has {wanted} classes, and the networks tell only {num_classes} apart; "
-            f"build them with num_classes={wanted} (--num-classes {wanted} on the command line)"
+            f"build them with num_classes={wanted}"
         )
 
 
@@ -252,7 +252,7 @@ def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
         return torch.where(varies, (images - mean) / std, 0.0).float()
     if not source.unit_range:
         raise DataError(
-            f"data {source.description}: float pixels of unknown range; 'imagenet' needs uint8, use normalize='batch'"
+            f"data {source.description}: float pixels of unknown range; store them as uint8, or use normalize='batch'"
         )
     if images.shape[1] != RGB:
         raise DataError(

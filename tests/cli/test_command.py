@@ -38,3 +38,29 @@ def test_what_was_parsed_knows_its_command() -> None:
     parser = COMMAND.parser()
     args = parser.parse_args([])
     assert (args.run(args), args.parser) == (0, parser)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "rule=\"published\" needs fewer; or take rule='halves'",
+            "--rule published needs fewer; or take --rule halves",
+        ),
+        ("build them with num_classes=10", "build them with --num-classes 10"),
+        ("batch_size: found 3, too few", "--batch-size: found 3, too few"),
+        ("labels that are ignore_index= of the loss", "labels that are --ignore-index of the loss"),
+        ("proxy_options={'zen': {'batch_norm': 'optional'}} does", "--set zen.batch_norm=optional does"),
+        ("the rule of thumb, in runs/rule=1/batch_size.csv", "the rule of thumb, in runs/rule=1/batch_size.csv"),
+        (
+            "TypeError: f(num_classes=3, rule=2) got 'num_classes'",
+            "TypeError: f(num_classes=3, rule=2) got 'num_classes'",
+        ),
+        ("normalize='batch' is no option", "normalize='batch' is no option"),
+    ],
+)
+def test_a_message_of_the_library_names_the_options_of_the_command(message: str, said: str) -> None:
+    parser = COMMAND.parser()
+    for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--set"):
+        parser.add_argument(option)
+    assert parser.in_options(message) == said

@@ -25,6 +25,12 @@ def test_warnings_appear_once_and_on_one_line(capsys):
     )
 
 
+def test_a_warning_is_shown_in_the_words_of_the_command(capsys):
+    with warnings_once(lambda text: str(text).replace("batch_size", "--batch-size")):
+        warnings.warn("batch_size is small", LswagWarning, stacklevel=1)
+    assert capsys.readouterr().err == "lswag-fast: warning: --batch-size is small\n"
+
+
 def test_a_warning_is_told_from_others_by_the_place_that_found_it(capsys):
     with warnings_once():  # all of them name the one line of the caller's
         for text, file in (("few samples", "a.py"), ("no activations", "b.py"), ("fewer samples", "a.py")):

@@ -71,6 +71,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not Path("selection.json").exists()
 
 
+def test_a_mistake_is_told_in_options(scores: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    scores.head(12).to_csv("scores.csv")
+    assert main([*COMMAND, "--rule", "halves", *TWO]) == 2
+    assert "the table has 12; --rule published needs fewer" in capsys.readouterr().err
+
+
 def table_of(folder: Path, **scores: list[float]) -> None:
     rows = {"arch": [f"a{row:02d}" for row in range(60)], **scores}
     pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
