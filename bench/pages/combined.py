@@ -95,16 +95,16 @@ def default_rule(*paths: Path) -> str:
                         path.name.removesuffix("_default.csv").replace("_", "-"),
                         f"`{target}`",
                         found["window"].iloc[0],
-                        str(n),
                         WAYS[str(way)],
+                        str(n),
                         markdown.number(rule["rho_rest"].mean()),
                         markdown.number(best),
                         f"{markdown.signed(gains.mean())} [{markdown.signed(gains.min(), 2)}]",
                         f"{(gains < -WORSE).sum()} of {len(gains)}",
                     ]
                 )
-    titles = ["networks", "target", "inside windows of", "labels", "ranked by", "Spearman", "its best member"]
-    return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=3)
+    titles = ["networks", "target", "inside windows of", "ranked by", "labels", "Spearman", "its best member"]
+    return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=4)
 
 
 def variants(spaces: Sequence[str]) -> Callable[..., str]:

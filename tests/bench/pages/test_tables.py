@@ -115,7 +115,7 @@ def test_the_default_rule_stands_beside_its_best_member(tmp_path: Path) -> None:
         "a,0,50,weights,0.6,0.1,size\na,0,50,best_member,0.5,0,size\n"
         "a,1,50,weights,0.46,-0.04,size\na,1,50,best_member,0.5,0,size\n"
     )
-    expected = "| some-networks | `a` | size | 50 | `Libra()` | .530 | .500 | +.030 [-.04] | 1 of 2 |"
+    expected = "| some-networks | `a` | size | `Libra()` | 50 | .530 | .500 | +.030 [-.04] | 1 of 2 |"
     assert lines(combined.default_rule(path)) == [expected]
 
 
