@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -266,3 +267,52 @@ def test_labels_without_a_loss_fail_the_proxies_of_gradients_alone(loss: Any) ->
     assert scores.passes == ("model", "standard", "features")
     for name in ("nwot", "swap", "te_nas_regions"):
         assert scores[name].value == score(model, (tokens, labels), proxy=name, loss_fn=loss).value
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"loss_fn": TokenLoss()}, "no token counts in sample 0, 1, 2 and 9 more of the batch"),
+        ({"loss_fn": TokenLoss(shift=True)}, "all labels are -100 but the first; leave such samples out"),
+        ({"ignore_index": -100}, "no gradient of the 3 observed .* varies over the samples; .* does no label count"),
+        ({}, "labels run from -100 to -100, .* where -100 marks what is not to count, pass ignore_index=-100"),
+    ],
+)
+def test_texts_of_padding_alone_fail_the_proxies_of_gradients_alone(options: dict[str, Any], said: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 9))
+    batch = torch.randint(9, (12, 5)), torch.full((12, 5), -100)
+    scores = score_many(model, batch, proxies=["lswag", "zico", "nwot", "near", "params"], **options)
+    assert [name for name in scores if scores[name].error] == ["lswag", "zico"]
+    assert all(re.search(said, str(scores[name].error)) for name in ("lswag", "zico"))
+
+
+def test_a_text_that_attention_masks_whole_does_not_spoil_the_others() -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(9, 8), nn.Linear(8, 9)
+            self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+
+        def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return self.head(self.layer(self.table(tokens), src_key_padding_mask=mask == 0))
+
+    torch.manual_seed(0)
+    tokens, mask = torch.randint(9, (12, 5)), torch.ones(12, 5)
+    labels = tokens.clone()
+    mask[2], labels[2] = 0, -100
+    names = ["lswag", "nwot", "near", "head_confidence", "params"]
+    scores = score_many(Encoder(), ({"tokens": tokens, "mask": mask}, labels), proxies=names, loss_fn=TokenLoss())
+    assert [name for name in names if scores[name].error] == ["lswag"]
+    assert "no token counts in sample 2 of the batch" in str(scores["lswag"].error)
+
+
+def test_proxies_that_move_the_inputs_say_that_tokens_cannot_be_moved() -> None:
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 9))
+    tokens = torch.randint(9, (12, 5))
+    names = ["jacov", "synflow", "zen", "az_nas_trainability", "dextr"]
+    scores = score_many(model, (tokens, tokens), proxies=[*names, "lswag"])
+    said = (
+        "the batch's inputs are torch.int64, with no floating-point samples; score a model of tokens by another proxy"
+    )
+    assert all(said in str(scores[name].error) for name in names) and scores["lswag"].error is None

@@ -182,7 +182,10 @@ class Batch:
         inputs = map_tensors(each, self.inputs)
         if not mapped:
             dtypes = sorted({str(tensor.dtype) for _, tensor in _named_tensors("inputs", self.inputs)})
-            raise InputError(f"{needed}: the batch's inputs are {', '.join(dtypes)}, with no floating-point samples")
+            raise InputError(
+                f"{needed}: the batch's inputs are {', '.join(dtypes)}, with no floating-point samples; score a model "
+                "of tokens by another proxy"
+            )
         return replace(self, inputs=inputs)
 
     def _taken(self, value: Any, index: Any) -> Any:

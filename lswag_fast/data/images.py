@@ -177,7 +177,7 @@ def _source_of(source: str | Path, split: str | None) -> ImageSource:
 
 def _source_of_path(path: Path, split: str | None) -> ImageSource:
     if not path.exists():
-        raise DataError(f"data {path}: no such file or folder; built in are 'digits' and 'synthetic'")
+        raise DataError(f"data {path}: no such file or folder; built in are 'digits' and 'synthetic', of images")
     if path.is_dir():
         part = path / split if split else path
         if not part.is_dir():

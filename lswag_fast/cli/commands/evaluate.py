@@ -91,7 +91,9 @@ def _run(args: argparse.Namespace) -> int:
     settings = {"data": data, "table": args.table.name}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
-    _say_warnings(read_table(args.out, args.key))
+    rows = read_table(args.out, args.key)
+    _say_warnings(rows)
+    _say_without_value(rows, proxies)
     say(f"scored {count} architectures; all rows: {args.out}")
     say(targets.networks_in_words(space, args, job.options))
     say(f"data: {data if isinstance(data, str) else 'the training part of the images of the table'}")
@@ -149,6 +151,16 @@ def _say_warnings(rows: pd.DataFrame) -> None:
         say_warning(f"{count} of {len(rows)} architectures: {text}")
     if len(counts) > _SAID_WARNINGS:
         say_warning(f"{len(counts) - _SAID_WARNINGS} other warnings are in the column {WARNINGS}")
+
+
+def _say_without_value(rows: pd.DataFrame, proxies: Sequence[str]) -> None:
+    """Say which proxies have no value in any row, and where the reasons are."""
+    from lswag_fast.evaluation.evaluate import ERRORS
+
+    names = [name for name in proxies if not rows[name].notna().any()]
+    reasons = rows[ERRORS].dropna()
+    if names and len(reasons):
+        say_warning(f"no architecture has a value of {', '.join(names)}; the first row's {ERRORS}: {reasons.iloc[0]}")
 
 
 def _correlate(args: argparse.Namespace, proxies: Sequence[str], window: ComparisonWindow | None) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
@@ -25,6 +25,7 @@ _OF_SHAPES = re.compile(
     r"|Given normalized_shape|running_mean should contain|size mismatch|must be equal to input_size"
     r"|Kernel size can't be greater"
 )
+_OF_INDICES = re.compile(r"^index .*out of (range|bounds)")  # how torch says that a table has no such row
 # How autograd refuses a step of the forward pass, or a gradient that the model or the loss takes itself.
 _OF_AUTOGRAD = re.compile(
     r"modified by an inplace operation|is being modified inplace|a leaf Variable that requires grad"
@@ -81,7 +82,7 @@ def batch_named(model: nn.Module, batch: Batch, precision: Precision = "float32"
     them. Under autocast torch has no product of some dtypes that a model mixes; then `precision` is named, too.
 
     Raises:
-        InputError: torch failed on the dtypes of inputs and weights.
+        InputError: torch failed on the dtypes of inputs and weights, or on an index, with inputs of whole numbers.
         UnsupportedModelError: torch failed on the shapes, or cannot differentiate the model.
     """
     try:
@@ -91,6 +92,8 @@ def batch_named(model: nn.Module, batch: Batch, precision: Precision = "float32"
         if isinstance(cause, RuntimeError) and _OF_AUTOGRAD.search(str(cause)):
             raise not_differentiable(cause) from cause
         inputs = {name: t for name, t in batch.tensors.items() if name.startswith("inputs")}
+        if isinstance(cause, IndexError) and _OF_INDICES.search(str(cause)):
+            _refuse_indices(inputs, cause)
         if not isinstance(cause, RuntimeError) or not inputs:
             raise
         of_batch, of_model = {t.dtype for t in inputs.values()}, {p.dtype for p in model.parameters()}
@@ -106,6 +109,20 @@ def batch_named(model: nn.Module, batch: Batch, precision: Precision = "float32"
                 f"the model cannot compute with this batch, {shown}: {one_line(cause)}"
             ) from cause
         raise
+
+
+def _refuse_indices(inputs: Mapping[str, Tensor], cause: IndexError) -> None:
+    """Raise InputError with what whole numbers the inputs hold, where they hold any: tokens, say, that no table has."""
+    ranges = [
+        f"{name} run from {int(t.min())} to {int(t.max())}"
+        for name, t in inputs.items()
+        if t.numel() and not t.is_floating_point() and not t.is_complex() and t.dtype != torch.bool
+    ]
+    if ranges:
+        raise InputError(
+            f"the model looks up what it has no row for: {', '.join(ranges)}; does its table have as many rows as "
+            f"there are tokens, and as many positions as they are long? ({one_line(cause)})"
+        ) from cause
 
 
 def _check_module(name: str, module: nn.Module) -> None:

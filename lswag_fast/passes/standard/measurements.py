@@ -173,7 +173,7 @@ class StandardMeasurements:
         if not varying:
             raise ZeroVarianceError(
                 f"no gradient of the {len(self.all_layers)} observed weight(s) varies over the samples; are the "
-                f"samples identical, or is the network constant? {RESCUE}"
+                f"samples identical, is the network constant, or does no label count? {RESCUE}"
             )
         if constant:
             warn(

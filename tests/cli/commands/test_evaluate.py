@@ -74,6 +74,15 @@ def test_more_warnings_than_can_be_read_are_counted(capsys: pytest.CaptureFixtur
     assert lines[-1] == "lswag-fast: warning: 3 other warnings are in the column warnings"
 
 
+def test_a_proxy_without_any_value_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*EVALUATE, "--proxies", "params,head_confidence", "--trials", "2", "--out", "scores.csv"]
+    assert main(command) == 0
+    words = (
+        "no architecture has a value of head_confidence; the first row's errors: head_confidence: head_confidence needs"
+    )
+    assert words in capsys.readouterr().err
+
+
 def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(folder))  # where the workers look for the space, too
     command = [*EVALUATE, "--proxies", "params,l2_norm", "--mode", "eval", "--trials", "5"]

@@ -217,3 +217,22 @@ def test_hooks_of_a_weight_are_said_not_to_be_applied() -> None:
     model[2].weight.register_hook(lambda gradient: gradient * 0)
     with pytest.warns(LswagWarning, match=r"2.weight: hooks that change a weight's gradient \(register_hook\) are not"):
         assert score(model, (torch.randn(4, 3), torch.tensor([0, 1, 0, 1])), proxy="params").value == plain
+
+
+def test_a_token_that_the_table_has_no_row_for_is_named() -> None:
+    model, tokens = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9)), torch.randint(9, (4, 5))
+    tokens[1, 2] = 30
+    with pytest.raises(
+        InputError, match=r"the model looks up what it has no row for: inputs run from \d to 30; "
+    ) as refused:
+        score(model, (tokens, tokens % 9), proxy="near")
+    assert isinstance(refused.value.__cause__, IndexError)
+
+
+def test_an_index_error_on_images_stays_the_models_own() -> None:
+    class Broken(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return [x][1]
+
+    with pytest.raises(IndexError, match="list index out of range"):
+        score(Broken(3, 3), (IMAGES, LABELS), proxy="flops")
