@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -34,20 +35,48 @@ PUBLISHED = {
 }
 
 
+@dataclass(frozen=True)
+class Group:
+    """A column of correlations.
+
+    Attributes:
+        title: Above it in the table.
+        target: What the proxies are compared with.
+        among: The networks that are compared.
+        inside: Whether inside windows, rather than over all of them.
+    """
+
+    title: str
+    target: str
+    among: str = "all"
+    inside: bool = False
+
+    @property
+    def statistic(self) -> str:
+        """The column of the CSV."""
+        return "inside" if self.inside else "spearman"
+
+    @property
+    def count(self) -> str:
+        """The column of the CSV that counts the networks."""
+        return "n_inside" if self.inside else "n"
+
+
 def per_proxy(
     targets: Titles,
     *,
     statistic: str = "spearman",
     shows_mean: bool = False,
     published: Mapping[str, str] | None = None,
+    among: str = "all",
 ) -> Callable[..., str]:
     """A line per proxy of CSVs of `lswag-fast correlate`, the best mean over the targets first.
 
-    A proxy that several have is taken from the first.
+    A proxy that several have is taken from the first. Of a CSV with groups of networks, the lines are of one of them.
     """
 
     def make(*paths: Path) -> str:
-        every = pd.concat([pd.read_csv(path) for path in paths]).set_index(["proxy", "target"])
+        every = pd.concat([_among(pd.read_csv(path), among) for path in paths]).set_index(["proxy", "target"])
         found = every[~every.index.duplicated()]
         means = found[statistic].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
         counts = found["n"].groupby("proxy").min()
@@ -62,6 +91,29 @@ def per_proxy(
         return markdown.table([f"{statistic.capitalize()} [95 % interval]", *titles], rows)
 
     return make
+
+
+def per_group(columns: Sequence[Group]) -> Callable[[Path], str]:
+    """A line per proxy of a CSV of `bench.correlation.newer`, the best of the first column first."""
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path)
+        rows = [_among(found[found["target"] == group.target], group.among).set_index("proxy") for group in columns]
+        order = rows[0][columns[0].statistic].sort_values(ascending=False, kind="stable").index
+        lines = []
+        for proxy in order:
+            own = [row.loc[proxy] for row in rows]
+            cells = [_with_interval(row, group.statistic) for row, group in zip(own, columns, strict=True)]
+            counts = [str(int(row[group.count])) for row, group in zip(own, columns, strict=True)]
+            lines.append([f"`{proxy}`", *cells, ", ".join(dict.fromkeys(counts))])
+        return markdown.table(["Spearman [95 % interval]", *(group.title for group in columns), "n"], lines)
+
+    return make
+
+
+def _among(found: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The rows of one group of networks; all rows of a CSV without groups."""
+    return found[found["among"] == group] if "among" in found else found
 
 
 def _with_interval(row: pd.Series, statistic: str) -> str:

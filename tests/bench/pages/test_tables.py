@@ -55,6 +55,24 @@ def test_a_proxy_of_two_tables_is_taken_from_the_first_and_kendall_is_shown_wher
     assert made.startswith("| Kendall [95 % interval] |")
 
 
+def test_groups_of_networks_are_columns_beside_windows_with_the_count_of_each(csv: Path) -> None:
+    csv.write_text(
+        "proxy,spearman,spearman_low,spearman_high,n,inside,inside_low,inside_high,n_inside,target,among\n"
+        "p,0.1,0,0.2,30,0.5,0.4,0.6,25,a,all\nq,0.3,0.2,0.4,30,0.7,0.6,0.8,25,a,all\n"
+        "p,0.8,0.7,0.9,12,,,,,a,few\nq,0.6,0.5,0.7,12,,,,,a,few\n"
+    )
+    groups = (
+        correlations.Group("all", "a"),
+        correlations.Group("window", "a", inside=True),
+        correlations.Group("few", "a", "few"),
+    )
+    assert lines(correlations.per_group(groups)(csv)) == [
+        "| `q` | .300 [.20, .40] | .700 [.60, .80] | .600 [.50, .70] | 30, 25, 12 |",
+        "| `p` | .100 [.00, .20] | .500 [.40, .60] | .800 [.70, .90] | 30, 25, 12 |",
+    ]
+    assert lines(correlations.per_proxy({"a": "A"})(csv))[0] == "| `q` | .300 [.20, .40] | 30 |"
+
+
 def test_runs_are_means_over_the_targets_of_the_proxies_that_each_run_has(csv: Path) -> None:
     csv.write_text(
         "run,proxy,target,spearman\n"
