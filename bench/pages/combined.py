@@ -11,10 +11,9 @@ import pandas as pd
 from bench.pages import markdown
 
 # The ways of bench.correlation.libra_subsets, combinations and attainable. An earlier selection of Libra drew its
-# members from proposals of halves, and its weights were drawn towards 0; the package no longer has either.
+# members from proposals of halves, which the package no longer has.
 WAYS = {
     "weights": "`Libra()`",
-    "weights_to_zero": "the default before, its weights drawn towards 0",
     "halves": '`Libra(rule="halves")`',
     "published": '`Libra(rule="published")`',
     "published_ranks": '`Libra(rule="published", binning="ranks")`',

@@ -22,7 +22,6 @@ SUITES = {
 SIZES = ("tiny", "small", "base")
 COMBINED = (
     "weights",
-    "weights_to_zero",
     "halves",
     "published",
     "weighted",
