@@ -27,7 +27,9 @@ TORCH ?= torch>=2.4
 TORCHVISION ?= torchvision
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Python compiles what it imports; pip would compile all of torch, sympy, plotly, ..., a minute and a half.
+PIP_INSTALL := python -m pip --disable-pip-version-check install --no-compile
+PIP := $(BIN)/$(PIP_INSTALL) --quiet
 # The install is editable: only these need a new build, a change of Python files is seen at once.
 BUILD_INPUTS := setup.py pyproject.toml CMakeLists.txt $(shell find csrc -type f)
 RUN_FOLDER := runs/digits-$(shell date +%Y%m%d-%H%M%S)
@@ -78,7 +80,7 @@ test: $(VENV)/.extra-test emulated
 emulated: $(VENV)/.extra-test
 	$(BIN)/cmake -S . -B build/emulated -DLSWAG_TESTS=ON -DLSWAG_CUDA=OFF -DLSWAG_PYTHON=ON \
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python"
-	$(BIN)/cmake --build build/emulated --parallel 2
+	$(BIN)/cmake --build build/emulated --target emulated --parallel 2
 	$(BIN)/ctest --test-dir build/emulated -L simt --parallel 2 --output-on-failure
 	$(BIN)/python tests/kernels/cuda/emulated.py build/emulated/tests/kernels/emulator
 
@@ -102,7 +104,7 @@ wheel: $(VENV)/.extra-release
 	$(BIN)/auditwheel show dist/*.whl
 	$(BIN)/python -m release.check dist
 	$(PYTHON) -m venv $(FRESH)
-	$(FRESH)/bin/python -m pip --disable-pip-version-check --quiet install "$(TORCH)" dist/*.whl
+	$(FRESH)/bin/$(PIP_INSTALL) --quiet "$(TORCH)" dist/*.whl
 	env -i PATH="$(CURDIR)/$(FRESH)/bin" python release/use.py
 	env -i PATH="$(CURDIR)/$(FRESH)/bin" lswag-fast info
 
@@ -110,10 +112,9 @@ wheel: $(VENV)/.extra-release
 test-oldest: export CMAKE_ARGS := -DLSWAG_CUDA=OFF
 test-oldest:
 	$(OLDEST_PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip --disable-pip-version-check --quiet install tomli
+	$(OLDEST)/bin/$(PIP_INSTALL) --quiet tomli
 	$(OLDEST)/bin/python release/oldest.py $(OLDEST_TORCH) > $(OLDEST)/constraints.txt
-	$(OLDEST)/bin/python -m pip --disable-pip-version-check install --constraint $(OLDEST)/constraints.txt \
-	  --editable ".[test]"
+	$(OLDEST)/bin/$(PIP_INSTALL) --constraint $(OLDEST)/constraints.txt --editable ".[test]"
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/pytest -m "not slow" -n 2 --dist loadfile $(CORE_TESTS)
 
 # Public networks, small: `make test` runs them too once their libraries are installed.
@@ -137,24 +138,24 @@ clean:
 # torch first: whoever wants a certain version gets it, and the package is content with any from 2.4 on.
 $(VENV)/.torch:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install "$(TORCH)"
+	$(PIP) "$(TORCH)"
 	touch $@
 
 $(VENV)/.built: $(VENV)/.torch $(BUILD_INPUTS)
-	$(PIP) install --editable .
+	$(PIP) --editable .
 	touch $@
 
 # Each torchvision goes with one torch.
 $(VENV)/.extra-zoo: $(VENV)/.built pyproject.toml
-	$(PIP) install "lswag-fast[zoo]" "$(TORCH)" "$(TORCHVISION)"
+	$(PIP) "lswag-fast[zoo]" "$(TORCH)" "$(TORCHVISION)"
 	touch $@
 
 # ResNet-50 is torchvision's.
 $(VENV)/.extra-bench: $(VENV)/.built pyproject.toml
-	$(PIP) install "lswag-fast[bench]" "$(TORCH)" "$(TORCHVISION)"
+	$(PIP) "lswag-fast[bench]" "$(TORCH)" "$(TORCHVISION)"
 	touch $@
 
 # The package is there, so that only what the extra asks for is added, with the same torch.
 $(VENV)/.extra-%: $(VENV)/.built pyproject.toml
-	$(PIP) install "lswag-fast[$*]" "$(TORCH)"
+	$(PIP) "lswag-fast[$*]" "$(TORCH)"
 	touch $@
