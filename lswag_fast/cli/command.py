@@ -63,6 +63,7 @@ class Command:
 _KEYWORD = re.compile(
     r"""\w\([^()]*\)|(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
 )
+_SAID_TWICE = re.compile(r"(--[\w-]+): \1\b")
 _PROXY_OPTION = re.compile(r"proxy_options=\{'(\w+)': \{'(\w+)': '?([\w.+-]+)'?\}\}")
 
 
@@ -91,19 +92,20 @@ class Parser(argparse.ArgumentParser):
         """Return a message of the library with the options of this command in the place of Python's keywords.
 
         `rule="published"` becomes `--rule published`. A name alone, `batch_size`, is only taken for a keyword where it
-        is no word of English. What is no option here stays as it is.
+        is no word of English and nothing that architectures have. What is no option here stays as it is.
         """
+        quantities = {"latency_ms"}
         names = (name for action in self._actions for name in action.option_strings if name.startswith("--"))
         options = {name[2:].replace("-", "_"): name for name in names}
 
         def option(match: re.Match[str]) -> str:
             name = match[1]  # of a call, none
-            if name not in options or ("_" not in name and "=" not in match[0]):
+            if name not in options or ("=" not in match[0] and ("_" not in name or name in quantities)):
                 return match[0]
             return f"{options[name]} {match[2] or match[3] or match[4] or ''}".rstrip()
 
         text = _PROXY_OPTION.sub(r"--set \1.\2=\3", str(message)) if "set" in options else str(message)
-        return _KEYWORD.sub(option, text)
+        return _SAID_TWICE.sub(r"\1", _KEYWORD.sub(option, text))
 
     def error(self, message: str) -> NoReturn:
         """Raise it."""

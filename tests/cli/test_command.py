@@ -50,6 +50,8 @@ def test_what_was_parsed_knows_its_command() -> None:
         ("build them with num_classes=10", "build them with --num-classes 10"),
         ("batch_size: found 3, too few", "--batch-size: found 3, too few"),
         ("labels that are ignore_index= of the loss", "labels that are --ignore-index of the loss"),
+        ("--batch-size: batch_size must be 2 or more", "--batch-size must be 2 or more"),
+        ("latency_ms='x': the nearest has latency_ms 0.2", "--latency-ms x: the nearest has latency_ms 0.2"),
         ("proxy_options={'zen': {'batch_norm': 'optional'}} does", "--set zen.batch_norm=optional does"),
         ("the rule of thumb, in runs/rule=1/batch_size.csv", "the rule of thumb, in runs/rule=1/batch_size.csv"),
         (
@@ -61,6 +63,6 @@ def test_what_was_parsed_knows_its_command() -> None:
 )
 def test_a_message_of_the_library_names_the_options_of_the_command(message: str, said: str) -> None:
     parser = COMMAND.parser()
-    for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--set"):
+    for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--latency-ms", "--set"):
         parser.add_argument(option)
     assert parser.in_options(message) == said

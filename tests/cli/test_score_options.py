@@ -131,7 +131,7 @@ def test_a_precision_that_the_cpu_lacks_is_refused_and_leaves_nothing(
     words = ["--trials", "1", "--batch-size", "4", "--precision", "bfloat16", "--out", "run"]
     assert main(["search", "nasbench201", *words]) == 2
     shown = capsys.readouterr().err
-    assert "error: precision='bfloat16': instruction set baseline has no products of bfloat16" in shown
+    assert "error: --precision bfloat16: instruction set baseline has no products of bfloat16" in shown
     assert shown.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -51,7 +51,7 @@ def test_a_batch_that_cannot_be_had_names_its_option() -> None:
     assert targets.load_batch("synthetic", 8, 3, given()).batch[0].shape == (4, 3, 8, 8)
     with pytest.raises(DataError, match=r"^--data: "):
         targets.load_batch("no/such/folder", 8, 3, given())
-    with pytest.raises(DataError, match=r"^--data: data digits \(UCI, 8 x 8\) has 10 classes, .*--num-classes 10 on"):
+    with pytest.raises(DataError, match=r"^--data: data digits \(UCI, 8 x 8\) has 10 classes, .* with num_classes=10"):
         targets.load_batch("digits", 8, 3, given())
 
 

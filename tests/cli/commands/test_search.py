@@ -173,11 +173,11 @@ def test_the_command_that_continues_a_search_is_complete(user_folder, capsys):
 
 REFUSED = {
     "a batch of one": (["--batch-size", "1"], "variance"),
-    "a part of rows": (["--row-fraction", "2"], "row_fraction"),
+    "a part of rows": (["--row-fraction", "2"], "--row-fraction must lie"),
     "layers": (["--layers", "5,2"], "layers"),
     "a negative seed": (["--seed", "-1"], "--seed"),
     "a large seed": (["--seed", "9" * 23], "--seed"),
-    "patterns of more than the batch": (["--pattern-samples", "99"], "pattern_samples is 99, the batch has 32"),
+    "patterns of more than the batch": (["--pattern-samples", "99"], "--pattern-samples is 99, the batch has 32"),
     "micro-batches": (["--variance", "microbatch:3"], "does not divide the batch"),
     "what only the first network shows": (["--features", "nosuch", "--proxies", "zen"], "no module"),
     "threads": (["--threads", "100000000"], "more than 1,024"),

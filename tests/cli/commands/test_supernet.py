@@ -100,7 +100,7 @@ MISTAKES = [
     (["supernet", "tiny_space:make", "--data", "synthetic"], "is noise, of which nothing can be learned"),
     (
         ["supernet", "tiny_space:make", "--data", "images.npz", "--batch-size", "64"],
-        "batch_size: 64 is more than the 48 images",
+        "--batch-size: 64 is more than the 48 images",
     ),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--recipe", "short", "--epochs", "0"], "--epochs"),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--image-size", "9"], "--image-size: tiny_space:make"),
