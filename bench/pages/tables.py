@@ -188,7 +188,17 @@ TABLES = (
         ("newer/flexibert_published.csv",),
         correlations.per_proxy({"glue": "GLUE"}),
     ),
-    Table("flexibert", ("newer/flexibert_correlation.csv",), correlations.per_proxy({"glue": "GLUE"})),
+    Table(
+        "flexibert",
+        ("newer/flexibert_correlation.csv",),
+        correlations.per_group(
+            (
+                correlations.Group("all", "glue"),
+                correlations.Group("two layers", "glue", "n_layers 2"),
+                correlations.Group("four layers", "glue", "n_layers 4"),
+            )
+        ),
+    ),
     *(
         Table(
             name,
