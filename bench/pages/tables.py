@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pages import columns, combined, correlations, costs, options, reach
+from bench.pages import columns, combined, correlations, costs, options, reach, training
 from bench.pages.columns import Numbers
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -293,6 +293,8 @@ TABLES = (
         columns.of_csv({"target": "targets", "training": "training"}, THEOREM1, THEOREM1_NAMES),
     ),
     Table("inherited", ("training/inherited.csv",), columns.of_csv({"proxy": "proxy"}, INHERITED)),
+    Table("training-kills", ("training/kills.csv",), training.kills),
+    Table("step-overhead", ("training/step_overhead.csv",), training.step_overhead),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
