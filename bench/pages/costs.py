@@ -161,6 +161,26 @@ def fast_ranks(path: Path) -> str:
     return f"{markdown.table(head, rows)}\n\n{what}. {_machine(first)}"
 
 
+def fast_settings(path: Path) -> str:
+    """What scores of fewer samples cost, and how they rank."""
+    found = pd.read_csv(path)
+    figures = [f"{proxy}_{of}" for proxy in ("lswag", "zico") for of in ("exact", "accuracy")]
+    rows = [
+        [
+            f"`{row['space']}`",
+            row["gradient_samples"],
+            row["pattern_samples"],
+            markdown.number(row["price"], 2),
+            *(markdown.with_range(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in figures),
+            str(row["n"]),
+        ]
+        for _, row in found.iterrows()
+    ]
+    values = [f"`{proxy}` with {of}" for proxy in ("lswag", "zico") for of in ("its exact value", "the accuracies")]
+    head = ["space", "gradients of", "patterns of", "x exact, processor time", *values, "networks"]
+    return f"{markdown.table(head, rows, n_words=3)}\n\nSpearman [95 % interval]. {_machine(found.iloc[0])}"
+
+
 def _machine(row: pd.Series) -> str:
     threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
     date = f", {row['date']}" if "date" in row else ""

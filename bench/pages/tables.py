@@ -304,4 +304,5 @@ TABLES = (
     Table("search-building", ("search/build.csv",), costs.building),
     Table("search-rate", ("search/rate.csv",), costs.rate),
     Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
+    Table("fast-settings", ("search/fast_settings.csv",), costs.fast_settings),
 )
