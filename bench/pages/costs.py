@@ -44,7 +44,8 @@ def row_fraction(path: Path) -> str:
         rows.append([name, markdown.number(rho, 4), f"{worst:.1%}"])
     first = found.iloc[0]
     title = f"`row_fraction={first['row_fraction']}`, {len(found)} architectures, batch {first['batch']}"
-    return f"{markdown.table([title, 'Spearman with the exact one', 'largest difference'], rows)}\n\n{_machine(first)}"
+    cells = markdown.table([title, "Spearman with the exact one", "largest difference"], rows)
+    return f"{cells}\n\n{markdown.measured_on(first)}"
 
 
 def per_trial(path: Path) -> str:
@@ -59,7 +60,7 @@ def per_trial(path: Path) -> str:
     ]
     titles = [f"{_STORES[store]}, {'first 10,000' if n < last else f'last of {n:,}'}" for store, n in _columns(last)]
     cells = markdown.table(["ms per trial", "scored by", *titles], rows, n_words=2)
-    return f"{cells}\n\n{_machine(found.iloc[0])}"
+    return f"{cells}\n\n{markdown.measured_on(found.iloc[0])}"
 
 
 def isomorphic(path: Path) -> str:
@@ -79,7 +80,7 @@ def isomorphic(path: Path) -> str:
             ]
         )
     head = ["space", "functions scored", "ms per trial, first 10,000", "ms, last block", "trials", "left out"]
-    return f"{markdown.table(head, rows, n_words=2)}\n\n{_machine(found.iloc[0])}"
+    return f"{markdown.table(head, rows, n_words=2)}\n\n{markdown.measured_on(found.iloc[0])}"
 
 
 def building(path: Path) -> str:
@@ -99,7 +100,7 @@ def building(path: Path) -> str:
     ]
     head = ["space", "choosing, ms", "building, ms", "ninth decile", "of it drawing", "parameters", "modules"]
     n = found.iloc[0]["n"]
-    return f"{markdown.table(head, rows)}\n\nMedians of {n} architectures. {_machine(found.iloc[0])}"
+    return f"{markdown.table(head, rows)}\n\nMedians of {n} architectures. {markdown.measured_on(found.iloc[0])}"
 
 
 _STORES = {"sqlite": "SQLite", "log": "log"}
@@ -121,7 +122,9 @@ def opening(path: Path) -> str:
             rows.append([title, str(objective), *times, *sizes])
     titles = [*_STORES.values(), *(f"{store}, on disk" for store in _STORES.values())]
     n_trials = f"{found['n_trials'].iloc[0]:,} trials, opened again"
-    return f"{markdown.table([n_trials, 'scored by', *titles], rows, n_words=2)}\n\n{_machine(found.iloc[0])}"
+    return (
+        f"{markdown.table([n_trials, 'scored by', *titles], rows, n_words=2)}\n\n{markdown.measured_on(found.iloc[0])}"
+    )
 
 
 def rate(path: Path) -> str:
@@ -136,7 +139,7 @@ def rate(path: Path) -> str:
     what = (
         f"{first['space']}, batch {first['batch']}, {first['n_trials']} candidates, median of {first['rounds']} rounds"
     )
-    return f"{cells}\n\n{what}. {_machine(first)}"
+    return f"{cells}\n\n{what}. {markdown.measured_on(first)}"
 
 
 def fast_ranks(path: Path) -> str:
@@ -158,7 +161,7 @@ def fast_ranks(path: Path) -> str:
     head = ["networks", "Spearman", "best in common", "fast", "exact", "fast / exact", "of it building the network"]
     first = found.iloc[0]
     what = f"{first['space']}, batch {first['batch']}; processor time of a candidate, medians"
-    return f"{markdown.table(head, rows)}\n\n{what}. {_machine(first)}"
+    return f"{markdown.table(head, rows)}\n\n{what}. {markdown.measured_on(first)}"
 
 
 def fast_settings(path: Path) -> str:
@@ -178,10 +181,4 @@ def fast_settings(path: Path) -> str:
     ]
     values = [f"`{proxy}` with {of}" for proxy in ("lswag", "zico") for of in ("its exact value", "the accuracies")]
     head = ["space", "gradients of", "patterns of", "x exact, processor time", *values, "networks"]
-    return f"{markdown.table(head, rows, n_words=3)}\n\nSpearman [95 % interval]. {_machine(found.iloc[0])}"
-
-
-def _machine(row: pd.Series) -> str:
-    threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
-    date = f", {row['date']}" if "date" in row else ""
-    return f"Measured on: {row['cpu']}, {threads}, {row['isa']}, torch {row['torch']}{date}."
+    return f"{markdown.table(head, rows, n_words=3)}\n\nSpearman [95 % interval]. {markdown.measured_on(found.iloc[0])}"

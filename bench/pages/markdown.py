@@ -1,9 +1,11 @@
-"""Numbers as they stand in the cells of the tables."""
+"""Tables, the numbers in their cells, and the sentence below them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, n_words: int = 1) -> str:
@@ -34,3 +36,10 @@ def bracketed(low: str, high: str) -> str:
 def with_range(value: float, low: float, high: float, digits: int = 3) -> str:
     """A number and, one digit shorter, its interval or range."""
     return f"{number(value, digits)} {bracketed(number(low, digits - 1), number(high, digits - 1))}"
+
+
+def measured_on(row: pd.Series) -> str:
+    """A sentence on the machine, and the day, that a row of a CSV was measured on."""
+    threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
+    date = f", {row['date']}" if "date" in row else ""
+    return f"Measured on: {row['cpu']}, {threads}, {row['isa']}, torch {row['torch']}{date}."

@@ -14,7 +14,7 @@ def kills(path: Path) -> str:
     found = pd.read_csv(path)
     row = [str(len(found)), str(found["kills"].sum()), str(found["kills"].max()), f"{found['identical'].sum()}"]
     head = ["trainings", "kills", "most in one training", "trainings that ended with the same weights, bit for bit"]
-    return f"{markdown.table(head, [row], n_words=0)}\n\n{_where(found.iloc[0])}"
+    return f"{markdown.table(head, [row], n_words=0)}\n\n{markdown.measured_on(found.iloc[0])}"
 
 
 def step_overhead(path: Path) -> str:
@@ -32,9 +32,4 @@ def step_overhead(path: Path) -> str:
     ]
     head = ["space", "the network alone", "the supernet's step", "median of the ratio [quartiles]", "pairs"]
     first = found.iloc[0]
-    return f"{markdown.table(head, rows)}\n\nBatches of {first['batch']}. {_where(first)}"
-
-
-def _where(row: pd.Series) -> str:
-    threads = f"{row['threads']} thread{'' if row['threads'] == 1 else 's'}"
-    return f"Measured on: {row['cpu']}, {threads}, {row['isa']}, torch {row['torch']}."
+    return f"{markdown.table(head, rows)}\n\nBatches of {first['batch']}. {markdown.measured_on(first)}"

@@ -17,7 +17,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -25,6 +24,7 @@ from bench.csv_file import append, rows_of
 from bench.machine import machine_columns
 from lswag_fast import ScoreOptions, data, spaces
 from lswag_fast.data.tables import read_table
+from lswag_fast.evaluation.correlation import correlate
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import SearchSpace
 
@@ -38,7 +38,6 @@ TRANSFORMERS = {"batch_size": 32, "init": "own", "mode": "eval"}
 KEY = ("arch", "gradient_samples", "pattern_samples")
 MACHINE = ("cpu", "cores", "isa", "threads", "torch", "lswag_fast", "compiler", "python", "date")
 RAW = (*KEY, *PROXIES, "seconds", "errors", *MACHINE)
-N_RESAMPLES = 1000
 
 
 def job_of(space: SearchSpace, path: Path, samples: Samples) -> ScoreJob:
@@ -79,33 +78,22 @@ def measure(name: str, table: Path, images: Path, folder: Path, n: int) -> None:
     sys.stdout.write(f"{name}: {n} networks\n")
 
 
-def interval(z: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Spearman's correlation of two columns, and its percentile interval of 95 % over resamples of the networks."""
-    rng = np.random.default_rng(0)
-    drawn = [
-        pd.Series(z[rows]).corr(pd.Series(y[rows]), method="spearman")
-        for rows in rng.integers(0, len(z), (N_RESAMPLES, len(z)))
-    ]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return {"": pd.Series(z).corr(pd.Series(y), method="spearman"), "_low": low, "_high": high}
-
-
 def summary_of(raw: pd.DataFrame, accuracy: pd.Series) -> pd.DataFrame:
     """A row a setting of one space."""
     every = {proxy: raw.pivot(index="arch", columns=list(KEY[1:]), values=proxy) for proxy in PROXIES}
     whole = pd.concat(every.values(), axis=1).dropna().index
     seconds = raw.pivot(index="arch", columns=list(KEY[1:]), values="seconds").loc[whole]
     exact = tuple(map(str, SETTINGS[0]))
-    y = accuracy.loc[whole].to_numpy()
     rows = []
     for samples in (tuple(map(str, pair)) for pair in SETTINGS):
         row: dict[str, Any] = dict(zip(KEY[1:], samples, strict=True))
         row |= {"price": round((seconds[samples] / seconds[exact]).median(), 4), "n": len(whole)}
         row |= {"n_left_out": raw["arch"].nunique() - len(whole)}
         for proxy, values in every.items():
-            z = values.loc[whole, samples].to_numpy()
-            figures = {"exact": interval(z, values.loc[whole, exact].to_numpy()), "accuracy": interval(z, y)}
-            row |= {f"{proxy}_{of}{end}": round(x, 4) for of, found in figures.items() for end, x in found.items()}
+            found = values.loc[whole, samples].rename(proxy).to_frame()
+            for of, target in (("exact", values.loc[whole, exact]), ("accuracy", accuracy.loc[whole])):
+                ranked = correlate(found.assign(**{of: target}), of, [proxy]).loc[proxy]
+                row |= {f"{proxy}_{of}{end}": round(ranked[f"spearman{end}"], 4) for end in ("", "_low", "_high")}
         rows.append(row)
     return pd.DataFrame(rows)
 
