@@ -1,4 +1,4 @@
-"""What is said twice says the same: the checks before a commit and `make lint`, version, address, extras and spaces."""
+"""What is said twice says the same: checks before a commit and `make lint`, version, address, extras, spaces, rooms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lswag_fast import kernels, spaces
 tomllib = pytest.importorskip("tomllib", reason="comes with Python 3.11; what is compared here depends on no Python")
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -80,3 +81,22 @@ def test_every_named_space_stands_where_a_reader_looks() -> None:
     reference = (ROOT / "docs/reference/spaces.md").read_text()
     classes = {type(spaces.get(name)).__name__ for name in spaces.names()}
     assert {name for name in classes if f"lswag_fast.spaces.{name}\n" not in reference} == set()
+
+
+def test_the_layers_that_the_pages_show_are_those_that_are_checked() -> None:
+    (layers,) = (entry["layers"] for entry in PYPROJECT["tool"]["importlinter"]["contracts"] if entry["id"] == "layers")
+    checked = [set(re.findall(r"\w+", layer)) for layer in layers]
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    (listed,) = re.findall(r"^## The layers\n\n(?:\S.*\n)+\n((?:    .*\n)+)", architecture, re.MULTILINE)
+    (chain,) = re.findall(r"^    (cli > (?:.*\n)+?)\n", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert [set(re.findall(r"\w+", line)) for line in listed.splitlines()] == checked
+    assert [set(re.findall(r"\w+", layer)) for layer in chain.split(">")] == checked
+
+
+def test_every_room_is_on_the_page_of_the_architecture() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"^ {6}(\w+(?:\.py|/)) ", page, re.MULTILINE))
+    package = ROOT / "lswag_fast"
+    rooms = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    rooms |= {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert rooms - named == set()
