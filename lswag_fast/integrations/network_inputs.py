@@ -100,11 +100,16 @@ def library(name: str) -> ModuleType:
         with needs_extra(name, name):
             return import_module(name)
     except RuntimeError as error:
-        text = " ".join(str(error).split())
-        raise InputError(
-            f"{name} cannot be loaded beside torch {torch.__version__} ({text}); install the builds of torch and "
-            "torchvision that belong together"
-        ) from error
+        raise unloadable(name, error) from error
+
+
+def unloadable(library: str, error: BaseException) -> InputError:
+    """Return the error of a library that is installed and cannot be loaded."""
+    text = " ".join(str(error).split())
+    return InputError(
+        f"{library} cannot be loaded beside torch {torch.__version__} ({text}); install the builds of torch and "
+        "torchvision that belong together"
+    )
 
 
 def unknown_name(library: str, name: str, known: Collection[str]) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lswag_fast.errors import InputError, reason
@@ -16,6 +17,7 @@ from lswag_fast.integrations.network_inputs import (
     library,
     nearest,
     square,
+    unloadable,
 )
 
 N_TOKENS = 128
@@ -61,10 +63,20 @@ def make(file: str, num_classes: int | None, image_size: int | None) -> NamedNet
     if num_classes is not None and task.is_language:
         raise InputError(f"hf:{file}: {architecture} tells the tokens of its vocabulary apart; leave out --num-classes")
     _adapt(config, num_classes, image_size)
-    model = getattr(transformers, architecture)(config).train()
+    model = _class(transformers, architecture)(config).train()
     inputs = _images(file, config, image_size) if task is _IMAGES else _tokens(config, task)
     n_classes = inputs.vocabulary if task.is_language and isinstance(inputs, TokenInputs) else config.num_labels
     return NamedNetwork(model, inputs, n_classes)
+
+
+def _class(transformers: ModuleType, architecture: str) -> Any:
+    """The class of a network, whose module transformers imports when it is asked for."""
+    try:
+        return getattr(transformers, architecture)
+    except ModuleNotFoundError as error:  # also where a torchvision of another torch keeps the module from loading
+        if isinstance(error.__cause__, RuntimeError):
+            raise unloadable("transformers", error.__cause__) from error
+        raise
 
 
 def _read(file: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 
 from lswag_fast import score
 from lswag_fast.errors import InputError
-from lswag_fast.integrations import ImageInputs, NamedNetwork, TokenInputs, named_network
+from lswag_fast.integrations import ImageInputs, NamedNetwork, TokenInputs, named_network, transformers_networks
 from support.offline import refuse_network
 from support.zoo_libraries import library
 
@@ -124,3 +124,16 @@ def test_a_file_that_is_missing_and_classes_of_a_vocabulary(made: Any) -> None:
         named_network("hf:no/such.json")
     with pytest.raises(InputError, match="tells the tokens of its vocabulary apart; leave out --num-classes"):
         made({**BERT, "architectures": ["BertForMaskedLM"]}, num_classes=3)
+
+
+def test_a_torchvision_of_another_torch_is_named(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy:
+        """Stands for transformers, which imports the module of a network when its class is asked for."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise ModuleNotFoundError(f"Could not import module {name!r}.") from RuntimeError("no torchvision::nms")
+
+    monkeypatch.setattr(transformers_networks, "library", lambda name: Lazy())
+    expected = r"^transformers cannot be loaded beside torch .*\(no torchvision::nms\); install the builds"
+    with pytest.raises(InputError, match=expected):
+        made({**BERT, "architectures": ["BertForMaskedLM"]})
