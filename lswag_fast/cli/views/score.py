@@ -43,7 +43,8 @@ def show_scores(results: Scores, data: str, networks: str | None) -> None:
             say(f"  {name}: {error}")
     _show_coverage(*results.values())
     say(f"\ndata: {data}")
-    say(f"{len(results.passes)} passes: {', '.join(results.passes) or 'none could be run'}")
+    n = len(results.passes)
+    say(f"{n} {'pass' if n == 1 else 'passes'}: {', '.join(results.passes) or 'none could be run'}")
     _show_end(next(iter(results.values())), networks)
 
 

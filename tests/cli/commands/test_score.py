@@ -76,6 +76,10 @@ def test_all_proxies_make_one_table(run: Any) -> None:
     assert "11 passes: model, standard, synflow" in out
 
 
+def test_one_pass_is_one(run: Any) -> None:
+    assert "\n1 pass: standard\n" in run("--proxies", "nwot,swap")[1]
+
+
 def test_several_as_json(run: Any) -> None:
     code, out, _ = run("--proxies", "snip, te_nas,dss", "--json", "-")
     content = json.loads(out)
