@@ -168,7 +168,7 @@ def main() -> None:
     archs = [str(arch) for arch in read_table(options.table).sample(frac=1, random_state=0).index[: options.n]]
     done = set() if options.known is None else set(read_table(options.known).index)
     archs = [arch for arch in archs if arch not in done]
-    known = SETTINGS if options.space == "nasbench201" else TRANSFORMER_SETTINGS
+    known = TRANSFORMER_SETTINGS if options.space.startswith("autoformer") else SETTINGS
     for name in options.settings or known:
         setting = known[name]
         run(archs, job_of(space, setting, options), setting, options.out / f"{name}.csv")

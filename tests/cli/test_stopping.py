@@ -97,8 +97,7 @@ def table(folder):
     return pd.read_csv(folder / "run" / "trials.csv").drop(columns=VOLATILE)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("number", "code", "workers"), [(signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "1")])
 def test_a_signal_stops_the_search_and_the_command_continues_it(user_folder, tmp_path_factory, number, code, workers):
     process = start(user_folder, "--trials", "100", "--workers", workers)
     wait_for_trials(process, user_folder, 2)

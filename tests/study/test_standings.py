@@ -61,7 +61,7 @@ def test_an_equal_column_says_nothing():
 
 
 @pytest.mark.parametrize("how", WAYS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_leaders_are_the_best_of_all_at_every_moment(how, seed):
     frame = table(150, ties=seed % 2 == 1, seed=seed)
     history = History(Objective(NAMES, how), n_leaders=10)
