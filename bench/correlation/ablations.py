@@ -1,9 +1,10 @@
-"""What each part and option of L-SWAG is worth on NAS-Bench-201: `python -m bench.correlation.ablations FOLDER DATA
---out FILE.csv --plot FILE.png`.
+"""What each part and option of L-SWAG is worth on CNNs: `python -m bench.correlation.ablations FOLDER TABLE --targets
+COLUMN,... --out FILE.csv [--plot FILE.png]`.
 
-FOLDER is what `bench.correlation.layer_numbers` wrote, DATA the folder with nasbench201/nb201_accuracy.csv.gz. A row is
-one variant of the score against one accuracy: Spearman with its 95 % interval over `resamples` of the networks, and the
-difference to the default on the same networks, with the interval of that difference.
+FOLDER is what `bench.correlation.layer_numbers` wrote of the networks of TABLE. A row is one variant of the score
+against one accuracy: Spearman with its 95 % interval over `resamples` of the networks, and the difference to the
+default on the same networks, with the interval of that difference. The interval of layers is the one that the paper has
+for NAS-Bench-201.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from bench.correlation.layer_numbers import PATTERN_SAMPLES, SETTINGS
 from lswag_fast.data.tables import read_table
 from lswag_fast.evaluation.intervals import interval_of
 
-TARGETS = ("cifar10_test", "cifar100_test", "imagenet16_test")
 Cell = dict[str, Any]
 Cells = dict[str, Cell]
 Interval = tuple[int, int] | None
@@ -191,9 +191,10 @@ def _curve(axes: Any, rows: pd.DataFrame, x: list[int], names: list[str], label:
 
 def main() -> None:
     """Read the command line, derive and write."""
-    parser = argparse.ArgumentParser(description="What each part and option of L-SWAG is worth on NAS-Bench-201.")
+    parser = argparse.ArgumentParser(description="What each part and option of L-SWAG is worth on CNNs.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--targets", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--resamples", type=int, default=500)
@@ -201,19 +202,19 @@ def main() -> None:
     options = parser.parse_args()
     names = [name for name in SETTINGS if (options.folder / f"{name}.csv").exists()]
     measured = {name: read_cells(options.folder / f"{name}.csv") for name in names}
-    accuracies = read_table(options.data / "nasbench201" / "nb201_accuracy.csv.gz")
+    accuracies, targets = read_table(options.table), options.targets.split(",")
     base = measured["base"]
     default = scored(base, value)
     rows = []
     for part in (of_parts(base), of_samples(base), of_percentiles(base), of_settings(measured)):
         for study, variant, z in part:
-            for target in TARGETS:
+            for target in targets if z.nunique() > 1 else ():  # few samples give every network as many patterns
                 found = bootstrapped(z, default, accuracies[target], options.resamples, options.seed)
                 rows.append({"study": study, "variant": variant, "target": target, "seed": options.seed, **found})
     table = pd.DataFrame(rows)
     table.round(4).to_csv(options.out, index=False)
     if options.plot is not None:
-        plot(table, TARGETS[0]).savefig(options.plot, dpi=150)
+        plot(table, targets[0]).savefig(options.plot, dpi=150)
     wide = table.pivot_table(index=["study", "variant"], columns="target", values="spearman", sort=False)
     sys.stdout.write(wide.round(3).to_string() + "\n")
 

@@ -1,7 +1,8 @@
-"""The table of L-SWAG's options on NAS-Bench-201, from the CSV of `bench.correlation.ablations`."""
+"""The tables of L-SWAG's options on a space of cells, from the CSVs of `bench.correlation.ablations`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -9,18 +10,19 @@ import pandas as pd
 from bench.pages import markdown
 
 TARGET = "cifar10_test"
+DEFAULT = "base, layerwise"
 
 # What the table calls a variant of the CSV; the default comes first.
 VARIANTS = {
-    "base, layerwise": "the default: layerwise, batch 64, auto (16) pattern samples",
+    DEFAULT: "the default: layerwise, batch 64, auto ({auto}) pattern samples",
     "product": '`combine="product"` (Equation 1 read literally)',
     "log": '`combine="log"`',
     "Psi": "Psi alone",
     "Lambda": "Lambda alone: mu dropped",
     "mu/sigma, all layers, no Psi": "mu/sigma alone: mu kept, as ZiCo",
     "mu/sigma, all layers, Psi": "mu/sigma, layerwise with Psi",
-    "1": "`layers=(0, 1)`, which the spike rule finds (`--layers auto`)",
-    "3": "`layers=(2, 3)`, the best of such intervals here",
+    "1": "`layers=(0, 1)`",
+    "3": "`layers=(2, 3)`",
     **{f"layerwise, {n}": f"`pattern_samples={n}`" for n in (8, 14, 18, 20, 32, 64)},
     **{f"microbatch-{n}, layerwise": f'`variance="microbatch:{n}"`' for n in (2, 4, 8)},
     "signed, layerwise": '`gradient="signed"`',
@@ -35,14 +37,22 @@ VARIANTS = {
 }
 
 
-def table(path: Path) -> str:
-    """A line per option: its correlation, and the difference to the default on the same networks."""
-    found = pd.read_csv(path).query("target == @TARGET").set_index("variant")
-    rows = []
-    for variant, title in VARIANTS.items():
-        row = found.loc[variant]
-        difference = markdown.signed(row["difference"])
-        ends = markdown.bracketed(markdown.signed(row["difference_low"]), markdown.signed(row["difference_high"]))
-        own = markdown.with_range(row["spearman"], row["low"], row["high"])
-        rows.append([title, own, f"{difference} {ends}" if variant != "base, layerwise" else "", str(row["n"])])
-    return markdown.table(["option", "Spearman, CIFAR-10", "difference to the default", "n"], rows)
+def table(auto: int, remarks: Mapping[str, str] | None = None) -> Callable[[Path], str]:
+    """What makes the table of a space, on whose networks "auto" takes so many samples of a pattern; remarks stand
+    behind the variants that they are of."""
+    remarks = remarks or {}
+
+    def written(path: Path) -> str:
+        """A line per option: its correlation, and the difference to the default on the same networks."""
+        found = pd.read_csv(path).query("target == @TARGET").set_index("variant")
+        rows = []
+        for variant in (name for name in VARIANTS if name in found.index):
+            row = found.loc[variant]
+            difference = markdown.signed(row["difference"])
+            ends = markdown.bracketed(markdown.signed(row["difference_low"]), markdown.signed(row["difference_high"]))
+            own = markdown.with_range(row["spearman"], row["low"], row["high"])
+            cells = own, f"{difference} {ends}" if variant != DEFAULT else "", str(row["n"])
+            rows.append([VARIANTS[variant].format(auto=auto) + remarks.get(variant, ""), *cells])
+        return markdown.table(["option", "Spearman, CIFAR-10", "difference to the default", "n"], rows)
+
+    return written

@@ -36,6 +36,7 @@ PATTERNS = {
     **{f"patterns-{n}-{seed}": f"{n} of {n}, seed {seed}" for n in (32, 64) for seed in range(3)},
 }
 FEWER_SAMPLES = {"all": "all 64", "16": "16", "8": "8", "4": "4", "2": "2"}
+FOUND_LAYERS = {"1": ", which the spike rule finds (`--layers auto`)", "3": ", the best of such intervals here"}
 PAIRING = (
     Numbers("Spearman, paired by the data", "by_data"),
     Numbers("by the order", "by_order"),
@@ -263,7 +264,8 @@ TABLES = (
         ),
         reach.table,
     ),
-    Table("options", ("correlation/ablations.csv",), options.table),
+    Table("options", ("options/nasbench201.csv",), options.table(auto=16, remarks=FOUND_LAYERS)),
+    Table("options-nasbench101", ("options/nasbench101.csv",), options.table(auto=19)),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
     Table(
         "gradient-samples-cells",
@@ -293,6 +295,7 @@ TABLES = (
         columns.of_csv({"target": "targets", "training": "training"}, THEOREM1, THEOREM1_NAMES),
     ),
     Table("inherited", ("training/inherited.csv",), columns.of_csv({"proxy": "proxy"}, INHERITED)),
+    Table("comparison", ("training/comparison.csv",), training.comparison),
     Table("training-kills", ("training/kills.csv",), training.kills),
     Table("step-overhead", ("training/step_overhead.csv",), training.step_overhead),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),

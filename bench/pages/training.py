@@ -1,4 +1,4 @@
-"""Tables of what training costs, and of trainings that were killed."""
+"""Tables of what training costs, of trainings that were killed, and of searches whose winners were trained."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def step_overhead(path: Path) -> str:
     head = ["space", "the network alone", "the supernet's step", "median of the ratio [quartiles]", "pairs"]
     first = found.iloc[0]
     return f"{markdown.table(head, rows)}\n\nBatches of {first['batch']}. {markdown.measured_on(first)}"
+
+
+def comparison(path: Path) -> str:
+    """What each method of `lswag-fast compare` found: a row for each, the best mean accuracy first."""
+    methods = pd.read_csv(path).groupby("method", sort=False)
+    means = methods[["test_accuracy", "n_params", "search_s"]].mean().sort_values("test_accuracy", ascending=False)
+    rows = []
+    for method, mean in means.iterrows():
+        own = methods.get_group(method).sort_values("seed")
+        each = " ".join(f"{accuracy:.1%}" for accuracy in own["test_accuracy"])
+        seconds = f"{mean['search_s']:.0f}"
+        rows.append([f"`{method}`", f"{mean['test_accuracy']:.1%}", each, f"{mean['n_params']:,.0f}", seconds])
+    head = ["method", "mean test accuracy", "of each seed", "parameters, mean", "search s, mean"]
+    return markdown.table(head, rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pages import columns, combined, correlations, costs, markdown, options
+from bench.pages import columns, combined, correlations, costs, markdown, options, training
 from bench.pages.tables import TABLES, Table
 
 
@@ -151,11 +151,32 @@ def test_only_combinations_without_labels_are_listed(csv: Path) -> None:
 
 
 def test_the_default_of_the_options_has_no_difference_to_itself() -> None:
-    path = Path(__file__).parents[3] / "bench/results/correlation/ablations.csv"
-    first, *others = lines(options.table(path))
+    path = Path(__file__).parents[3] / "bench/results/options/nasbench201.csv"
+    first, *others = lines(options.table(auto=16)(path))
     assert first.split(" | ")[2] == ""
     assert len(others) == len(options.VARIANTS) - 1
     assert all(line.split(" | ")[2].endswith("]") for line in others)
+
+
+def test_options_that_a_space_has_no_rows_of_are_left_out(csv: Path) -> None:
+    numbers = ",".join(("0.5", "0.4", "0.6", "0.5", "0", "-0.1", "0.1", "9"))
+    head = "variant,target,spearman,low,high,default,difference,difference_low,difference_high,n\n"
+    csv.write_text(f'{head}"base, layerwise",cifar10_test,{numbers}\nPsi,cifar10_test,{numbers}\n')
+    assert [line.split(" | ")[0] for line in lines(options.table(auto=19)(csv))] == [
+        "| the default: layerwise, batch 64, auto (19) pattern samples",
+        "| Psi alone",
+    ]
+
+
+def test_methods_are_listed_by_what_their_winners_reached(csv: Path) -> None:
+    csv.write_text(
+        "method,seed,n_params,search_s,test_accuracy\n"
+        "random,1,1000,0.1,0.40\nrandom,0,2000,0.3,0.44\nlswag,0,3000,20,0.5\nlswag,1,3000,21,0.48\n"
+    )
+    assert lines(training.comparison(csv)) == [
+        "| `lswag` | 49.0% | 50.0% 48.0% | 3,000 | 20 |",
+        "| `random` | 42.0% | 44.0% 40.0% | 1,500 | 0 |",
+    ]
 
 
 def test_a_part_of_the_rows_is_compared_with_all_of_them(csv: Path) -> None:
