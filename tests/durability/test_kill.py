@@ -37,7 +37,7 @@ RANDOM_ROUNDS = 40
 WORKER_ROUNDS = 5
 # The thread that syncs may do so once more or less, as time goes: a run may end before the last few marks of another.
 UNSURE_MARKS = 3
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 # A line of a log that was being written is cut off, and the search says so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended in the middle of a record")

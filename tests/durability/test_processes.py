@@ -18,7 +18,7 @@ from lswag_fast.study.stored import read_study
 from study.toy_space import total_width
 
 SAMPLER = "evolution"
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 def wait_for_trials(folder: Path, count: int) -> None:

@@ -18,7 +18,7 @@ from support.processes import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 SAMPLER = "evolution"
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 @pytest.fixture(scope="module")

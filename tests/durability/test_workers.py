@@ -53,7 +53,7 @@ def test_a_killed_dask_worker_changes_nothing(tmp_path: Path, whole: dict[str, R
     (tmp_path / "cluster").mkdir()
     with dask_cluster(tmp_path / "cluster", n_workers=2) as address:
         with distributed.Client(address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
+            client.wait_for_workers(2, timeout=600)
             pids = list(client.run(os.getpid).values())
         assert len(set(pids)) == 2
         kill = KillsOnce(5, lambda: pids)

@@ -24,7 +24,7 @@ ARGUMENTS = [f"a{number}" for number in range(12)]
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with dask_cluster(tmp_path_factory.mktemp("cluster"), n_workers=2) as address:
         with distributed.Client(address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
+            client.wait_for_workers(2, timeout=600)
         yield address
 
 
@@ -80,7 +80,7 @@ def test_a_client_is_an_executor_and_keeps_nothing_of_the_job(address: str) -> N
     with distributed.Client(address, set_as_default=False) as client:
         with open_runner(process_of, client.get_executor()) as runner:
             assert runner.submit("a").result() != os.getpid()
-        client.wait_for_workers(2, timeout=120)  # one that another test killed is started again
+        client.wait_for_workers(2, timeout=600)  # one that another test killed is started again
         plugins = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "lswag" in name])
         assert list(plugins.values()) == [[], []]
 

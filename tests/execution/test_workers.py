@@ -29,7 +29,7 @@ from lswag_fast.execution.worker_slot import ATTEMPTS
 
 ARGUMENTS = [f"a{number}" for number in range(12)]
 # Of waiting for something that has to happen; far more than it takes on a busy machine.
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-quic", "--hide-scrollbars"),
     *("--enable-logging=stderr", "--virtual-time-budget=10000", "--window-size=1200,1000"),
 )
-_TIMEOUT_S = 120
+_TIMEOUT_S = 600
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Of waiting for the scheduler; far more than it takes on a busy machine.
-_PATIENCE_S = 120
+_PATIENCE_S = 600
 
 
 @contextmanager
