@@ -3,7 +3,7 @@ TABLE --data FILE --out FOLDER`.
 
 FOLDER receives a CSV per setting, one row per network, and resumes where it stopped: the value of each proxy in
 --proxies, and as JSON the numbers of every layer and the patterns of every number of samples, all from one pass.
-`bench.correlation.ablations` derives every variant of the score on NAS-Bench-201 from them,
+`bench.correlation.ablations` derives every variant of the score on CNNs from them,
 `bench.libra.layer_variants` those on AutoFormer.
 """
 
