@@ -51,6 +51,22 @@ int64_t conv_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, i
   return span < 0 ? 0 : span / stride + 1;
 }
 
+// A convolution of single positions is a linear map of those that it meets, with a stride not of all.
+bool is_linear(const Conv& conv) {
+  return conv.kernel.h == 1 && conv.kernel.w == 1 && conv.padding.h == 0 && conv.padding.w == 0 && conv.groups == 1;
+}
+
+View met_positions(View x, const Conv& conv, Extent out) {
+  const int last = x.ndim - 1;
+  x.size[last] = out.w;
+  x.stride[last] *= conv.stride.w;
+  if (last > 2) {
+    x.size[last - 1] = out.h;
+    x.stride[last - 1] *= conv.stride.h;
+  }
+  return x;
+}
+
 CallOperands conv_operands(const GradientCall& call, const Conv& conv, int n_dims) {
   const int ndim = 2 + n_dims;
   if (call.x.ndim != ndim || call.grad_out.ndim != ndim) {
@@ -66,7 +82,7 @@ CallOperands conv_operands(const GradientCall& call, const Conv& conv, int n_dim
     refuse("the spatial sizes of x and grad_out do not fit the convolution's kernel, stride, padding and dilation");
   }
   operands.n_positions = operands.out.h * operands.out.w;
-  operands.x = make_operand(call.x, 1, 2, ndim);
+  operands.x = make_operand(is_linear(c) ? met_positions(call.x, c, operands.out) : call.x, 1, 2, ndim);
   operands.grad = make_operand(call.grad_out, 1, 2, ndim);
   return operands;
 }
@@ -89,9 +105,7 @@ Conv read_geometry(const ConvGeometry& geometry) {
 }
 
 Form form_of(const Conv& conv, int64_t channels_per_group) {
-  const bool pointwise = conv.kernel.h == 1 && conv.kernel.w == 1 && conv.stride.h == 1 && conv.stride.w == 1 &&
-                         conv.padding.h == 0 && conv.padding.w == 0;
-  if (pointwise && conv.groups == 1) return Form::panel;
+  if (is_linear(conv)) return Form::panel;
   return channels_per_group == 1 && conv.groups > 1 ? Form::depthwise : Form::plane;
 }
 

@@ -20,21 +20,24 @@ constexpr int kStretch = 32;          // positions between two looks ahead
 constexpr int kMaxTaps = 9;           // taps of a depthwise tile
 constexpr int kMaxStateVectors = 64;  // vectors of the largest state: 16 rows x 4 vectors
 
-// Copies a strided block (positions x features) into panels of panel_width features, times a power of two.
-// Element (p, f) goes to out[f / panel_width * panel_pitch + p * position_pitch + f % panel_width].
-// The last panel is filled up with zeros.
+// Copies lines of positions into panels of panel_width features, times a power of two. Feature f of position p of a
+// line goes to out[f / panel_width * panel_pitch + line * line_pitch + p * position_pitch + f % panel_width]. The last
+// panel is filled up with zeros.
 template <class T>
 struct PackJob {
   const void* source;
   DType dtype;
+  int64_t n_lines;
+  int64_t line_stride;
+  int64_t n_positions;  // of a line
   int64_t position_stride;
-  int64_t feature_stride;
-  int64_t n_positions;
   int64_t n_features;
+  int64_t feature_stride;
   T* out;
   int64_t panel_width;
-  int64_t position_pitch;
   int64_t panel_pitch;
+  int64_t line_pitch;
+  int64_t position_pitch;
   T scale;
 };
 
@@ -95,8 +98,8 @@ struct FinishJob {
 };
 
 // Where tiles multiply bfloat16: packed operands, whose elements are bfloat16 times a power of two, are rounded back
-// and paired. A *pair* is a feature at two neighbouring positions in the place of one element; a *block* is 16 pairs,
-// the last one filled up with zeros.
+// and paired. A *pair* is a feature at two neighbouring positions in the place of one element; a *block* is so many
+// pairs as one instruction takes, the last one filled up with zeros.
 template <class T>
 struct PairOps {
   int block_positions;
@@ -104,9 +107,10 @@ struct PairOps {
   void (*pair_panel)(const T* panel, int64_t n_positions, int64_t width, T* out);
   // Planes of n elements of x: each is paired with the one `partner` elements further.
   void (*pair_plane)(const T* plane, int64_t n, int64_t partner, T* out);
-  // A slice of grad_out (n_positions, tile_rows) -> (blocks, tile_rows, 16).
+  // A slice of grad_out (n_positions, tile_rows) -> (blocks, tile_rows, pairs of a block).
   void (*pair_slice)(const T* slice, int64_t n_positions, T* out);
   // What a thread does before its first tile and after its last: the registers of tiles are configured, and as before.
+  // Null where there are none.
   void (*begin)(unsigned char (&saved)[kTileConfigBytes]);
   void (*end)(const unsigned char (&saved)[kTileConfigBytes]);
 };

@@ -110,18 +110,21 @@ void Packer<T>::positions(const Operand& operand, int64_t b, int64_t feature, Pa
   job.feature_stride = operand.feature_stride;
   job.n_positions = inner < 0 ? 1 : operand.size[inner];
   job.position_stride = inner < 0 ? 0 : operand.stride[inner];
+  job.n_lines = inner < 1 ? 1 : operand.size[inner - 1];
+  job.line_stride = inner < 1 ? 0 : operand.stride[inner - 1];
+  job.line_pitch = job.n_positions * job.position_pitch;
   int64_t n_runs = 1;
-  for (int d = 0; d < inner; ++d) n_runs *= operand.size[d];
+  for (int d = 0; d < inner - 1; ++d) n_runs *= operand.size[d];
   for (int64_t run = 0; run < n_runs; ++run) {
     int64_t offset = b * operand.sample_stride + feature * operand.feature_stride;
     int64_t rest = run;
-    for (int d = inner - 1; d >= 0; --d) {
+    for (int d = inner - 2; d >= 0; --d) {
       offset += rest % operand.size[d] * operand.stride[d];
       rest /= operand.size[d];
     }
     job.source = at(operand.view, offset);
     ops_.pack(job);
-    job.out += job.n_positions * job.position_pitch;
+    job.out += job.n_lines * job.line_pitch;
   }
 }
 
@@ -161,17 +164,15 @@ template <class T>
 void Packer<T>::grad_lines(const CallOperands& call, int64_t b, int64_t row, PackJob<T> job) const {
   const View& view = call.grad.view;
   const int64_t line_stride = view.ndim == 4 ? view.stride[2] : 0;
-  const int64_t pitch = lines_of(call).pitch * ops_.tile_rows;
   job.dtype = view.dtype;
-  job.feature_stride = call.grad.feature_stride;
-  job.position_stride = view.stride[view.ndim - 1];
+  job.source = at(view, b * call.grad.sample_stride + row * call.grad.feature_stride);
+  job.n_lines = call.out.h;
+  job.line_stride = line_stride;
   job.n_positions = call.out.w;
-  T* out = job.out;
-  for (int64_t y = 0; y < call.out.h; ++y) {
-    job.source = at(view, b * call.grad.sample_stride + row * call.grad.feature_stride + y * line_stride);
-    job.out = out + y * pitch;
-    ops_.pack(job);
-  }
+  job.position_stride = view.stride[view.ndim - 1];
+  job.feature_stride = call.grad.feature_stride;
+  job.line_pitch = lines_of(call).pitch * ops_.tile_rows;
+  ops_.pack(job);
 }
 
 template <class T>
@@ -249,18 +250,18 @@ void Packer<T>::lines(const CallOperands& call, int64_t b, int64_t feature, int6
   const int64_t line_stride = view.ndim == 4 ? view.stride[2] : 0;
   PackJob<T> job{};
   job.dtype = view.dtype;
-  job.position_stride = view.stride[view.ndim - 1];
-  job.feature_stride = call.x.feature_stride;
+  job.source = at(view, b * call.x.sample_stride + feature * call.x.feature_stride);
+  job.n_lines = call.in.h;
+  job.line_stride = line_stride;
   job.n_positions = call.in.w;
+  job.position_stride = view.stride[view.ndim - 1];
   job.n_features = job.panel_width = n_features;
+  job.feature_stride = call.x.feature_stride;
+  job.out = out + problem_.conv.padding.h * plan_.plane_pitch + problem_.conv.padding.w * plan_.plane_step;
+  job.line_pitch = plan_.plane_pitch;
   job.position_pitch = plan_.plane_step;
   job.scale = x_scale_;
-  out += problem_.conv.padding.h * plan_.plane_pitch + problem_.conv.padding.w * plan_.plane_step;
-  for (int64_t y = 0; y < call.in.h; ++y) {
-    job.source = at(view, b * call.x.sample_stride + feature * call.x.feature_stride + y * line_stride);
-    job.out = out + y * plan_.plane_pitch;
-    ops_.pack(job);
-  }
+  ops_.pack(job);
 }
 
 template <class T>

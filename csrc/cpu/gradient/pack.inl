@@ -53,10 +53,11 @@ struct LoadFour<T, T> {
   }
 };
 
-// 4 features x 4 positions, contiguous along positions, to 4 positions x 4 features.
+// 4 features x 4 positions, contiguous along positions, to 4 positions x 4 features, each position to a place of its
+// own.
 template <class T, class From>
-static inline __attribute__((always_inline)) void transpose_four(const From* source, int64_t feature_stride, T* out,
-                                                                 int64_t pitch, T scale) {
+static inline __attribute__((always_inline)) void transpose_four(const From* source, int64_t feature_stride,
+                                                                 T* const* places, int64_t feature, T scale) {
   using V = typename Four<T>::V;
   using U = typename Four<T>::Unaligned;
   const V a = LoadFour<T, From>::load(source) * scale;
@@ -67,11 +68,40 @@ static inline __attribute__((always_inline)) void transpose_four(const From* sou
   const V ab_high = LSWAG_SHUFFLE(a, b, 2, 6, 3, 7);
   const V cd_low = LSWAG_SHUFFLE(c, d, 0, 4, 1, 5);
   const V cd_high = LSWAG_SHUFFLE(c, d, 2, 6, 3, 7);
-  *reinterpret_cast<U*>(out) = LSWAG_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
-  *reinterpret_cast<U*>(out + pitch) = LSWAG_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
-  *reinterpret_cast<U*>(out + 2 * pitch) = LSWAG_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
-  *reinterpret_cast<U*>(out + 3 * pitch) = LSWAG_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+  *reinterpret_cast<U*>(places[0] + feature) = LSWAG_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+  *reinterpret_cast<U*>(places[1] + feature) = LSWAG_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+  *reinterpret_cast<U*>(places[2] + feature) = LSWAG_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+  *reinterpret_cast<U*>(places[3] + feature) = LSWAG_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
+
+// Where the positions of the lines go, one after the other.
+template <class T>
+class Places {
+ public:
+  Places(const PackJob<T>& job, T* out)
+      : place_(out),
+        left_(job.n_positions),
+        n_positions_(job.n_positions),
+        pitch_(job.position_pitch),
+        line_step_(job.line_pitch - (job.n_positions - 1) * job.position_pitch) {}
+
+  inline T* next() {
+    T* place = place_;
+    const bool ends = --left_ == 0;
+    place_ += ends ? line_step_ : pitch_;
+    left_ = ends ? n_positions_ : left_;
+    return place;
+  }
+
+ private:
+  T* place_;
+  int64_t left_;  // of the line
+  int64_t n_positions_;
+  int64_t pitch_;
+  int64_t line_step_;  // from the last position of a line to the first of the next
+};
+
+constexpr int64_t kBlock = 16;  // positions that are transposed together
 
 // One panel of one job: `source` is its first feature, `width` its number of features.
 template <class T, class From>
@@ -81,48 +111,98 @@ struct Panel {
   int64_t width;
   T* out;
 
-  inline void copy_element(int64_t p, int64_t f) const {
-    const From* from = source + p * job.position_stride + f * job.feature_stride;
-    out[p * job.position_pitch + f] = static_cast<T>(Element<From>::read(from)) * job.scale;
+  const From* position(int64_t line, int64_t p) const {
+    return source + line * job.line_stride + p * job.position_stride;
   }
 
-  void gather(int64_t first_position, int64_t end_position, int64_t first_feature, int64_t end_feature) const {
-    for (int64_t p = first_position; p < end_position; ++p) {
-      for (int64_t f = first_feature; f < end_feature; ++f) copy_element(p, f);
+  // The features from `first` on.
+  void gather(int64_t first) const {
+    const T scale = job.scale;
+    Places<T> places(job, out);
+    for (int64_t line = 0; line < job.n_lines; ++line) {
+      for (int64_t p = 0; p < job.n_positions; ++p) {
+        const From* from = position(line, p);
+        T* to = places.next();
+        for (int64_t f = first; f < width; ++f) {
+          to[f] = static_cast<T>(Element<From>::read(from + f * job.feature_stride)) * scale;
+        }
+      }
     }
   }
 
   void copy_rows() const {
     const T scale = job.scale;  // a local, since the compiler cannot know that `to` does not overwrite the job
-    for (int64_t p = 0; p < job.n_positions; ++p) {
-      const From* from = source + p * job.position_stride;
-      T* to = out + p * job.position_pitch;
-      for (int64_t f = 0; f < width; ++f) to[f] = static_cast<T>(Element<From>::read(from + f)) * scale;
+    Places<T> places(job, out);
+    for (int64_t line = 0; line < job.n_lines; ++line) {
+      for (int64_t p = 0; p < job.n_positions; ++p) {
+        const From* from = position(line, p);
+        T* to = places.next();
+        for (int64_t f = 0; f < width; ++f) to[f] = static_cast<T>(Element<From>::read(from + f)) * scale;
+      }
     }
   }
 
-  // Features are far apart and often a power of two, so that few of them fit in the cache together: each cache line of
-  // the source is used up (kLine positions) before the next feature group is read.
-  void transpose() const {
-    constexpr int64_t kLine = 16;
-    const int64_t whole_features = width / 4 * 4;
-    const int64_t whole_positions = job.n_positions / 4 * 4;
-    for (int64_t p0 = 0; p0 < whole_positions; p0 += kLine) {
-      const int64_t p1 = p0 + kLine < whole_positions ? p0 + kLine : whole_positions;
-      for (int64_t f = 0; f < whole_features; f += 4) {
-        for (int64_t p = p0; p < p1; p += 4) {
-          transpose_four<T, From>(source + f * job.feature_stride + p, job.feature_stride,
-                                  out + p * job.position_pitch + f, job.position_pitch, job.scale);
+  // n positions side by side of the first `whole_features` features, a multiple of 4. A few features at a time, each of
+  // them read along its positions, since the processor follows only so many streams; for so many positions that what
+  // is written stays in the first-level cache.
+  void transpose(const From* from, int64_t n, int64_t whole_features, T* to) const {
+    constexpr int64_t kStreams = 16;
+    constexpr int64_t kCached = (1 << 15) / sizeof(T);  // elements
+    const int64_t in_cache = kCached / job.position_pitch / kBlock * kBlock;
+    const int64_t n_chunk = in_cache > kBlock ? in_cache : kBlock;
+    Places<T> places(job, to);
+    for (int64_t p = 0; p < n; p += n_chunk) {
+      const int64_t n_here = n - p < n_chunk ? n - p : n_chunk;
+      Places<T> next = places;
+      for (int64_t f = 0; f < whole_features; f += kStreams) {
+        const int64_t n_features = whole_features - f < kStreams ? whole_features - f : kStreams;
+        next = transpose_features(from + f * job.feature_stride + p, n_here, f, n_features, places);
+      }
+      places = next;
+    }
+  }
+
+  // Features `first` and following of n positions to `places`; returns where those after them go.
+  Places<T> transpose_features(const From* from, int64_t n, int64_t first, int64_t n_features, Places<T> places) const {
+    constexpr int64_t kAhead = 64;  // positions; the streams are too short for the processor to run far ahead
+    for (int64_t p = 0; p < n; p += kBlock, from += kBlock) {
+      const int64_t n_block = n - p < kBlock ? n - p : kBlock;
+      const int64_t whole = n_block / 4 * 4;
+      T* to[kBlock];
+      for (int64_t k = 0; k < n_block; ++k) to[k] = places.next() + first;
+      for (int64_t f = 0; f < n_features; ++f) __builtin_prefetch(from + f * job.feature_stride + kAhead, 0, 3);
+      for (int64_t f = 0; f < n_features; f += 4) {
+        const From* four = from + f * job.feature_stride;
+        for (int64_t k = 0; k < whole; k += 4) {
+          transpose_four<T, From>(four + k, job.feature_stride, to + k, f, job.scale);
+        }
+        for (int64_t k = whole; k < n_block; ++k) {
+          for (int64_t i = 0; i < 4; ++i) {
+            to[k][f + i] = static_cast<T>(Element<From>::read(four + i * job.feature_stride + k)) * job.scale;
+          }
         }
       }
     }
-    gather(0, whole_positions, whole_features, width);
-    gather(whole_positions, job.n_positions, 0, width);
+    return places;
+  }
+
+  void transpose_lines() const {
+    const int64_t whole_features = width / 4 * 4;
+    if (job.line_stride == job.n_positions) {
+      transpose(source, job.n_lines * job.n_positions, whole_features, out);
+    } else {
+      for (int64_t line = 0; line < job.n_lines; ++line) {
+        transpose(position(line, 0), job.n_positions, whole_features, out + line * job.line_pitch);
+      }
+    }
+    if (whole_features < width) gather(whole_features);
   }
 
   void fill_up() const {
-    for (int64_t p = 0; p < job.n_positions; ++p) {
-      for (int64_t f = width; f < job.panel_width; ++f) out[p * job.position_pitch + f] = 0;
+    Places<T> places(job, out);
+    for (int64_t k = 0; k < job.n_lines * job.n_positions; ++k) {
+      T* to = places.next();
+      for (int64_t f = width; f < job.panel_width; ++f) to[f] = 0;
     }
   }
 
@@ -130,9 +210,9 @@ struct Panel {
     if (job.feature_stride == 1) {
       copy_rows();
     } else if (job.position_stride == 1) {
-      transpose();
+      transpose_lines();
     } else {
-      gather(0, job.n_positions, 0, width);
+      gather(0);
     }
     if (width < job.panel_width) fill_up();
   }
@@ -142,11 +222,14 @@ struct Panel {
 template <class T, class From, int Width>
 static void pack_whole_panels(const PackJob<T>& job, int64_t n_panels) {
   const T scale = job.scale;
-  for (int64_t p = 0; p < job.n_positions; ++p) {
-    const From* from = static_cast<const From*>(job.source) + p * job.position_stride;
-    T* to = job.out + p * job.position_pitch;
-    for (int64_t panel = 0; panel < n_panels; ++panel, from += Width, to += job.panel_pitch) {
-      for (int f = 0; f < Width; ++f) to[f] = static_cast<T>(Element<From>::read(from + f)) * scale;
+  Places<T> places(job, job.out);
+  for (int64_t line = 0; line < job.n_lines; ++line) {
+    for (int64_t p = 0; p < job.n_positions; ++p) {
+      const From* from = static_cast<const From*>(job.source) + line * job.line_stride + p * job.position_stride;
+      T* to = places.next();
+      for (int64_t panel = 0; panel < n_panels; ++panel, from += Width, to += job.panel_pitch) {
+        for (int f = 0; f < Width; ++f) to[f] = static_cast<T>(Element<From>::read(from + f)) * scale;
+      }
     }
   }
 }

@@ -22,6 +22,9 @@ CASES: dict[str, tuple[int, int, tuple[int, ...], int, dict[str, int]]] = {
     "pointwise": (16, 17, (8, 8), 1, {}),
     "pointwise_one_position": (40, 17, (1, 1), 1, {}),
     "pointwise_strided": (16, 16, (8, 8), 1, {"stride": 2}),
+    "pointwise_strided_odd": (52, 17, (40, 9), 1, {"stride": 3}),
+    "pointwise_many_positions": (52, 17, (40, 9), 1, {}),
+    "wide_lines": (20, 16, (5, 43), 3, {"padding": 1}),
     "pointwise_grouped": (16, 24, (5, 5), 1, {"groups": 2}),
     "patches": (3, 24, (16, 16), 4, {"stride": 4}),
     "dilated": (8, 8, (12, 12), 3, {"padding": 2, "dilation": 2}),
@@ -33,6 +36,7 @@ CASES: dict[str, tuple[int, int, tuple[int, ...], int, dict[str, int]]] = {
     "depthwise_dilated": (33, 33, (9, 9), 3, {"padding": 2, "dilation": 2, "groups": 33}),
     "no_padding": (7, 13, (6, 5), 3, {}),
     "conv1d": (4, 17, (21,), 3, {"padding": 1}),
+    "conv1d_pointwise_strided": (16, 12, (21,), 1, {"stride": 2}),
     "conv1d_dilated_strided": (4, 9, (30,), 3, {"stride": 2, "dilation": 3}),
     "conv1d_depthwise": (8, 8, (30,), 5, {"padding": 2, "groups": 8}),
 }
@@ -79,7 +83,9 @@ LAYOUTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", ["same_3x3", "pointwise", "grouped", "depthwise", "depthwise_multiplier"])
+@pytest.mark.parametrize(
+    "name", ["same_3x3", "pointwise", "pointwise_strided", "grouped", "depthwise", "depthwise_multiplier"]
+)
 def test_layouts(name: str, layout: str, isa: str, generator: torch.Generator) -> None:
     x, grad_out, conv = _operands(name, generator)
     check([(LAYOUTS[layout](x), LAYOUTS[layout](grad_out))], conv=conv)
