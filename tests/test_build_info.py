@@ -42,7 +42,7 @@ def test_bfloat16_is_there_or_refused_for_a_reason() -> None:
         shown = f"no: {problem}" if problem else "multiplied by the CPU's own instructions"
         assert f"bfloat16          {shown}" in build_info.format_info(info)
         assert (info.bfloat16_problem or None) == problem
-        assert problem is None if isa == "amx" else problem is not None or isa == "avx512"
+        assert problem is None if isa in ("amx", "avx512_bf16") else problem is not None or isa == "avx512"
 
 
 def test_two_openmp_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from lswag_fast.kernels.binary import core, native, require_core
 
-_WITH_BFLOAT16 = ("avx512", "amx")
+_WITH_BFLOAT16 = ("avx512", "avx512_bf16", "amx")
 """The instruction sets that use products of bfloat16, where the CPU has them."""
 
 

@@ -114,10 +114,10 @@ GradientStats Engine<T>::run() {
       set_zero(scratch.grad.get(), packer_.grad_elements());
       set_zero(scratch.unpaired.get(), packer_.unpaired_elements());
     }
-    if (ops_.pairs) ops_.pairs->begin(scratch.tile_config);
+    if (ops_.pairs && ops_.pairs->begin) ops_.pairs->begin(scratch.tile_config);
 #pragma omp for schedule(dynamic, 1)
     for (size_t k = 0; k < plan_.tasks.size(); ++k) run_task(plan_.tasks[k], scratch);
-    if (ops_.pairs) ops_.pairs->end(scratch.tile_config);
+    if (ops_.pairs && ops_.pairs->end) ops_.pairs->end(scratch.tile_config);
     if (plan_.n_parts > 1) {
 #pragma omp for schedule(dynamic, 1)
       for (size_t slice = 0; slice < plan_.slices.size(); ++slice) merge_parts(static_cast<int64_t>(slice));
@@ -305,7 +305,8 @@ template <class T>
 GradientStats run_problem(const Problem& problem, const GradientOptions& options, const GradientOps<T>& ops) {
   const Plan plan = make_plan(problem, options, {ops.lanes, ops.tile_rows, ops.tile_vectors, ops.task_rows});
   const bool continued = options.moments && options.moments->count > 0;
-  const Scales scales = scan_operands(problem, kExponentLimit<T>, continued ? options.moments->exponent : kNoExponent);
+  const Scales scales = scan_operands(problem, kExponentLimit<T>, continued ? options.moments->exponent : kNoExponent,
+                                      std::max(1, options.n_threads));
   const GradientStats stats = Engine<T>(problem, plan, options, ops, scales).run();
   if (options.moments) {
     options.moments->count += problem.n_samples;

@@ -29,6 +29,9 @@ extern const KernelTable table;
 namespace avx512 {
 extern const KernelTable table;
 }
+namespace avx512_bf16 {
+extern const KernelTable table;
+}
 namespace amx {
 extern const KernelTable table;
 }

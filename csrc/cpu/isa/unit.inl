@@ -13,8 +13,14 @@ namespace LSWAG_ISA {
 #ifdef LSWAG_AMX_TILES
 #include "cpu/isa/tile_registers.inl"
 //
+#include "cpu/gradient/pairs.inl"
 #include "cpu/gradient/tile_amx.inl"
 #include "cpu/product/product_amx.inl"
+#elif defined(LSWAG_BF16_DOTS)
+constexpr int kBlockPairs = 1;
+#include "cpu/gradient/pairs.inl"
+#include "cpu/gradient/tile_dots.inl"
+constexpr const ProductOps* kProductOps = nullptr;
 #else
 constexpr const GradientOps<float>* kPairedOps = nullptr;
 constexpr const ProductOps* kProductOps = nullptr;
