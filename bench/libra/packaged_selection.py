@@ -71,10 +71,11 @@ def packaged(
 
 
 def figures(found: HeldOut, space: str, selection: Sequence[str]) -> pd.DataFrame:
-    """What the selection, its parts and the parameters were worth on held-out halves, a row for each."""
-    ways = {" ".join(selection): found.selection, "best_member": found.best_alone, **found.alone}
+    """What the rule's choices, the selection of all networks, its parts and the parameters were worth on the halves."""
+    fixed = {} if found.members is None else {" ".join(selection): found.members}
+    ways = {"rule": found.selection, "best_member": found.best_alone, **fixed, **found.alone}
     rows = pd.DataFrame([{"space": space, "way": way, **asdict(figure)} for way, figure in ways.items()])
-    return rows.assign(inside=found.inside, n_rows=found.n_rows, n_halves=found.n_halves).drop_duplicates("way")
+    return rows.assign(inside=found.inside, n_rows=found.n_rows, n_halves=found.n_halves)
 
 
 def add_figures(rows: pd.DataFrame, path: Path) -> None:

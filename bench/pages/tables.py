@@ -120,6 +120,7 @@ THEOREM1 = (
     Numbers("within ZiCo's", "within_zico_bound", digits=2),
     Numbers("draws", "n", digits=0),
 )
+ON_IMAGENET = "imagenet_inherited_top1"
 INHERITED = (
     Numbers("Spearman over all", "spearman", ("spearman_low", "spearman_high")),
     Numbers("inside windows of params +-8 %", "window", ("window_low", "window_high")),
@@ -202,6 +203,19 @@ TABLES = (
     ),
     *(
         Table(
+            f"newer-{size}",
+            (f"newer/autoformer_{size}.csv",),
+            correlations.per_group(
+                (
+                    correlations.Group("over all", ON_IMAGENET),
+                    correlations.Group("inside windows of 8 %", ON_IMAGENET, inside=True),
+                )
+            ),
+        )
+        for size in ("tiny",)
+    ),
+    *(
+        Table(
             name,
             ("newer/vkdnw.csv",),
             correlations.per_proxy(CELLS, among=among, published=published),
@@ -246,7 +260,11 @@ TABLES = (
     Table(
         "libra-packaged",
         ("libra/packaged.csv",),
-        columns.of_csv({"space": "space", "way": "ranked by"}, HELD_OUT, {"best_member": "the best member alone"}),
+        columns.of_csv(
+            {"space": "space", "way": "ranked by"},
+            HELD_OUT,
+            {"rule": "*what the rule selects*", "best_member": "*the best proxy alone*"},
+        ),
     ),
     Table("label-free", ("libra/label_free.csv",), columns.of_csv({"space": "space", "proxies": "ranked by"}, INSIDE)),
     Table(

@@ -67,13 +67,13 @@ SHARED = ("grad_norm", "plain", "snip", "fisher", "zico", "xi_gsnr", "lswag", "n
 """The proxies that one forward and one backward serve together."""
 
 
-def proxies(model: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str]) -> Run:
+def proxies(model: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str], **options: Any) -> Run:
     """`lswag_fast.score_many`; the result is the number of proxies that have a value."""
     import lswag_fast
 
     def run() -> float:
-        options = {"zen": {"batch_norm": "optional"}}
-        scores = lswag_fast.score_many(model, (images, labels), proxies=names, proxy_options=options)
+        of_proxies = {"zen": {"batch_norm": "optional"}}
+        scores = lswag_fast.score_many(model, (images, labels), proxies=names, proxy_options=of_proxies, **options)
         return float(sum(score.error is None for score in scores.values()))
 
     return run
@@ -86,11 +86,16 @@ def proxies_apart(model: nn.Module, images: Tensor, labels: Tensor, names: Seque
 
 
 def proxy_methods() -> dict[str, Maker]:
-    """The shared proxies together and apart, and every registered proxy by itself."""
+    """The shared proxies together and apart, every registered proxy by itself, and what is shared in the fast form."""
     from lswag_fast import list_proxies
 
     single = {f"proxy_{info.name}": partial(proxies, names=[info.name]) for info in list_proxies()}
-    together = {"shared": partial(proxies, names=SHARED), "shared_apart": partial(proxies_apart, names=SHARED)}
+    together = {
+        "shared": partial(proxies, names=SHARED),
+        "shared_apart": partial(proxies_apart, names=SHARED),
+        "shared_fast": partial(proxies, names=SHARED, fidelity="fast"),
+        "lswag_fast": partial(proxies, names=["lswag"], fidelity="fast"),
+    }
     return {**together, **single}
 
 

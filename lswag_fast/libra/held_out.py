@@ -73,6 +73,9 @@ class HeldOut:
         n_rows: architectures of the table.
         n_halves: how often it was cut.
         inside: where architectures are compared, in words; empty for all with all.
+        members: of what the rule selected on the whole table. That took part in the choice, so this is no figure of
+            unseen architectures; it stands beside those of `alone`, which are of fixed proxies too. None in files of
+            versions up to 0.2.0.
     """
 
     selection: Figure
@@ -81,6 +84,7 @@ class HeldOut:
     n_rows: int
     n_halves: int
     inside: str = ""
+    members: Figure | None = None
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> HeldOut:
@@ -92,6 +96,7 @@ class HeldOut:
             n_rows=int(stored["n_rows"]),
             n_halves=int(stored["n_halves"]),
             inside=str(stored["inside"]),
+            members=Figure(**stored["members"]) if stored.get("members") else None,
         )
 
 
@@ -150,9 +155,9 @@ def held_out(
         fitted = copy.copy(libra).fit(here, target, bias, names, window)
         best = fitted.result.proxies.index[0]
         judge = _judge(rest, names, target, bias, window, libra.combine)
-        together = judge.rho(fitted.selection, fitted.result.weights)
-        rows.append([together, *(judge.rho([name]) for name in (best, *alone))])
-    selection, best_alone, *others = (Figure.of(found) for found in zip(*rows, strict=True))
+        together = [judge.rho(chosen_by.selection, chosen_by.result.weights) for chosen_by in (fitted, libra)]
+        rows.append([*together, *(judge.rho([name]) for name in (best, *alone))])
+    selection, members, best_alone, *others = (Figure.of(found) for found in zip(*rows, strict=True))
     return HeldOut(
         selection=selection,
         best_alone=best_alone,
@@ -160,6 +165,7 @@ def held_out(
         n_rows=len(chosen),
         n_halves=n_halves,
         inside="" if window is None else window.inside,
+        members=members,
     )
 
 

@@ -46,15 +46,19 @@ def halves(table: pd.DataFrame, count: int, seed: int) -> list[tuple[pd.DataFram
 def test_each_half_is_judged_by_what_was_selected_on_the_other() -> None:
     libra = Libra(rule="halves").fit(TABLE, "accuracy", proxies=PROXIES)
     found = held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=6, seed=3)
-    together, best = [], []
+    together, fixed, best = [], [], []
     for here, rest in halves(TABLE, 6, seed=3):
         fitted = Libra(rule="halves").fit(here, "accuracy", proxies=PROXIES)
         ranks = np.log(rest[list(fitted.selection)].rank(pct=True)).sum(axis=1)  # none of them is te_nas_ntk
         together.append(spearmanr(ranks, rest["accuracy"]).statistic)
+        members = np.log(rest[list(libra.selection)].rank(pct=True)).sum(axis=1)
+        fixed.append(spearmanr(members, rest["accuracy"]).statistic)
         rhos = here[["nwot", "zico"]].corrwith(here["accuracy"], method="spearman")
         best.append(spearmanr(rest[rhos.idxmax()], rest["accuracy"]).statistic)
     assert found.selection.rho == pytest.approx(np.mean(together), abs=1e-4)  # four decimals are kept
     assert found.best_alone.rho == pytest.approx(np.mean(best), abs=1e-4)
+    assert found.members is not None
+    assert found.members.rho == pytest.approx(np.mean(fixed), abs=1e-4)
     assert [found.selection.low, found.selection.high] == pytest.approx(np.percentile(together, [2.5, 97.5]), abs=1e-4)
     assert set(found.alone) == {*libra.selection, "params"}
     assert (found.n_rows, found.n_halves, found.inside) == (N, 6, "")

@@ -39,8 +39,12 @@ def _worth(facts: Mapping[str, Any]) -> str:
 
 
 def in_words(found: HeldOut) -> str:
-    """What a selection, its first members and the parameters are worth on halves that were not used to choose."""
+    """What a rule's selections are worth on halves that were not used to choose, and what single proxies are."""
     where = f" {found.inside}" if found.inside else ""
     *members, size = found.alone.items()
-    alone = ", ".join(f"{name} alone {figure}" for name, figure in [*members[:_SHOWN_MEMBERS], size])
-    return f"chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({alone})"
+    ways = [("the best proxy of the half", found.best_alone)]
+    if found.members is not None and len(members) > 1:
+        ways.append(("these members", found.members))
+    ways += [(f"{name} alone", figure) for name, figure in [*members[:_SHOWN_MEMBERS], size]]
+    others = ", ".join(f"{way} {figure}" for way, figure in ways)
+    return f"chosen on one half, it ranks the other{where} with a Spearman of {found.selection} ({others})"
