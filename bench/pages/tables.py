@@ -254,7 +254,7 @@ TABLES = (
     ),
     Table(
         "libra-window",
-        ("libra/subsets/suite_cifar10_window.csv",),
+        tuple(f"libra/subsets/suite_{suite}_window.csv" for suite in ("cifar10", "imagenet16", "transnas101")),
         combined.gains(SUITES, COMBINED),
     ),
     Table(
