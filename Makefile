@@ -13,9 +13,8 @@
 # make bench    measure the whole score against its peers and published scripts, some two hours on two cores. Each row
 #               goes to BENCH_CSV as it is there, and a second run leaves out what is there
 # make device-check  build the CUDA kernels for the GPU that is here, test and measure them, in at most 9 minutes; the
-#               report is DEVICE_OUT/device-check.json and .csv. Installs nothing: PYTHON needs torch, numpy, pytest,
-#               msgspec and portalocker, and cmake and nvcc are on the PATH. Without a GPU it runs in the emulator,
-#               with tiny sizes
+#               report is DEVICE_OUT/device-check.json and .csv. Installs nothing: PYTHON needs torch, numpy and pytest,
+#               and cmake and nvcc are on the PATH. Without a GPU it runs in the emulator, with tiny sizes
 # make clean    remove what the others made, runs/ and bench/results/ excepted
 #
 # Everything is installed into .venv; nothing outside of this folder is changed. Another Python or torch:
@@ -148,11 +147,6 @@ $(VENV)/.built: $(VENV)/.torch $(BUILD_INPUTS)
 # Each torchvision goes with one torch.
 $(VENV)/.extra-zoo: $(VENV)/.built pyproject.toml
 	$(PIP) "lswag-fast[zoo]" "$(TORCH)" "$(TORCHVISION)"
-	touch $@
-
-# ResNet-50 is torchvision's.
-$(VENV)/.extra-bench: $(VENV)/.built pyproject.toml
-	$(PIP) "lswag-fast[bench]" "$(TORCH)" "$(TORCHVISION)"
 	touch $@
 
 # The package is there, so that only what the extra asks for is added, with the same torch.

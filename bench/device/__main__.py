@@ -1,10 +1,10 @@
 """Check the CUDA kernels on the device that is here, and measure them: `make device-check`.
 
-`python -m bench.device --out FOLDER` needs torch, numpy, pytest, msgspec, portalocker, cmake and, for a device, nvcc;
-it fetches and installs nothing. It builds the kernels in a copy of the sources, runs their tests, measures whole
-scores, kernels and a search, and has compute-sanitizer look for wrong accesses and races. `device-check.json` and
-`device-check.csv` in FOLDER are written as it goes, so that a run that is cut keeps what it found. Without a device all
-of it runs with tiny sizes in the emulator, which shows that the command works, and nothing about a device.
+`python -m bench.device --out FOLDER` needs torch, numpy, pytest, cmake and, for a device, nvcc; it fetches and installs
+nothing. It builds the kernels in a copy of the sources, runs their tests, measures whole scores, kernels and candidates
+per second, and has compute-sanitizer look for wrong accesses and races. `device-check.json` and `device-check.csv` in
+FOLDER are written as it goes, so that a run that is cut keeps what it found. Without a device all of it runs with tiny
+sizes in the emulator, which shows that the command works, and nothing about a device.
 """
 
 from __future__ import annotations

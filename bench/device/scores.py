@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from bench.device.place import ARITHMETICS, Cell, arithmetic, peak_mb, seconds, summary
 from bench.score.methods import method
-from bench.score.networks import ALL_SETTINGS, missing_library
+from bench.score.networks import ALL_SETTINGS
 from support.device import Device
 
 NETWORKS, TINY_NETWORKS = ("autoformer_s", "resnet50", "nasbench201_like"), ("autoformer_toy",)
@@ -24,9 +23,6 @@ N_WARMUPS, N_ROUNDS = 1, 7  # the libraries choose their algorithms in the first
 def cells(device: Device, tiny: bool) -> Iterator[Cell]:
     """A cell for each network, batch size and arithmetic."""
     for network in TINY_NETWORKS if tiny else NETWORKS:
-        if library := missing_library(network):
-            sys.stdout.write(f"{network} left out: {library} is not installed\n")
-            continue
         for batch_size in TINY_BATCHES if tiny else BATCHES:
             for name in ARITHMETICS:
                 key = {"case": network, "batch": batch_size, "arithmetic": name}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.score.models.libraries import is_installed, library
+from bench.score import resnet
 
 SEED = 0
 N_NOISE, NOISE_SIZE = 8, 128  # the images for the statistics of BatchNorms
@@ -105,12 +105,12 @@ def autoformer_s_published() -> nn.Module:
 
 
 def resnet50() -> nn.Module:
-    """torchvision's ResNet-50: 25,557,032 parameters, its BatchNorms with the statistics of noise.
+    """ResNet-50: 25,557,032 parameters, its BatchNorms with the statistics of noise.
 
     With the statistics that it begins with, eval mode lets the features grow from block to block until the softmax
     saturates, and the gradients of most samples vanish.
     """
-    model = library("torchvision").models.resnet50(weights=None)
+    model = resnet.resnet50()
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -140,13 +140,12 @@ def autoformer_toy() -> nn.Module:
 
 @dataclass(frozen=True)
 class Setting:
-    """A network with the batch it is measured on, and the library that it needs beside torch."""
+    """A network with the batch it is measured on."""
 
     build_network: Callable[[], nn.Module]
     image_size: int
     n_classes: int
     batch_sizes: tuple[int, ...]
-    library: str | None = None
 
     def build(self) -> nn.Module:
         """The network in eval mode (BatchNorm must not couple the samples), the same weights every time."""
@@ -166,7 +165,7 @@ SETTINGS: dict[str, Setting] = {
     "autoformer_s_published": Setting(autoformer_s_published, 224, 1000, (8, 32)),
     "nasbench201_like": Setting(cell_network, 32, 10, (64,)),
 }
-RESNET = {"resnet50": Setting(resnet50, 224, 1000, (32,), "torchvision")}
+RESNET = {"resnet50": Setting(resnet50, 224, 1000, (32,))}
 TINY_SETTINGS: dict[str, Setting] = {
     "autoformer_toy": Setting(autoformer_toy, 32, 10, (16,)),
     "cells_toy": Setting(lambda: cell_network(4, 1), 16, 10, (16,)),
@@ -174,9 +173,3 @@ TINY_SETTINGS: dict[str, Setting] = {
 WHOLE_SCORE: dict[str, tuple[int, ...]] = {"autoformer_s": (32,), "resnet50": (32,), "nasbench201_like": (64,)}
 """The networks of the table of whole scores, and their batch sizes."""
 ALL_SETTINGS = SETTINGS | RESNET | TINY_SETTINGS
-
-
-def missing_library(network: str) -> str | None:
-    """The library that a network needs and that is not installed."""
-    name = ALL_SETTINGS[network].library
-    return name if name and not is_installed(name) else None

@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.csv_file import append, rows_of
 from bench.score.methods import METHODS, missing_package, proxy_methods
-from bench.score.networks import SETTINGS, TINY_SETTINGS, WHOLE_SCORE, missing_library
+from bench.score.networks import SETTINGS, TINY_SETTINGS, WHOLE_SCORE
 
 KEY = ("network", "batch", "method", "threads", "isa")
 COLUMNS = (
@@ -120,7 +120,7 @@ def measure_all(suite: str, out: Path, tiny: bool, only: list[str], n_rounds: in
         if (network, str(batch_size), method, here["threads"], here["isa"]) in done:
             sys.stderr.write(f"{label} is there\n")
             continue
-        if package := missing_library(network) or missing_package(method):
+        if package := missing_package(method):
             sys.stderr.write(f"{label} left out: {package} is not installed\n")
             continue
         row: dict[str, Any] = {"benchmark": suite, "network": network, "batch": batch_size, "method": method}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,17 @@ from bench.device.steps import Step
 
 ROOT = Path(__file__).parents[3]
 EMULATOR = ROOT / "build/emulated/tests/kernels/emulator"
+# What the package depends on beside torch and numpy, and libraries that a benchmark or a test could use.
+LACKING = ("msgspec", "pandas", "portalocker", "rich", "scipy", "torchvision", "timm", "hypothesis", "psutil")
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> dict[str, str]:
+    """The environment of a Python that has torch, numpy and pytest, and nothing else that this project could use."""
+    for name in LACKING:
+        (tmp_path / "lacking" / name).mkdir(parents=True)
+        (tmp_path / "lacking" / name / "__init__.py").write_text(f"raise ModuleNotFoundError('no {name} here')\n")
+    return {**os.environ, "PYTHONPATH": str(tmp_path / "lacking"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def report_of(todo: list[Step], folder: Path) -> list[tuple[str, str]]:
@@ -53,9 +65,9 @@ def test_the_cases_for_the_sanitizer_exist() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="where a device is, the command is about the device")
 @pytest.mark.parametrize(
-    "only", [("kernels",), pytest.param(NAMES[1:], marks=pytest.mark.slow)], ids=["kernels", "all"]
+    "only", [("kernels", "search"), pytest.param(NAMES[1:], marks=pytest.mark.slow)], ids=["some", "all"]
 )
-def test_the_command_in_the_emulator(only: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_command_in_the_emulator(only: tuple[str, ...], tmp_path: Path, bare_python: dict[str, str]) -> None:
     modules = list(EMULATOR.glob("_core*.so"))
     if not modules:
         pytest.skip("the emulated kernels are not built: make emulated")
@@ -70,7 +82,7 @@ def test_the_command_in_the_emulator(only: tuple[str, ...], tmp_path: Path) -> N
         "--only",
         *only,
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=bare_python, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "Nothing below is about a device" in done.stdout
     report = json.loads((tmp_path / "device-check.json").read_text())

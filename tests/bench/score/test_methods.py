@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.score.methods import METHODS, missing_package
-from bench.score.networks import ALL_SETTINGS, TINY_SETTINGS, WHOLE_SCORE, missing_library
+from bench.score.networks import ALL_SETTINGS, TINY_SETTINGS, WHOLE_SCORE
 from bench.score.peers import GRADIENT_PEERS
 from bench.score.published import PUBLISHED
 
@@ -46,7 +46,5 @@ def test_the_fast_peers_take_part_of_the_batch() -> None:
     [("nasbench201_like", 1_288_506), ("autoformer_s", 22_005_544), ("resnet50", 25_557_032)],
 )
 def test_the_networks_have_the_published_sizes(network: str, n_parameters: int) -> None:
-    if library := missing_library(network):
-        pytest.skip(f"{library} is not installed")
     assert sum(p.numel() for p in ALL_SETTINGS[network].build().parameters()) == n_parameters
     assert network in WHOLE_SCORE

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.score.networks import ALL_SETTINGS, missing_library
+from bench.score.networks import ALL_SETTINGS
 from lswag_fast import kernels, score
 from lswag_fast.kernels.binary import core
 from support.device import Device
@@ -55,8 +55,6 @@ def emulator(device: Device, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_the_launches_of_a_score(
     device: Device, emulator: Any, network: str, image_size: int, n_weights: int, n_activations: int
 ) -> None:
-    if library := missing_library(network):
-        pytest.skip(f"{library} is not installed")
     setting = ALL_SETTINGS[network]
     images, labels = setting.batch(N_SAMPLES)
     before = emulator.simt_n_queued()
