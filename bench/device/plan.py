@@ -20,6 +20,7 @@ SMALL_CASES = (
     "test_patterns.py::test_counting[130]",
     "test_patterns.py::test_agreements[65]",
     "test_score.py::test_the_same_bits_again",
+    "test_score.py::test_bfloat16",
 )
 CHECKS = {"memcheck": "wrong accesses of memory", "racecheck": "races in shared memory"}
 NAMES = ("build", "tests", *PARTS, *CHECKS)

@@ -15,6 +15,7 @@ from bench.csv_file import rows_of
 from bench.device.__main__ import check
 from bench.device.plan import NAMES, steps
 from bench.device.steps import Step
+from lswag_fast import kernels
 
 ROOT = Path(__file__).parents[3]
 EMULATOR = ROOT / "build/emulated/tests/kernels/emulator"
@@ -94,4 +95,9 @@ def test_the_command_in_the_emulator(only: tuple[str, ...], tmp_path: Path, bare
     assert {row["method"] for row in rows if row["part"] == "kernels"} == {
         "gradient_stats", "pack_signs", "count_distinct", "agreement_counts",
     }  # fmt: skip
+    in_bfloat16 = set() if kernels.bfloat16_problem() else {"score_bfloat16"}
+    assert {row["method"] for row in rows if row["part"] == "scores"} in (
+        set(),
+        {"plain", "score", "score_fast"} | in_bfloat16,
+    )
     assert all(float(row["median_s"] or row["candidates_s"]) > 0 for row in rows)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lswag_fast import score, score_many
+from lswag_fast import kernels, score, score_many
 from support.device import Device
 
 pytestmark = pytest.mark.cuda
@@ -17,6 +17,8 @@ PROXIES = ("lswag", "zico", "grad_norm", "plain", "snip", "nwot", "swap")
 TRAINABILITY = 1e-3
 # The activations differ in rounding: a few neurons whose value is near zero change their sign.
 CARDINALITY = 1e-2
+# Operands of 8 bits: the bound that docs/concepts/precision.md gives.
+BFLOAT16 = 2**-6
 
 
 def cnn() -> nn.Module:
@@ -69,3 +71,20 @@ def test_the_same_bits_again(device: Device, batch: tuple[Tensor, Tensor]) -> No
     with device.active():
         first, second = (score(model, put) for _ in range(2))
     assert [layer.trainability for layer in first.layers] == [layer.trainability for layer in second.layers]
+
+
+def test_bfloat16(device: Device, batch: tuple[Tensor, Tensor]) -> None:
+    if device.emulated and (problem := kernels.bfloat16_problem()):
+        pytest.skip(f"the emulator has the forward of the CPU: {problem}")
+    model = cnn()
+    # In the emulator the kernels get the CPU's operands; a device rounds others, and the CPU may have no bfloat16.
+    expected = score(model, batch, precision="bfloat16" if device.emulated else "float32")
+    model.to(device.torch_device)
+    put = device.put(batch[0]), device.put(batch[1])
+    with device.active():
+        found, single = (score(model, put, precision=precision) for precision in ("bfloat16", "float32"))
+    assert found.options["precision"] == "bfloat16"
+    for layer, other, exact in zip(found.layers, expected.layers, single.layers, strict=True):
+        tolerance = TRAINABILITY if device.emulated else BFLOAT16
+        assert layer.trainability == pytest.approx(other.trainability, rel=tolerance)
+        assert layer.trainability != exact.trainability
