@@ -24,9 +24,8 @@ def show_score(result: Score, data: str, networks: str | None) -> None:
     say(f"\n{result.proxy} score: {_value(result)} ({_direction(result)} is better)")
     if result.error:
         say(result.error)
-    counts = {"gradients": result.n_gradient_samples, "patterns": result.n_pattern_samples}
-    of_samples = "".join(f"; {what} of {n} samples" for what, n in counts.items() if n)
-    say(f"data: {data}{of_samples}")
+    say(f"data: {data}")
+    _show_fidelity(result)
     _show_end(result, networks)
 
 
@@ -43,6 +42,7 @@ def show_scores(results: Scores, data: str, networks: str | None) -> None:
             say(f"  {name}: {error}")
     _show_coverage(*results.values())
     say(f"\ndata: {data}")
+    _show_fidelity(*results.values())
     n = len(results.passes)
     say(f"{n} {'pass' if n == 1 else 'passes'}: {', '.join(results.passes) or 'none could be run'}")
     _show_end(next(iter(results.values())), networks)
@@ -76,6 +76,20 @@ def _show_coverage(*results: Score) -> None:
     share = next((result.coverage for result in results if result.coverage is not None), None)
     if share is not None:
         say(f"\nobserved: {share:.1%} of the elements of the weight matrices")
+
+
+def _show_fidelity(*results: Score) -> None:
+    """How exactly the standard pass was taken, the same for all proxies of it; nothing where none is of it."""
+    counts = {
+        "gradients": max(result.n_gradient_samples for result in results),
+        "patterns": max(result.n_pattern_samples for result in results),
+    }
+    taken = [f"{what} of {n}" for what, n in counts.items() if n]
+    if taken:
+        first = results[0]
+        taken[0] += f" of {first.n_samples // max(1, len(first.repeated))} samples"
+        fidelity, precision = (first.options[name] for name in ("fidelity", "precision"))
+        say(f"fidelity {fidelity}: {', '.join(taken)}; precision {precision}")
 
 
 def _show_end(result: Score, networks: str | None) -> None:

@@ -89,6 +89,21 @@ def test_several_as_json(run: Any) -> None:
     assert content["passes"] == ["standard", "synflow", "ntk"]
 
 
+@pytest.mark.parametrize("proxies", ["lswag", "lswag,zico,nwot,params"])
+def test_how_exact_a_score_is_stands_beside_it(run: Any, proxies: str) -> None:
+    for given, words in (
+        ((), "fidelity exact: gradients of 12 of 12 samples, patterns of 6; precision float32"),
+        (("--fidelity", "fast"), "fidelity fast: gradients of 8 of 12 samples, patterns of 6; precision float32"),
+        (("--repeats", "2"), "fidelity exact: gradients of 6 of 6 samples, patterns of 6; precision float32"),
+    ):
+        assert f"\n{words}\n" in run("--proxies", proxies, "--batch-size", "12", *given)[1]
+
+
+def test_what_has_no_fidelity_says_nothing_of_one(run: Any) -> None:
+    assert "\nfidelity exact: patterns of 6 of 6 samples; precision float32\n" in run("--proxies", "nwot,swap")[1]
+    assert "fidelity" not in run("--proxies", "params,synflow")[1]
+
+
 def test_one_proxy_says_which_way_is_better(run: Any) -> None:
     code, out, _ = run("--proxies", "te_nas_ntk")
     assert code == 0
