@@ -61,10 +61,11 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def check_count(name: str, value: object, least: int) -> None:
-    """Refuse what is no integer of at least `least`."""
+def check_count(name: str, value: object, least: int, why: str = "") -> None:
+    """Refuse what is no integer of at least `least`, saying why it has to be."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} must be an integer >= {least}, got {value!r}")
+        since = f", since {why}" if why else ""
+        raise InputError(f"{name} must be an integer >= {least}{since}, got {value!r}")
 
 
 def loss_named(task: str | None, loss_fn: object) -> str | None:

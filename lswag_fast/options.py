@@ -186,9 +186,9 @@ class ScoreOptions:
             raise InputError(f"row_fraction must lie in (0, 1], got {self.row_fraction!r}")
         if self.min_coverage is not None and not (is_number(self.min_coverage) and 0 <= self.min_coverage <= 1):
             raise InputError(f"min_coverage must lie in [0, 1], got {self.min_coverage!r}")
-        for name, least in (("pattern_samples", 1), ("gradient_samples", 2)):  # a variance needs two
+        for name, least, why in (("pattern_samples", 1, ""), ("gradient_samples", 2, "a variance needs two gradients")):
             if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
-                check_count(name, getattr(self, name), least)
+                check_count(name, getattr(self, name), least, why)
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size, 2)  # see `Batch.chunks`
         check_count("seed", self.seed, 0)
@@ -302,8 +302,9 @@ class ScoreOptions:
             return
         n_batch, n_samples = n_samples, self.n_gradient_samples(n_samples)
         if n_samples % self.n_groups:
-            what = f"{'batch of ' if n_samples == n_batch else ''}{n_samples} samples"
-            what += "" if n_samples == n_batch else " whose gradients are taken"
+            chosen_by = "fidelity='fast'" if self.gradient_samples == "auto" else "gradient_samples"
+            fewer = f"{n_samples} samples whose gradients are taken ({chosen_by})"
+            what = f"batch of {n_samples} samples" if n_samples == n_batch else fewer
             raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the {what}")
         if self.chunk_size is not None and self.chunk_size % (n_samples // self.n_groups):
             raise InputError(

@@ -79,7 +79,7 @@ def evaluate(
         ['arch', 'accuracy', 'params', 'coverage', 'errors', 'warnings', 'elapsed_s']
     """
     _check(job, table, n)
-    chosen = table if n is None else table.sample(frac=1, random_state=job.seed).iloc[:n]
+    chosen = drawn_rows(table, n, job.seed)
     columns = [str(table.index.name or "arch"), *table.columns, *job.proxies, COVERAGE, ERRORS, WARNINGS, ELAPSED]
     rows = RowFile(out, columns, {**_settings(job), **(settings or {})})
     waiting = [str(arch) for arch in chosen.index if str(arch) not in rows.done]
@@ -92,6 +92,17 @@ def evaluate(
             if callback is not None:
                 callback(before + done, len(chosen))
     return len(waiting)
+
+
+def drawn_rows(table: pd.DataFrame, n: int | None, seed: int) -> pd.DataFrame:
+    """Return the rows that an evaluation of `n` architectures scores, which are among those of a larger n.
+
+    Example:
+        >>> table = pd.DataFrame({"accuracy": [1.0, 2.0, 3.0]}, index=["a", "b", "c"])
+        >>> set(drawn_rows(table, 1, seed=0).index) < set(drawn_rows(table, 2, seed=0).index)
+        True
+    """
+    return table if n is None else table.sample(frac=1, random_state=seed).iloc[:n]
 
 
 def _report(job: ScoreJob, future: Future[ScoreReport]) -> ScoreReport:

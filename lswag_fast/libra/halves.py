@@ -18,6 +18,8 @@ from lswag_fast.libra.windows import ComparisonWindow, Rows, Values
 
 MOST_MEMBERS = 3
 """As many as Algorithm 1 takes."""
+CUT_WINDOW = 2 * MIN_ROWS + 4
+"""Of so many rows, most cuts leave 10 or more on either side: 69 of 100 in a table that is much larger."""
 
 
 def cuts(table: Candidates, n_halves: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
@@ -50,11 +52,19 @@ def cuts(table: Candidates, n_halves: int, seed: int) -> Iterator[tuple[Rows, Ro
             n_usable += 1
             yield parts
     if n_usable < max(2, n_halves / 2):
-        window = cast(ComparisonWindow, table.window)
-        raise TableError(
-            f"in most halves of the table's {len(table)} rows no {window.noun} of {window} holds {MIN_ROWS}; the rule "
-            f"wants {window.remedy} or more rows"
-        )
+        raise TableError(_too_narrow(table, cast(ComparisonWindow, table.window)))
+
+
+def _too_narrow(table: Candidates, window: ComparisonWindow) -> str:
+    """What to say of a table whose halves hold no window of 10: how many rows of its kind would do."""
+    windows = table.windows(np.arange(len(table)))
+    windows.check(window)
+    largest = windows.rows.shape[1]
+    return (
+        f"in most halves of the table's {len(table)} rows no {window.noun} of {window} holds {MIN_ROWS}: the largest "
+        f"has {largest} of all rows, and the rule wants {CUT_WINDOW}; take {window.remedy} or about "
+        f"{math.ceil(len(table) * CUT_WINDOW / largest)} rows of such sizes"
+    )
 
 
 def random_halves(table: Candidates, n_halves: int, seed: int, combine: Aggregate) -> list[Judge]:

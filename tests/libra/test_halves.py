@@ -150,13 +150,18 @@ def test_inside_windows_another_proxy_is_the_best() -> None:
         (
             views(n=30).assign(params=np.repeat([1.0, 2.0], 15)),
             ComparisonWindow("params"),
-            r"in most halves of the table's 30 rows no group of one params holds 10; the rule wants a column",
+            r"halves of the table's 30 rows no group of one params holds 10: the largest has 15 .* column .* 48 rows",
         ),
     ],
 )
 def test_a_table_that_is_too_small_is_refused(table: pd.DataFrame, window: ComparisonWindow | None, words: str) -> None:
     with pytest.raises(TableError, match=words):
         Libra().fit(table, "accuracy", proxies=["nwot", "zico"], window=window)
+
+
+def test_the_rows_that_a_narrow_window_asks_for_are_enough() -> None:
+    table = views(n=48).assign(params=np.repeat([1.0, 2.0], 24))
+    assert Libra().fit(table, "accuracy", proxies=["nwot", "zico"], window=ComparisonWindow("params")).selection
 
 
 def test_a_cut_without_a_window_is_left_out() -> None:

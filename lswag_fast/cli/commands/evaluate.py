@@ -139,7 +139,29 @@ def _checked_window(args: argparse.Namespace, table: pd.DataFrame, proxies: Sequ
         numbers(table, listed(args.target) if args.target is not None else ())
     if window is not None and window.column not in proxies:
         window.sizes(table)
+    _check_rows(args, table, window)
     return window
+
+
+def _check_rows(args: argparse.Namespace, table: pd.DataFrame, window: ComparisonWindow | None) -> None:
+    """Refuse rows that are too few to be compared, before hours go into them.
+
+    A file that is there may hold more rows than are asked for now.
+
+    Raises:
+        TableError: a target is known of fewer than 10 rows, or no window of the table's own column holds 10.
+    """
+    from lswag_fast.data.tables import finite_numbers
+    from lswag_fast.evaluation.evaluate import drawn_rows
+
+    if args.target is None or args.out.exists():
+        return
+    chosen = drawn_rows(table, args.trials, args.seed)
+    for name in listed(args.target):
+        with naming("--target"):
+            known, _ = finite_numbers(chosen, [name])
+        if window is not None and window.column in table.columns:
+            window.among(window.sizes(table)[known.index].to_numpy()).check(window)
 
 
 def _say_warnings(rows: pd.DataFrame) -> None:

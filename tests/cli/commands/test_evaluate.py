@@ -21,6 +21,7 @@ def make():
     return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
 """
 EVALUATE = ["evaluate", "tiny_cells:make", "--table", "table.csv", "--data", "synthetic", "--batch-size", "12"]
+COMPARED = [*EVALUATE, "--out", "a.csv", "--target", "accuracy"]
 
 
 @pytest.fixture
@@ -104,6 +105,8 @@ def test_workers_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatc
         ([*EVALUATE, "--out", "a.csv", "--target", "loss"], "--target: no column 'loss'"),
         ([*EVALUATE, "--out", "a.csv", "--within", "depth"], "one depth: name what to compare the scores with there"),
         ([*EVALUATE, "--out", "a.csv", "--target", "accuracy", "--within", "depth"], "no column 'depth' to compare"),
+        ([*COMPARED, "--trials", "5"], "--target: 5 of 5 rows are finite, at least 10 are needed"),
+        ([*COMPARED, "--window", "accuracy:2%"], "no window of accuracy +-2 % holds 10 architectures"),
         (
             [*EVALUATE, "--out", "a.csv", "--init", "lecun"],
             "--init: init must be one of 'own', 'kaiming'",

@@ -190,12 +190,15 @@ def test_a_model_that_takes_another_way_for_the_others_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gradient_samples": 1}, "gradient_samples must be an integer >= 2, got 1"),
-        ({"gradient_samples": "all"}, "gradient_samples must be an integer >= 2, got 'all'"),
+        (
+            {"gradient_samples": 1},
+            "gradient_samples must be an integer >= 2, since a variance needs two gradients, got 1",
+        ),
+        ({"gradient_samples": "all"}, "gradient_samples must be an integer >= 2, since .*, got 'all'"),
         ({"gradient_samples": B + 1}, f"gradient_samples is {B + 1}, the batch has {B} samples"),
         (
             {"gradient_samples": G, "variance": "microbatch:4"},
-            f"does not divide the {G} samples whose gradients are taken",
+            rf"does not divide the {G} samples whose gradients are taken \(gradient_samples\)",
         ),
     ],
 )
