@@ -51,7 +51,8 @@ CORE_TESTS := $(addprefix tests/, reference passes proxies libra data plots stud
 .PHONY: search test test-oldest emulated lint wheel zoo docs bench device-check clean
 
 # The supernet's networks are measured, LIBRA chooses proxies on that table, and what it finds under a budget is trained
-# beside the network of most parameters and three random ones of the budget.
+# beside the network of most parameters and three random ones of the budget. A budget of 90K +- 33 % asks for proxies that
+# rank networks of one size, so the choice is made inside such windows.
 search: export PYTHONPATH := examples
 search: SPACE := small_vits:make
 search: $(VENV)/.extra-train $(VENV)/.extra-report
@@ -60,8 +61,8 @@ search: $(VENV)/.extra-train $(VENV)/.extra-report
 	  --out $(RUN_FOLDER)/table.csv
 	$(BIN)/lswag-fast evaluate $(SPACE) --table $(RUN_FOLDER)/table.csv --proxies lswag,zico,nwot,swap,params,flops \
 	  --workers 2 --out $(RUN_FOLDER)/scores.csv
-	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy --held-out 20 \
-	  --out $(RUN_FOLDER)/selection.json
+	$(BIN)/lswag-fast libra $(RUN_FOLDER)/scores.csv --target inherited_accuracy \
+	  --window params:33% --held-out 20 --out $(RUN_FOLDER)/selection.json
 	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \
 	  --methods random --seeds 3 --out $(RUN_FOLDER)/compared
 	$(BIN)/lswag-fast compare $(SPACE) --supernet $(RUN_FOLDER)/supernet --params 60K..120K --trials $(TRIALS) \

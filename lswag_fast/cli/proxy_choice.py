@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lswag_fast.libra.ranks import Aggregate
+    from lswag_fast.libra.stored import Selection
 
 ALL, LIBRA, RECOMMENDED = "all", "libra", "recommended"
 OPTION = "--proxies"
@@ -89,6 +90,17 @@ def chosen_proxies(text: str, space: str | None = None) -> ChosenProxies:
 
 
 def _selected(text: str, space: str | None) -> ChosenProxies:
+    selection, origin = named_selection(text, space)
+    return ChosenProxies(selection.proxies, selection.combine, selection.weights, origin)
+
+
+def named_selection(text: str, space: str | None) -> tuple[Selection, dict[str, Any]]:
+    """The selection that `libra` or `libra:FILE` names, and its origin, see `ChosenProxies`.
+
+    Raises:
+        InputError: there is no space, or none is packaged for it.
+        StorageError: the file cannot be read.
+    """
     from lswag_fast.libra.stored import packaged_selection, read_selection
 
     _, colon, path = text.partition(":")
@@ -99,8 +111,7 @@ def _selected(text: str, space: str | None) -> ChosenProxies:
     facts = {key: selection.fitted_on[key] for key in _WORTH_SHOWING if key in selection.fitted_on}
     if selection.held_out is not None:
         facts["held_out"] = asdict(selection.held_out)
-    origin = {"selection": {"source": source, **facts}}
-    return ChosenProxies(selection.proxies, selection.combine, selection.weights, origin)
+    return selection, {"selection": {"source": source, **facts}}
 
 
 def _recommended(text: str, space: str | None) -> ChosenProxies:

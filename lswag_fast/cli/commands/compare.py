@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import figures, options, stopping, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import ERR, OUT, say, table
+from lswag_fast.cli.proxy_choice import LIBRA, named_selection
 from lswag_fast.cli.values import command_words, listed, naming, positive, shell_line
+from lswag_fast.cli.views.selection import show_selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +70,7 @@ def _run(args: argparse.Namespace) -> int:
     figures.check_plot(args.plot)
     supernet = targets.find_supernet(args)
     targets.take_sizes(args, supernet.space)
-    methods = _methods(args, supernet.space)
+    methods, origin = _methods(args, supernet.space)
     images = targets.images_of(supernet.data, supernet.space, args)
     budget = Budget(params=args.params, macs=args.macs)
     comparison = Comparison(
@@ -76,6 +78,8 @@ def _run(args: argparse.Namespace) -> int:
     )
     interrupts = stopping.said_aloud()
     trainer = targets.scratch_trainer(supernet.space, images, args, interrupts)
+    for method in methods:
+        show_selection(origin if method.name == LIBRA else {}, method.proxies)
     with (
         targets.threads(args.threads),
         interrupts,
@@ -102,21 +106,20 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _methods(args: argparse.Namespace, space: SearchSpace) -> list[Method]:
-    """The methods that --methods names."""
-    from lswag_fast.libra.stored import packaged_selection, read_selection
-    from lswag_fast.training.methods import LIBRA, chosen_methods
+def _methods(args: argparse.Namespace, space: SearchSpace) -> tuple[list[Method], dict[str, Any]]:
+    """The methods that --methods names, and where LIBRA's selection comes from."""
+    from lswag_fast.training.methods import chosen_methods
 
     with naming("--methods"):
         if args.methods is None:
-            return chosen_methods(has_supernet=True)
-        names, selection = [], None
+            return chosen_methods(has_supernet=True), {}
+        names, selection, origin = [], None, dict[str, Any]()
         for word in listed(args.methods):
-            name, _, path = word.partition(":")
-            if name == LIBRA:
-                selection = read_selection(path) if path else packaged_selection(space.name)
-            names.append(name if name == LIBRA else word)
-        return chosen_methods(names, selection=selection, has_supernet=True)
+            is_libra = word.partition(":")[0] == LIBRA
+            if is_libra:
+                selection, origin = named_selection(word, space.name)
+            names.append(LIBRA if is_libra else word)
+        return chosen_methods(names, selection=selection, has_supernet=True), origin
 
 
 def _show(rows: pd.DataFrame, methods: list[Method]) -> None:

@@ -45,7 +45,11 @@ def test_a_table_and_a_figure_of_the_methods(folder, capsys):
 
 
 def test_it_is_continued_and_methods_are_added(folder, capsys):
-    selection = {"schema_version": 1, "selection": ["params", "flops"], "combine": "log_rank", "fitted_on": {}}
+    figure = {"rho": 0.5, "low": 0.25, "high": 0.75}
+    held_out = {"selection": figure, "best_alone": figure, "alone": {"flops": figure, "params": figure}}
+    held_out |= {"n_rows": 40, "n_halves": 20, "inside": "inside windows of params +-33 %"}
+    selection = {"schema_version": 2, "selection": ["params", "flops"], "combine": "log_rank", "held_out": held_out}
+    selection["fitted_on"] = {"target": "inherited_accuracy", "n_rows": 40}
     (folder / "selection.json").write_text(json.dumps(selection))
     assert main([*QUICK, "--out", "more"]) == 0
     first = (folder / "more" / "comparison.csv").read_bytes()
@@ -58,6 +62,9 @@ def test_it_is_continued_and_methods_are_added(folder, capsys):
     assert list(rows["method"]) == ["random", "params", "inherited_accuracy", "libra"]
     out = capsys.readouterr().out
     assert "LIBRA-NAS" in out and "inherited accuracy" in out
+    worth = "it ranks the other inside windows of params +-33 % with a Spearman of .50 [.25, .75] (flops alone"
+    assert out.startswith("selection.json: params, flops; chosen on 40 networks for inherited_accuracy; ")
+    assert worth in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
