@@ -16,7 +16,7 @@ from torch import nn
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
-from lswag_fast.kernels import isa_active
+from lswag_fast.kernels import float32_isa, isa_active
 from lswag_fast.option_checks import check_count, check_names
 from lswag_fast.options import MAX_THREADS, SEEDS, Fidelity, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
@@ -275,7 +275,7 @@ class ScoreJob:
 
     def settings(self) -> ScoringSettings:
         """Return what decides the values beside space, proxies and seed."""
-        function, fidelity = self.function, self.options.fidelity
+        function, fidelity, isa = self.function, self.options.fidelity, isa_active()
         return ScoringSettings(
             function=None if function is None else function_name(function),
             options=replace(
@@ -286,7 +286,7 @@ class ScoreJob:
                 fidelity=None if fidelity == "exact" else fidelity,
             ).changed(),
             n_threads=self.n_threads,
-            isa=isa_active(),
+            isa=isa if self.options.precision == "bfloat16" else float32_isa(isa),
             batch_fingerprint=fingerprint(self.batch),
             weights_fingerprint=fingerprint(self.weights) if isinstance(self.weights, Mapping) else None,
             mode=self.mode,

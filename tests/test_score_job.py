@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lswag_fast import ScoreOptions, score, score_many
+from lswag_fast import ScoreOptions, score, score_job, score_many
 from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceError
 from lswag_fast.execution import WorkerProcesses, open_runner
 from lswag_fast.passes.shared.initialisation import initialise
@@ -40,6 +40,14 @@ def test_it_gives_the_scores_of_the_network_that_it_builds() -> None:
     assert replace(job, proxies=("nwot",))(TEXT) == {"nwot": job(TEXT)["nwot"]}
     layers = score(model, BATCH, seed=3).layers
     assert [row["trainability"] for row in job.profile(ARCH)["layers"]] == [layer.trainability for layer in layers]
+
+
+@pytest.mark.parametrize(("precision", "isa"), [("float32", "avx512"), ("bfloat16", "avx512_bf16")])
+def test_an_instruction_set_with_the_same_bits_is_the_same_setting(
+    precision: Any, isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_job, "isa_active", lambda: "avx512_bf16")
+    assert ScoreJob(SHARED, BATCH, ("lswag",), options=ScoreOptions(precision=precision)).settings().isa == isa
 
 
 def test_options_mode_and_initialisation_reach_the_network_and_the_score() -> None:

@@ -10,6 +10,8 @@ from lswag_fast.kernels.binary import core, native, require_core
 
 _WITH_BFLOAT16 = ("avx512", "avx512_bf16", "amx")
 """The instruction sets that use products of bfloat16, where the CPU has them."""
+_FLOAT32 = {"avx512_bf16": "avx512"}
+"""The instruction sets that have the bits of another for all operands but bfloat16."""
 
 
 class BuildFacts(NamedTuple):
@@ -72,6 +74,16 @@ def isa_active() -> str:
     """
     with native():
         return core.isa_active()
+
+
+def float32_isa(isa: str) -> str:
+    """The instruction set whose results in float32 are those of `isa` to the last bit: itself, or an older one.
+
+    Example:
+        >>> float32_isa("avx512_bf16"), float32_isa("amx")
+        ('avx512', 'amx')
+    """
+    return _FLOAT32.get(isa, isa)
 
 
 def bfloat16_problem() -> str | None:

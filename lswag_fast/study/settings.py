@@ -73,7 +73,7 @@ class ScoringSettings:
         function: name of the function that scores; None for proxies.
         options: further options of the score, JSON values by name.
         n_threads: of torch, for each architecture.
-        isa: instruction set of the kernels.
+        isa: instruction set of the kernels; of those that give the same bits, the oldest.
         batch_fingerprint: of the batch, see `fingerprint`.
         weights_fingerprint: of the weights that all networks are cut out of; None where they are drawn.
         mode: "train" or "eval", that of the networks; None for as they are built.

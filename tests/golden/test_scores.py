@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from golden.values import INSTRUCTION_SETS, SCORES_FILE, Values, machine, values_under
-from lswag_fast.kernels import isa_list
+from golden.values import INSTRUCTION_SETS, SCORES_FILE, SEED, Values, machine, networks, values_under
+from lswag_fast import score_many
+from lswag_fast.kernels import float32_isa, isa_list, set_isa
 
 RECORDED = json.loads(SCORES_FILE.read_text())
 
@@ -20,6 +21,22 @@ def test_no_bit_has_changed(isa: str) -> None:
         pytest.skip(f"this machine has no {isa}")
     recorded = RECORDED["values"][isa]
     assert of_recorded_proxies(values_under(isa), recorded) == recorded
+
+
+@pytest.mark.filterwarnings("ignore::lswag_fast.LswagWarning")
+def test_instruction_sets_that_studies_take_for_one_have_the_same_bits() -> None:
+    sets = [isa for isa in isa_list() if float32_isa(isa) != isa]
+    if not sets:
+        pytest.skip(f"there are {', '.join(isa_list())} here, each with bits of its own")
+    for isa in sets:
+        for name, (model, batch) in networks().items():
+            found = []
+            for own in (isa, float32_isa(isa)):
+                set_isa(own)
+                scores = score_many(model, batch, proxies=["lswag", "zico", "snip", "fisher", "nwot"], seed=SEED)
+                found.append([(score.value, score.layers) for score in scores.values()])
+            set_isa(None)
+            assert found[0] == found[1], (isa, name)
 
 
 def of_recorded_proxies(found: Values, recorded: Values) -> Values:

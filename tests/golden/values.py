@@ -25,6 +25,7 @@ from networks import NETWORKS
 SEED = 7
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SCORES_FILE = Path(__file__).with_name("scores.json")
+# Those with bits of their own in float32; that "avx512_bf16" has those of "avx512" is a test of its own.
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
 Values = dict[str, Any]
