@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,19 @@ from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
 from lswag_fast.cli.values import listed, naming
 from lswag_fast.cli.views.correlations import show_correlations
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, SpaceError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from lswag_fast.integrations import Nb301Surrogate
     from lswag_fast.libra.windows import ComparisonWindow
     from lswag_fast.spaces import SearchSpace
 
+NB301 = "nb301"
+NB301_ACCURACY = "nb301_accuracy"
+"""The column that --accuracy nb301 adds."""
 # Of warnings that name layers, each architecture may have its own.
 _SAID_WARNINGS = 5
 
@@ -37,14 +42,24 @@ examples:
       --data cifar10_subset.npz --split train --batch-size 64 --trials 1000 --init kaiming --out scores.csv
   lswag-fast correlate scores.csv --target cifar10_test
 
+  LSWAG_NB301=nb_models_1.0/xgb_v1.0 lswag-fast evaluate darts --accuracy nb301 --trials 300 --proxies lswag,nwot \\
+      --data cifar10_subset.npz --split train --batch-size 64 --target nb301_accuracy --out scores.csv
+      300 random genotypes, their accuracies predicted by a surrogate of NAS-Bench-301
+
 The table is .csv, .csv.gz, .parquet, or .json in the layout of NAS-Bench-Suite-Zero. Of one that `lswag-fast benchmark`
 wrote, the images are those that its supernet was trained on, and --data says where they are now."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_space(parser)
-    parser.add_argument("--table", required=True, type=Path, metavar="FILE", help="the architectures")
+    text = "the architectures (default: with --accuracy, --trials random ones)"
+    parser.add_argument("--table", type=Path, metavar="FILE", help=text)
     options.add_table_options(parser)
+    text = (
+        "nb301: ask the surrogate of NAS-Bench-301 in the folder that the environment variable LSWAG_NB301 names, for "
+        f"the space darts; column {NB301_ACCURACY}"
+    )
+    parser.add_argument("--accuracy", choices=(NB301,), help=text)
     options.add_trials(parser, "architectures to score, drawn from the table by --seed (default: all)")
     options.add_out(parser, "the CSV to write, or to continue", required=True)
     add_proxies(parser)
@@ -69,12 +84,9 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.out.suffix != ".csv":
         raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
-    check_targets({"--out": args.out}, [args.table])
+    check_targets({"--out": args.out}, _files(args))
     space = targets.find_space(args.space, args)
-    options.check_dataset(args.dataset, [args.table])
-    table = read_table(args.table, args.key, args.dataset)
-    if args.trials is not None and args.trials > len(table):
-        raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
+    table, source = _table(args, space)
     batch, data = _batch(args, space)
     proxies = chosen_proxies(args.proxies, space.name).parts
     window = _checked_window(args, table, proxies)
@@ -88,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
         options=targets.fitting_loss(space, score_options(args, proxies, space.name)),
         weights="fresh",
     )
-    settings = {"data": data, "table": args.table.name}
+    settings = {"data": data, **source}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
     rows = read_table(args.out, args.key)
@@ -97,9 +109,74 @@ def _run(args: argparse.Namespace) -> int:
     say(f"scored {count} architectures; all rows: {args.out}")
     say(targets.networks_in_words(space, args, job.options))
     say(f"data: {data if isinstance(data, str) else 'the training part of the images of the table'}")
+    if "accuracy" in source:
+        say(f"{NB301_ACCURACY}: predicted by the surrogate {source['accuracy']} of NAS-Bench-301")
     if args.target is not None:
         _correlate(args, proxies, window)
     return 0
+
+
+def _files(args: argparse.Namespace) -> list[Path]:
+    """The tables that are read."""
+    return [] if args.table is None else [args.table]
+
+
+def _table(args: argparse.Namespace, space: SearchSpace) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The architectures with their columns, and what says where both come from.
+
+    Raises:
+        InputError: there are no architectures, fewer than --trials, or no accuracies for them.
+        TableError: the table cannot be read, or names what NAS-Bench-301 has not.
+    """
+    from lswag_fast.integrations import load_nb301
+
+    options.check_dataset(args.dataset, _files(args))
+    if args.accuracy is None:
+        return _architectures(args, space), {"table": args.table.name}
+    with naming("--accuracy"):
+        surrogate = load_nb301(space)
+    source = "random architectures" if args.table is None else args.table.name
+    table = _with_accuracies(_architectures(args, space), surrogate)
+    return table, {"table": source, "accuracy": surrogate.name}
+
+
+def _architectures(args: argparse.Namespace, space: SearchSpace) -> pd.DataFrame:
+    """Those of --table; without one as many random ones as --trials says."""
+    import pandas as pd
+
+    from lswag_fast.data.tables import read_table
+
+    if args.table is None:
+        if args.accuracy is None:
+            raise InputError("--table: name the file of the architectures, or draw some: --accuracy nb301 --trials N")
+        if args.trials is None:
+            raise InputError("--trials: say how many random architectures are to be scored, or name a --table")
+        return pd.DataFrame(index=pd.Index(_drawn(space, args.trials, args.seed), name=args.key))
+    table = read_table(args.table, args.key, args.dataset)
+    if args.trials is not None and args.trials > len(table):
+        raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
+    return table
+
+
+def _drawn(space: SearchSpace, n: int, seed: int) -> list[str]:
+    """Different random architectures of `darts`, to which a larger n adds; with 10^20 of them they do not run out."""
+    rng, found = random.Random(seed), dict[str, None]()
+    while len(found) < n:
+        found[space.encode(space.sample(rng))] = None
+    return list(found)
+
+
+def _with_accuracies(table: pd.DataFrame, surrogate: Nb301Surrogate) -> pd.DataFrame:
+    """The table with the column of the accuracies that a surrogate predicts."""
+    if NB301_ACCURACY in table.columns:
+        raise TableError(f"the table has a column {NB301_ACCURACY!r}; leave --accuracy out, or rename it")
+    accuracies = []
+    for row, arch in enumerate(table.index, 1):
+        try:
+            accuracies.append(surrogate.accuracy(surrogate.space.decode(str(arch))))
+        except SpaceError as error:
+            raise TableError(f"row {row}, column {table.index.name!r}: {error}") from error
+    return table.assign(**{NB301_ACCURACY: accuracies})
 
 
 def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, Tensor], Any]:
@@ -109,7 +186,7 @@ def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, 
     """
     from lswag_fast.training.benchmark import images_of_table
 
-    split = images_of_table(args.table)
+    split = None if args.table is None else images_of_table(args.table)
     if split is None or args.data == "synthetic":
         found = targets.space_batch(space, args)
         return found.batch, found.description

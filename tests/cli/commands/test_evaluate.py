@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,12 @@ import pytest
 from lswag_fast import tasks
 from lswag_fast.cli import main
 from lswag_fast.cli.commands.evaluate import _say_warnings
-from lswag_fast.spaces import NasBench201
+from lswag_fast.spaces import Darts, NasBench201
 from lswag_fast.spaces.transnas.base import OUTPUTS
+from support.stand_ins import nb301
 
 FACTORY = """
-from lswag_fast.spaces import NasBench201
+from lswag_fast.spaces import Darts, NasBench201
 
 def make():
     return NasBench201(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
@@ -26,8 +30,6 @@ COMPARED = [*EVALUATE, "--out", "a.csv", "--target", "accuracy"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    import random
-
     rng = random.Random(0)
     space = NasBench201()
     cells = list(dict.fromkeys(space.sample(rng)["cell"] for _ in range(14)))
@@ -143,3 +145,107 @@ def test_networks_of_every_column_of_transnas_are_scored_by_its_task(
     assert "targets: " in out
     rows = pd.read_csv("scores.csv")
     assert rows["errors"].isna().all() and rows["grad_norm"].nunique() == 3
+
+
+DARTS = """
+from lswag_fast.spaces import Darts
+
+def make():
+    return Darts(channels=4, n_cells=3, image_size=8)
+"""
+BY_SURROGATE = ["evaluate", "tiny_darts:make", "--accuracy", "nb301", "--proxies", "params", "--batch-size", "4"]
+
+
+@pytest.fixture
+def darts_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tiny_darts.py").write_text(DARTS)
+    monkeypatch.chdir(tmp_path)
+    nb301.install(monkeypatch, tmp_path / "models" / "xgb_v1.0")
+    return tmp_path
+
+
+def predicted(arch: str) -> float:
+    """What the stand-in says of an architecture."""
+    return 90 + arch.count("sep_conv") / 4
+
+
+def test_random_genotypes_are_scored_beside_their_accuracy(
+    darts_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*BY_SURROGATE, "--target", "nb301_accuracy", "--out", "scores.csv"]
+    assert main([*command, "--trials", "12"]) == 0
+    out = capsys.readouterr().out
+    assert "nb301_accuracy: predicted by the surrogate xgb_v1.0 of NAS-Bench-301" in out
+    assert "nb301_accuracy:" in out and "params" in out
+    rows = pd.read_csv("scores.csv")
+    assert list(rows.columns[:3]) == ["arch", "nb301_accuracy", "params"]
+    assert rows["nb301_accuracy"].tolist() == [predicted(arch) for arch in rows["arch"]]
+    assert rows["nb301_accuracy"].nunique() > 1 and rows["arch"].nunique() == 12
+    settings = json.loads(Path("scores.csv.json").read_text())
+    assert (settings["table"], settings["accuracy"]) == ("random architectures", "xgb_v1.0")
+
+
+def test_a_larger_number_draws_more_genotypes(darts_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BY_SURROGATE, "--out", "scores.csv", "--trials", "3"]) == 0
+    first = pd.read_csv("scores.csv")
+    assert main([*BY_SURROGATE, "--out", "scores.csv", "--trials", "5"]) == 0
+    assert "scored 2 architectures" in capsys.readouterr().out
+    rows = pd.read_csv("scores.csv")
+    pd.testing.assert_frame_equal(rows.iloc[:3], first)
+    assert len(rows) == 5
+
+
+def test_the_genotypes_of_a_table_keep_its_columns(darts_folder: Path) -> None:
+    space, rng = Darts(), random.Random(0)
+    archs = [space.encode(space.sample(rng)) for _ in range(3)]
+    pd.DataFrame({"epochs": [100, 100, 50]}, index=pd.Index(archs, name="arch")).to_csv("table.csv")
+    assert main([*BY_SURROGATE, "--table", "table.csv", "--out", "scores.csv"]) == 0
+    rows = pd.read_csv("scores.csv").set_index("arch").loc[archs]
+    assert rows["epochs"].tolist() == [100, 100, 50]
+    assert rows["nb301_accuracy"].tolist() == [predicted(arch) for arch in archs]
+
+
+def test_another_surrogate_is_refused_in_the_same_file(
+    darts_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*BY_SURROGATE, "--out", "scores.csv", "--trials", "2"]) == 0
+    nb301.install(monkeypatch, darts_folder / "models" / "gnn_v1.0")
+    assert main([*BY_SURROGATE, "--out", "scores.csv", "--trials", "3"]) == 2
+    assert "gnn_v1.0" in capsys.readouterr().err
+    assert len(pd.read_csv("scores.csv")) == 2
+
+
+def refused(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
+    assert main([*argv, "--out", "scores.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+    assert words in err
+    assert not list(Path().glob("scores.csv*"))
+
+
+def test_what_is_missing_is_one_line_and_nothing_is_written(
+    darts_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*BY_SURROGATE, "--trials", "2"]
+    refused(capsys, BY_SURROGATE, "--trials: say how many random architectures")
+    refused(capsys, ["evaluate", "darts", "--trials", "2"], "--table: name the file of the architectures")
+    of_cells = ["evaluate", "nasbench201", "--accuracy", "nb301", "--trials", "2"]
+    refused(capsys, of_cells, "--accuracy: NAS-Bench-301 has genotypes of the space darts, none of nasbench201")
+    monkeypatch.setitem(sys.modules, "nasbench301", None)
+    refused(capsys, command, "--accuracy: this needs nasbench301, which is not installed; pip install nasbench301")
+    monkeypatch.setenv("LSWAG_NB301", "gone")
+    refused(capsys, command, "--accuracy: LSWAG_NB301: there is no folder gone")
+    monkeypatch.delenv("LSWAG_NB301")
+    refused(capsys, command, "--accuracy: the environment variable LSWAG_NB301 is not set; set it to the folder")
+
+
+def test_a_genotype_that_the_benchmark_lacks_names_its_row(
+    darts_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = [["skip_connect", 0], ["skip_connect", 1]] * 4
+    archs = [Darts().encode({"normal": cell, "reduce": other}) for other in (cell, [["none", 0], *cell[1:]])]
+    pd.DataFrame({"epochs": 100}, index=pd.Index(archs, name="arch")).to_csv("table.csv")
+    command = [*BY_SURROGATE, "--table", "table.csv"]
+    refused(capsys, command, "row 2, column 'arch': reduce: node 2 has the operation 'none', which NAS-Bench-301 lacks")
+    pd.DataFrame({"nb301_accuracy": 90}, index=pd.Index(archs, name="arch")).to_csv("table.csv")
+    refused(capsys, command, "the table has a column 'nb301_accuracy'; leave --accuracy out")
