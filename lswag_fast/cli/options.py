@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli.values import (
     file_target,
@@ -15,6 +15,7 @@ from lswag_fast.cli.values import (
     positive,
     seconds,
     seed,
+    space_assignment,
     threads,
     window,
     workers,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from lswag_fast.libra.windows import ComparisonWindow
 
 FOLDER = "DIR"
+SPACE_OPTIONS = ("image_size", "patch_size", "num_classes", "length")
+"""Options of spaces that have a flag of their own."""
 
 
 def add_folder(parser: argparse.ArgumentParser, text: str = "the folder of a search") -> None:
@@ -72,6 +75,7 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
     group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
     group.add_argument("--length", type=positive, metavar="N", help="tokens of a text, where a space takes texts")
+    add_space_set(group)
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"
         group.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
@@ -79,6 +83,34 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
         group.add_argument("--new-head", action="store_true", help=text)
     text = "of the networks; in eval mode BatchNorm keeps the samples apart (default: the space's, else as built)"
     group.add_argument("--mode", choices=("train", "eval"), help=text)
+
+
+def add_space_set(parser: argparse._ActionsContainer) -> None:
+    """Add the further options of a named space."""
+    text = (
+        "a further option of the space, such as mlp_ratio=3,3.5,4 or squeeze_excitation=true, with commas between "
+        "several values; may be given several times"
+    )
+    parser.add_argument(
+        "--space-set", action="append", default=[], type=space_assignment, metavar="OPTION=VALUE", help=text
+    )
+
+
+def space_set(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what --space-set says; raises InputError for an option that is given twice or has a flag of its own."""
+    found: dict[str, Any] = {}
+    for item in getattr(args, "space_set", ()):
+        if item.option in (*SPACE_OPTIONS, "task"):
+            raise InputError(f"--space-set {item}: give this as {flag_of(item.option)}")
+        if item.option in found:
+            raise InputError(f"--space-set {item.option} is given twice; leave one out")
+        found[item.option] = item.value
+    return found
+
+
+def flag_of(option: str) -> str:
+    """The flag of an option, by its name in Python."""
+    return f"--{option.replace('_', '-')}"
 
 
 def add_supernet(parser: argparse._ActionsContainer, text: str, *, required: bool = False) -> None:

@@ -8,12 +8,13 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from lswag_fast.cli.values import naming
+from lswag_fast.cli.options import SPACE_OPTIONS, flag_of, space_set
+from lswag_fast.cli.values import Assignment, naming
 from lswag_fast.errors import InputError, SpaceError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lswag_fast.training.scratch import ScratchTrainer
     from lswag_fast.training.supernet import TrainedSupernet
 
-_SPACE_OPTIONS = ("image_size", "patch_size", "num_classes", "length")
-
 
 def space_options(args: argparse.Namespace, name: str | None = None) -> dict[str, Any]:
     """Return the options of the space `name` that were given; without a name of the space that SPACE says.
@@ -39,8 +38,15 @@ def space_options(args: argparse.Namespace, name: str | None = None) -> dict[str
     from lswag_fast import spaces
 
     chosen = getattr(args, "space", "") if name is None else name
-    keys = (*_SPACE_OPTIONS, "task") if "task" in spaces.options(chosen) else _SPACE_OPTIONS
-    return {key: value for key in keys if (value := getattr(args, key, None)) is not None}
+    keys = (*SPACE_OPTIONS, "task") if "task" in spaces.options(chosen) else SPACE_OPTIONS
+    return {key: value for key in keys if (value := getattr(args, key, None)) is not None} | space_set(args)
+
+
+def space_words(args: argparse.Namespace) -> list[Any]:
+    """The options of the space SPACE as words of a command."""
+    further = [word for item in getattr(args, "space_set", ()) for word in ("--space-set", item)]
+    named = (item for item in space_options(args).items() if item[0] not in space_set(args))
+    return [*(word for key, value in named for word in (flag_of(key), value)), *further]
 
 
 def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
@@ -56,14 +62,28 @@ def find_space(name: str, args: argparse.Namespace) -> SearchSpace:
     from lswag_fast.spaces.traits import default_init_of
 
     options = space_options(args, name)
-    space: SearchSpace = make(name) if ":" in name else spaces.get(name, **options)
+    space: SearchSpace = make(name) if ":" in name else _named_space(name, options, space_set(args))
     with naming(name):
         spaces.check_space(space)
     if options and ":" in name:
-        raise SpaceError(f"--{next(iter(options)).replace('_', '-')}: {name} decides this itself; leave it out")
+        first = next(iter(options))
+        flag = f"--space-set {first}" if first in space_set(args) else flag_of(first)
+        raise SpaceError(f"{flag}: {name} decides this itself; leave it out")
     if getattr(args, "init", "") is None:
         args.init = default_init_of(space)
     return space
+
+
+def _named_space(name: str, options: Mapping[str, Any], further: Collection[str]) -> SearchSpace:
+    """Return a space by its name; where one of the `further` options is wrong, say that it is of --space-set."""
+    from lswag_fast import spaces
+
+    try:
+        return spaces.get(name, **options)
+    except SpaceError as error:
+        if str(error).partition(":")[0] in further:
+            raise SpaceError(f"--space-set {error}") from error
+        raise
 
 
 def networks_in_words(space: SearchSpace, args: argparse.Namespace, options: ScoreOptions) -> str:
@@ -133,11 +153,14 @@ def find_supernet(args: argparse.Namespace) -> TrainedSupernet:
         return found
 
 
-def take_sizes(args: argparse.Namespace, space: SearchSpace) -> None:
-    """Set the options of a named space to those that it was made with, as if they had been given."""
-    if ":" not in args.space:
-        for name in _SPACE_OPTIONS:
-            setattr(args, name, getattr(space, name, None))
+def take_sizes(args: argparse.Namespace, supernet: TrainedSupernet) -> None:
+    """Set the options of a supernet's named space to those that it was made with, as if they had been given."""
+    if ":" in args.space:
+        return
+    for name in SPACE_OPTIONS:
+        setattr(args, name, getattr(supernet.space, name, None))
+    made_with = supernet.settings["metadata"].get("space_options", {})
+    args.space_set = [Assignment(key, value) for key, value in made_with.items() if key not in SPACE_OPTIONS]
 
 
 def images_of(data: Mapping[str, Any], space: SearchSpace, args: argparse.Namespace) -> ImageSplits:

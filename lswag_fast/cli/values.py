@@ -122,10 +122,10 @@ class Assignment:
     """An option of something that is named elsewhere, and its value; written as it is read, OPTION=VALUE."""
 
     option: str
-    value: int | float | str
+    value: Any
 
     def __str__(self) -> str:
-        return f"{self.option}={self.value}"
+        return f"{self.option}={_written(self.value)}"
 
 
 def assignment(text: str) -> Assignment:
@@ -142,6 +142,28 @@ def proxy_assignment(text: str) -> Assignment:
     if not (dot and proxy and option):
         raise argparse.ArgumentTypeError(f"{text!r} is not PROXY.OPTION=VALUE")
     return assignment(text)
+
+
+def space_assignment(text: str) -> Assignment:
+    """Read OPTION=VALUE of a space: a number, a word, true or false, or several of them with commas."""
+    found = assignment(text)
+    if not isinstance(found.value, str):
+        return found
+    items = [item.strip() for item in found.value.split(",")]
+    if not all(items):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty value")
+    values = [_TRUTH.get(item.lower(), _number(item)) for item in items]
+    return Assignment(found.option, values if len(values) > 1 else values[0])
+
+
+_TRUTH = {"true": True, "false": False}
+
+
+def _written(value: Any) -> str:
+    """A value as `space_assignment` reads it."""
+    if isinstance(value, list):
+        return ",".join(map(_written, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(text: str) -> int | float | str:

@@ -64,8 +64,9 @@ __all__ = [
 ]
 
 
-def _darts_on_imagenet(num_classes: int = 1000, image_size: int = 224) -> Darts:
-    return Darts(num_classes=num_classes, image_size=image_size, channels=48, n_cells=14, stem="imagenet")
+def _darts_on_imagenet(num_classes: int = 1000, image_size: int = 224, channels: int = 48, n_cells: int = 14) -> Darts:
+    sizes = {"num_classes": num_classes, "image_size": image_size, "channels": channels, "n_cells": n_cells}
+    return Darts(**sizes, stem="imagenet")
 
 
 _NAMED: dict[str, Callable[..., SearchSpace]] = {
@@ -83,6 +84,15 @@ _NAMED: dict[str, Callable[..., SearchSpace]] = {
 }
 _TEXTS = ("flexibert", "gpt")
 _OPTIONS = ("image_size", "num_classes")
+_FURTHER_OPTIONS = {
+    "autoformer": ("patch_size", "mlp_ratio", "qkv_dim", "max_relative_position"),
+    "nasbench101": ("channels", "cells_per_stack"),
+    "nasbench201": ("channels", "cells_per_stage"),
+    "transnas": ("task", "channels"),
+    "darts": ("channels", "n_cells"),
+    "proxylessnas": ("width_mult", "stage_widths", "squeeze_excitation", "activation"),
+}
+"""By the first word of a space's name."""
 
 
 def names() -> tuple[str, ...]:
@@ -101,15 +111,14 @@ def options(name: str) -> tuple[str, ...]:
     """Return the options that `get` takes for a space; none for a name that it does not know.
 
     Example:
-        >>> options("nasbench201"), options("transnas-micro")
-        (('image_size', 'num_classes'), ('image_size', 'num_classes', 'task'))
+        >>> options("burgerformer"), options("transnas-micro")
+        (('image_size', 'num_classes'), ('image_size', 'num_classes', 'task', 'channels'))
     """
     if name not in _NAMED:
         return ()
     if name in _TEXTS:
         return ("length",)
-    further = {"autoformer": ("patch_size", "mlp_ratio", "qkv_dim", "max_relative_position"), "transnas": ("task",)}
-    return (*_OPTIONS, *further.get(name.partition("-")[0], ()))
+    return (*_OPTIONS, *_FURTHER_OPTIONS.get(name.partition("-")[0], ()))
 
 
 def get(name: str, **overrides: Any) -> SearchSpace:
@@ -120,9 +129,10 @@ def get(name: str, **overrides: Any) -> SearchSpace:
 
     Args:
         name: one of `names()`.
-        **overrides: image_size (pixels) and num_classes; for the AutoFormer spaces also patch_size (pixels),
-            mlp_ratio, qkv_dim and max_relative_position (see `AutoFormer`), for those
-            of TransNAS-Bench-101 also task, the name of one of its columns; for those of texts length (tokens) alone.
+        **overrides: what `options(name)` lists, arguments of the space's class: image_size (pixels) and num_classes;
+            for the AutoFormer spaces also patch_size (pixels), mlp_ratio, qkv_dim and max_relative_position, for those
+            of TransNAS-Bench-101 task, the name of one of its columns, and so on; for those of texts length (tokens)
+            alone.
 
     Returns:
         The space.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,26 @@ def test_a_named_space_is_made_with_its_options(searched: StoredStudy) -> None:
     assert (space.input_shape, space.num_classes) == ((3, 8, 8), 3)
     assert recipe.expression == "lswag_fast.spaces.get('nasbench201', image_size=8, num_classes=3)"
     assert stored_weights(searched, space) is None
+
+
+def test_further_options_are_stored_with_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    widths = ("--space-set", "stage_widths=8,8,16,16,24,24", "--space-set", "squeeze_excitation=true")
+    size = ("--image-size", "32", "--num-classes", "3", "--batch-size", "4", "--data", "synthetic", *widths)
+    command = ("search", "proxylessnas", *size, "--sampler", "random", "--proxies", "params", "--out", "run")
+    assert main([*command, "--trials", "1"]) == 0
+    space, recipe = find_stored_space(read_study(Path("run")))
+    made: Any = space
+    assert (made.stage_widths, made.squeeze_excitation) == ((8, 8, 16, 16, 24, 24), True)
+    assert recipe.expression.endswith("num_classes=3, stage_widths=[8, 8, 16, 16, 24, 24], squeeze_excitation=True)")
+    words = shlex.split(str(read_study(Path("run")).metadata["command"]))
+    assert main([*words[1:], "--trials", "2"]) == 0
+    assert main(["export", "run", "--arch", "best", "-o", "best"]) == 0
+    assert recipe.expression in capsys.readouterr().out
+    assert main([*command, "--trials", "3", "--space-set", "activation=swish"]) == 2
+    assert "activation" in capsys.readouterr().err
 
 
 def test_another_space_under_the_same_words_is_refused(searched: StoredStudy) -> None:

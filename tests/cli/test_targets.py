@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from lswag_fast.cli import targets
+from lswag_fast.cli.values import space_assignment
 from lswag_fast.errors import DataError, InputError, SpaceError
+from lswag_fast.spaces import AutoFormer, ProxylessNas
 from support import user_networks
 
 
@@ -30,6 +33,73 @@ def test_a_space_of_the_users_own_decides_its_options_itself() -> None:
         targets.find_space("support.user_networks:Mlps", given(image_size=16))
     with pytest.raises(SpaceError, match="Sequential is not a search space: it lacks name, input_shape"):
         targets.find_space("support.user_networks:cnn", given())
+
+
+def space_set(*texts: str) -> list[Any]:
+    return [space_assignment(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "expected"),
+    [
+        (
+            "autoformer-tiny",
+            ["mlp_ratio=3,3.5,4", "qkv_dim=192,256", "max_relative_position=7"],
+            AutoFormer("tiny", mlp_ratio=(3, 3.5, 4), qkv_dim=(192, 256), max_relative_position=7),
+        ),
+        (
+            "proxylessnas",
+            ["squeeze_excitation=true", "activation=swish", "width_mult=1.4", "stage_widths=32,40,80,96,192,320"],
+            ProxylessNas(
+                squeeze_excitation=True, activation="swish", width_mult=1.4, stage_widths=(32, 40, 80, 96, 192, 320)
+            ),
+        ),
+    ],
+)
+def test_a_named_space_takes_its_further_options(name: str, texts: list[str], expected: Any) -> None:
+    args = given(space=name, space_set=space_set(*texts))
+    assert repr(targets.find_space(name, args)) == repr(expected)
+    module, expression = targets.python_of(name, args)
+    assert repr(eval(expression, {module: __import__(module)})) == repr(expected)
+    words = [str(word) for word in targets.space_words(args)]
+    assert words == [word for text in texts for word in ("--space-set", text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("proxylessnas", "activation=gelu", "^--space-set activation: found 'gelu', expected one of relu6, swish$"),
+        ("proxylessnas", "width_mult=wide", "^--space-set width_mult: found 'wide', expected a positive number$"),
+        ("proxylessnas", "stage_widths=32", "^--space-set stage_widths: found 32, expected 6 whole numbers$"),
+        ("proxylessnas", "squeeze_excitation=1", "^--space-set squeeze_excitation: found 1, expected True or False$"),
+        (
+            "autoformer-tiny",
+            "mlp_ratio=3,x",
+            "^--space-set mlp_ratio: found .*, expected one or more positive numbers$",
+        ),
+        ("autoformer-tiny", "qkv_dim=191", "^--space-set qkv_dim: none of 191 is a multiple of 3 heads$"),
+        ("autoformer-tiny", "max_relative_position=0", "^--space-set max_relative_position: found 0, expected a pos"),
+        ("autoformer-tiny", "depth=3", "^--space-set depth: cannot be set for .*; allowed are .*mlp_ratio, qkv_dim"),
+        ("nasbench201", "chanels=4", "^--space-set chanels: .*; allowed are .*, channels, cells_per_stage$"),
+        ("support.user_networks:Mlps", "channels=4", "^--space-set channels: support.* decides this itself"),
+    ],
+)
+def test_a_further_option_that_is_wrong_is_named(name: str, text: str, words: str) -> None:
+    with pytest.raises(SpaceError, match=words):
+        targets.find_space(name, given(space_set=space_set(text)))
+
+
+def test_what_a_supernet_was_made_with_need_not_be_said_again() -> None:
+    space = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10, mlp_ratio=(3, 4))
+    options = {"image_size": 32, "patch_size": 4, "num_classes": 10, "mlp_ratio": [3, 4]}
+    supernet: Any = SimpleNamespace(space=space, settings={"metadata": {"space_options": options}})
+    args = given(space="autoformer-tiny")
+    targets.take_sizes(args, supernet)
+    assert targets.space_options(args) == options
+    assert repr(targets.find_space("autoformer-tiny", args)) == repr(space)
+    supernet.settings["metadata"] = {}  # trained from Python
+    targets.take_sizes(args, supernet)
+    assert targets.space_options(args) == {key: value for key, value in options.items() if key != "mlp_ratio"}
 
 
 def test_a_checkpoint_is_for_spaces_that_read_them() -> None:

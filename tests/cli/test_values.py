@@ -63,6 +63,8 @@ def test_what_is_read_is_written_as_it_was(read, text: str) -> None:
         (values.assignment, "population"),
         (values.assignment, "=3"),
         (values.proxy_assignment, "batch_norm=optional"),
+        (values.space_assignment, "mlp_ratio"),
+        (values.space_assignment, "mlp_ratio=3,,4"),
     ],
 )
 def test_what_cannot_be_read_is_refused(read, text: str) -> None:
@@ -74,6 +76,14 @@ def test_a_value_is_a_number_where_it_is_one() -> None:
     found = [values.assignment(f"x={text}").value for text in ("3", "0.5", "1e-3", "abc")]
     assert found == [3, 0.5, 1e-3, "abc"]
     assert [type(value) for value in found] == [int, float, float, str]
+
+
+def test_an_option_of_a_space_is_written_as_it_is_read() -> None:
+    texts = ["mlp_ratio=3,3.5,4", "qkv_dim=192", "squeeze_excitation=true", "activation=swish", "x=False, a,1"]
+    found = [values.space_assignment(text) for text in texts]
+    assert [item.value for item in found] == [[3, 3.5, 4], 192, True, "swish", [False, "a", 1]]
+    assert [type(item) for item in found[0].value] == [int, float, int]
+    assert [values.space_assignment(str(item)) for item in found] == found
 
 
 def test_a_mistake_names_its_option_and_keeps_its_kind() -> None:

@@ -102,7 +102,7 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
     from lswag_fast.training.inherited import INHERITED_ACCURACY
     from lswag_fast.training.scratch import RETRAINED_ACCURACY, retrain
 
-    targets.take_sizes(args, supernet.space)
+    targets.take_sizes(args, supernet)
     interrupts = stopping.said_aloud()
     out = args.out.with_name(f"{args.out.stem}.retrained.csv")
     train = targets.scratch_trainer(supernet.space, images, args, interrupts)
@@ -122,14 +122,9 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
 
 def _next_line(args: argparse.Namespace, supernet: TrainedSupernet) -> str:
     """The command that scores the architectures of the table."""
-    targets.take_sizes(args, supernet.space)
-    sizes = [word for name, value in targets.space_options(args).items() for word in (_flag(name), value)]
-    data = ["--data", args.data or supernet.data["source"]]
-    return shell_line(["evaluate", args.space, "--table", as_argument(args.out), *data, *sizes, "--out", "scores.csv"])
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    targets.take_sizes(args, supernet)
+    words = ["--data", args.data or supernet.data["source"], *targets.space_words(args)]
+    return shell_line(["evaluate", args.space, "--table", as_argument(args.out), *words, "--out", "scores.csv"])
 
 
 def _show_best(rows: pd.DataFrame) -> None:

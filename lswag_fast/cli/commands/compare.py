@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
 
     figures.check_plot(args.plot)
     supernet = targets.find_supernet(args)
-    targets.take_sizes(args, supernet.space)
+    targets.take_sizes(args, supernet)
     methods, origin = _methods(args, supernet.space)
     images = targets.images_of(supernet.data, supernet.space, args)
     budget = Budget(params=args.params, macs=args.macs)

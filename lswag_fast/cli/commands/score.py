@@ -141,9 +141,9 @@ def _subject(args: argparse.Namespace) -> _Subject:
     member = targets.member(args.network)
     if member is not None:
         return _of_space(*member, args)
-    for option in ("checkpoint", "new_head", "patch_size"):
-        if getattr(args, option) not in (None, False):
-            raise InputError(f"--{option.replace('_', '-')} is for networks of a space; leave it out")
+    for option in ("checkpoint", "new_head", "patch_size", "space_set"):
+        if getattr(args, option):
+            raise InputError(f"{options.flag_of(option)} is for networks of a space; leave it out")
     from lswag_fast.integrations import is_named
 
     return _of_library(args) if is_named(args.network) else _own(args)

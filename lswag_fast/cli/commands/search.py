@@ -44,6 +44,9 @@ examples:
   lswag-fast search autoformer-small --params ..23M --macs ..5G --data photos/ --batch-size 32 --out runs/small
       your own images, one sub-folder per class
 
+  lswag-fast search proxylessnas --space-set squeeze_excitation=true --space-set activation=swish --macs ..600M
+      a space with further options; those of --space-set are the arguments of its class in Python
+
   lswag-fast search mypackage.spaces:make_space --trials 100 --sampler random
       a space of your own
 
@@ -180,7 +183,7 @@ def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...]
     supernet = targets.find_supernet(args)
     images = targets.images_of(supernet.data, supernet.space, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images)
-    targets.take_sizes(args, supernet.space)
+    targets.take_sizes(args, supernet)
     description = f"{images.description}; {len(job.batch[1])} for validation measured"
     metadata = {"data": description, "supernet": str(args.supernet)}
     told = {"batch": job.batch, "proxy": job.function, "weights": supernet.weights, "metadata": metadata}

@@ -132,8 +132,9 @@ def _own(args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:
         raise InputError(f"NETWORK must be SPACE:ARCHJSON or package.module:factory; found {args.network!r}")
     if args.init != FRESH:
         raise InputError(f"--init: {args.network} is not of a space, so there is no supernet of it; leave it out")
-    if args.patch_size is not None:
-        raise InputError("--patch-size is for networks of a space; leave it out")
+    for option in ("patch_size", "space_set"):
+        if getattr(args, option):
+            raise InputError(f"{options.flag_of(option)} is for networks of a space; leave it out")
     if args.image_size is None:
         raise InputError(f"--image-size: say which side in pixels the images for {args.network} are to have")
     seed_all(args.seed)

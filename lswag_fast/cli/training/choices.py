@@ -33,6 +33,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
     group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
     group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
+    options.add_space_set(group)
     options.add_seed(group, "decides how the images are split, their order, and all that is drawn")
     group = parser.add_argument_group("recipe")
     text = "short, for small data, or autoformer, the published one, which needs timm (default: short)"
