@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lswag_fast.cli.options import SPACE_OPTIONS, flag_of, space_set
 from lswag_fast.cli.values import Assignment, naming
-from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.errors import InputError, SpaceError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -205,14 +205,19 @@ def network_batch(
 
     Raises:
         InputError, DataError: as of `load_batch`.
+        UnsupportedModelError: it cannot compute with such images.
     """
     import torch
 
     drawn = load_batch(source, image_size, num_classes, args, **shapes)
     if args.task is None:
         return drawn
-    with torch.no_grad():
-        outputs = copy.deepcopy(model).eval()(drawn.images[:2])
+    try:
+        with torch.no_grad():
+            outputs = copy.deepcopy(model).eval()(drawn.images[:2])
+    except RuntimeError as error:
+        words = f"{args.network} cannot compute with images of shape {tuple(drawn.images.shape[1:])}"
+        raise UnsupportedModelError(f"--task: {words}: {' '.join(str(error).split())}") from error
     logits = getattr(outputs, "logits", outputs)
     if not isinstance(logits, torch.Tensor):
         raise InputError(f"--task: {args.network} returned {type(logits).__name__}; it must return one tensor")

@@ -11,7 +11,7 @@ import torch
 
 from lswag_fast.cli import targets
 from lswag_fast.cli.values import space_assignment
-from lswag_fast.errors import DataError, InputError, SpaceError
+from lswag_fast.errors import DataError, InputError, SpaceError, UnsupportedModelError
 from lswag_fast.spaces import AutoFormer, ProxylessNas
 from support import user_networks
 
@@ -141,3 +141,9 @@ def test_threads_are_as_before_afterwards() -> None:
     with targets.threads(None):
         assert torch.get_num_threads() == before
     assert torch.get_num_threads() == before
+
+
+def test_images_that_a_network_does_not_take_are_named_where_its_outputs_are_asked_for() -> None:
+    args = given(network="support.user_networks:cnn", task="regression")
+    with pytest.raises(UnsupportedModelError, match=r"--task: support.user_networks:cnn cannot .* shape \(1, 8, 8\): "):
+        targets.network_batch(user_networks.cnn(), "synthetic", 8, None, args, channels=1)

@@ -13,7 +13,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
-from lswag_fast.cli.values import naming, whole
+from lswag_fast.cli.values import naming, positive, whole
 from lswag_fast.cli.views.score import show_score, show_scores
 from lswag_fast.errors import InputError, UnsupportedModelError
 
@@ -35,7 +35,8 @@ NETWORK is one of
   timm:NAME, torchvision:NAME     a network of these libraries
   hf:CONFIG.json                  the network that a configuration of transformers in this file describes
   package.module:factory          your own: called without arguments, it returns a torch.nn.Module;
-                                  modules in the working folder are found
+                                  modules in the working folder are found; its attribute input_shape, where it
+                                  has one, is the shape (C, H, W) of one image
   SPACE:ARCHJSON                  an architecture of a space
 
 Its weights are random, and nothing is downloaded."""
@@ -53,6 +54,9 @@ examples:
 
   lswag-fast score mypackage.models:make_model --data photos/ --batch-size 16 --num-classes 3
       on your own images, one sub-folder per class
+
+  lswag-fast score mypackage.models:make_model --channels 1 --image-size 28 --data scans.npz --split train
+      a network of grey images; colours become grey, and grey is repeated for more channels
 
   lswag-fast score 'autoformer-tiny:{"embed_dim":192,"depth":12,"num_heads":[3,3,3,3,3,3,3,3,3,3,3,3],
       "mlp_ratio":[4,4,4,4,4,4,4,4,4,4,4,4]}' --json -
@@ -78,6 +82,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser, "the whole result")
     options.add_data_options(parser, "digits for a space, else synthetic")
     options.add_network_options(parser)
+    text = "channels of the images of a network of your own (default: its input_shape's, else the data's, 3 for grey)"
+    parser.add_argument("--channels", type=positive, metavar="C", help=text)
     add_score_options(parser)
     options.add_threads(parser)
 
@@ -131,21 +137,23 @@ def _said_to_be_images(is_own: bool) -> Iterator[None]:
         if not is_own or error.__cause__ is None:
             raise
         raise UnsupportedModelError(
-            f"{error}. The command line gives a network of yours images (--image-size); call lswag_fast.score in "
-            "Python with a batch of anything else"
+            f"{error}. The command line gives a network of yours images (--channels, --image-size); call "
+            "lswag_fast.score in Python with a batch of anything else"
         ) from error
 
 
 def _subject(args: argparse.Namespace) -> _Subject:
     """The network that NETWORK names, and its batch."""
+    from lswag_fast.integrations import is_named
+
     member = targets.member(args.network)
+    if args.channels is not None and (member is not None or is_named(args.network)):
+        raise InputError(f"--channels: {args.network.partition(':')[0]} says itself what it takes; leave it out")
     if member is not None:
         return _of_space(*member, args)
     for option in ("checkpoint", "new_head", "patch_size", "space_set"):
         if getattr(args, option):
             raise InputError(f"{options.flag_of(option)} is for networks of a space; leave it out")
-    from lswag_fast.integrations import is_named
-
     return _of_library(args) if is_named(args.network) else _own(args)
 
 
@@ -210,9 +218,27 @@ def _own(args: argparse.Namespace) -> _Subject:
     model = targets.make(args.network)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
-    side = args.image_size or OWN_IMAGE_SIZE
-    drawn = targets.network_batch(model, args.data or "synthetic", side, args.num_classes, args)
+    channels, side = _own_shape(model, args)
+    drawn = targets.network_batch(model, args.data or "synthetic", side, args.num_classes, args, channels=channels)
     return _Subject(targets.prepared(model, args.mode), drawn.batch, drawn.description, is_own=True)
+
+
+def _own_shape(model: nn.Module, args: argparse.Namespace) -> tuple[int | None, int]:
+    """Channels and side of the images for a network of the user's: as the options say, else as its input_shape does.
+
+    Raises:
+        InputError: its input_shape is not that of one square image, and the options do not say both.
+    """
+    shape = getattr(model, "input_shape", None)
+    if shape is None or (args.channels is not None and args.image_size is not None):
+        return args.channels, args.image_size or OWN_IMAGE_SIZE
+    is_image = isinstance(shape, (tuple, list)) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    if not is_image or shape[1] != shape[2]:
+        raise InputError(
+            f"{args.network}: its input_shape is {shape!r}, expected (C, H, W) of one square image; say what it takes "
+            "by --channels and --image-size"
+        )
+    return args.channels or shape[0], args.image_size or shape[1]
 
 
 _SUMMARY = "score one network, yours, a library's or one of a space"
