@@ -63,7 +63,8 @@ def add_data_options(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options that decide the batch; `default` says in words what --data is when it is not given."""
     group = parser.add_argument_group("data")
     sources = "digits, synthetic, a folder of images (one sub-folder per class) or an .npz file"
-    group.add_argument("--data", metavar="SOURCE", help=f"{sources} (default: {default})")
+    text = f"{sources}; of texts alice or a file (default: {default})"
+    group.add_argument("--data", metavar="SOURCE", help=text)
     group.add_argument("--split", metavar="NAME", help="part of the data: sub-folder NAME, or arrays x_NAME and y_NAME")
     group.add_argument("--batch-size", type=positive, default=32, metavar="B", help="samples (default: 32)")
 
@@ -74,7 +75,7 @@ def add_network_options(parser: argparse.ArgumentParser, *, with_checkpoint: boo
     group.add_argument("--image-size", type=positive, metavar="PX", help="side of the images in pixels")
     group.add_argument("--patch-size", type=positive, metavar="PX", help="side of a patch, where a space has patches")
     group.add_argument("--num-classes", type=positive, metavar="N", help="number of classes to tell apart")
-    group.add_argument("--length", type=positive, metavar="N", help="tokens of a text, where a space takes texts")
+    group.add_argument("--length", type=positive, metavar="N", help="tokens of a text, where networks take texts")
     add_space_set(group)
     if with_checkpoint:
         text = "trained supernet weights of the space, in place of drawn ones"

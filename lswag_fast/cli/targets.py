@@ -272,16 +272,24 @@ def space_batch(space: SearchSpace, args: argparse.Namespace) -> ImageBatch | Te
 
 
 def _texts(space: Any, args: argparse.Namespace) -> TextBatch:
+    (length,) = space.input_shape
+    return text_batch(space.name, length, space.is_masked, args)
+
+
+def text_batch(taker: str, length: int, masked: bool, args: argparse.Namespace) -> TextBatch:
+    """Draw texts of so many tokens; `taker` is in words what takes them.
+
+    Raises:
+        InputError: --split or --task, which texts have none of.
+        DataError: --data is no text, or too short a one.
+    """
     from lswag_fast.data.texts import load_text
 
     for option in ("split", "task"):
         if getattr(args, option) is not None:
-            raise InputError(f"--{option}: {space.name} takes texts, which have none; leave it out")
-    (length,) = space.input_shape
+            raise InputError(f"--{option}: {taker} takes texts, which have none; leave it out")
     with naming("--data"):
-        return load_text(
-            args.data or "alice", batch_size=args.batch_size, length=length, masked=space.is_masked, seed=args.seed
-        )
+        return load_text(args.data or "alice", batch_size=args.batch_size, length=length, masked=masked, seed=args.seed)
 
 
 def fitting_loss(space: SearchSpace, given: ScoreOptions) -> ScoreOptions:
@@ -290,12 +298,22 @@ def fitting_loss(space: SearchSpace, given: ScoreOptions) -> ScoreOptions:
     Raises:
         InputError: the options say another task.
     """
-    from lswag_fast.passes.shared.loss import TokenLoss
     from lswag_fast.score_job import options_of_space
     from lswag_fast.spaces import TakesTokens
 
     given = options_of_space(space, given)
-    if not isinstance(space, TakesTokens) or given.loss_fn is not None:
+    return loss_of_tokens(given) if isinstance(space, TakesTokens) else given
+
+
+def loss_of_tokens(given: ScoreOptions) -> ScoreOptions:
+    """Return the options of a score with the loss of tokens, if they have none.
+
+    Raises:
+        InputError: they have --ignore-index or --class-axis, which that loss decides itself.
+    """
+    from lswag_fast.passes.shared.loss import TokenLoss
+
+    if given.loss_fn is not None:
         return given
     with naming("--ignore-index, --class-axis"):
         return replace(given, loss_fn=TokenLoss())

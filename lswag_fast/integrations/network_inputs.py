@@ -46,6 +46,8 @@ class TokenInputs:
         length: tokens in a row.
         padding: the token that stands for nothing, which is never drawn; None without one.
         per_token: whether each token has a target, rather than each row.
+        is_masked: of a language model, whether it tells hidden tokens rather than the next one of each; None of any
+            other network.
 
     Example:
         >>> inputs, targets = TokenInputs(vocabulary=100, length=16).draw(4, num_classes=2)
@@ -57,6 +59,7 @@ class TokenInputs:
     length: int
     padding: int | None = None
     per_token: bool = False
+    is_masked: bool | None = None
 
     def draw(self, batch_size: int, num_classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Return random tokens (batch_size, length) and random targets, a class for each row or each token."""

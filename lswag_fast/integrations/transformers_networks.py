@@ -155,4 +155,5 @@ def _tokens(config: Any, task: _Task) -> TokenInputs:
     n_positions = getattr(text, "max_position_embeddings", None)
     length = min(N_TOKENS, n_positions) if n_positions and n_positions > 0 else N_TOKENS
     padding = getattr(text, "pad_token_id", None)
-    return TokenInputs(int(text.vocab_size), length, padding, per_token=task is not _TEXTS)
+    is_masked = task is _MASKED if task.is_language else None
+    return TokenInputs(int(text.vocab_size), length, padding, per_token=task is not _TEXTS, is_masked=is_masked)

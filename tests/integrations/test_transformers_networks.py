@@ -40,8 +40,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 ARCHITECTURES = {
     "BertForSequenceClassification": (BERT, TokenInputs(40, 32, 0), 2),
     "BertForTokenClassification": (BERT, TokenInputs(40, 32, 0, per_token=True), 2),
-    "BertForMaskedLM": (BERT, TokenInputs(40, 32, 0, per_token=True), 40),
-    "LlamaForCausalLM": ({**TEXT, "model_type": "llama"}, TokenInputs(40, 32, 0, per_token=True), 40),
+    "BertForMaskedLM": (BERT, TokenInputs(40, 32, 0, per_token=True, is_masked=True), 40),
+    "LlamaForCausalLM": ({**TEXT, "model_type": "llama"}, TokenInputs(40, 32, 0, per_token=True, is_masked=False), 40),
     "ViTForImageClassification": (VIT, ImageInputs(16, 3), 2),
     "ResNetForImageClassification": (RESNET, ImageInputs(224, 3), 2),
 }

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import torch
 from torch import nn
 
 
@@ -12,6 +13,25 @@ def cnn():
 
 def batchnorm():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 10))
+
+
+class Decoder(nn.Module):
+    """Tells the next byte of each from the running sum of those before."""
+
+    vocabulary = 256
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.mix, self.head = nn.Embedding(self.vocabulary, 8), nn.Linear(8, 12), nn.Linear(12, 256)
+
+    def forward(self, tokens):
+        return self.head(torch.relu(self.mix(self.table(tokens).cumsum(1))))
+
+
+class Encoder(Decoder):
+    """Has a token more, for hidden bytes."""
+
+    vocabulary = 257
 
 
 class Mlps:

@@ -47,7 +47,11 @@ examples:
       at the size of images that its configuration names; --image-size builds it for another one
 
   lswag-fast score hf:bert/config.json --batch-size 16
-      of random tokens, where the network takes texts
+      a language model: on a text that comes with the package, its bytes as tokens; a classifier of texts, or a
+      vocabulary of fewer than the bytes: on random tokens
+
+  lswag-fast score mypackage.models:make_lm --length 64 --data book.txt
+      a language model of your own, on texts of 64 bytes; --masked hides some of them, for an encoder
 
   lswag-fast score torchvision.models:resnet18 --image-size 64
       any function that makes a network
@@ -84,6 +88,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_network_options(parser)
     text = "channels of the images of a network of your own (default: its input_shape's, else the data's, 3 for grey)"
     parser.add_argument("--channels", type=positive, metavar="C", help=text)
+    text = "hide 15 %% of the bytes of a text (token 256), which a network of your own is to tell"
+    parser.add_argument("--masked", action="store_true", help=text)
     add_score_options(parser)
     options.add_threads(parser)
 
@@ -98,7 +104,8 @@ class _Subject:
         data: where the batch comes from, in words.
         space: that of the network; None where it is of none.
         networks: how they are scored, in words, for those of a space.
-        is_own: whether the user's function made it, so that nothing says what it takes.
+        takes_texts: whether the batch is of texts, so that the loss is that of tokens.
+        hint: what to do where the network cannot compute with the batch, as nothing says what it takes.
     """
 
     model: nn.Module
@@ -106,7 +113,8 @@ class _Subject:
     data: str
     space: SearchSpace | None = None
     networks: str | None = None
-    is_own: bool = False
+    takes_texts: bool = False
+    hint: str | None = None
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -120,7 +128,9 @@ def _run(args: argparse.Namespace) -> int:
         if subject.space is not None:
             given = targets.fitting_loss(subject.space, given)
             subject = replace(subject, networks=targets.networks_in_words(subject.space, args, given))
-        with _said_to_be_images(subject.is_own):
+        elif subject.takes_texts:
+            given = targets.loss_of_tokens(given)
+        with _hinting(subject.hint):
             if len(proxies) == 1:
                 _score_one(subject, proxies[0], given, args)
             else:
@@ -128,18 +138,25 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
+_GIVEN_IMAGES = (
+    "The command line gives a network of yours images (--channels, --image-size), or texts with --length; call "
+    "lswag_fast.score in Python with a batch of anything else"
+)
+_GIVEN_TEXTS = (
+    "With --length the command line gives a network of yours texts, (B, length) tokens that are bytes, 0 to 255, and "
+    "with --masked also 256; leave it out for images"
+)
+
+
 @contextmanager
-def _said_to_be_images(is_own: bool) -> Iterator[None]:
-    """Where a network of the user's cannot compute with the batch, say what it was given."""
+def _hinting(hint: str | None) -> Iterator[None]:
+    """Where a network cannot compute with the batch, add a hint to what it said."""
     try:
         yield
-    except UnsupportedModelError as error:
-        if not is_own or error.__cause__ is None:
+    except (UnsupportedModelError, InputError) as error:
+        if hint is None or error.__cause__ is None:  # torch's own error, where it could not compute
             raise
-        raise UnsupportedModelError(
-            f"{error}. The command line gives a network of yours images (--channels, --image-size); call "
-            "lswag_fast.score in Python with a batch of anything else"
-        ) from error
+        raise type(error)(f"{error}. {hint}") from error
 
 
 def _subject(args: argparse.Namespace) -> _Subject:
@@ -176,6 +193,7 @@ def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions
 
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:
     """An architecture with the weights and the batch that a search with these options gives it."""
+    _refuse_masked(name, args)
     space = targets.find_space(name, args)
     with naming(name):
         arch = space.decode(arch_json)
@@ -188,26 +206,54 @@ def _of_library(args: argparse.Namespace) -> _Subject:
     """A network of another library, its weights drawn from --seed, and a batch of what it takes."""
     from lswag_fast.integrations import TokenInputs, named_network
 
+    _refuse_masked(args.network, args)
     network = named_network(args.network, num_classes=args.num_classes, image_size=args.image_size, seed=args.seed)
     model, inputs = targets.prepared(network.model, args.mode), network.inputs
     if isinstance(inputs, TokenInputs):
-        return _Subject(model, *_tokens(inputs, network.num_classes, args))
+        inputs = replace(inputs, length=args.length or inputs.length)
+        return _of_texts(model, inputs, args) or _of_random_tokens(model, inputs, network.num_classes, args)
+    if args.length is not None:
+        raise InputError(f"--length: {args.network} takes images, no texts; leave it out")
     source = args.data or "synthetic"
     drawn = targets.network_batch(model, source, inputs.size, network.num_classes, args, channels=inputs.channels)
     return _Subject(model, drawn.batch, drawn.description)
 
 
-def _tokens(inputs: TokenInputs, num_classes: int, args: argparse.Namespace) -> tuple[Any, str]:
-    """A batch of random tokens, and what it is in words."""
+def _refuse_masked(network: str, args: argparse.Namespace) -> None:
+    if args.masked:
+        raise InputError(f"--masked: {network} says itself which tokens it tells; leave it out")
+
+
+def _of_texts(model: nn.Module, inputs: TokenInputs, args: argparse.Namespace) -> _Subject | None:
+    """A language model with a batch of texts; None where random tokens are to take their place.
+
+    That is where they were asked for, and where the vocabulary does not hold the bytes.
+    """
+    from lswag_fast.data.texts import MASK
+
+    if inputs.is_masked is None or inputs.vocabulary < MASK + inputs.is_masked or args.data == "synthetic":
+        return None
+    _refuse_images(args)
+    drawn = targets.text_batch(args.network, inputs.length, inputs.is_masked, args)
+    return _Subject(model, drawn.batch, drawn.description, takes_texts=True)
+
+
+def _of_random_tokens(model: nn.Module, inputs: TokenInputs, num_classes: int, args: argparse.Namespace) -> _Subject:
+    """A network of tokens with a batch of random ones."""
     if args.data not in (None, "synthetic") or args.split is not None:
         raise InputError(
-            f"--data: {args.network} takes tokens, which are drawn at random here; to score it on texts of your own, "
-            "call lswag_fast.score with them"
+            f"--data: {args.network} takes tokens, which are drawn at random here, as it is no language model of a "
+            "vocabulary that holds the bytes of a text; to score it on texts of your own, call lswag_fast.score with "
+            "them"
         )
+    _refuse_images(args)
+    batch = inputs.draw(args.batch_size, num_classes, args.seed)
+    return _Subject(model, batch, f"random tokens, {args.batch_size} rows of {inputs.length}, seed {args.seed}")
+
+
+def _refuse_images(args: argparse.Namespace) -> None:
     if args.image_size is not None:
         raise InputError(f"--image-size: {args.network} takes tokens, no images; leave it out")
-    batch = inputs.draw(args.batch_size, num_classes, args.seed)
-    return batch, f"random tokens, {args.batch_size} rows of {inputs.length}, seed {args.seed}"
 
 
 def _own(args: argparse.Namespace) -> _Subject:
@@ -218,9 +264,23 @@ def _own(args: argparse.Namespace) -> _Subject:
     model = targets.make(args.network)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
+    if args.length is not None:
+        return _own_of_texts(targets.prepared(model, args.mode), args)
+    for option, is_given in (("--masked", args.masked), ("--data alice", args.data == "alice")):
+        if is_given:
+            raise InputError(f"{option} is of texts; say with --length how many tokens they have")
     channels, side = _own_shape(model, args)
     drawn = targets.network_batch(model, args.data or "synthetic", side, args.num_classes, args, channels=channels)
-    return _Subject(targets.prepared(model, args.mode), drawn.batch, drawn.description, is_own=True)
+    return _Subject(targets.prepared(model, args.mode), drawn.batch, drawn.description, hint=_GIVEN_IMAGES)
+
+
+def _own_of_texts(model: nn.Module, args: argparse.Namespace) -> _Subject:
+    """The user's language model, and texts for it."""
+    for option in ("channels", "image_size", "num_classes"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option.replace('_', '-')} is of images, and --length asks for texts; leave one out")
+    drawn = targets.text_batch(args.network, args.length, args.masked, args)
+    return _Subject(model, drawn.batch, drawn.description, takes_texts=True, hint=_GIVEN_TEXTS)
 
 
 def _own_shape(model: nn.Module, args: argparse.Namespace) -> tuple[int | None, int]:

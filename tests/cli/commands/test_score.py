@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from lswag_fast import data, list_proxies, score
+from lswag_fast import TokenLoss, data, list_proxies, score
 from lswag_fast.cli import main
-from lswag_fast.integrations import TokenInputs
+from lswag_fast.integrations import TokenInputs, named_network
 from support import user_networks
 from support.offline import refuse_network
 from support.zoo_libraries import library
@@ -40,14 +40,75 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return score
 
 
-def test_a_network_of_tokens_says_that_it_was_given_images(
+def test_a_network_of_tokens_says_that_it_was_given_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "support.user_networks:Decoder", "--image-size", "8", "--batch-size", "4"]) == 2
+    said = r"'indices'.*\. The command line gives a network of yours images .*, or texts with --length; call lswag_fast"
+    assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("factory", "masked"), [("Decoder", False), ("Encoder", True)])
+def test_a_language_model_of_ones_own_is_scored_on_texts(
+    capsys: pytest.CaptureFixture[str], factory: str, masked: bool
+) -> None:
+    given = ["--length", "12", "--batch-size", "6", "--pattern-samples", "6", "--seed", "3", *["--masked"] * masked]
+    assert main(["score", f"support.user_networks:{factory}", *given, "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    torch.manual_seed(3)
+    drawn = data.load_text("alice", batch_size=6, length=12, masked=masked, seed=3)
+    model = getattr(user_networks, factory)()
+    assert found["value"] == score(model, drawn.batch, loss_fn=TokenLoss(), pattern_samples=6, seed=3).value
+    assert found["data"] == drawn.description
+
+
+def test_a_file_of_text_and_a_loss_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "network_of_texts.py").write_text("from torch import nn\nmake = lambda: nn.Embedding(9, 4)\n")
     monkeypatch.chdir(tmp_path)
-    assert main(["score", "network_of_texts:make", "--image-size", "8", "--batch-size", "4"]) == 2
-    said = r"'indices'.*\. The command line gives a network of yours images .*; call lswag_fast.score in Python"
-    assert re.search(said, capsys.readouterr().err)
+    (tmp_path / "book.txt").write_text("Call me what you like; the sea does not mind. " * 3)
+    (tmp_path / "loss_of_texts.py").write_text(
+        "def all_of_them(logits, labels):\n    return logits.flatten(1).sum(1)\n"
+    )
+    command = ["score", "support.user_networks:Decoder", "--length", "12", "--batch-size", "6", "--proxies", "zico"]
+    assert main([*command, "--data", "book.txt"]) == 0
+    plain = capsys.readouterr().out
+    assert "book.txt, 6 texts of 12 bytes, next byte, seed 0" in plain
+    assert main([*command, "--data", "book.txt", "--loss", "loss_of_texts:all_of_them"]) == 0
+    own = capsys.readouterr().out
+    assert re.findall(r"score: \S+", plain) != re.findall(r"score: \S+", own)
+
+
+@pytest.mark.parametrize(
+    ("factory", "options", "words"),
+    [
+        ("Decoder", ("--length", "8", "--data", "nowhere.txt"), "--data: data nowhere.txt: cannot be read"),
+        (
+            "Decoder",
+            ("--length", "8", "--masked"),
+            "with --masked also 256; leave it out",
+        ),  # no row for the hidden ones
+        ("cnn", ("--length", "8"), "With --length the command line gives a network of yours texts"),
+        ("Decoder", ("--length", "8", "--split", "train"), "--split: support.user_networks:Decoder takes texts"),
+        ("Decoder", ("--length", "8", "--task", "jigsaw"), "--task: support.user_networks:Decoder takes texts"),
+        ("Decoder", ("--length", "8", "--image-size", "8"), "--image-size is of images, and --length asks for texts"),
+        ("Decoder", ("--length", "8", "--num-classes", "8"), "--num-classes is of images, and --length asks"),
+        ("Decoder", ("--masked",), "--masked is of texts; say with --length how many tokens they have"),
+        ("Decoder", ("--data", "alice"), "--data alice is of texts; say with --length"),
+        ("Decoder", ("--length", "8", "--ignore-index", "3"), "--ignore-index, --class-axis: "),
+    ],
+)
+def test_what_texts_cannot_have_is_refused(
+    capsys: pytest.CaptureFixture[str], factory: str, options: tuple[str, ...], words: str
+) -> None:
+    assert main(["score", f"support.user_networks:{factory}", "--batch-size", "4", *options]) == 2
+    assert words in (err := capsys.readouterr().err), err
+
+
+@pytest.mark.parametrize("network", ["torchvision:mnasnet0_5", 'gpt:{"width":64,"num_heads":[2],"mlp_ratio":[4]}'])
+def test_only_a_network_of_ones_own_is_told_to_tell_hidden_bytes(
+    capsys: pytest.CaptureFixture[str], network: str
+) -> None:
+    assert main(["score", network, "--masked"]) == 2
+    assert "says itself which tokens it tells; leave it out" in capsys.readouterr().err
 
 
 def test_repeats_are_shown_with_their_mean_and_its_error(run: Any) -> None:
@@ -326,11 +387,48 @@ def test_a_network_that_takes_tokens_is_given_some(
     assert found["value"] == score(model, batch, pattern_samples=8).value
     assert found["data"] == "random tokens, 8 rows of 8, seed 0"
     for given, words in (
-        (["--data", "digits"], "--data: hf:config.json takes tokens"),
+        (["--data", "digits"], "--data: hf:config.json takes tokens, which are drawn at random here"),
         (["--image-size", "8"], "no images"),
     ):
         assert main([*command, *given]) == 2
         assert words in capsys.readouterr().err
+
+
+BERT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+
+
+@pytest.mark.parametrize(
+    ("content", "masked"),
+    [
+        ({"model_type": "gpt2", "vocab_size": 256, "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 10}, False),
+        ({"model_type": "bert", "vocab_size": 257, **BERT, "architectures": ["BertForMaskedLM"]}, True),
+    ],
+)
+def test_a_language_model_with_the_bytes_in_its_vocabulary_is_given_texts(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    content: dict[str, Any],
+    masked: bool,
+) -> None:
+    library("torchvision")
+    library("transformers")
+    refuse_network(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    content = {"architectures": ["GPT2LMHeadModel"], **content}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    command = ["score", "hf:config.json", "--batch-size", "4", "--proxies", "zico", "--length", "9", "--json", "-"]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    drawn = data.load_text("alice", batch_size=4, length=9, masked=masked)
+    assert found["data"] == drawn.description
+    model = named_network("hf:config.json").model
+    assert found["value"] == score(model, drawn.batch, proxy="zico", loss_fn=TokenLoss()).value
+    assert main([*command, "--data", "synthetic"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"] == "random tokens, 4 rows of 9, seed 0"
+    (tmp_path / "config.json").write_text(json.dumps({**content, "vocab_size": content["vocab_size"] - 1}))
+    assert main(command) == 0  # one token too few
+    assert json.loads(capsys.readouterr().out)["data"] == "random tokens, 4 rows of 9, seed 0"
 
 
 def test_labels_fit_the_classes_of_the_network(capsys: pytest.CaptureFixture[str]) -> None:
