@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
 
@@ -49,6 +50,18 @@ def shown(folder, capsys, *options):
 def set_fact(folder, key, value):
     with sqlite3.connect(folder / "study.sqlite") as connection:
         schema.insert(connection, [Record("attr", key, value)])
+
+
+TOLD = (
+    "The {n_best} best, scored {n_repeats} times more with other data and weights. Ranks are those that a t test of "
+    "pairs at 95 % leaves open: {n_first} of them may be the best."
+)
+
+
+def repeats_in(out):
+    """The rows of the table of repeats: mean, standard error, ranks and trial."""
+    lines = out[out.index("mean score") :].splitlines()[1:]
+    return [re.split(r"  +", line.strip()) for line in lines[: lines.index("")] if line.strip("─━- ")]
 
 
 def contents(folder):
@@ -149,6 +162,59 @@ def test_the_state_as_json(own, capsys):
     assert [trial["number"] for trial in content["best"]] == [trial.number for trial in study.top()]
     assert [trial["number"] for trial in content["front"]] == [trial.number for trial in study.front("macs")]
     assert content["settings"]["space"]["name"] == "mlps"
+
+
+def test_repeats_of_sizes_leave_one_order(tmp_path, capsys):
+    folder = searched(tmp_path / "run", "--trials", "4", "--sampler", "random", "--proxies", "params", "--repeats", "2")
+    ended = capsys.readouterr().out
+    sizes = {trial.number: trial.n_params for trial in read_study(folder).trials}
+    order = sorted(sizes, key=sizes.get, reverse=True)
+    assert len(set(sizes.values())) == 4
+    for out in (ended, shown(folder, capsys)):
+        assert repeats_in(out) == [[f"{sizes[n]:.6g}", "0", str(rank), str(n)] for rank, n in enumerate(order, 1)]
+        assert TOLD.format(n_best=4, n_repeats=2, n_first=1) in " ".join(out.split())
+    found = json.loads(shown(folder, capsys, "--json", "-"))["rank_intervals"]
+    assert found == {
+        str(n): {"mean": sizes[n], "standard_error": 0, "best": rank, "worst": rank} for rank, n in enumerate(order, 1)
+    }
+
+
+def test_repeats_of_scores_are_told_by_search_show_and_page(tmp_path, capsys):
+    pytest.importorskip("plotly")
+    options = ("--trials", "4", "--sampler", "random", "--proxies", "zico", "--init", "kaiming", "--repeats", "2")
+    folder = searched(tmp_path / "run", *options)
+    ended, repeats = capsys.readouterr().out, read_study(folder).repeats
+    means = {n: statistics.mean(values["zico"]) for n, values in repeats.items()}
+    order = sorted(means, key=means.get, reverse=True)
+    assert len(order) == 4 and all(first != second for first, second in (row["zico"] for row in repeats.values()))
+    facts = json.loads(shown(folder, capsys, "--json", "-"))["rank_intervals"]
+    assert list(facts) == [str(n) for n in order]
+    wanted = []
+    for number in order:
+        found, error = facts[str(number)], statistics.stdev(repeats[number]["zico"]) / 2**0.5
+        assert (found["mean"], found["standard_error"]) == pytest.approx((means[number], error))
+        assert 1 <= found["best"] <= order.index(number) + 1 <= found["worst"] <= 4
+        ranks = str(found["best"]) if found["best"] == found["worst"] else f"{found['best']} to {found['worst']}"
+        wanted.append([f"{found['mean']:.6g}", f"{found['standard_error']:.2g}", ranks, str(number)])
+    assert any(" to " in row[2] for row in wanted)  # two repeats of eight samples tell hardly any two apart
+    told = TOLD.format(n_best=4, n_repeats=2, n_first=sum(found["best"] == 1 for found in facts.values()))
+    for out in (ended, shown(folder, capsys)):
+        assert repeats_in(out) == wanted
+        assert told in " ".join(out.split())
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    section = page[page.index("<h2>Which of the best can be told apart</h2>") :].partition("</section>")[0]
+    assert told in section
+    assert [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr>.*?</tr>", section)[1:]] == wanted
+
+
+def test_without_repeats_nothing_is_said_of_them_and_one_is_refused(own, tmp_path, capsys):
+    assert "times more" not in shown(own, capsys)
+    assert json.loads(shown(own, capsys, "--json", "-"))["rank_intervals"] == {}
+    assert main([*SEARCH, "--out", str(tmp_path / "none"), "--repeats", "1"]) == 2
+    said = "--repeats: one says nothing of how scores vary; give 2 or more, or leave it out"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 def test_failures_are_counted_by_reason(tmp_path, capsys):
