@@ -292,7 +292,8 @@ def _found(
     for name in names:
         try:
             info = get_proxy(name)
-            proxies[name] = info, info.checked_options(proxy_options.get(name, {}))
+            own = info.checked_options(proxy_options.get(name, {}))
+            proxies[name] = info.with_options(own), own
         except LswagError as error:
             failures[name] = error
     return proxies

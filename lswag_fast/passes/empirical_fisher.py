@@ -1,8 +1,8 @@
-"""The empirical Fisher pass: one forward, a backward for each class, and one scalar of each weight."""
+"""The empirical Fisher pass: the Fisher information of one scalar of each weight, or of each parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,19 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lswag_fast.data.batch import Batch
+from lswag_fast.data.batch import Batch, call_model
 from lswag_fast.errors import InputError, NothingObservedError
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe import CaptureOptions, Observation, ObservedWeight, observe
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
-from lswag_fast.passes.shared.checks import backward_errors, refuse_chunks
+from lswag_fast.passes.shared.checks import backward_errors, model_errors, refuse_chunks
 from lswag_fast.passes.shared.outputs import chosen_output, find_logits, real
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.passes.shared.reducer import Reducer
 
 MOST_WEIGHTS = 128
-"""How many weights have a scalar in the matrix: the first ones, in order of execution."""
+"""How many weights have a scalar in the matrix: the first ones, in order of execution; of parameters, of definition."""
 
 SMOOTHING = 0.05
 """The share of the uniform distribution that is mixed into the probabilities of the classes."""
@@ -35,14 +35,17 @@ class EmpiricalFisherMeasurements:
     """The Fisher information of some scalars.
 
     Attributes:
+        n_parameters: the parameter tensors of the model, tied ones counted once.
         information: (K, K) float64, the mean over the samples of J^T (diag(p) - p p^T) J; J (C, K) holds the
             derivatives of the sample's logits in the first element of each of the first K <= 128 observed weights, p
-            the softmax of the logits, with .05 of the uniform distribution mixed into it.
-        n_parameters: the parameter tensors of the model, tied ones counted once.
+            the softmax of the logits, with .05 of the uniform distribution mixed into it. None where not asked for.
+        information_of_all: the same in the first element of each of the first K <= 128 parameters that ask for a
+            gradient, biases and the scales of norms among them. None where not asked for.
     """
 
-    information: Tensor
     n_parameters: int
+    information: Tensor | None = None
+    information_of_all: Tensor | None = None
 
 
 def run_empirical_fisher(
@@ -50,14 +53,26 @@ def run_empirical_fisher(
 ) -> EmpiricalFisherMeasurements:
     """Differentiate each logit in eval mode, in which BatchNorm keeps the samples apart.
 
-    The forward runs once, and its graph is kept for the classes. Look-ups of rows are left out; `options.layers`
-    chooses the weights. A list of batches goes through as one.
+    For weights the forward runs once, and its graph is kept for the classes. Look-ups of rows are left out;
+    `options.layers` chooses the weights. For all parameters each sample runs by itself, with a backward for each class.
+    A list of batches goes through as one.
 
     Raises:
-        InputError: outputs that are no logits (B, C) of at least two classes, or a chunk size.
-        NothingObservedError: no weight could be observed.
+        InputError: outputs that are no logits (B, C) of at least two classes, a chunk size, or layers where all
+            parameters are asked for.
+        NothingObservedError: no weight could be observed, or no parameter asks for a gradient.
+        UnsupportedModelError: the model fails on a single sample.
     """
     refuse_chunks(options, "empirical_fisher")
+    found = EmpiricalFisherMeasurements(len(list(model.parameters())))
+    if "information" in statistics:
+        found = replace(found, information=_of_weights(model, batch, options))
+    if "information_of_all" in statistics:
+        found = replace(found, information_of_all=_of_all_parameters(model, batch, options))
+    return found
+
+
+def _of_weights(model: nn.Module, batch: Batch, options: ScoreOptions) -> Tensor:
     whole = replace(batch.copied(), n_batches=1)
     with preserve_model_state(model, options.seed, watched=False) as snapshot:
         model.eval()
@@ -65,7 +80,42 @@ def run_empirical_fisher(
         with observe(model, whole, capture, before_write=snapshot.protect_memory) as observation:
             logits = _checked(chosen_output(observation.run(), options.output), whole.n_samples)
             jacobian = _jacobian(observation, logits, options)
-    return EmpiricalFisherMeasurements(_information(logits.detach().double(), jacobian), len(list(model.parameters())))
+    return _information(logits.detach().double(), jacobian)
+
+
+def _of_all_parameters(model: nn.Module, batch: Batch, options: ScoreOptions) -> Tensor:
+    if options.layers is not None:
+        raise InputError("the empirical_fisher pass takes scalars of all parameters, of which layers chooses none")
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad][:MOST_WEIGHTS]
+    if not parameters:
+        raise NothingObservedError("empirical_fisher pass: no parameter of the model asks for a gradient")
+    samples = (batch.copied().take([b]) for b in range(batch.n_samples))
+    with preserve_model_state(model, options.seed):
+        model.eval()
+        rows = [_alone(model, sample, parameters, options) for sample in samples]
+    logits, jacobian = (torch.cat(each) for each in zip(*rows, strict=True))
+    return _information(logits, jacobian)
+
+
+def _alone(
+    model: nn.Module, sample: Batch, parameters: Sequence[Tensor], options: ScoreOptions
+) -> tuple[Tensor, Tensor]:
+    """The logits (1, C) of one sample and their derivatives (1, C, K) in the scalars, float64."""
+    with model_errors("empirical_fisher", "on a single sample"):
+        outputs = call_model(model, sample.inputs)
+    logits = _checked(chosen_output(outputs, options.output), 1)
+    with backward_errors():
+        rows = [torch.stack(list(_first_elements(logit, parameters))) for logit in logits[0].unbind()]
+    return logits.detach().double(), torch.stack(rows)[None]
+
+
+def _first_elements(logit: Tensor, parameters: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The derivatives of a logit in the first element of each parameter, float64; 0 where it does not depend on it."""
+    gradients: Sequence[Tensor | None] = [None] * len(parameters)
+    if logit.requires_grad:
+        gradients = torch.autograd.grad(logit, parameters, retain_graph=True, allow_unused=True)
+    for gradient in gradients:
+        yield logit.new_zeros((), dtype=torch.float64) if gradient is None else gradient.reshape(-1)[0].double()
 
 
 def _checked(outputs: Any, n_samples: int) -> Tensor:
@@ -142,6 +192,6 @@ def _information(logits: Tensor, jacobian: Tensor) -> Tensor:
 PASS = Pass(
     "empirical_fisher",
     run_empirical_fisher,
-    ("information",),
-    "one forward in eval mode and a backward for each class, observed",
+    ("information", "information_of_all"),
+    "one forward in eval mode and a backward for each class, observed; or both of each sample by itself",
 )

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class ProxyInfo:
         parts: of a ranked proxy, the proxies whose ranks it combines; it has no value for one network, `rank_networks`
             gives those of many.
         aggregate: how a ranked proxy combines the ranks.
+        needs_by_option: what it reads in place of `needs` where an option has a value, {option: {value: needs}}.
         compute: the pure function behind it.
 
     Example:
@@ -52,6 +53,7 @@ class ProxyInfo:
     log_scale: bool = False
     parts: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
+    needs_by_option: Mapping[str, Mapping[object, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
     compute: Compute = field(repr=False, kw_only=True)
 
     def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +77,21 @@ class ProxyInfo:
                 raise InputError(f"proxy {self.name!r} has no option {name!r}; {takes}")
         return dict(options)
 
+    def with_options(self, options: Mapping[str, Any]) -> ProxyInfo:
+        """Return the proxy with the needs that it has with these options.
+
+        Example:
+            >>> from lswag_fast.proxies import get_proxy
+            >>> [sorted(needs["empirical_fisher"]) for needs in (
+            ...     get_proxy("vkdnw").needs, get_proxy("vkdnw").with_options({"scalars": "all"}).needs)]
+            [['information'], ['information_of_all']]
+        """
+        for option, needs in self.needs_by_option.items():
+            for value in needs:
+                if options.get(option) == value:
+                    return replace(self, needs=needs[value])
+        return self
+
 
 _REGISTRY: dict[str, ProxyInfo] = {}
 
@@ -88,6 +105,7 @@ def register_proxy(
     reference: str = "",
     summary: str = "",
     log_scale: bool = False,
+    needs_by_option: Mapping[str, Mapping[object, Mapping[str, Collection[str]]]] | None = None,
 ) -> ProxyInfo:
     """Register a proxy, so that `score`, `score_many`, a search and the command line know it.
 
@@ -101,12 +119,13 @@ def register_proxy(
         reference: the paper.
         summary: one line for people.
         log_scale: give ln s as the value and s as `Score.raw`, for scores that explode; s <= 0 is no score.
+        needs_by_option: {option: {value: needs}}, what the proxy needs instead where an option of `fn` has that value.
 
     Returns:
         The registered proxy.
 
     Raises:
-        InputError: the name is taken or empty, or a pass or statistic does not exist.
+        InputError: the name is taken or empty, or a pass, a statistic or an option does not exist.
 
     Example:
         >>> import torch, lswag_fast
@@ -124,6 +143,26 @@ def register_proxy(
     _check_new(name)
     if not callable(fn):
         raise InputError(f"proxy {name!r}: fn must be a function of measurements, got {fn!r}")
+    by_option = {
+        option: MappingProxyType({value: _checked_needs(name, own) for value, own in by_value.items()})
+        for option, by_value in (needs_by_option or {}).items()
+    }
+    info = ProxyInfo(
+        name,
+        higher_is_better,
+        _checked_needs(name, needs),
+        reference,
+        summary,
+        log_scale,
+        needs_by_option=MappingProxyType(by_option),
+        compute=fn,
+    )
+    info.checked_options(by_option)
+    _REGISTRY[name] = info
+    return info
+
+
+def _checked_needs(name: str, needs: Mapping[str, Collection[str]]) -> Mapping[str, frozenset[str]]:
     for pass_name, statistics in needs.items():
         known = get_pass(pass_name).statistics
         if isinstance(statistics, str):
@@ -132,10 +171,7 @@ def register_proxy(
             raise InputError(
                 f"proxy {name!r} needs {statistic!r} of the {pass_name} pass, which gives {', '.join(sorted(known))}"
             )
-    wanted = MappingProxyType({pass_name: frozenset(statistics) for pass_name, statistics in needs.items()})
-    info = ProxyInfo(name, higher_is_better, wanted, reference, summary, log_scale, compute=fn)
-    _REGISTRY[name] = info
-    return info
+    return MappingProxyType({pass_name: frozenset(statistics) for pass_name, statistics in needs.items()})
 
 
 def register_ranked(

@@ -4,9 +4,9 @@ Tybl, Neumann, "Training-free Neural Architecture Search through Variance of Kno
 2025. Higher is better. On vision transformers as on CNNs.
 
 Departures from the published code: the scalars are the first elements of the weights of observed calls, there of every
-parameter, biases and the scales of norms too, which would need a backward for each sample and class, where this needs
-one for each class; the samples are those of the batch, there random images; and J is multiplied by a root of the
-covariance of the classes, there by the transpose of that root.
+parameter, biases and the scales of norms too (`scalars="all"`), which needs a backward for each sample and class, where
+weights need one for each class; the samples are those of the batch, there random images; and J is multiplied by a root
+of the covariance of the classes, there by the transpose of that root.
 
 Example:
     >>> import torch, lswag_fast
@@ -19,9 +19,12 @@ Example:
 
 from __future__ import annotations
 
-import torch
+from typing import Any, Literal, get_args
 
-from lswag_fast.errors import NonFiniteGradientError, ZeroSaliencyError
+import torch
+from torch import Tensor
+
+from lswag_fast.errors import InputError, NonFiniteGradientError, ZeroSaliencyError
 from lswag_fast.passes.empirical_fisher import EmpiricalFisherMeasurements
 from lswag_fast.passes.shared.checks import RESCUE
 from lswag_fast.proxies import az_nas, jacobian, size  # noqa: F401 - register the parts of the whole
@@ -31,13 +34,23 @@ _OFFSET = 1e-10
 """The published constant in the normalisation and the logarithm."""
 
 
-def vkdnw(measurements: Measurements) -> float:
+Scalars = Literal["weights", "all"]
+"""Whose first elements the matrix is of: of observed weights, or of all parameters."""
+
+
+def vkdnw(measurements: Measurements, scalars: Scalars = "weights") -> float:
     """-sum_k q_k ln(q_k + 1e-10), q the deciles .1 to .9 of the singular values of the Fisher matrix over their sum.
 
     The matrix is that of one scalar of each of up to 128 weights: the mean over the samples of
     J^T (diag(p) - p p^T) J, J the derivatives of the logits in the scalars, p the softmax smoothed by .05.
 
-    Its price is a backward for each class.
+    Its price is a backward for each class; with all parameters a forward of each sample by itself, and a backward for
+    each class of each sample.
+
+    Args:
+        measurements: of the empirical_fisher pass.
+        scalars: "weights", of the weights of observed calls, or "all", of all parameters that ask for a gradient, as
+            published, biases and the scales of norms among them.
 
     Returns:
         A number in [0, ln 9].
@@ -46,23 +59,41 @@ def vkdnw(measurements: Measurements) -> float:
         NothingObservedError: no weight could be observed.
         NonFiniteGradientError: the gradients of the logits hold NaN or infinite values.
         ZeroSaliencyError: the logits depend on less than about a tenth of the scalars, so that all deciles are 0.
-        InputError: the model does not return logits (B, C).
+        InputError: the model does not return logits (B, C), or `scalars` is another word.
     """
-    information = measurements.of(EmpiricalFisherMeasurements).information
+    information = _information(measurements, scalars)
     if not bool(torch.isfinite(information).all()):
         raise NonFiniteGradientError("vkdnw: the gradients of the logits hold NaN or infinite values")
     values = torch.linalg.svdvals(information)
     deciles = torch.quantile(values, torch.arange(1, 10, dtype=values.dtype, device=values.device) / 10)
     if float(deciles.sum()) == 0:
         raise ZeroSaliencyError(
-            f"vkdnw: the logits depend on the first elements of too few weights for any decile to be above 0. {RESCUE}"
+            f"vkdnw: the logits depend on the first elements of too few {_OF[scalars]} for any decile to be above 0. "
+            f"{RESCUE}"
         )
     q = deciles / (deciles.sum() + _OFFSET)
     return -float((q * (q + _OFFSET).log()).sum())
 
 
-def vkdnw_single(measurements: Measurements) -> float:
+_OF = {"weights": "weights", "all": "parameters"}
+
+
+def _information(measurements: Measurements, scalars: Scalars) -> Tensor:
+    if scalars not in get_args(Scalars):
+        raise InputError(f"vkdnw: scalars must be 'weights' or 'all', got {scalars!r}")
+    found = measurements.of(EmpiricalFisherMeasurements)
+    information = found.information if scalars == "weights" else found.information_of_all
+    if information is None:
+        raise TypeError(f"the empirical_fisher pass did not measure the information of {_OF[scalars]}")
+    return information
+
+
+def vkdnw_single(measurements: Measurements, scalars: Scalars = "weights") -> float:
     """The number of parameter tensors plus `vkdnw`, which so tells apart networks of one depth.
+
+    Args:
+        measurements: of the empirical_fisher pass.
+        scalars: as of `vkdnw`.
 
     Returns:
         A number in [N, N + ln 9], N the number of parameter tensors.
@@ -70,21 +101,25 @@ def vkdnw_single(measurements: Measurements) -> float:
     Raises:
         NothingObservedError, NonFiniteGradientError, ZeroSaliencyError, InputError: as `vkdnw`.
     """
-    return measurements.of(EmpiricalFisherMeasurements).n_parameters + vkdnw(measurements)
+    return measurements.of(EmpiricalFisherMeasurements).n_parameters + vkdnw(measurements, scalars)
 
 
 _VKDNW = "Tybl, Neumann, CVPR 2025"
+_NEEDS: dict[str, Any] = {
+    "needs": {"empirical_fisher": ("information",)},
+    "needs_by_option": {"scalars": {"all": {"empirical_fisher": ("information_of_all",)}}},
+}
 register_proxy(
     "vkdnw",
     vkdnw,
-    needs={"empirical_fisher": ("information",)},
+    **_NEEDS,
     reference=_VKDNW,
     summary="entropy of the spectrum of the Fisher information of the weights",
 )
 register_proxy(
     "vkdnw_single",
     vkdnw_single,
-    needs={"empirical_fisher": ("information",)},
+    **_NEEDS,
     reference=_VKDNW,
     summary="that entropy and the number of parameter tensors, added",
 )

@@ -79,6 +79,33 @@ def test_needs_are_checked() -> None:
         register_proxy("a", smallest_layer, needs={"standard": ["colours"]})
 
 
+def test_an_option_decides_what_is_needed() -> None:
+    def depth(numbers: registry.Measurements, of: str = "layers") -> float:
+        return len(numbers["standard"].layers()) if of == "layers" else numbers["model"].n_params
+
+    needs_by_option = {"of": {"parameters": {"model": ["params"]}}}
+    register_proxy("depth", depth, needs={"standard": ["gradients"]}, needs_by_option=needs_by_option)
+    model, batch = NETWORKS["mlp"].build()
+    plain = score_many(model, batch, proxies=["depth"])
+    other = score_many(model, batch, proxies=["depth"], proxy_options={"depth": {"of": "parameters"}})
+    assert (plain.passes, other.passes) == (("standard",), ("model",))
+    assert plain["depth"].value == len(NETWORKS["mlp"].observed)
+    assert other["depth"].value == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("needs_by_option", "said"),
+    [
+        ({"of": {"x": {"thirdpass": []}}}, "there is no pass 'thirdpass'"),
+        ({"of": {"x": {"standard": ["colours"]}}}, "proxy 'a' needs 'colours' of the standard pass"),
+        ({"size": {"x": {"model": ["params"]}}}, "proxy 'a' has no option 'size'; it takes scale"),
+    ],
+)
+def test_the_needs_of_options_are_checked(needs_by_option: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        register_proxy("a", smallest_layer, needs={"standard": ["gradients"]}, needs_by_option=needs_by_option)
+
+
 def test_an_option_that_a_proxy_does_not_take() -> None:
     register()
     model, batch = NETWORKS["mlp"].build()
