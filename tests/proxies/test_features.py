@@ -205,20 +205,83 @@ def test_what_only_transformers_have_is_refused_of_a_cnn(proxy: str) -> None:
         score(model, batch, proxy=proxy)
 
 
-@pytest.mark.parametrize("proxy", ["intrain", "meco", "meco_opt", "near"])
-def test_the_model_is_left_as_it_was(proxy: str) -> None:
-    model, batch = NETWORKS["resnet_eval"].build()
+@pytest.mark.parametrize(
+    ("proxy", "name"),
+    [
+        *((proxy, "resnet_eval") for proxy in ("intrain", "meco", "meco_opt", "near", "dextr")),
+        *((proxy, "vit") for proxy in ("dextr", "w_pca", "head_confidence")),
+    ],
+)
+def test_the_model_is_left_as_it_was(proxy: str, name: str) -> None:
+    model, batch = NETWORKS[name].build()
     before = snapshot(model)
     assert math.isfinite(score(model, batch, proxy=proxy).value)
     assert_unchanged(model, before)
 
 
-@pytest.mark.parametrize("proxy", ["intrain"])
+@pytest.mark.parametrize("proxy", ["intrain", "w_pca", "head_confidence"])
 def test_the_order_of_the_samples_does_not_matter(proxy: str) -> None:
     model, (inputs, targets) = NETWORKS["vit"].build()
     values: list[Any] = [score(model, batch, proxy=proxy).value for batch in
                          ((inputs, targets), (inputs.flip(0), targets.flip(0)))]  # fmt: skip
     assert values[0] == pytest.approx(values[1], rel=1e-9)  # float64 sums in another order
+
+
+@pytest.mark.parametrize("proxy", ["meco", "dextr"])
+def test_the_order_of_the_samples_behind_the_first_does_not_matter(proxy: str) -> None:
+    model, (inputs, targets) = images_of_many_positions()
+    order = torch.tensor([0, 3, 1, 2])
+    values = [score(model, batch, proxy=proxy).value for batch in
+              ((inputs, targets), (inputs[order], targets[order]))]  # fmt: skip
+    assert values[0] == pytest.approx(values[1], rel=1e-9)  # float64 sums in another order
+
+
+def permute_the_hidden_channels(model: nn.Module) -> None:
+    """Number the outputs of the first weight anew, and the inputs of the second with them."""
+    first, second = (p for p in model.parameters() if p.dim() > 1)
+    order = torch.arange(len(first)).roll(2).flip(0)
+    with torch.no_grad():
+        first.copy_(first[order].clone())
+        second.copy_(second[:, order].clone())
+        for bias in (p for p in model.parameters() if p.shape == (len(first),)):
+            bias.copy_(bias[order].clone())
+
+
+@pytest.mark.parametrize("proxy", ["intrain", "meco", "near", "dextr", "w_pca"])
+def test_the_order_of_the_channels_does_not_matter(proxy: str) -> None:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.SiLU(), nn.Conv2d(6, 5, 3), nn.Flatten())
+    model, inputs = nn.Sequential(*layers).double().eval(), torch.randn(8, 3, 8, 8).double()
+    if proxy == "w_pca":  # which convolutions have no value of
+        model, inputs = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5)).double(), inputs[:, 0, :4, 0]
+    batch = inputs, torch.arange(8) % 5
+    base = score(model, batch, proxy=proxy).value
+    permute_the_hidden_channels(model)
+    assert score(model, batch, proxy=proxy).value == pytest.approx(base, rel=1e-8)  # eigenvalues in another order
+    assert base > 0
+
+
+def test_head_confidence_sees_no_order_of_tokens_or_heads() -> None:
+    class Attends(nn.Module):
+        """Four heads of two channels, each of which attends to its own inputs."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(8, 3).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            heads = x.unflatten(2, (4, 2)).transpose(1, 2)
+            return self.head(F.scaled_dot_product_attention(heads, heads, heads).mean(2).flatten(1))
+
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(3, 5, 8).double(), torch.arange(3)
+    base = score(Attends(), (inputs, targets), proxy="head_confidence").value
+    tokens = inputs[:, torch.tensor([4, 2, 0, 1, 3])]
+    heads = inputs.unflatten(2, (4, 2))[:, :, torch.tensor([2, 0, 3, 1])].flatten(2)
+    for other in (tokens, heads):
+        found = score(Attends(), (other, targets), proxy="head_confidence").value
+        assert found == pytest.approx(base, rel=1e-12)
+    assert base != pytest.approx(score(Attends(), (2 * inputs, targets), proxy="head_confidence").value)
 
 
 @pytest.mark.parametrize("name", SEEN)
