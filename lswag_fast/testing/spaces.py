@@ -6,17 +6,35 @@ import copy
 import itertools
 import json
 import random
+import re
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from lswag_fast.spaces import CountsParams, EntanglesWeights, SearchSpace, SharesWeights, Suggests, TakesTokens
+from lswag_fast.errors import SpaceError
+from lswag_fast.spaces import (
+    CountsParams,
+    EntanglesWeights,
+    OffersSupernet,
+    SearchSpace,
+    SharesWeights,
+    Suggests,
+    TakesTokens,
+    TellsIsomorphic,
+)
+from lswag_fast.spaces.supernets import without
 from lswag_fast.spaces.traits import output_shape_of
 from lswag_fast.study import Study
 from lswag_fast.study.samplers import EvolutionSampler
 
 N_DRAWN = 30
+N_CELLS = 300
+"""Architectures that are looked at for two that are the same function."""
+N_FUNCTIONS = 3
+"""Such pairs whose networks are built."""
+_GAIN = 1.3  # not 1, so that a convolution is neither the mean nor the identity
 
 
 class _Answers:
@@ -32,6 +50,36 @@ class _Answers:
         return self.answers[name]
 
     suggest_int = suggest_float = suggest_categorical
+
+
+def _inputs(space: SearchSpace) -> Tensor:
+    """Two samples that the networks take."""
+    if isinstance(space, TakesTokens):
+        return torch.randint(space.vocabulary, (2, *space.input_shape))
+    return torch.randn(2, *space.input_shape)
+
+
+def _outputs_when_drawn_alike(network: nn.Module, inputs: Tensor) -> Tensor:
+    """What a network gives in float64 and eval mode when all its layers of a shape have the same weights.
+
+    Within a weight all numbers are equal, and scales are 1, biases 0: then it does not matter which of two layers of a
+    kind is which, in what order channels lie side by side, and what a layer makes of zeros.
+    """
+    network = network.double().eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.dim() > 1:
+                parameter.fill_(_GAIN * parameter.shape[0] / parameter.numel())
+            else:
+                parameter.fill_(0 if name.endswith("bias") else 1)
+        outputs: Tensor = network(inputs.double() if inputs.is_floating_point() else inputs)
+    return outputs
+
+
+def _assert_equal_outputs(one: nn.Module, other: nn.Module, inputs: Tensor) -> None:
+    first, second = (_outputs_when_drawn_alike(network, inputs) for network in (one, other))
+    # float64 sums in another order
+    torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-9 * float(first.abs().max()))
 
 
 class SpaceContract:
@@ -120,9 +168,9 @@ class SpaceContract:
 
         Also with shared weights.
         """
-        inputs, outputs = torch.randn(2, *space.input_shape), (2, *output_shape_of(space))
+        inputs, outputs = _inputs(space), (2, *output_shape_of(space))
         if isinstance(space, TakesTokens):
-            inputs, outputs = torch.randint(space.vocabulary, inputs.shape), (*inputs.shape, space.num_classes)
+            outputs = (*inputs.shape, space.num_classes)
         shared = space.init_weights(0) if isinstance(space, SharesWeights) else None
         for weights in (None, shared)[: 1 + (shared is not None)]:
             with torch.no_grad():
@@ -146,9 +194,57 @@ class SpaceContract:
         least, most = map(space.n_params, space.extremes())
         assert all(least <= space.n_params(arch) <= most for arch in archs)
 
+    def test_the_same_function_has_one_text_and_one_value(self, space: SearchSpace) -> None:
+        """Of a space that tells isomorphic architectures: networks of one text give the same, drawn alike."""
+        if not isinstance(space, TellsIsomorphic):
+            pytest.skip("this space does not tell which architectures are the same function")
+        rng, found = random.Random(2), dict[str, dict[str, Any]]()
+        for _ in range(N_CELLS):
+            arch = space.sample(rng)
+            before, text = copy.deepcopy(arch), space.encode(arch)
+            function = space.canonical(arch)
+            assert isinstance(function, str) and function == space.canonical(space.decode(text)) and arch == before
+            found.setdefault(function, {})[text] = arch
+        several = [list(archs.values()) for archs in found.values() if len(archs) > 1]
+        for one, other, *_ in several[:N_FUNCTIONS]:
+            _assert_equal_outputs(space.build(one), space.build(other), _inputs(space))
+        study = Study(space, "random")
+        for _ in range(min(12, len(found))):
+            trial = study.ask()
+            study.tell(trial, float(trial.n_params))
+        assert len({space.canonical(trial.arch) for trial in study.trials}) == len(study.trials)
+
+    def test_removals_lead_from_the_supernet_to_an_architecture(self, space: SearchSpace) -> None:
+        """Of a space that offers supernets: each is built, has the costs that it says, and one path is the network."""
+        if not isinstance(space, OffersSupernet):
+            pytest.skip("this space offers no supernet")
+        rng, inputs, alive = random.Random(3), _inputs(space), {edge: list(ops) for edge, ops in space.edges.items()}
+        with torch.no_grad():
+            assert space.supernet(alive).eval()(inputs).shape == (2, *output_shape_of(space))
+        while groups := space.removals(alive):
+            assert all(op in alive[edge] for group in groups for edge, op in group) and all(groups)
+            with pytest.raises(SpaceError):
+                space.path(alive)
+            assert space.supernet_costs(alive)[0] == sum(p.numel() for p in space.supernet(alive).parameters())
+            alive = without(alive, *(rng.choice(group) for group in groups))
+        arch = space.path(alive)
+        assert space.encode(space.decode(space.encode(arch))) == space.encode(arch)
+        assert space.supernet_costs(alive) == (space.n_params(arch), space.macs(arch))
+        _assert_equal_outputs(space.supernet(alive), space.build(arch), inputs)
+
+    def test_a_dead_edge_is_refused_by_its_name(self, space: SearchSpace) -> None:
+        """Of a space that offers supernets: an edge that has lost all its operations."""
+        if not isinstance(space, OffersSupernet):
+            pytest.skip("this space offers no supernet")
+        edge, *_ = space.edges
+        dead = {name: [] if name == edge else list(ops) for name, ops in space.edges.items()}
+        for asked in (space.supernet, space.supernet_costs, space.removals, space.path):
+            with pytest.raises(SpaceError, match=re.escape(edge)):
+                asked(dead)
+
     def test_a_study_searches_it(self, space: SearchSpace) -> None:
         """Asked and told, without an architecture twice."""
-        study = Study(space, EvolutionSampler(population=4, parents=2, mutations=2, crossovers=1))
+        study = Study(space, EvolutionSampler(population=4, parents=2, mutations=2, crossovers=1), keep_isomorphic=True)
         n_trials = min(12, space.size)
         for _ in range(n_trials):
             trial = study.ask()
