@@ -120,6 +120,14 @@ def test_published_parameters_in_closed_form() -> None:
         assert SPACE.n_params(arch) == params
 
 
+@pytest.mark.slow
+def test_all_published_parameters() -> None:
+    """Each of the 60,000 rows, exactly."""
+    rows = [(SPACE.n_params(arch), params) for arch, params in published(step=1)]
+    assert len(rows) == 60_000
+    assert [row for row in rows if row[0] != row[1]] == []
+
+
 def test_published_parameters_of_built_networks() -> None:
     for arch, params in published(step=1500):
         with torch.device("meta"):
