@@ -176,6 +176,24 @@ def images_of(data: Mapping[str, Any], space: SearchSpace, args: argparse.Namesp
         return split_as_before(data, image_size=image_size, channels=channels, source=args.data)
 
 
+def refuse_other_images(args: argparse.Namespace, of: str) -> None:
+    """Refuse what asks for other images than those to train on of a split that is stored, or for other targets.
+
+    Args:
+        args: what was parsed.
+        of: where the split is stored.
+
+    Raises:
+        InputError: --split or --task does.
+    """
+    if args.split is not None:
+        raise InputError(
+            f"--split: the images of {of} are split already, and proxies see those to train on; leave it out"
+        )
+    if args.task not in (None, "classification"):
+        raise InputError(f"--task: the images of {of} have classes as their targets; leave it out")
+
+
 def scratch_trainer(
     space: SearchSpace, images: ImageSplits, args: argparse.Namespace, interrupts: Interrupts | None = None
 ) -> ScratchTrainer:

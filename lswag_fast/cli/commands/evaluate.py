@@ -190,13 +190,7 @@ def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, 
     if split is None or args.data == "synthetic":
         found = targets.space_batch(space, args)
         return found.batch, found.description
-    if args.split is not None:
-        raise InputError(
-            f"--split: the images of {args.table} were split for its accuracies, and proxies see the training part; "
-            "leave it out"
-        )
-    if args.task not in (None, "classification"):
-        raise InputError(f"--task: the accuracies of {args.table} are those of classes; leave it out")
+    targets.refuse_other_images(args, str(args.table))
     return targets.images_of(split, space, args).train.drawn(args.batch_size, args.seed), split
 
 

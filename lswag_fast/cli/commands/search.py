@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,13 @@ from lswag_fast.errors import InputError, OtherSettingsError
 from lswag_fast.files.shell import pasteable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lswag_fast.execution import Interrupts
     from lswag_fast.spaces import SearchSpace
     from lswag_fast.study.stored import SearchResult
+
+    _BatchOf = Callable[[int], tuple[tuple[Tensor, Tensor], str]]
 
 N_TRIALS = 200
 INHERITED_ACCURACY = "inherited_accuracy"
@@ -60,6 +64,9 @@ examples:
   lswag-fast search autoformer-tiny --proxies inherited_accuracy --supernet runs/supernet --params 5M..7M
       by the accuracy with a trained supernet's weights, as AutoFormer searches
 
+  lswag-fast search autoformer-tiny --proxies libra:own.json --supernet runs/supernet --params 5M..7M
+      by proxies that see only images that the supernet was trained on, none of its validation or test images
+
   lswag-fast search nasbench201 --proxies lswag,nwot,zico --combine mean_rank --dask tcp://scheduler:8786
       proxies of your own choice, on a Dask cluster
 
@@ -82,8 +89,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     text = "how several proxies make one score: log_rank, mean_rank, rank_sum or product (default: the selection's, "
     parser.add_argument("--combine", metavar="HOW", help=f"{text}or log_rank)")
     text = (
-        "folder of a trained supernet: with --proxies inherited_accuracy, networks are judged by their accuracy with "
-        "its weights on the validation images"
+        "folder of a trained supernet: proxies see images that it was trained on and no others; with --proxies "
+        "inherited_accuracy, networks are judged by their accuracy with its weights on the validation images"
     )
     options.add_supernet(parser, text)
     group = options.add_budget(parser)
@@ -96,7 +103,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=whole, default=0, metavar="R", help=text)
     text = "score also architectures that are the same function as an earlier one (cells up to their numbering, say)"
     parser.add_argument("--keep-isomorphic", action="store_true", help=text)
-    options.add_data_options(parser, "digits")
+    options.add_data_options(parser, "the images of --supernet where they were, else digits")
     options.add_network_options(parser)
     add_score_options(parser)
     options.add_executor_options(parser)
@@ -126,13 +133,11 @@ def _run(args: argparse.Namespace) -> int:
 
 def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...], dict[str, Any]]:
     """The space, the proxies, and what `search` is told of them."""
-    if args.supernet is not None:
-        raise InputError(f"--supernet is for --proxies {INHERITED_ACCURACY}; leave it out")
-    space = targets.find_space(args.space, args)
+    space, batch_of = _space_and_batches(args)
     chosen = chosen_proxies(args.proxies, space.name)
     given = targets.fitting_loss(space, score_options(args, chosen.parts, space.name))
-    batch = targets.space_batch(space, args)
-    repeats = _repeats(args, space)
+    batch, description = batch_of(args.seed)
+    repeats = [batch_of(seed)[0] for seed in _seeds_of_repeats(args)]
     weights = targets.checkpoint(space, args)
     networks = targets.networks_in_words(space, args, given)
     show_selection(chosen.origin, chosen.names)
@@ -140,7 +145,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
         space,
         chosen.names,
         {
-            "batch": batch.batch,
+            "batch": batch,
             "proxy": chosen.names,
             "combine": args.combine or chosen.combine,
             "rank_weights": chosen.weights if args.combine is None else None,
@@ -148,21 +153,43 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
             "options": given,
             "mode": args.mode,
             "repeats": repeats,
-            "metadata": {"data": batch.description, "networks": networks, **chosen.origin},
+            "metadata": {"data": description, "networks": networks, **chosen.origin},
         },
     )
 
 
-def _repeats(args: argparse.Namespace, space: SearchSpace) -> list[Any]:
-    """The batches of --repeats, each of the seed that follows the one before.
+def _space_and_batches(args: argparse.Namespace) -> tuple[SearchSpace, _BatchOf]:
+    """The space, and what draws the batch of a seed: of the whole source, or of what a supernet was trained on."""
+    if args.supernet is None:
+        space = targets.find_space(args.space, args)
+
+        def of_source(seed: int) -> tuple[tuple[Tensor, Tensor], str]:
+            found = targets.space_batch(space, argparse.Namespace(**{**vars(args), "seed": seed}))
+            return found.batch, found.description
+
+        return space, of_source
+    targets.refuse_other_images(args, str(args.supernet))
+    supernet = targets.find_supernet(args)
+    targets.take_sizes(args, supernet.space)
+    space = targets.find_space(args.space, args)  # the same, and --init becomes what it says
+    images = targets.images_of(supernet.data, space, args)
+
+    def of_training_part(seed: int) -> tuple[tuple[Tensor, Tensor], str]:
+        batch = images.train.drawn(args.batch_size, seed)
+        return batch, f"{images.description}; {args.batch_size} of those to train on scored, seed {seed}"
+
+    return space, of_training_part
+
+
+def _seeds_of_repeats(args: argparse.Namespace) -> range:
+    """The seeds of the batches of --repeats, which follow --seed.
 
     Raises:
         InputError: one repeat, which says nothing.
     """
     if args.repeats == 1:
         raise InputError("--repeats: one says nothing of how scores vary; give 2 or more, or leave it out")
-    seeds = range(args.seed + 1, args.seed + 1 + args.repeats)
-    return [targets.space_batch(space, argparse.Namespace(**{**vars(args), "seed": seed})).batch for seed in seeds]
+    return range(args.seed + 1, args.seed + 1 + args.repeats)
 
 
 def _is_by_accuracy(args: argparse.Namespace) -> bool:

@@ -95,7 +95,7 @@ def test_other_images_than_the_tables_are_refused(folder, capsys):
     command = [*EVALUATE, "--table", "table.csv", "--proxies", "params", "--out", "scores.csv"]
     capsys.readouterr()
     for options, words in (
-        (["--split", "train"], "--split: the images of table.csv were split for its accuracies"),
+        (["--split", "train"], "--split: the images of table.csv are split already"),
         (["--data", "other.npz"], "--data: data other.npz: not the images of digits that were split before"),
     ):
         assert main([*command, *options]) == 2

@@ -1,15 +1,18 @@
-"""`lswag-fast search --proxies inherited_accuracy`."""
+"""`lswag-fast search --supernet`: by inherited accuracy, and by proxies that see what the supernet was trained on."""
 
 import json
 
 import pytest
+import torch
 
+from lswag_fast import searching
 from lswag_fast.cli import main
 from lswag_fast.data.splits import split_images
 from lswag_fast.training.inherited import inherited_accuracy_job
 from training.supernets import MODULE, save_supernet
 
 SEARCH = ["search", "small_module:make", "--proxies", "inherited_accuracy", "--supernet", "supernet"]
+BY_PROXIES = ["search", "small_module:make", "--proxies", "params,nwot", "--supernet", "supernet"]
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +56,31 @@ def test_it_is_continued_and_its_best_is_exported_with_the_inherited_weights(fol
     assert all((found[name] == expected[name]).all() for name in found)
 
 
+def test_proxies_see_images_that_the_supernet_was_trained_on_and_weights_that_are_not_trained(folder, monkeypatch):
+    told = {}
+    search = searching.search
+    monkeypatch.setattr(searching, "search", lambda space, **given: told.update(given) or search(space, **given))
+    command = [*BY_PROXIES, "--trials", "3", "--batch-size", "24", "--repeats", "2", "--out", "by-proxies"]
+    assert main(command) == 0
+    train = split_images("digits", image_size=8).train
+    for found, seed in ((told["batch"], 0), *zip(told["repeats"], (1, 2), strict=True)):
+        assert all(torch.equal(given, drawn) for given, drawn in zip(found, train.drawn(24, seed), strict=True))
+    assert told["weights"] is None
+    data = told["metadata"]["data"]
+    assert data.endswith("179 for the test, seed 0; 24 of those to train on scored, seed 0")
+    assert main([*command, "--trials", "4"]) == 0  # continued
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (SEARCH[:4], "inherited_accuracy needs the weights of a trained supernet: --supernet DIR"),
         ([*SEARCH, "--pattern-samples", "4"], "--pattern-samples is of scores by proxies, not of inherited_accuracy"),
         ([*SEARCH, "--batch-size", "4"], "--batch-size is of scores by proxies"),
-        ([*SEARCH[:2], "--supernet", "supernet"], "--supernet is for --proxies inherited_accuracy"),
+        ([*BY_PROXIES, "--split", "test"], "--split: the images of supernet are split already, and proxies see those"),
+        ([*BY_PROXIES, "--task", "jigsaw"], "--task: the images of supernet have classes as their targets"),
+        ([*BY_PROXIES, "--batch-size", "5000"], "--batch-size: found 5000, expected 2 to 1439"),
+        ([*BY_PROXIES, "--data", "synthetic"], "--data: data synthetic: is noise"),
         ([*SEARCH[:4], "--supernet", "nowhere"], "--supernet: nowhere is no folder of a training"),
     ],
 )
