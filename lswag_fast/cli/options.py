@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.cli.training.recipe import add_recipe
 from lswag_fast.cli.values import (
     file_target,
     folder_target,
@@ -138,10 +139,9 @@ def add_budget(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def add_training_from_scratch(parser: argparse.ArgumentParser) -> None:
     """Add how networks are trained from fresh weights, where training is not all that a command does."""
-    group = parser.add_argument_group("training")
-    text = "short, for small data, or autoformer, the published one, which needs timm (default: short)"
-    group.add_argument("--recipe", choices=("short", "autoformer"), default="short", help=text)
-    group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
+    text = "Trainings run one after the other, in this process: --workers and --dask are for scores."
+    group = parser.add_argument_group("training", text)
+    add_recipe(group)
 
 
 def add_threads(parser: argparse._ActionsContainer, default: int | None = None) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from lswag_fast.cli.options import SPACE_OPTIONS, flag_of, space_set
+from lswag_fast.cli.training.recipe import recipe_of
 from lswag_fast.cli.values import Assignment, naming
 from lswag_fast.errors import InputError, SpaceError, UnsupportedModelError
 
@@ -197,12 +198,10 @@ def refuse_other_images(args: argparse.Namespace, of: str) -> None:
 def scratch_trainer(
     space: SearchSpace, images: ImageSplits, args: argparse.Namespace, interrupts: Interrupts | None = None
 ) -> ScratchTrainer:
-    """Return what trains architectures of SPACE from fresh weights by --recipe and --epochs."""
-    from lswag_fast.training.recipe import RECIPES
+    """Return what trains architectures of SPACE from fresh weights by --recipe; raises InputError for its numbers."""
     from lswag_fast.training.scratch import ScratchTrainer
 
-    recipe = RECIPES[args.recipe].with_changes(epochs=args.epochs)
-    return ScratchTrainer(space, images, recipe, *python_of(args.space, args), interrupts)
+    return ScratchTrainer(space, images, recipe_of(args), *python_of(args.space, args), interrupts)
 
 
 def python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from lswag_fast.errors import InputError
+from lswag_fast.option_checks import is_integer, is_number
 
 PUBLISHED_BATCH = 512
 """The batch that the published learning rates belong to."""
@@ -89,7 +90,7 @@ class Recipe:
     def with_changes(self, **changes: Any) -> Recipe:
         """Return this recipe with other numbers; those that are None are left as they are.
 
-        A warm-up that would be longer than the training takes a tenth of it.
+        A warm-up that is not among them, and that would be longer than the training, takes a tenth of it.
 
         Raises:
             InputError: a number that no training can have.
@@ -98,21 +99,25 @@ class Recipe:
             >>> RECIPES["short"].with_changes(epochs=2, batch_size=None).epochs
             2
         """
-        changed = replace(self, **{name: value for name, value in changes.items() if value is not None})
-        changed = replace(changed, warmup_epochs=min(self.warmup_epochs, math.ceil(changed.epochs / 10)))
+        given = {name: value for name, value in changes.items() if value is not None}
+        changed = replace(self, **given)
+        if "warmup_epochs" not in given and is_integer(changed.epochs):
+            changed = replace(changed, warmup_epochs=min(self.warmup_epochs, math.ceil(changed.epochs / 10)))
         changed.check()
         return changed
 
     def check(self) -> None:
-        """Raise InputError for numbers that no training can have."""
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: found {getattr(self, name)!r}, expected a whole number of at least 1")
-        if not 0 < self.lr < math.inf:
-            raise InputError(f"lr: found {self.lr!r}, expected a learning rate above 0")
-        for name in ("label_smoothing", "drop_path", "shift", "erase"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name}: found {getattr(self, name)!r}, expected a share from 0 to below 1")
+        """Raise InputError for numbers that no training can have, naming the first of them."""
+        for name, (is_possible, expected) in _POSSIBLE.items():
+            value = getattr(self, name)
+            if not (is_possible(value) or (value is None and name in _MAY_BE_NONE)):
+                raise InputError(f"{name}: found {value!r}, expected {expected}")
+        if self.warmup_epochs > self.epochs:
+            raise InputError(f"warmup_epochs: found {self.warmup_epochs}, more than the {self.epochs} epochs")
+        if self.augment is None and self.erase:
+            raise InputError(f"erase: found {self.erase!r}, which is part of augment, and there is none")
+        if self.augment is not None and self.shift:
+            raise InputError(f"shift: found {self.shift!r}, and augment moves images already; set it to 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON values."""
@@ -123,6 +128,33 @@ class Recipe:
         """Return the recipe that `to_dict` described; raises TypeError for anything else."""
         return cls(**stored)
 
+
+_Check = tuple[Callable[[Any], bool], str]
+_COUNT: _Check = (lambda value: is_integer(value) and value >= 1, "a whole number of at least 1")
+_RATE: _Check = (lambda value: is_number(value) and 0 < value < math.inf, "a number above 0")
+_AMOUNT: _Check = (lambda value: is_number(value) and 0 <= value < math.inf, "a number of at least 0")
+_SHARE: _Check = (lambda value: is_number(value) and 0 <= value < 1, "a share from 0 to below 1")
+_POSSIBLE: dict[str, _Check] = {
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "lr": _RATE,
+    "lr_batch": _COUNT,
+    "first_lr": _AMOUNT,
+    "last_lr": _AMOUNT,
+    "warmup_epochs": (lambda value: is_integer(value) and value >= 0, "a whole number"),
+    "weight_decay": _AMOUNT,
+    "label_smoothing": _SHARE,
+    "clip_norm": _RATE,
+    "drop_path": _SHARE,
+    "shift": _SHARE,
+    "augment": (lambda value: isinstance(value, str) and bool(value), 'words for timm, "rand-m9-mstd0.5-inc1" say'),
+    "erase": _SHARE,
+    "mixup": _AMOUNT,
+    "cutmix": _AMOUNT,
+    "sandwich": (lambda value: isinstance(value, bool), "True or False"),
+    "ema": (lambda value: is_number(value) and 0 < value < 1, "a decay between 0 and 1"),
+}
+_MAY_BE_NONE = ("lr_batch", "clip_norm", "augment", "ema")
 
 RECIPES = {
     "short": Recipe(

@@ -36,10 +36,52 @@ def test_a_short_training_has_a_short_warm_up() -> None:
     assert RECIPES["autoformer"].with_changes(epochs=1000).warmup_epochs == 20
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"lr": -1.0}, {"drop_path": 1.0}, {"lr": float("nan")}])
-def test_impossible_numbers_are_refused(changes: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=next(iter(changes))):
-        RECIPES["short"].with_changes(**changes)
+def test_a_warm_up_that_is_asked_for_is_kept() -> None:
+    assert RECIPES["short"].with_changes(epochs=10, warmup_epochs=5).warmup_epochs == 5
+    assert RECIPES["short"].with_changes(epochs=10, warmup_epochs=0).warmup_epochs == 0
+
+
+IMPOSSIBLE = [
+    ("epochs", (0, 1.5, True, "x"), "a whole number of at least 1"),
+    ("batch_size", (0, 1.5), "a whole number of at least 1"),
+    ("lr", (0, -1.0, float("nan"), float("inf"), "x"), "a number above 0"),
+    ("lr_batch", (0, 2.5), "a whole number of at least 1"),
+    ("first_lr", (-1e-9, "x"), "a number of at least 0"),
+    ("last_lr", (-1e-9, float("inf")), "a number of at least 0"),
+    ("warmup_epochs", (-1, 2.5), "a whole number"),
+    ("weight_decay", (-0.1, float("nan")), "a number of at least 0"),
+    ("label_smoothing", (-0.1, 1), "a share from 0 to below 1"),
+    ("clip_norm", (0, -1), "a number above 0"),
+    ("drop_path", (1.0, True), "a share from 0 to below 1"),
+    ("shift", (-0.1, 1), "a share from 0 to below 1"),
+    ("augment", (3, ""), "words for timm"),
+    ("erase", (1, -1), "a share from 0 to below 1"),
+    ("mixup", (-1, float("inf")), "a number of at least 0"),
+    ("cutmix", (-1, "x"), "a number of at least 0"),
+    ("sandwich", (1, "x"), "True or False"),
+    ("ema", (0, 1, 2.0), "a decay between 0 and 1"),
+]
+
+
+def test_every_number_is_checked_and_named() -> None:
+    assert [name for name, _, _ in IMPOSSIBLE] == [name for name in RECIPES["short"].to_dict() if name != "name"]
+    for name, values, expected in IMPOSSIBLE:
+        for value in values:
+            with pytest.raises(InputError, match=rf"^{name}: found {value!r}, expected {expected}"):
+                RECIPES["short"].with_changes(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "message"),
+    [
+        ("short", {"epochs": 3, "warmup_epochs": 4}, "warmup_epochs: found 4, more than the 3 epochs"),
+        ("short", {"erase": 0.1}, "erase: found 0.1, which is part of augment, and there is none"),
+        ("autoformer", {"shift": 0.1}, "shift: found 0.1, and augment moves images already"),
+    ],
+)
+def test_numbers_that_do_not_go_together_are_refused(recipe: str, changes: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RECIPES[recipe].with_changes(**changes)
 
 
 def test_is_stored_as_json_values() -> None:

@@ -9,6 +9,7 @@ from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.training import choices
+from lswag_fast.cli.training.recipe import recipe_of
 from lswag_fast.files.shell import as_argument, pasteable
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
 
     choices.check_out(args)
     space = targets.find_space(args.space, args)
-    recipe, runtime = choices.recipe_of(args), choices.runtime_of(args)
+    recipe, runtime = recipe_of(args, "batch_size", "lr", "ema", "sandwich"), choices.runtime_of(args)
     splits = choices.split_of(args, space.input_shape, space.num_classes)
     metadata = choices.metadata_of(args, "supernet", args.space)
     interrupts = stopping.said_aloud("the step that is made")

@@ -10,6 +10,7 @@ from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
 from lswag_fast.cli.training import choices
+from lswag_fast.cli.training.recipe import recipe_of
 from lswag_fast.cli.values import naming, positive
 from lswag_fast.errors import InputError
 
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         from lswag_fast.training.onnx_file import check_libraries
 
         check_libraries()
-    recipe, runtime = choices.recipe_of(args), choices.runtime_of(args)
+    recipe, runtime = recipe_of(args, "batch_size", "lr", "ema"), choices.runtime_of(args)
     member = targets.member(args.network)
     network, origin, splits = _own(args) if member is None else _of_space(*member, args)
     metadata = choices.metadata_of(args, "train", args.network if member is None else member[0])

@@ -1,4 +1,4 @@
-"""The options of a training on the command line, and what they ask for."""
+"""The options of a training on the command line, its recipe aside, and what they ask for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.console import ERR, say
+from lswag_fast.cli.training.recipe import add_recipe
 from lswag_fast.cli.values import command_words, naming, positive, rate, whole
 from lswag_fast.errors import InputError
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from lswag_fast.execution import Interrupts
     from lswag_fast.training.loop.loop import Watcher
     from lswag_fast.training.loop.runtime import Runtime
-    from lswag_fast.training.recipe import Recipe
-
-RECIPES = ("short", "autoformer")
-"""Known by name: a test compares them with those of `training.recipe`, which the help is not to wait for."""
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +33,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     options.add_space_set(group)
     options.add_seed(group, "decides how the images are split, their order, and all that is drawn")
     group = parser.add_argument_group("recipe")
-    text = "short, for small data, or autoformer, the published one, which needs timm (default: short)"
-    group.add_argument("--recipe", choices=RECIPES, default="short", help=text)
-    group.add_argument("--epochs", type=positive, metavar="N", help="how often each image is seen")
+    add_recipe(group)
     group.add_argument("--batch-size", type=positive, metavar="B", help="images in a step, over all processes")
     group.add_argument("--lr", type=rate, metavar="RATE", help="highest learning rate")
     group.add_argument("--ema", type=rate, metavar="DECAY", help="keep the running mean of the weights, 0.9999 say")
@@ -51,14 +46,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--loaders", type=whole, default=0, metavar="N", help=text)
     options.add_threads(group)
     parser.add_argument("--tensorboard", action="store_true", help="also write DIR/tensorboard for TensorBoard")
-
-
-def recipe_of(args: argparse.Namespace) -> Recipe:
-    """Return the recipe with the changes that were asked for; raises InputError."""
-    from lswag_fast.training.recipe import RECIPES as RECIPES_BY_NAME
-
-    changes = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "ema")}
-    return RECIPES_BY_NAME[args.recipe].with_changes(**changes, sandwich=getattr(args, "sandwich", None))
 
 
 def runtime_of(args: argparse.Namespace) -> Runtime:

@@ -62,7 +62,7 @@ def image_change(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) ->
 
     Raises:
         MissingExtraError, InputError: the recipe needs timm, which is not installed or cannot be loaded, or images of
-            three channels.
+            three channels; or timm knows no such changes.
     """
     if recipe.augment is not None:
         return _published(recipe, mean, std)
@@ -92,15 +92,8 @@ def _published(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> I
     timm_data, transforms = library("timm").data, library("torchvision").transforms
     scale, offset = (torch.tensor(values).view(RGB, 1, 1) for values in (std, mean))
 
-    def change(image: Tensor) -> Tensor:
-        side = image.shape[-1]
-        pixels = image * scale + offset
-        if pixels.min() < -PIXEL_ROUNDING or pixels.max() > 1 + PIXEL_ROUNDING:
-            raise InputError(
-                f"recipe {recipe.name}: changes colours, whose values lie from 0 to 1; found {pixels.min():.3g} to "
-                f"{pixels.max():.3g}; store the images as uint8"
-            )
-        transform = timm_data.create_transform(
+    def transform_of(side: int) -> Any:
+        return timm_data.create_transform(
             side,
             is_training=True,
             auto_augment=recipe.augment,
@@ -110,6 +103,20 @@ def _published(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> I
             re_prob=recipe.erase,
             re_mode="pixel",
         )
+
+    try:
+        transform_of(1)
+    except (AssertionError, ValueError) as error:  # what timm raises for words that it cannot read
+        raise InputError(f"augment: timm has no changes called {recipe.augment!r} ({error})") from error
+
+    def change(image: Tensor) -> Tensor:
+        pixels = image * scale + offset
+        if pixels.min() < -PIXEL_ROUNDING or pixels.max() > 1 + PIXEL_ROUNDING:
+            raise InputError(
+                f"recipe {recipe.name}: changes colours, whose values lie from 0 to 1; found {pixels.min():.3g} to "
+                f"{pixels.max():.3g}; store the images as uint8"
+            )
+        transform = transform_of(image.shape[-1])
         return transform(transforms.functional.to_pil_image(pixels.clamp(0, 1)))  # type: ignore[no-any-return]
 
     return change

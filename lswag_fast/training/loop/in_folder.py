@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lswag_fast.data.splits import ImageSplits
 from lswag_fast.execution import Interrupts
+from lswag_fast.training.loop.augmentation import batch_change
 from lswag_fast.training.loop.folder import TrainingFolder
 from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
 from lswag_fast.training.loop.runtime import Runtime
@@ -55,6 +56,7 @@ def trained_in_folder(
     runtime = runtime or Runtime()
     fabric = runtime.open()
     batches_of(task, runtime)  # what does not fit is refused before there is a folder
+    batch_change(task.recipe, task.num_classes)
     settings = {
         **about,
         "data": splits.to_dict(),

@@ -30,6 +30,21 @@ def cells():
 def network():
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
 
+def convolutional():
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(8, 3))
+
+def breaking():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.n_steps = nn.Linear(192, 3), 0
+        def forward(self, images):
+            self.n_steps += self.training
+            logits = self.layer(images.flatten(1))
+            return logits * float("nan") if self.n_steps == 5 else logits
+    return Network()
+
 def dictionary():
     class Network(nn.Module):
         def forward(self, images):
@@ -96,7 +111,7 @@ MISTAKES = [
     (["supernet", "tiny_space:cells", "--data", "images.npz"], "nasbench201 has no shared weights that can be trained"),
     (["supernet", "tiny_space:make", "--data", "one_class.npz"], "--data: data one_class.npz (x): has one class"),
     (["supernet", "tiny_space:make", "--data", "digits"], "has 10 classes, and the networks tell only 3 apart"),
-    (["supernet", "tiny_space:make", "--data", "sizes.npz"], "--data: "),
+    (["supernet", "tiny_space:make", "--data", "sizes.npz"], "--data: data sizes.npz: x holds pickled objects"),
     (["supernet", "tiny_space:make", "--data", "synthetic"], "is noise, of which nothing can be learned"),
     (
         ["supernet", "tiny_space:make", "--data", "images.npz", "--batch-size", "64"],
@@ -104,6 +119,14 @@ MISTAKES = [
     ),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--recipe", "short", "--epochs", "0"], "--epochs"),
     (["supernet", "tiny_space:make", "--data", "images.npz", "--image-size", "9"], "--image-size: tiny_space:make"),
+    (
+        ["supernet", "tiny_space:make", "--data", "images.npz", "--recipe-set", "label_smoothing=2"],
+        "--recipe-set: label_smoothing: found 2, expected a share from 0 to below 1",
+    ),
+    (
+        ["supernet", "tiny_space:make", "--data", "images.npz", "--recipe-set", "mixup=1", "--batch-size", "7"],
+        "--batch-size: found 7, and recipe short mixes images in pairs",
+    ),
 ]
 
 
@@ -124,5 +147,7 @@ def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[
     assert main(SUPERNET) == 0
     assert main([*SUPERNET, "--lr", "0.01"]) == 2
     assert "recipe.lr was 0.003, now 0.01; name another folder" in capsys.readouterr().err
+    assert main([*SUPERNET, "--recipe-set", "weight_decay=0.1"]) == 2
+    assert "recipe.weight_decay was 0.05, now 0.1; name another folder" in capsys.readouterr().err
     assert main(["supernet", "tiny_space:deeper", *SUPERNET[2:]]) == 2
     assert "space.choices was" in capsys.readouterr().err

@@ -10,7 +10,6 @@ import pytest
 from lswag_fast.cli.command import Parser
 from lswag_fast.cli.training import choices
 from lswag_fast.errors import DataError, InputError, MissingExtraError
-from lswag_fast.training.recipe import RECIPES
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -19,16 +18,6 @@ def parsed(*words: str) -> argparse.Namespace:
     args = parser.parse_args(words)
     args.parser = parser
     return args
-
-
-def test_the_recipes_are_those_that_there_are() -> None:
-    assert tuple(RECIPES) == choices.RECIPES
-
-
-def test_a_recipe_takes_the_changes() -> None:
-    assert choices.recipe_of(parsed()) == RECIPES["short"]
-    found = choices.recipe_of(parsed("--recipe", "autoformer", "--epochs", "30", "--lr", "0.1", "--ema", "0.99"))
-    assert (found.name, found.epochs, found.lr, found.ema, found.sandwich) == ("autoformer", 30, 0.1, 0.99, False)
 
 
 @pytest.mark.parametrize("words", ["--epochs=0", "--lr=0", "--lr=nan", "--lr=x", "--loaders=-1", "--ema=2"])

@@ -51,6 +51,8 @@ def test_the_published_changes_keep_shape_and_scale(monkeypatch: pytest.MonkeyPa
     image = (torch.rand(3, 16, 16) - mean) / std
     changed = change(image)
     assert changed.shape == image.shape and not torch.equal(changed, image)
+    with pytest.raises(InputError, match="augment: timm has no changes called 'magic'"):
+        image_change(PUBLISHED.with_changes(augment="magic"), *SCALE)
     with pytest.raises(InputError, match="store the images as uint8"):
         change(image + 10)
     mix = batch_change(PUBLISHED, 5)
