@@ -29,7 +29,7 @@ from lswag_fast.training.inherited import INHERITED_ACCURACY, check_images, inhe
 from lswag_fast.training.methods import Method
 from lswag_fast.training.scratch import Trainer
 
-ROWS_FILE = "comparison.csv"
+ROWS_FILE, FIGURE_FILE = "comparison.csv", "comparison.svg"
 _COLUMNS = (
     "run", "method", "seed", "arch", "n_params", "n_macs", "n_trials", "search_s", "correct", "n_images",
     "test_accuracy", "test_accuracy_low", "test_accuracy_high",

@@ -44,7 +44,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "the CSV to write, or to continue", required=True)
     options.add_images(parser)
     options.add_seed(parser, "seed of the architectures that are drawn, and of those that are trained")
-    text = "also train K of them, of all sizes, from fresh weights, and say how the accuracies agree (default: none)"
+    text = (
+        "also train K of them, of all sizes, from fresh weights, one after the other in this process, and say how the "
+        "accuracies agree (default: none)"
+    )
     parser.add_argument("--retrain", type=positive, metavar="K", help=text)
     options.add_training_from_scratch(parser)
     options.add_executor_options(parser, n_threads=1)

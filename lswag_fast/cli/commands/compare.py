@@ -11,6 +11,7 @@ from lswag_fast.cli.console import ERR, OUT, say, table
 from lswag_fast.cli.proxy_choice import LIBRA, named_selection
 from lswag_fast.cli.values import command_words, listed, naming, positive, shell_line
 from lswag_fast.cli.views.selection import show_selection
+from lswag_fast.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,10 @@ N_SEEDS = 3
 _DESCRIPTION = """\
 Let several methods search one space under one budget, train what each found from fresh weights, and compare the
 accuracies on test images that nothing else has seen; with several seeds, since one run says little. The folder holds
-each search and each training, and comparison.csv with a row for each. Run again with the same options, it continues
-where it stopped; more methods or seeds add to it."""
+each search and each training, comparison.csv with a row for each, and comparison.svg, a figure of them (with
+matplotlib: pip install 'lswag-fast[plot]'). Searches and trainings run one after the other, each search in as many
+processes as --workers says. Run again with the same options, it continues where it stopped; more methods or seeds add
+to it."""
 
 _EPILOG = """\
 methods:
@@ -37,7 +40,7 @@ methods:
 examples:
   lswag-fast compare autoformer-tiny --supernet runs/supernet --params 5M..7M --out runs/compared
   lswag-fast compare autoformer-tiny --supernet runs/supernet --params 5M..7M \\
-      --methods random,inherited_accuracy,lswag,libra:selection.json --seeds 5 --out runs/compared --plot runs/c.svg"""
+      --methods random,inherited_accuracy,lswag,libra:selection.json --seeds 5 --out runs/compared"""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +52,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=positive, default=N_SEEDS, metavar="N", help=text)
     options.add_trials(parser, "architectures that each method scores (default: 200)", 200)
     options.add_out(parser, "folder of the comparison, new or to continue", metavar="DIR", required=True)
-    figures.add_plot(parser, "the accuracies with their intervals as a figure")
+    figures.add_plot(parser, "the accuracies with their intervals as a figure there, in place of DIR/comparison.svg")
     options.add_budget(parser)
     group = parser.add_argument_group("data")
     text = "where the images that the supernet was trained on are now (default: where they were)"
@@ -101,8 +104,7 @@ def _run(args: argparse.Namespace) -> int:
     rows = read_table(args.out / ROWS_FILE, "run")
     _show(rows, methods)
     say(f"\nall rows: {args.out / ROWS_FILE}")
-    if args.plot is not None:
-        _draw(rows, methods, args)
+    _draw(rows, methods, args)
     return 0
 
 
@@ -141,11 +143,18 @@ def _show(rows: pd.DataFrame, methods: list[Method]) -> None:
 
 
 def _draw(rows: pd.DataFrame, methods: list[Method], args: argparse.Namespace) -> None:
+    """The figure; where none was asked for and matplotlib is missing, why there is none."""
     from lswag_fast.plots import plot_methods
-    from lswag_fast.training.compare import accuracies
+    from lswag_fast.training.compare import FIGURE_FILE, accuracies
 
-    figures.save_figure(plot_methods(accuracies(rows, methods)), args.plot)
-    say(f"figure: {args.plot}")
+    path = args.plot or args.out / FIGURE_FILE
+    try:
+        figure = plot_methods(accuracies(rows, methods))
+    except MissingExtraError as error:  # --plot was refused for that before anything was searched
+        say(f"no figure: {error}")
+        return
+    figures.save_figure(figure, path)
+    say(f"figure: {path}")
 
 
 COMMAND = Command("compare", "methods of search side by side on your data", _DESCRIPTION, _EPILOG, _add_options, _run)

@@ -1,6 +1,7 @@
 """`lswag-fast compare`."""
 
 import json
+import sys
 
 import pytest
 
@@ -29,7 +30,7 @@ def folder(trained, monkeypatch):
 
 def test_a_table_and_a_figure_of_the_methods(folder, capsys):
     pytest.importorskip("matplotlib")
-    assert main([*QUICK, "--out", "run", "--plot", "compared.svg"]) == 0
+    assert main([*QUICK, "--out", "run"]) == 0
     out, err = capsys.readouterr()
     rows = read_table(folder / "run" / "comparison.csv", "run")
     assert list(rows.index) == ["random-0", "params-0"]
@@ -41,7 +42,26 @@ def test_a_table_and_a_figure_of_the_methods(folder, capsys):
     assert lines[0].split() == ["method", "params", "search", "test", "accuracy", "lowest", "highest", "seeds"]
     assert lines[2].startswith(f"parameters only  {rows.loc['params-0', 'n_params']:,}")
     assert "0/2 random, seed 0: searching" in err
-    assert (folder / "compared.svg").stat().st_size > 0
+    assert "figure: run/comparison.svg" in out
+    assert "<svg" in (folder / "run" / "comparison.svg").read_text()
+    assert main([*QUICK, "--out", "run", "--plot", "compared.png"]) == 0  # it has ended: shown again
+    assert (folder / "compared.png").stat().st_size > 0 and "figure: compared.png" in capsys.readouterr().out
+
+
+def test_without_matplotlib_there_is_a_table_alone(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main([*QUICK, "--out", "plain"]) == 0
+    assert "no figure: this needs matplotlib, which is not installed" in capsys.readouterr().out
+    assert not (folder / "plain" / "comparison.svg").exists()
+    assert main([*QUICK, "--out", "refused", "--plot", "compared.svg"]) == 2
+    assert not (folder / "refused").exists()
+
+
+def test_trainings_say_that_they_run_one_after_the_other(capsys):
+    for command in ("compare", "benchmark"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "Trainings run one after the other" in " ".join(capsys.readouterr().out.split())
 
 
 def test_it_is_continued_and_methods_are_added(folder, capsys):
@@ -55,6 +75,8 @@ def test_it_is_continued_and_methods_are_added(folder, capsys):
     first = (folder / "more" / "comparison.csv").read_bytes()
     assert main([*QUICK, "--epochs", "2", "--out", "more"]) == 2
     assert "was made with other settings: training.epochs" in capsys.readouterr().err
+    assert main([*QUICK, "--recipe-set", "label_smoothing=0.2", "--out", "more"]) == 2
+    assert "training.label_smoothing was 0.1, now 0.2" in capsys.readouterr().err
     more = "random,inherited_accuracy,libra:selection.json"
     assert main([*COMPARE, "--methods", more, "--seeds", "1", "--epochs", "1", "--out", "more"]) == 0
     assert (folder / "more" / "comparison.csv").read_bytes().startswith(first)
