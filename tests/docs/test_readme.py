@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lswag_fast.cli import main
+from lswag_fast.data.sources import digits
 from lswag_fast.spaces import NasBench201
 from support.zoo_libraries import library
 
@@ -27,7 +28,8 @@ SMALLER = {
     "--batch-size 16": "--batch-size 4",
     "--batch-size 32": "--batch-size 4",
     "--batch-size 64": "--batch-size 4",
-    "--data digits --out runs/supernet": "--data digits --epochs 1 --out runs/supernet",
+    "--image-size 64 --patch-size 8": "--image-size 8 --patch-size 4",
+    "--out runs/supernet": "--epochs 4 --out runs/supernet",
     "--out runs/compared": "--seeds 1 --epochs 1 --out runs/compared",
 }
 
@@ -42,6 +44,16 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lswag-fast ")]
 
 
+def write_photos(path: Path, n: int = 300, n_classes: int = 5) -> None:
+    """Handwritten digits as files, one sub-folder per class."""
+    source = digits()
+    few = [i for i, label in enumerate(source.labels) if label < n_classes]
+    for i in few[:n]:
+        folder = path / f"class-{source.labels[i]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((source.read(i)[0] * 255).byte().numpy()).save(folder / f"{i}.png")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the files that the commands read."""
@@ -51,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pd.DataFrame({"arch": cells, "cifar10_test": accuracies}).to_csv(tmp_path / "nb201_accuracy.csv.gz", index=False)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "cifar10_subset.npz", x_train=pixels, y_train=np.arange(40) % 10)
-    shutil.copy(ROOT / "examples" / "small_vits.py", tmp_path)
+    write_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -75,6 +87,9 @@ def test_the_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         "search", "show", "report", "export", "evaluate", "correlate", "libra", "supernet", "benchmark", "compare"
     }  # fmt: skip
     assert all((folder / name).is_file() for name in ("trials.csv", "scores.csv", "selection.json"))
+    compared = pd.read_csv(folder / "runs" / "compared" / "comparison.csv")
+    assert list(compared["method"]) == ["libra", "lswag", "params", "random"]
+    assert set(compared["n_images"]) == {30}  # a tenth of the photos
 
 
 @pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")
