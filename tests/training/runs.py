@@ -25,6 +25,7 @@ from lswag_fast.training.loop import loop
 from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.recipe import RECIPES, Recipe
 from lswag_fast.training.supernet import TrainedSupernet, train_supernet
+from support.zoo_libraries import library
 
 N_CLASSES = 3
 CHOICES = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": 1, "mlp_ratio": (1, 2)}
@@ -108,15 +109,18 @@ def in_own_process(target: Callable[..., None], *arguments: Any) -> int:
     return process.exitcode or 0
 
 
-def killed_at(folder: Path, images: Path, step: int) -> int:
+def killed_at(folder: Path, images: Path, step: int, recipe: Recipe = RECIPE) -> int:
     """Train in a process of its own, which kills itself after a step; return how it ended."""
-    return in_own_process(_run_to, folder, images, step)
+    return in_own_process(_run_to, folder, images, step, recipe)
 
 
-def _run_to(folder: Path, images: Path, step: int) -> None:
+def _run_to(folder: Path, images: Path, step: int, recipe: Recipe) -> None:
     torch.set_num_threads(1)
+    if recipe.augment is not None:
+        library("timm")
+    log = Log(lambda now: os.kill(os.getpid(), signal.SIGKILL) if now == step else None)
     with storing_each_step():
-        run(folder, images, log=Log(lambda now: os.kill(os.getpid(), signal.SIGKILL) if now == step else None))
+        run(folder, images, recipe=recipe, log=log)
 
 
 if __name__ == "__main__":

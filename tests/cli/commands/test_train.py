@@ -11,6 +11,8 @@ import torch
 
 from cli.commands.test_supernet import FACTORY, QUICK, SUPERNET, files, load_space
 from lswag_fast.cli import main
+from lswag_fast.data.splits import split_images
+from lswag_fast.training.loop.folder import TrainingFolder
 from training.runs import WEIGHTS, write_images
 
 ARCH = '{"embed_dim":16,"depth":1,"num_heads":[1],"mlp_ratio":[2.0]}'
@@ -64,6 +66,37 @@ def test_inherits_the_weights_of_a_supernet(folder: Path, capsys: pytest.Capture
 def test_trains_a_network_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "tiny_space:network", "--image-size", "8", *TRAIN[2:]]) == 0
     assert "    model = tiny_space.network()\n" in capsys.readouterr().out
+
+
+def test_writes_a_network_with_batch_norm_as_onnx(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="comes with the extra 'onnx'")
+    pytest.importorskip("onnxscript", reason="comes with the extra 'onnx'")
+    assert main(["train", "tiny_space:convolutional", "--image-size", "8", *TRAIN[2:], "--onnx"]) == 0
+    out = capsys.readouterr().out
+    assert "run/network.onnx: its logits differ from torch's by " in out
+    namespace: dict[str, object] = {}
+    exec("\n".join(json.loads((folder / "run" / "result.json").read_text())["python"]), namespace)
+    model: torch.nn.Module = namespace["model"].eval()  # type: ignore[attr-defined]
+    assert model.state_dict()["1.running_mean"].abs().min() > 0  # of the images that it was trained on
+    images, _ = split_images("images.npz", image_size=8).test.tensors()
+    (logits,) = onnxruntime.InferenceSession("run/network.onnx").run(None, {"images": images.numpy()})
+    # The tolerance that the file was written with.
+    torch.testing.assert_close(torch.from_numpy(logits), model(images).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_loss_that_is_no_number_ends_it_and_keeps_the_state_before(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "tiny_space:breaking", "--image-size", "8", *TRAIN[2:]]
+    assert main(command) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("lswag-fast: error: the loss is NaN or infinite at step 5 of 6; the state after step 3 is ")
+    kept = TrainingFolder(folder / "run").state()
+    assert kept is not None and kept.step == 3 and all(tensor.isfinite().all() for tensor in kept.tensors.values())
+    assert not (folder / "run" / WEIGHTS).exists()
+    assert main(command) == 0  # the fifth step of this process is not made
+    assert "continuing after step 3 of 6" in capsys.readouterr().err
 
 
 MISTAKES = [

@@ -21,7 +21,8 @@ from lswag_fast.training.loop import loop
 from lswag_fast.training.loop.folder import TrainingFolder
 from lswag_fast.training.loop.loop import Loop, Task, batches_of
 from lswag_fast.training.loop.runtime import Runtime
-from lswag_fast.training.recipe import Recipe
+from lswag_fast.training.recipe import RECIPES, Recipe
+from support.zoo_libraries import library
 from training.runs import N_STEPS, RECIPE, WEIGHTS, Log, killed_at, run, storing_each_step
 
 ROOT = Path(__file__).parents[3]
@@ -126,6 +127,23 @@ def test_killed_at_random_steps_it_ends_the_same(tmp_path: Path, images: Path, w
     assert run(folder, images, log=log) is not None
     assert 0 < log.began_at < N_STEPS
     assert (folder / WEIGHTS).read_bytes() == whole
+
+
+def test_by_the_published_recipe_it_ends_the_same_too(tmp_path: Path, images: Path) -> None:
+    """RandAugment, erasing, mixup and cutmix draw from the generators of Python, numpy and torch."""
+    library("timm"), library("torchvision")
+    recipe = RECIPES["autoformer"].with_changes(epochs=2, batch_size=16)
+    assert recipe.augment and recipe.erase and recipe.mixup and recipe.cutmix and recipe.drop_path
+    assert run(tmp_path / "whole", images, recipe=recipe) is not None
+    for step in (2, 4):  # in either epoch
+        assert killed_at(tmp_path / "run", images, step, recipe) == -signal.SIGKILL
+    log = Log()
+    assert run(tmp_path / "run", images, recipe=recipe, log=log) is not None
+    assert log.began_at == 3  # what step 4 stored was not yet there when its watcher was told
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+    unmixed = recipe.with_changes(mixup=0.0, cutmix=0.0)
+    assert run(tmp_path / "unmixed", images, recipe=unmixed) is not None
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() != (tmp_path / "unmixed" / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("failing", [2, 3, 8, 9])
