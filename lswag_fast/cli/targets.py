@@ -196,12 +196,12 @@ def refuse_other_images(args: argparse.Namespace, of: str) -> None:
 
 
 def scratch_trainer(
-    space: SearchSpace, images: ImageSplits, args: argparse.Namespace, interrupts: Interrupts | None = None
+    space: SearchSpace, images: ImageSplits, args: argparse.Namespace, interrupts: Interrupts, *, with_test: bool
 ) -> ScratchTrainer:
     """Return what trains architectures of SPACE from fresh weights by --recipe; raises InputError for its numbers."""
     from lswag_fast.training.scratch import ScratchTrainer
 
-    return ScratchTrainer(space, images, recipe_of(args), *python_of(args.space, args), interrupts)
+    return ScratchTrainer(space, images, recipe_of(args), *python_of(args.space, args), interrupts, with_test)
 
 
 def python_of(name: str, args: argparse.Namespace) -> tuple[str, str]:

@@ -74,9 +74,10 @@ def _training_head(settings: Mapping[str, Any], rows: Rows, is_finished: bool, r
 
 def _training_tiles(rows: Rows, result: Mapping[str, Any] | None) -> Iterator[Tile]:
     if result is not None:
-        found = result["test"]
+        part = "validation" if result["test"] is None else "test"
+        found = result[part]
         low, high = found["interval"]
-        yield "test accuracy", f"{found['accuracy']:.2%}", f"of {found['n']:,} images; 95 %: {low:.2%} to {high:.2%}"
+        yield f"{part} accuracy", f"{found['accuracy']:.2%}", f"of {found['n']:,} images; 95 %: {low:.2%} to {high:.2%}"
     if rows:
         last = rows[-1]
         yield "loss", f"{last['loss']:.4f}", f"of epoch {last['epoch']:.0f}"

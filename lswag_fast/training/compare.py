@@ -116,7 +116,7 @@ def compare(
         comparison: what is the same for all.
         methods: as of `chosen_methods`.
         seeds: each decides a search, its images, and the initial weights of the training.
-        train: how the winners are trained.
+        train: how the winners are trained; it measures them on the test split.
         folder: new, or one to continue.
         executor: where architectures are scored; None for this process. Times are only comparable where it is the same.
         interrupts: what tells it to stop; None for its own.
@@ -126,7 +126,8 @@ def compare(
         Whether all is done; False after a signal.
 
     Raises:
-        InputError: there are too few images for a batch, or they do not fit the space.
+        InputError: there are too few images for a batch, or they do not fit the space; `train` leaves the test split
+            unseen.
         BudgetError: no architecture meets the budget.
         StorageError: the folder belongs to another comparison, or cannot be written.
     """
@@ -150,6 +151,8 @@ def compare(
             tested = train(best.arch, Path(folder) / name / "train", seed)
             if tested is None:
                 return False
+            if tested.test is None:
+                raise InputError("train: leaves the test split unseen, on which a comparison judges")
             rows.add({"run": name, "method": method.name, "seed": seed, **_row(found, best, tested.test)})
     say("done", len(runs), len(runs))
     return True

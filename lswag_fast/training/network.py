@@ -62,14 +62,14 @@ class TrainedNetwork:
     Attributes:
         model: the network, in eval mode, on the CPU.
         validation: its accuracy on the validation split.
-        test: its accuracy on the test split.
+        test: its accuracy on the test split; None where that was not asked for.
         epochs: the rows of the log.
         lines: the Python that builds it.
     """
 
     model: nn.Module
     validation: Accuracy
-    test: Accuracy
+    test: Accuracy | None
     epochs: list[dict[str, float]]
     lines: tuple[str, ...]
 
@@ -86,6 +86,7 @@ def train_network(
     watchers: Sequence[Watcher] = (),
     interrupts: Interrupts | None = None,
     metadata: Mapping[str, Any] | None = None,
+    with_test: bool = True,
 ) -> TrainedNetwork | None:
     """Train a network on the training split, or continue to, and measure it on the other two.
 
@@ -101,6 +102,7 @@ def train_network(
         watchers: are told how it goes.
         interrupts: a signal ends the training after a step.
         metadata: JSON values that are stored with the settings and compared with nothing.
+        with_test: False where something is to be chosen by its accuracy: the test split is then left unseen.
 
     Returns:
         The trained network; None after a signal, and then the same call continues.
@@ -159,7 +161,7 @@ def train_network(
             if trained is None:
                 return None
             network.load_state_dict(trained.weights())
-            return _measured(network.cpu().eval(), origin, splits, trained)
+            return _measured(network.cpu().eval(), origin, splits, trained, with_test)
     finally:
         for handle in handles:
             handle.remove()
@@ -178,16 +180,20 @@ def _try_out(network: nn.Module, splits: ImageSplits) -> None:
             module.training = mode
 
 
-def _measured(network: nn.Module, origin: Origin, splits: ImageSplits, folder: TrainingFolder) -> TrainedNetwork:
+def _measured(
+    network: nn.Module, origin: Origin, splits: ImageSplits, folder: TrainingFolder, with_test: bool
+) -> TrainedNetwork:
     lines = origin.lines(folder.path)
-    stored = _stored_accuracies(folder.path / RESULT_FILE)
-    validation, test = stored or (accuracy(network, splits.validation), accuracy(network, splits.test))
-    if folder.writes and stored is None:
+    validation, test = stored = _stored_accuracies(folder.path / RESULT_FILE)
+    validation = validation or accuracy(network, splits.validation)
+    if with_test:
+        test = test or accuracy(network, splits.test)
+    if folder.writes and stored != (validation, test):
         content = {
             "schema_version": SCHEMA_VERSION,
             **(origin.about or {}),
             "validation": _described(validation),
-            "test": _described(test),
+            "test": test and _described(test),
             "mean": list(splits.mean),
             "std": list(splits.std),
             "python": list(lines),
@@ -200,13 +206,14 @@ def _described(found: Accuracy) -> dict[str, Any]:
     return {**asdict(found), "accuracy": found.value, "interval": list(found.interval)}
 
 
-def _stored_accuracies(path: Path) -> tuple[Accuracy, Accuracy] | None:
-    """The accuracies of a training that was called again after its end."""
+def _stored_accuracies(path: Path) -> tuple[Accuracy | None, Accuracy | None]:
+    """The accuracies of a training that was called again after its end, those that were measured then."""
     try:
-        found = json.loads(path.read_bytes())
-        validation, test = (Accuracy(found[part]["correct"], found[part]["n"]) for part in ("validation", "test"))
+        content = json.loads(path.read_bytes())
+        parts = (content["validation"], content["test"])
+        validation, test = (found and Accuracy(found["correct"], found["n"]) for found in parts)
         return validation, test
     except FileNotFoundError:
-        return None
+        return None, None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} cannot be read ({reason(error)}); delete it to have it made again") from error

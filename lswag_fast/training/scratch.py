@@ -33,8 +33,8 @@ class Measured(Protocol):
         """On the validation split."""
 
     @property
-    def test(self) -> Accuracy:
-        """On the test split."""
+    def test(self) -> Accuracy | None:
+        """On the test split; None where something is to be chosen by the validation split."""
 
 
 class Trainer(Protocol):
@@ -58,6 +58,7 @@ class ScratchTrainer:
         module: what Python imports for the space.
         expression: what makes the space in Python.
         interrupts: a signal ends a training after a step.
+        with_test: whether they are measured on the test split too.
     """
 
     space: SearchSpace
@@ -66,6 +67,7 @@ class ScratchTrainer:
     module: str
     expression: str
     interrupts: Interrupts | None = None
+    with_test: bool = True
 
     def __call__(self, arch: Any, folder: Path, seed: int) -> TrainedNetwork | None:
         """Train an architecture in a folder, new or to continue.
@@ -82,7 +84,14 @@ class ScratchTrainer:
         about = {"space": self.space.name, "arch": self.space.encode(arch)}
         origin = Origin(self.module, f"{self.expression}.build({arch!r})", about)
         return train_network(
-            network, origin, self.images, folder, recipe=self.recipe, seed=seed, interrupts=self.interrupts
+            network,
+            origin,
+            self.images,
+            folder,
+            recipe=self.recipe,
+            seed=seed,
+            interrupts=self.interrupts,
+            with_test=self.with_test,
         )
 
     def settings(self) -> dict[str, Any]:

@@ -100,6 +100,15 @@ def test_the_budget_holds_for_all(tmp_path, comparison):
     assert all(int(row["n_params"]) <= sizes[len(sizes) // 2] for row in rows_of(tmp_path))
 
 
+def test_a_trainer_that_leaves_the_test_split_unseen_is_refused(tmp_path, comparison):
+    class Unseeing(Trainer):
+        def __call__(self, arch, folder, seed):
+            return SimpleNamespace(test=None)
+
+    with pytest.raises(InputError, match="train: leaves the test split unseen"):
+        compare(comparison, FEW, [0], Unseeing(), tmp_path)
+
+
 @pytest.mark.parametrize("stops_at", [0, 1, 3])
 def test_it_goes_on_where_it_stopped(tmp_path, comparison, stops_at):
     compare(comparison, FEW, [0, 1], Trainer(), tmp_path / "whole")

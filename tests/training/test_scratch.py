@@ -1,6 +1,8 @@
 """Networks trained from drawn weights, and a table of them that goes on where it stopped."""
 
 import csv
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -75,4 +77,8 @@ def test_a_training_begins_with_weights_drawn_from_the_seed(tmp_path):
     start = network_builder(SPACE, "fresh", 1)(arch).state_dict()
     assert not torch.equal(states[0]["head.weight"], start["head.weight"])
     assert found.test == accuracy(found.model, images.test)
+    unseen = replace(train, with_test=False)(arch, tmp_path / "unseen", seed=1)
+    assert (unseen.validation, unseen.test) == (found.validation, None)
+    assert json.loads((tmp_path / "unseen" / "result.json").read_text())["test"] is None
+    assert train(arch, tmp_path / "unseen", seed=1).test == found.test  # measured once it is asked for
     assert found.lines[1] == f"model = mymodule.make().build({arch!r})"

@@ -108,7 +108,7 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
     targets.take_sizes(args, supernet)
     interrupts = stopping.said_aloud()
     out = args.out.with_name(f"{args.out.stem}.retrained.csv")
-    train = targets.scratch_trainer(supernet.space, images, args, interrupts)
+    train = targets.scratch_trainer(supernet.space, images, args, interrupts, with_test=False)
     rows = read_table(args.out)
     archs = list(rows.index[: args.retrain])
     with targets.threads(args.threads), interrupts, CountProgress("training") as progress:

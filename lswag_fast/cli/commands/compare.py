@@ -80,7 +80,7 @@ def _run(args: argparse.Namespace) -> int:
         supernet.space, images, budget, args.trials, args.batch_size, supernet.weights, args.threads
     )
     interrupts = stopping.said_aloud()
-    trainer = targets.scratch_trainer(supernet.space, images, args, interrupts)
+    trainer = targets.scratch_trainer(supernet.space, images, args, interrupts, with_test=True)
     for method in methods:
         show_selection(origin if method.name == LIBRA else {}, method.proxies)
     with (

@@ -155,7 +155,9 @@ def _show(trained: TrainedNetwork, splits: ImageSplits) -> None:
         say(f"    {line}")
 
 
-def _said(found: Accuracy) -> str:
+def _said(found: Accuracy | None) -> str:
+    if found is None:
+        return "not measured"
     low, high = found.interval
     return f"{found.value:.2%} of {found.n} images right, 95 % interval {low:.2%} to {high:.2%}"
 

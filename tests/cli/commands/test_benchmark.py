@@ -107,7 +107,7 @@ def test_other_images_than_the_tables_are_refused(folder, capsys):
 
 
 def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):
-    monkeypatch.setattr(targets, "scratch_trainer", lambda *arguments: ByWidth())
+    monkeypatch.setattr(targets, "scratch_trainer", lambda *arguments, **options: ByWidth())
     assert main([*BENCHMARK, "--trials", "12", "--retrain", "10"]) == 0
     out = capsys.readouterr().out
     assert "trained 10 of them from fresh weights: table.retrained.csv" in out

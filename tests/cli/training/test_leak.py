@@ -62,8 +62,9 @@ TRAINED_ON = {
     "evaluate": ["evaluate", SPACE, "--table", "table.csv", "--proxies", "params,nwot", "--out", "scores.csv"],
     "search": ["search", SPACE, "--supernet", "supernet", "--proxies", "params,nwot", "--repeats", "2", "--out", "a"],
 }
+RETRAIN = ["--trials", "10", "--retrain", "10", "--epochs", "1"]
 CHOSEN_ON = {
-    "benchmark": ["benchmark", SPACE, "--supernet", "supernet", "--trials", "3", "--out", "more.csv"],
+    "benchmark": ["benchmark", SPACE, "--supernet", "supernet", *RETRAIN, "--out", "more.csv"],
     "search": ["search", SPACE, "--supernet", "supernet", "--proxies", "inherited_accuracy", "--out", "b"],
 }
 ALL = ["--batch-size", "48"]  # as many as there are to train on
