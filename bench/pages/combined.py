@@ -91,7 +91,7 @@ def default_rule(*paths: Path) -> str:
                 gains = rule["gain_rest"]
                 rows.append(
                     [
-                        path.name.removesuffix("_default.csv").replace("_", "-"),
+                        path.stem.removesuffix("_window").removesuffix("_default").replace("_", "-"),
                         f"`{target}`",
                         found["window"].iloc[0],
                         WAYS[str(way)],
@@ -104,6 +104,35 @@ def default_rule(*paths: Path) -> str:
                 )
     titles = ["networks", "target", "inside windows of", "ranked by", "labels", "Spearman", "its best member"]
     return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=4)
+
+
+def label_free(names: Mapping[tuple[str, str], str], alone: Sequence[str] | None = None) -> Callable[[Path], str]:
+    """A line per proxy and combination of the CSV of `bench.libra.label_free`, the best mean inside windows first.
+
+    Args:
+        names: What a space and target are called, each of them a column: inside windows, and in brackets over all.
+        alone: The single proxies that are listed, None for all.
+    """
+
+    def make(path: Path) -> str:
+        rows = pd.read_csv(path)
+        shown = rows["proxies"].str.contains(" ") | (alone is None or rows["proxies"].isin(alone))
+        found = rows[shown].set_index(["space", "target"]).loc[list(names)]
+        of_way = found.set_index("proxies", append=True).unstack(["space", "target"])
+        order = of_way["inside"].mean(axis=1).sort_values(ascending=False, kind="stable").index
+        lines = []
+        for way in order:
+            cells = []
+            for place in names:
+                row = of_way.loc[way].xs(place, level=("space", "target"))
+                inside = markdown.with_range(row["inside"], row["inside_low"], row["inside_high"])
+                cells.append(f"{inside} ({markdown.number(row['spearman'])})")
+            lines.append([" + ".join(f"`{name}`" for name in str(way).split()), *cells])
+        counts = found.groupby(level=["space", "target"], sort=False)["n"].max()
+        titles = [f"{title}, {counts[place]} networks" for place, title in names.items()]
+        return markdown.table(["inside windows of params [95 % interval] (over all)", *titles], lines)
+
+    return make
 
 
 def variants(spaces: Sequence[str]) -> Callable[..., str]:

@@ -67,14 +67,19 @@ def per_proxy(
     shows_mean: bool = False,
     published: Mapping[str, str] | None = None,
     among: str = "all",
+    windows: Sequence[str] = (),
 ) -> Callable[..., str]:
     """A line per proxy of CSVs of `lswag-fast correlate`, the best mean over the targets first.
 
     A proxy that several have is taken from the first. Of a CSV with groups of networks, the lines are of one of them.
+    With windows, the last CSV is that of `bench.table1.columns`, and its correlations inside windows in these of its
+    columns stand in one cell.
     """
 
     def make(*paths: Path) -> str:
-        every = pd.concat([_among(pd.read_csv(path), among) for path in paths]).set_index(["proxy", "target"])
+        inside = _inside(paths[-1], windows) if windows else {}
+        own = paths[:-1] if windows else paths
+        every = pd.concat([_among(pd.read_csv(path), among) for path in own]).set_index(["proxy", "target"])
         found = every[~every.index.duplicated()]
         means = found[statistic].unstack()[list(targets)].mean(axis=1).sort_values(ascending=False, kind="stable")
         counts = found["n"].groupby("proxy").min()
@@ -83,12 +88,20 @@ def per_proxy(
             cells = [_with_interval(found.loc[(proxy, target)], statistic) for target in targets]
             extra = [markdown.number(mean)] if shows_mean else []
             extra += [str(counts[proxy])]
+            extra += [inside.get(str(proxy), "")] if windows else []
             extra += [published.get(str(proxy), "")] if published is not None else []
             rows.append([f"`{proxy}`", *cells, *extra])
-        titles = [*targets.values(), *["mean"] * shows_mean, "n", *["published"] * (published is not None)]
+        titles = [*targets.values(), *["mean"] * shows_mean, "n", *["inside params +-8 %"] * bool(windows)]
+        titles += ["published"] * (published is not None)
         return markdown.table([f"{statistic.capitalize()} [95 % interval]", *titles], rows)
 
     return make
+
+
+def _inside(table1: Path, columns: Sequence[str]) -> dict[str, str]:
+    """What each proxy reaches inside windows in some columns of Table 1."""
+    found = pd.read_csv(table1).pivot_table(index="proxy", columns="column", values="inside")[list(columns)].dropna()
+    return {str(proxy): " ".join(markdown.number(value, 2) for value in row) for proxy, row in found.iterrows()}
 
 
 def per_group(columns: Sequence[Group]) -> Callable[[Path], str]:

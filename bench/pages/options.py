@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.pages import markdown
+from bench.table1.published import ALL_LAYERS, BY_INTERVAL
 
 TARGET = "cifar10_test"
 DEFAULT = "base, layerwise"
@@ -54,5 +55,29 @@ def table(auto: int, remarks: Mapping[str, str] | None = None) -> Callable[[Path
             cells = own, f"{difference} {ends}" if variant != DEFAULT else "", str(row["n"])
             rows.append([VARIANTS[variant].format(auto=auto) + remarks.get(variant, ""), *cells])
         return markdown.table(["option", "Spearman, CIFAR-10", "difference to the default", "n"], rows)
+
+    return written
+
+
+def intervals(columns: Mapping[str, str]) -> Callable[..., str]:
+    """What makes Table 5: a line per interval of layers, the paper's numbers in brackets.
+
+    Args:
+        columns: The column of `bench.table1.published` by title, one for each target of the first CSV, then those of
+            the next ones.
+    """
+
+    def written(*paths: Path) -> str:
+        found = [part for path in paths for _, part in pd.read_csv(path).groupby("target", sort=False)]
+        tables = [part.set_index("variant") for part in found]
+        lines = []
+        for row, theirs in BY_INTERVAL.items():
+            name = DEFAULT if row == ALL_LAYERS else row
+            own = [markdown.with_range(*table.loc[name, ["spearman", "low", "high"]]) for table in tables]
+            published = [markdown.number(theirs[place]) for place in columns.values()]
+            cells = [f"{ours} ({other})" for ours, other in zip(own, published, strict=True)]
+            lines.append(["all layers" if row == ALL_LAYERS else f"`layers=({int(row) - 1}, {row})`", *cells])
+        counts = [f"{title}, {table['n'].max()} networks" for title, table in zip(columns, tables, strict=True)]
+        return markdown.table(["Spearman [95 % interval] (the paper's)", *counts], lines)
 
     return written

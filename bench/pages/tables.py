@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pages import columns, combined, correlations, costs, options, reach, training
+from bench.pages import columns, combined, correlations, costs, options, reach, table1, training
 from bench.pages.columns import Numbers
+from bench.table1 import published
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 CELLS = {"cifar10_test": "CIFAR-10", "cifar100_test": "CIFAR-100", "imagenet16_test": "ImageNet16-120"}
+CELL_COLUMNS = dict(zip(CELLS.values(), published.CELLS, strict=True))
 TAUGHT = {"c100_kd_acc": "CIFAR-100", "flower_kd_acc": "Flowers", "chaoyang_kd_acc": "Chaoyang"}
 UNTAUGHT = {"c100_base_acc": "CIFAR-100", "flower_base_acc": "Flowers", "chaoyang_base_acc": "Chaoyang"}
 SUITES = {
@@ -19,7 +21,15 @@ SUITES = {
     "imagenet16_test": "NAS-Bench-201, ImageNet16-120",
     "class_scene": "TransNAS-Bench-101, class_scene",
 }
+ON_IMAGENET = "imagenet_inherited_top1"
 SIZES = ("tiny", "small", "base")
+TRANSFORMERS = {
+    (f"autoformer_{size}", ON_IMAGENET): f"{size.capitalize()}, +-{share} %"
+    for size, share in zip(SIZES, (8, 8, 15), strict=True)
+}
+SINGLE = ("lswag", "zico", "nwot", "swap", "reg_swap", "params", "flops")
+"""The proxies beside the combinations without labels; the tables of Table 1 have the others."""
+CELLS_FREE = {("nasbench201", target): f"{title}, +-8 %" for target, title in CELLS.items()}
 COMBINED = (
     "weights",
     "halves",
@@ -48,11 +58,6 @@ PAIRING = (
 HELD_OUT = (
     Numbers("Spearman on held-out halves", "rho", ("low", "high")),
     Numbers("networks", "n_rows", digits=0),
-)
-INSIDE = (
-    Numbers("Spearman inside windows of params +-8 %", "inside", ("inside_low", "inside_high")),
-    Numbers("over all", "spearman", ("spearman_low", "spearman_high")),
-    Numbers("networks", "n", digits=0),
 )
 FIDELITY = (
     Numbers("batch", "batch", digits=0),
@@ -98,16 +103,8 @@ PRUNED = (
     Numbers("ImageNet16-120", "imagenet16_test", digits=2),
     Numbers("processor s", "processor_s", digits=0),
 )
-TABLE1 = (
-    Numbers("Spearman", "spearman", ("spearman_low", "spearman_high")),
-    Numbers("the paper's", "published"),
-    Numbers("Kendall", "kendall", ("kendall_low", "kendall_high")),
-    Numbers("nDCG@10", "ndcg10", ("ndcg10_low", "ndcg10_high")),
-    Numbers("top 5 %", "top5", ("top5_low", "top5_high"), digits=2),
-    Numbers("inside +-8 % params", "inside_params"),
-    Numbers("inside one embed_dim", "inside_embed_dim"),
-    Numbers("n", "n", digits=0),
-)
+TABLE1 = (*published.PLACES[:4], "autoformer-tiny", "autoformer-small", "autoformer-base")
+"""The columns of Table 1, and those like them, that are measured."""
 INTRAIN = (
     Numbers("Kendall", "kendall"),
     Numbers("Spearman", "spearman"),
@@ -120,7 +117,6 @@ THEOREM1 = (
     Numbers("within ZiCo's", "within_zico_bound", digits=2),
     Numbers("draws", "n", digits=0),
 )
-ON_IMAGENET = "imagenet_inherited_top1"
 INHERITED = (
     Numbers("Spearman over all", "spearman", ("spearman_low", "spearman_high")),
     Numbers("inside windows of params +-8 %", "window", ("window_low", "window_high")),
@@ -161,8 +157,13 @@ VKDNW = {"vkdnw_agg": ".919 .919 .906"}
 TABLES = (
     Table(
         "nasbench201",
-        ("correlation/nasbench201_correlation.csv", "newer/nasbench201_correlation.csv"),
-        correlations.per_proxy(CELLS, published=correlations.PUBLISHED),
+        (
+            "correlation/nasbench201_correlation.csv",
+            "newer/nasbench201_correlation.csv",
+            "newer/vkdnw.csv",
+            "table1/columns.csv",
+        ),
+        correlations.per_proxy(CELLS, published=correlations.PUBLISHED, windows=published.CELLS),
     ),
     Table(
         "nasbench201-newer",
@@ -266,7 +267,8 @@ TABLES = (
             {"rule": "*what the rule selects*", "best_member": "*the best proxy alone*"},
         ),
     ),
-    Table("label-free", ("libra/label_free.csv",), columns.of_csv({"space": "space", "proxies": "ranked by"}, INSIDE)),
+    Table("label-free", ("libra/label_free.csv",), combined.label_free(TRANSFORMERS)),
+    Table("label-free-cells", ("libra/label_free.csv",), combined.label_free(CELLS_FREE, SINGLE)),
     Table(
         "autoformer-variants",
         tuple(f"libra/autoformer_{size}_variants.csv" for size in ("tiny", "small")),
@@ -276,7 +278,7 @@ TABLES = (
         "reach",
         (
             "correlation/nasbench201_correlation.csv",
-            "correlation/table1.csv",
+            "table1/columns.csv",
             "correlation/autoformer_correlation.csv",
             "score/proxies.csv",
         ),
@@ -306,11 +308,25 @@ TABLES = (
         ("score/history.csv",),
         columns.of_csv({"date": "date", "commit": "commit", "cpu": "processor"}, HISTORY),
     ),
-    Table("table1", ("correlation/table1.csv",), columns.of_csv({"column": "column", "proxy": "ranked by"}, TABLE1)),
+    Table("table1", ("table1/columns.csv",), table1.over_all),
+    Table("table1-inside", ("table1/columns.csv",), table1.inside),
+    Table("table1-published", ("table1/columns.csv",), table1.beside_published),
+    *(Table(f"table1-{name}", ("table1/columns.csv",), table1.of_column(name)) for name in TABLE1),
+    Table("table1-bias", ("table1/bias.csv",), table1.bias),
+    Table(
+        "options-intervals",
+        ("options/nasbench201.csv", "options/nasbench101.csv"),
+        options.intervals({**CELL_COLUMNS, "NAS-Bench-101": "nb101"}),
+    ),
     Table(
         "theorem1",
         ("theorem1/theorem1.csv",),
         columns.of_csv({"target": "targets", "training": "training"}, THEOREM1, THEOREM1_NAMES),
+    ),
+    Table(
+        "training-libra",
+        ("training/libra/small_vits.csv", "training/libra/small_vits_window.csv"),
+        combined.default_rule,
     ),
     Table("inherited", ("training/inherited.csv",), columns.of_csv({"proxy": "proxy"}, INHERITED)),
     Table("comparison", ("training/comparison.csv",), training.comparison),

@@ -1,32 +1,47 @@
 """The columns of the paper's Table 1: `python -m bench.table1.columns COLUMN=scores.csv... --out FILE.csv`.
 
+FILE.csv keeps its other columns, so that each can be measured by a command of its own.
+
 Each file is what `lswag-fast evaluate` or `bench.libra.score_table` wrote for the networks of that column. A row of the
-result is one proxy of one column: Spearman, Kendall's tau-b, nDCG@10 and the overlap of the best 5 %, each with its
-interval of 95 %, and what the paper has for it (Spearman on 1,000 networks). `az_nas` is the sum of the logarithms of
-the ranks of its parts and of the MACs. Where the networks have an `embed_dim`, the mean Spearman inside windows of
-+-8 % parameters and inside one embed_dim is there, too. The networks of a column that ends in -drawn are scored on
-targets that were drawn, those of the others on real ones. docs/results/repeat.md has the commands of the scores.
+result is one way to rank the networks of one column, of the kind
+
+    proxy       every proxy of the file
+    no labels   the ranks of several summed: proxies that are made so (az_nas), what the package recommends for the
+                space, and the combinations of `bench.correlation.combinations` and `bench.libra.label_free`
+    LIBRA       what each rule selects on random halves, judged on the others, and the best single proxy of those halves
+
+with Spearman, Kendall's tau-b, nDCG@10 and the overlap of the best 5 %, and the mean Spearman inside windows of the
+parameters (`inside`) and inside one embed_dim, where the networks have one; each with its interval of 95 %, over
+resamples of the networks or, for LIBRA, over the halves. LIBRA has the two figures that it is fitted to: over all and
+inside windows. `published` is what others have (`bench.table1.published`), Spearman over all.
+
+The networks of a column that ends in -drawn are scored on targets that were drawn, those of the others on real ones.
+docs/results/repeat.md has the commands of the scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from bench.correlation.runs import named
+from bench.table1 import published, ways
+from lswag_fast import LswagWarning
 from lswag_fast.data.tables import read_table
 from lswag_fast.evaluation import correlate
-from lswag_fast.libra.ranking import rank_aggregate
 from lswag_fast.libra.windows import ComparisonWindow
-from lswag_fast.proxies import get_proxy
 
-PROXIES = ("lswag", "az_nas", "zico", "nwot", "swap", "xi_gsnr", "params")
 MEASURES = ("spearman", "kendall", "ndcg10", "top5")
-INSIDE = {"inside_params": ComparisonWindow("params", 0.08), "inside_embed_dim": ComparisonWindow("embed_dim")}
+ENDS = ("", "_low", "_high")
+WIDTH = ComparisonWindow("embed_dim")
+INHERITED = "imagenet_inherited_top1"
+PROXY, NO_LABELS, LIBRA = "proxy", "no labels", "LIBRA"
+"""The kinds of rows."""
 
 
 @dataclass(frozen=True)
@@ -36,61 +51,100 @@ class Column:
     Attributes:
         title: In words.
         target: The column of the accuracies.
-        published: What the paper has, by proxy: `lswag` of its Table 3 where that names the column, else of the row
-            "ALL" of Table 5; `az_nas` of Table 1.
+        space: Of its networks.
+        share: How wide the windows of the parameters are.
     """
 
     title: str
     target: str
-    published: dict[str, float] = field(default_factory=dict)
+    space: str
+    share: float = 0.08
+
+    @property
+    def window(self) -> ComparisonWindow:
+        """Of the parameters."""
+        return ComparisonWindow("params", self.share)
+
+
+def _of_transnas(space: str) -> dict[str, Column]:
+    tasks = {
+        "autoencoder": ("autoencoder", "autoencoder"),
+        "room-drawn": ("room layout", "room_layout"),
+        "object": ("objects", "class_object"),
+        "scene": ("scenes", "class_scene"),
+        "jigsaw": ("jigsaw", "jigsaw"),
+        "normal-drawn": ("surface normals", "normal"),
+        "segments-drawn": ("segments", "segmentsemantic"),
+    }
+    return {
+        f"{space}-{key}": Column(f"TransNAS {space}, {words}", target, f"transnas-{space}")
+        for key, (words, target) in tasks.items()
+    }
 
 
 COLUMNS = {
-    "nb201-cifar10": Column("NAS-Bench-201, CIFAR-10", "cifar10_test", {"lswag": 0.79, "az_nas": 0.91}),
-    "nb201-cifar100": Column("NAS-Bench-201, CIFAR-100", "cifar100_test", {"lswag": 0.83, "az_nas": 0.90}),
-    "nb201-imagenet16": Column("NAS-Bench-201, ImageNet16-120", "imagenet16_test", {"lswag": 0.80, "az_nas": 0.89}),
-    "nb101": Column("NAS-Bench-101, CIFAR-10", "cifar10_test", {"lswag": 0.651, "az_nas": 0.54}),
-    "darts": Column("DARTS, CIFAR-10", "cifar10_acc", {"lswag": 0.550, "az_nas": 0.70}),
-    "micro-object": Column("TransNAS micro, objects", "class_object", {"lswag": 0.480, "az_nas": 0.58}),
-    "micro-scene": Column("TransNAS micro, scenes", "class_scene", {"lswag": 0.680, "az_nas": 0.79}),
-    "micro-autoencoder": Column("TransNAS micro, autoencoder", "autoencoder", {"lswag": 0.310, "az_nas": 0.31}),
-    "micro-jigsaw": Column("TransNAS micro, jigsaw", "jigsaw", {"lswag": 0.580, "az_nas": 0.41}),
-    "micro-room-drawn": Column("TransNAS micro, room layout", "room_layout", {"lswag": 0.330, "az_nas": 0.53}),
-    "micro-segments-drawn": Column("TransNAS micro, segments", "segmentsemantic", {"lswag": 0.700, "az_nas": 0.72}),
-    "micro-normal-drawn": Column("TransNAS micro, surface normals", "normal", {"lswag": 0.750, "az_nas": 0.60}),
-    "macro-object": Column("TransNAS macro, objects", "class_object", {"lswag": 0.860, "az_nas": 0.90}),
-    "macro-scene": Column("TransNAS macro, scenes", "class_scene", {"lswag": 0.780, "az_nas": 0.82}),
-    "macro-autoencoder": Column("TransNAS macro, autoencoder", "autoencoder", {"lswag": 0.790, "az_nas": 0.52}),
-    "macro-jigsaw": Column("TransNAS macro, jigsaw", "jigsaw", {"lswag": 0.780, "az_nas": 0.77}),
-    "macro-room-drawn": Column("TransNAS macro, room layout", "room_layout", {"lswag": 0.627, "az_nas": 0.65}),
-    "macro-segments-drawn": Column("TransNAS macro, segments", "segmentsemantic", {"lswag": 0.780, "az_nas": 0.77}),
-    "macro-normal-drawn": Column("TransNAS macro, surface normals", "normal", {"lswag": 0.840, "az_nas": 0.85}),
-    "autoformer-tiny": Column("Autoformer-Tiny, inherited ImageNet", "imagenet_inherited_top1"),
-    "autoformer-small": Column("Autoformer-Small, inherited ImageNet", "imagenet_inherited_top1"),
-    "autoformer-base": Column("Autoformer-Base, inherited ImageNet", "imagenet_inherited_top1"),
+    "nb201-cifar10": Column("NAS-Bench-201, CIFAR-10", "cifar10_test", "nasbench201"),
+    "nb201-cifar100": Column("NAS-Bench-201, CIFAR-100", "cifar100_test", "nasbench201"),
+    "nb201-imagenet16": Column("NAS-Bench-201, ImageNet16-120", "imagenet16_test", "nasbench201"),
+    "nb101": Column("NAS-Bench-101, CIFAR-10", "cifar10_test", "nasbench101"),
+    "darts": Column("DARTS, CIFAR-10", "cifar10_acc", "darts"),
+    **_of_transnas("micro"),
+    **_of_transnas("macro"),
+    "autoformer-tiny": Column("Autoformer-Tiny, inherited ImageNet", INHERITED, "autoformer-tiny"),
+    "autoformer-small": Column("Autoformer-Small, inherited ImageNet", INHERITED, "autoformer-small"),
+    # the narrowest windows that halves of its 73 networks allow
+    "autoformer-base": Column("Autoformer-Base, inherited ImageNet", INHERITED, "autoformer-base", 0.15),
 }
 
 
-def with_az_nas(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores with those of AZ-NAS, where all its parts are there."""
-    parts = list(get_proxy("az_nas").parts)
-    return scores.assign(az_nas=rank_aggregate(scores[parts])) if set(parts) <= set(scores.columns) else scores
-
-
-def measured(name: str, scores: pd.DataFrame, resamples: int, seed: int) -> list[dict[str, object]]:
-    """A row for each proxy that the file of a column has."""
-    column, scores = COLUMNS[name], with_az_nas(scores)
-    proxies = [proxy for proxy in PROXIES if proxy in scores.columns]
-    found = correlate(scores, column.target, proxies, n_bootstrap=resamples, seed=seed)
-    for key, window in INSIDE.items():
-        inside = pd.Series(float("nan"), index=found.index)
-        if "embed_dim" in scores.columns:
-            inside = correlate(scores, column.target, proxies, window=window, n_bootstrap=0)["inside"]
-        found[key] = inside
-    return [
-        {"column": name, "proxy": proxy, **row, "published": column.published.get(str(proxy), float("nan"))}
-        for proxy, row in found.iterrows()
+def measured(name: str, scores: pd.DataFrame, resamples: int, seed: int, halves: int) -> list[dict[str, object]]:
+    """The rows of a column; without halves none of LIBRA."""
+    column = COLUMNS[name]
+    proxies = ways.proxies(scores)
+    sums = ways.combinations(scores, column.space, proxies)
+    table = scores.assign(**{way: found.scores for way, found in sums.items()})
+    found = _correlations(table, column, [*proxies, *sums], resamples, seed)
+    rows = [
+        {
+            "column": name,
+            "kind": NO_LABELS if way in sums else PROXY,
+            "proxy": way,
+            "members": " ".join(sums[way].members) if way in sums else way,
+            **row,
+            "published": _published(str(way), name),
+        }
+        for way, row in found.iterrows()
     ]
+    if not halves:
+        return rows
+    chosen = ways.held_out_rows(scores, column.target, _window(scores, column), halves, seed)
+    extra = {way: {"kind": LIBRA, "published": _published(way, name)} for way in chosen}
+    return rows + [{"column": name, "proxy": way, **row, **extra[way]} for way, row in chosen.items()]
+
+
+def _published(way: str, column: str) -> float:
+    """The paper's LIBRA is that of the published rule."""
+    known = published.LIBRA if way == ways.PUBLISHED_RULE else way
+    return published.SPEARMAN.get(known, {}).get(column, float("nan"))
+
+
+def _window(scores: pd.DataFrame, column: Column) -> ComparisonWindow | None:
+    """The window of a column, if that of most networks holds enough others to compare."""
+    if "params" not in scores.columns:
+        return None
+    windows = column.window.among(column.window.sizes(scores).to_numpy())
+    return column.window if windows.n_left_out < len(scores) / 2 else None
+
+
+def _correlations(table: pd.DataFrame, column: Column, names: list[str], resamples: int, seed: int) -> pd.DataFrame:
+    window = _window(table, column)
+    found = correlate(table, column.target, names, window=window, n_bootstrap=resamples, seed=seed)
+    found["window"] = "" if window is None else str(window)
+    if WIDTH.column in table.columns:
+        inside = correlate(table, column.target, names, window=WIDTH, n_bootstrap=resamples, seed=seed)
+        for end in ENDS:
+            found[f"inside_embed_dim{end}"] = inside[f"inside{end}"]
+    return found
 
 
 def main() -> None:
@@ -98,17 +152,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The columns of the paper's Table 1.")
     parser.add_argument("scores", nargs="+", type=named, metavar="COLUMN=FILE", help=f"one of {', '.join(COLUMNS)}")
     parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--halves", type=int, default=20, help="on which LIBRA is judged; 0 for no LIBRA")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     unknown = [name for name, _ in options.scores if name not in COLUMNS]
     if unknown:
         parser.error(f"there is no column {unknown[0]}; there are {', '.join(COLUMNS)}")
-    files = [(name, _read(path)) for name, path in options.scores]
-    rows = [row for name, scores in files for row in measured(name, scores, options.resamples, options.seed)]
-    found = pd.DataFrame(rows)
-    found.round(4).to_csv(options.out, index=False)
-    sys.stdout.write(f"{found[['column', 'proxy', *MEASURES, 'n', 'published']].round(3).to_string(index=False)}\n")
+    warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
+    for name, path in options.scores:
+        rows = measured(name, _read(path), options.resamples, options.seed, options.halves)
+        found = pd.DataFrame(rows)
+        add(found, options.out)
+        sys.stdout.write(f"{found[['column', 'proxy', *MEASURES, 'n', 'published']].round(3).to_string(index=False)}\n")
+
+
+def add(rows: pd.DataFrame, path: Path) -> None:
+    """Write the rows of a column into the table of all, in place of older ones, in the order of `COLUMNS`."""
+    known = pd.read_csv(path) if path.exists() else rows.iloc[:0]
+    others = [part for name, part in known.groupby("column") if name != rows["column"].iloc[0]]
+    parts = sorted([*others, rows.round(4)], key=lambda part: list(COLUMNS).index(part["column"].iloc[0]))
+    pd.concat(parts).to_csv(path, index=False)
 
 
 def _read(path: Path) -> pd.DataFrame:

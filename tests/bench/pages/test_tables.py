@@ -9,6 +9,8 @@ import pytest
 from bench.pages import columns, combined, correlations, costs, markdown, options, training
 from bench.pages.tables import TABLES, Table
 
+BASE = '"base, layerwise"'
+
 
 def plain(text: str) -> str:
     """With spaces that may break."""
@@ -53,6 +55,14 @@ def test_a_proxy_of_two_tables_is_taken_from_the_first_and_kendall_is_shown_wher
     made = correlations.per_proxy({"a": "A"}, statistic="kendall")(csv, other)
     assert lines(made) == ["| `new` | .300 [.20, .40] | 8 |", "| `both` | .100 [.00, .20] | 100 |"]
     assert made.startswith("| Kendall [95 % interval] |")
+
+
+def test_windows_of_other_networks_stand_in_one_cell(csv: Path) -> None:
+    csv.write_text("proxy,spearman,spearman_low,spearman_high,n,target\np,0.1,0,0.2,9,a\nq,0.3,0.2,0.4,9,a\n")
+    table1 = csv.with_name("table1.csv")
+    table1.write_text("column,proxy,inside\nc,p,0.5\nd,p,0.25\nc,r,0.75\nd,r,0.5\n")
+    made = correlations.per_proxy({"a": "A"}, published={"p": ".2"}, windows=("c", "d"))(csv, table1)
+    assert lines(made) == ["| `q` | .300 [.20, .40] | 9 |  |  |", "| `p` | .100 [.00, .20] | 9 | .50 .25 | .2 |"]
 
 
 def test_groups_of_networks_are_columns_beside_windows_with_the_count_of_each(csv: Path) -> None:
@@ -165,6 +175,29 @@ def test_options_that_a_space_has_no_rows_of_are_left_out(csv: Path) -> None:
     assert [line.split(" | ")[0] for line in lines(options.table(auto=19)(csv))] == [
         "| the default: layerwise, batch 64, auto (19) pattern samples",
         "| Psi alone",
+    ]
+
+
+def test_intervals_of_layers_stand_beside_the_published_ones(csv: Path) -> None:
+    rows = [f"{name},c,{value},0.25,0.75,9" for name, value in (*((k, k / 20) for k in range(1, 11)), (BASE, 0.5))]
+    csv.write_text("\n".join(["variant,target,spearman,low,high,n", *rows]))
+    first, *_, last = lines(options.intervals({"CIFAR-10": "nb201-cifar10"})(csv))
+    assert first == "| `layers=(0, 1)` | .050 [.25, .75] (.720) |"
+    assert last == "| all layers | .500 [.25, .75] (.710) |"
+
+
+def test_what_needs_no_labels_is_listed_by_its_mean_inside_windows(csv: Path) -> None:
+    csv.write_text(
+        "space,target,proxies,spearman,inside,inside_low,inside_high,n\n"
+        "a,t,p,0.5,0.25,0.125,0.375,9\nb,t,p,0.5,0.25,0.125,0.375,8\n"
+        "a,t,p q,0.25,0.5,0.25,0.75,9\nb,t,p q,0.125,0.5,0.25,0.75,8\nother,t,p,1,1,1,1,7\n"
+    )
+    made = combined.label_free({("a", "t"): "A", ("b", "t"): "B"})(csv)
+    assert made.splitlines()[0].endswith("| A, 9 networks | B, 8 networks |")
+    assert len(lines(combined.label_free({("a", "t"): "A"}, alone=("q",))(csv))) == 1
+    assert lines(made) == [
+        "| `p` + `q` | .500 [.25, .75] (.250) | .500 [.25, .75] (.125) |",
+        "| `p` | .250 [.12, .38] (.500) | .250 [.12, .38] (.500) |",
     ]
 
 
