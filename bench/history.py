@@ -1,8 +1,8 @@
 """Append a row to the history of the speed: the whole score of the measured networks, today, on this machine.
 
-`python -m bench.history`, on a quiet machine, some minutes. Each network is scored at the largest batch that it is
-measured with, in turn with a plain forward and backward pass. Seconds compare within one machine; the ratio to the
-plain pass compares between machines, too.
+`python -m bench.history`, on a quiet machine, some minutes; the row goes to bench/results/score/history.csv. Each
+network is scored at the largest batch that it is measured with, in turn with a plain forward and backward pass.
+Seconds compare within one machine; the ratio to the plain pass compares between machines, too.
 """
 
 from __future__ import annotations

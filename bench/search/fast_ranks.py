@@ -1,4 +1,5 @@
-"""How the fast score ranks, and what it costs: `python -m bench.search.fast_ranks --out bench/results/search/NAME.csv`.
+"""How the fast score ranks, and what it costs: `python -m bench.search.fast_ranks --out
+bench/results/search/fast_ranks.csv`.
 
 L-SWAG of random networks of Autoformer-Tiny at both fidelities, in turn, on one thread. A row a network, appended as
 soon as it is there; run again, the command continues the file. The times are processor time, which other processes

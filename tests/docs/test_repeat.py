@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import runpy
@@ -16,7 +17,9 @@ import pytest
 
 from lswag_fast.cli import main
 
-RESULTS = Path(__file__).parents[2] / "docs/results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs/results"
+MEASURED = ROOT / "bench/results"
 RECORDER = """#!{python}
 import json, pathlib, sys
 with pathlib.Path({log!r}).open("a") as log:
@@ -92,3 +95,22 @@ def test_each_command_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_option_that_does_not_exist_is_noticed(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert understood(command.split(), monkeypatch)
     assert not understood([*command.split(), "--no-such"], monkeypatch)
+
+
+def test_each_result_is_named_where_it_is_made(tmp_path: Path) -> None:
+    """In a command of the pages, on the page of all commands, or in the docstring of a benchmark."""
+    pages = [page.read_text(encoding="utf-8") for page in RESULTS.glob("*.md")]
+    named = [" ".join(words) for script in blocks() for words in recorded(script, tmp_path)]
+    named += [command for page in pages for command in re.findall(r"`(python -m [^`]+)`", page)]
+    named += list(blocks())  # with what their comments say
+    named += [(RESULTS / "repeat.md").read_text(encoding="utf-8")]
+    named += [docstring(path) for path in (ROOT / "bench").rglob("*.py")]
+    text = " ".join(" ".join(named).split())
+    files = [path for suffix in ("csv", "csv.gz") for path in MEASURED.rglob(f"*.{suffix}")]
+    assert len(files) > 50
+    assert [name for name in (str(path.relative_to(ROOT)) for path in files) if name not in text] == []
+
+
+def docstring(path: Path) -> str:
+    """Of a module."""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
