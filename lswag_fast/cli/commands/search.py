@@ -170,7 +170,7 @@ def _space_and_batches(args: argparse.Namespace) -> tuple[SearchSpace, _BatchOf]
         return space, of_source
     targets.refuse_other_images(args, str(args.supernet))
     supernet = targets.find_supernet(args)
-    targets.take_sizes(args, supernet.space)
+    targets.take_sizes(args, supernet)
     space = targets.find_space(args.space, args)  # the same, and --init becomes what it says
     images = targets.images_of(supernet.data, space, args)
 
