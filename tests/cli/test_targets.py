@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,19 +86,6 @@ def test_a_named_space_takes_its_further_options(name: str, texts: list[str], ex
 def test_a_further_option_that_is_wrong_is_named(name: str, text: str, words: str) -> None:
     with pytest.raises(SpaceError, match=words):
         targets.find_space(name, given(space_set=space_set(text)))
-
-
-def test_what_a_supernet_was_made_with_need_not_be_said_again() -> None:
-    space = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10, mlp_ratio=(3, 4))
-    options = {"image_size": 32, "patch_size": 4, "num_classes": 10, "mlp_ratio": [3, 4]}
-    supernet: Any = SimpleNamespace(space=space, settings={"metadata": {"space_options": options}})
-    args = given(space="autoformer-tiny")
-    targets.take_sizes(args, supernet)
-    assert targets.space_options(args) == options
-    assert repr(targets.find_space("autoformer-tiny", args)) == repr(space)
-    supernet.settings["metadata"] = {}  # trained from Python
-    targets.take_sizes(args, supernet)
-    assert targets.space_options(args) == {key: value for key, value in options.items() if key != "mlp_ratio"}
 
 
 def test_a_checkpoint_is_for_spaces_that_read_them() -> None:

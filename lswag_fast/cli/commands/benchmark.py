@@ -9,6 +9,7 @@ from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import ERR, OUT, say, table
 from lswag_fast.cli.files import check_targets
+from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import command_words, positive, shell_line
 from lswag_fast.errors import InputError
 from lswag_fast.files.shell import as_argument
@@ -65,8 +66,8 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"--out: the rows are written as CSV; name a file that ends in .csv, not {args.out}")
     check_targets({"--out": args.out})
     _check_retrain(args)
-    supernet = targets.find_supernet(args)
-    images = targets.images_of(supernet.data, supernet.space, args)
+    supernet = supernets.find_supernet(args)
+    images = supernets.images_of(supernet.data, supernet.space, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
     data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
@@ -105,10 +106,10 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
     from lswag_fast.training.inherited import INHERITED_ACCURACY
     from lswag_fast.training.scratch import RETRAINED_ACCURACY, retrain
 
-    targets.take_sizes(args, supernet)
+    supernets.take_sizes(args, supernet)
     interrupts = stopping.said_aloud()
     out = args.out.with_name(f"{args.out.stem}.retrained.csv")
-    train = targets.scratch_trainer(supernet.space, images, args, interrupts, with_test=False)
+    train = supernets.scratch_trainer(supernet.space, images, args, interrupts, with_test=False)
     rows = read_table(args.out)
     archs = list(rows.index[: args.retrain])
     with targets.threads(args.threads), interrupts, CountProgress("training") as progress:
@@ -125,7 +126,7 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
 
 def _next_line(args: argparse.Namespace, supernet: TrainedSupernet) -> str:
     """The command that scores the architectures of the table."""
-    targets.take_sizes(args, supernet)
+    supernets.take_sizes(args, supernet)
     words = ["--data", args.data or supernet.data["source"], *targets.space_words(args)]
     return shell_line(["evaluate", args.space, "--table", as_argument(args.out), *words, "--out", "scores.csv"])
 

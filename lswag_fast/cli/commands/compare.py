@@ -9,6 +9,7 @@ from lswag_fast.cli import figures, options, stopping, targets
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import ERR, OUT, say, table
 from lswag_fast.cli.proxy_choice import LIBRA, named_selection
+from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import command_words, listed, naming, positive, shell_line
 from lswag_fast.cli.views.selection import show_selection
 from lswag_fast.errors import MissingExtraError
@@ -71,16 +72,16 @@ def _run(args: argparse.Namespace) -> int:
     from lswag_fast.training.compare import ROWS_FILE, Comparison, compare
 
     figures.check_plot(args.plot)
-    supernet = targets.find_supernet(args)
-    targets.take_sizes(args, supernet)
+    supernet = supernets.find_supernet(args)
+    supernets.take_sizes(args, supernet)
     methods, origin = _methods(args, supernet.space)
-    images = targets.images_of(supernet.data, supernet.space, args)
+    images = supernets.images_of(supernet.data, supernet.space, args)
     budget = Budget(params=args.params, macs=args.macs)
     comparison = Comparison(
         supernet.space, images, budget, args.trials, args.batch_size, supernet.weights, args.threads
     )
     interrupts = stopping.said_aloud()
-    trainer = targets.scratch_trainer(supernet.space, images, args, interrupts, with_test=True)
+    trainer = supernets.scratch_trainer(supernet.space, images, args, interrupts, with_test=True)
     for method in methods:
         show_selection(origin if method.name == LIBRA else {}, method.proxies)
     with (

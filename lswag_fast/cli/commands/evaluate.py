@@ -14,6 +14,7 @@ from lswag_fast.cli.console import say, say_warning
 from lswag_fast.cli.files import check_targets
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
+from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import listed, naming
 from lswag_fast.cli.views.correlations import show_correlations
 from lswag_fast.errors import InputError, SpaceError, TableError
@@ -190,8 +191,8 @@ def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, 
     if split is None or args.data == "synthetic":
         found = targets.space_batch(space, args)
         return found.batch, found.description
-    targets.refuse_other_images(args, str(args.table))
-    return targets.images_of(split, space, args).train.drawn(args.batch_size, args.seed), split
+    supernets.refuse_other_images(args, str(args.table))
+    return supernets.images_of(split, space, args).train.drawn(args.batch_size, args.seed), split
 
 
 def _checked_window(args: argparse.Namespace, table: pd.DataFrame, proxies: Sequence[str]) -> ComparisonWindow | None:

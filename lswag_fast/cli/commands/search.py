@@ -17,6 +17,7 @@ from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.sampler_choice import add_sampler, chosen_sampler, sampler_help
 from lswag_fast.cli.score_options import SCORE_OPTIONS, add_score_options, score_options
 from lswag_fast.cli.storage_choice import add_storage, chosen_storage
+from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import command_words, whole, window
 from lswag_fast.cli.views.search import INTERRUPTED, show_result
 from lswag_fast.cli.views.selection import show_selection
@@ -168,11 +169,11 @@ def _space_and_batches(args: argparse.Namespace) -> tuple[SearchSpace, _BatchOf]
             return found.batch, found.description
 
         return space, of_source
-    targets.refuse_other_images(args, str(args.supernet))
-    supernet = targets.find_supernet(args)
-    targets.take_sizes(args, supernet)
+    supernets.refuse_other_images(args, str(args.supernet))
+    supernet = supernets.find_supernet(args)
+    supernets.take_sizes(args, supernet)
     space = targets.find_space(args.space, args)  # the same, and --init becomes what it says
-    images = targets.images_of(supernet.data, space, args)
+    images = supernets.images_of(supernet.data, space, args)
 
     def of_training_part(seed: int) -> tuple[tuple[Tensor, Tensor], str]:
         batch = images.train.drawn(args.batch_size, seed)
@@ -207,10 +208,10 @@ def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...]
     if args.supernet is None:
         raise InputError(f"{INHERITED_ACCURACY} needs the weights of a trained supernet: --supernet DIR")
     _refuse_score_options(args)
-    supernet = targets.find_supernet(args)
-    images = targets.images_of(supernet.data, supernet.space, args)
+    supernet = supernets.find_supernet(args)
+    images = supernets.images_of(supernet.data, supernet.space, args)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images)
-    targets.take_sizes(args, supernet)
+    supernets.take_sizes(args, supernet)
     description = f"{images.description}; {len(job.batch[1])} for validation measured"
     metadata = {"data": description, "supernet": str(args.supernet)}
     told = {"batch": job.batch, "proxy": job.function, "weights": supernet.weights, "metadata": metadata}

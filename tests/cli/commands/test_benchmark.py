@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lswag_fast import score_job
-from lswag_fast.cli import main, targets
+from lswag_fast.cli import main
+from lswag_fast.cli.training import supernets
 from lswag_fast.data.splits import split_images
 from lswag_fast.data.tables import join, read_table
 from lswag_fast.training.accuracy import Accuracy
@@ -107,7 +108,7 @@ def test_other_images_than_the_tables_are_refused(folder, capsys):
 
 
 def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):
-    monkeypatch.setattr(targets, "scratch_trainer", lambda *arguments, **options: ByWidth())
+    monkeypatch.setattr(supernets, "scratch_trainer", lambda *arguments, **options: ByWidth())
     assert main([*BENCHMARK, "--trials", "12", "--retrain", "10"]) == 0
     out = capsys.readouterr().out
     assert "trained 10 of them from fresh weights: table.retrained.csv" in out
