@@ -213,7 +213,7 @@ TABLES = (
                 )
             ),
         )
-        for size in ("tiny",)
+        for size in ("tiny", "small")
     ),
     *(
         Table(
