@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.correlation.runs import named
 from bench.table1 import published, ways
-from bench.table1.columns import COLUMNS
+from bench.table1.columns import COLUMNS, add_scores
 from lswag_fast.data.tables import finite_numbers, read_table
 from lswag_fast.evaluation import correlate
 
@@ -48,14 +47,11 @@ def measured(name: str, scores: pd.DataFrame, resamples: int, seed: int) -> list
 def main() -> None:
     """Read the command line, measure and write."""
     parser = argparse.ArgumentParser(description="How far accuracies and proxies follow the size.")
-    parser.add_argument("scores", nargs="+", type=named, metavar="COLUMN=FILE", help=f"one of {', '.join(COLUMNS)}")
+    add_scores(parser)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    unknown = [name for name, _ in options.scores if name not in COLUMNS]
-    if unknown:
-        parser.error(f"there is no column {unknown[0]}; there are {', '.join(COLUMNS)}")
     files = [(name, read_table(path)) for name, path in options.scores]
     rows = [row for name, scores in files for row in measured(name, scores, options.resamples, options.seed)]
     found = pd.DataFrame(rows)

@@ -147,18 +147,29 @@ def _correlations(table: pd.DataFrame, column: Column, names: list[str], resampl
     return found
 
 
+def add_scores(parser: argparse.ArgumentParser) -> None:
+    """The scores of the columns, by the name of each."""
+    parser.add_argument(
+        "scores", nargs="+", type=_of_column, metavar="COLUMN=FILE", help=f"one of {', '.join(COLUMNS)}"
+    )
+
+
+def _of_column(word: str) -> tuple[str, Path]:
+    name, path = named(word)
+    if name not in COLUMNS:
+        raise argparse.ArgumentTypeError(f"there is no column {name}; there are {', '.join(COLUMNS)}")
+    return name, path
+
+
 def main() -> None:
     """Read the command line, measure and write."""
     parser = argparse.ArgumentParser(description="The columns of the paper's Table 1.")
-    parser.add_argument("scores", nargs="+", type=named, metavar="COLUMN=FILE", help=f"one of {', '.join(COLUMNS)}")
+    add_scores(parser)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--halves", type=int, default=20, help="on which LIBRA is judged; 0 for no LIBRA")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    unknown = [name for name, _ in options.scores if name not in COLUMNS]
-    if unknown:
-        parser.error(f"there is no column {unknown[0]}; there are {', '.join(COLUMNS)}")
     warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
     for name, path in options.scores:
         rows = measured(name, _read(path), options.resamples, options.seed, options.halves)

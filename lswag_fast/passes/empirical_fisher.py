@@ -89,7 +89,7 @@ def _of_all_parameters(model: nn.Module, batch: Batch, options: ScoreOptions) ->
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad][:MOST_WEIGHTS]
     if not parameters:
         raise NothingObservedError("empirical_fisher pass: no parameter of the model asks for a gradient")
-    samples = (batch.copied().take([b]) for b in range(batch.n_samples))
+    samples = (batch.take([b]).copied() for b in range(batch.n_samples))
     with preserve_model_state(model, options.seed):
         model.eval()
         rows = [_alone(model, sample, parameters, options) for sample in samples]

@@ -137,7 +137,7 @@ def _table(args: argparse.Namespace, space: SearchSpace) -> tuple[pd.DataFrame, 
     with naming("--accuracy"):
         surrogate = load_nb301(space)
     source = "random architectures" if args.table is None else args.table.name
-    table = _with_accuracies(_architectures(args, space), surrogate)
+    table = _with_accuracies(_architectures(args, space), surrogate, args)
     return table, {"table": source, "accuracy": surrogate.name}
 
 
@@ -167,17 +167,24 @@ def _drawn(space: SearchSpace, n: int, seed: int) -> list[str]:
     return list(found)
 
 
-def _with_accuracies(table: pd.DataFrame, surrogate: Nb301Surrogate) -> pd.DataFrame:
-    """The table with the column of the accuracies that a surrogate predicts."""
+def _with_accuracies(table: pd.DataFrame, surrogate: Nb301Surrogate, args: argparse.Namespace) -> pd.DataFrame:
+    """The table with the column of the accuracies that a surrogate predicts, for the rows that are to be scored."""
+    import pandas as pd
+
+    from lswag_fast.evaluation.evaluate import drawn_rows
+
     if NB301_ACCURACY in table.columns:
         raise TableError(f"the table has a column {NB301_ACCURACY!r}; leave --accuracy out, or rename it")
-    accuracies = []
+    chosen = set(drawn_rows(table, args.trials, args.seed).index)
+    accuracies = {}
     for row, arch in enumerate(table.index, 1):
+        if arch not in chosen:
+            continue
         try:
-            accuracies.append(surrogate.accuracy(surrogate.space.decode(str(arch))))
+            accuracies[arch] = surrogate.accuracy(surrogate.space.decode(str(arch)))
         except SpaceError as error:
             raise TableError(f"row {row}, column {table.index.name!r}: {error}") from error
-    return table.assign(**{NB301_ACCURACY: accuracies})
+    return table.assign(**{NB301_ACCURACY: pd.Series(accuracies, dtype=float)})
 
 
 def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, Tensor], Any]:

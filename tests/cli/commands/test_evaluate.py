@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 from lswag_fast import tasks
 from lswag_fast.cli import main
 from lswag_fast.cli.commands.evaluate import _say_warnings
+from lswag_fast.integrations import Nb301Surrogate
 from lswag_fast.spaces import Darts, NasBench201
 from lswag_fast.spaces.transnas.base import OUTPUTS
 from support.stand_ins import nb301
@@ -203,6 +205,21 @@ def test_the_genotypes_of_a_table_keep_its_columns(darts_folder: Path) -> None:
     rows = pd.read_csv("scores.csv").set_index("arch").loc[archs]
     assert rows["epochs"].tolist() == [100, 100, 50]
     assert rows["nb301_accuracy"].tolist() == [predicted(arch) for arch in archs]
+
+
+def test_only_what_is_scored_is_asked_of_the_surrogate(darts_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space, rng = Darts(), random.Random(0)
+    archs = [space.encode(space.sample(rng)) for _ in range(5)]
+    pd.DataFrame({"epochs": 100}, index=pd.Index(archs, name="arch")).to_csv("table.csv")
+    asked, accuracy = [], Nb301Surrogate.accuracy
+
+    def watched(surrogate: Nb301Surrogate, arch: Any) -> float:
+        asked.append(space.encode(arch))
+        return accuracy(surrogate, arch)
+
+    monkeypatch.setattr(Nb301Surrogate, "accuracy", watched)
+    assert main([*BY_SURROGATE, "--table", "table.csv", "--trials", "2", "--out", "scores.csv"]) == 0
+    assert sorted(asked) == sorted(pd.read_csv("scores.csv")["arch"])
 
 
 def test_another_surrogate_is_refused_in_the_same_file(
