@@ -1,11 +1,15 @@
 """How few samples rank as all of them do, and what they cost: `python -m bench.search.fast_settings measure SPACE
---table SCORES --data FILE --raw FOLDER`, then `... summary --raw FOLDER --out bench/results/search/fast_settings.csv`.
+--table TABLE --targets COLUMN,... --data FILE --raw FOLDER --gradients 2 4 8`, then `... summary --raw FOLDER --out
+bench/results/search/fast_settings.csv`.
 
-The networks of a table of accuracies are scored by each pair of gradient samples and pattern samples in turn, L-SWAG
-and ZiCo in one pass on one thread, the exact score first. FOLDER/SPACE.csv has a row a network and setting and is
-continued; times are those of the processor. The summary has a row a space and setting: how both proxies correlate with
-their exact values and with the accuracies, with percentile intervals over the networks, and the median of the time over
-that of the exact score. Networks that lack a value by any setting are left out, and counted.
+Random networks of a table of accuracies are scored by each pair of gradient samples and pattern samples in turn, L-SWAG
+and ZiCo in one pass on one thread, the exact score first. FOLDER/SPACE.csv has a row a network, seed and setting and is
+continued; times are those of the processor. A seed draws weights and images.
+
+The summary has a row a space and setting, over the networks that have a value by it and by the exact score: how both
+proxies correlate with their exact values (the mean of the seeds, and the least), how they correlate with the
+accuracies, how much more than the exact values do, with the percentile interval of that difference over networks drawn
+again, and the median of the time over that of the exact score. Networks that lack a value are counted.
 """
 
 from __future__ import annotations
@@ -14,45 +18,50 @@ import argparse
 import sys
 import time
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 
 from bench.csv_file import append, rows_of
 from bench.machine import machine_columns
 from lswag_fast import ScoreOptions, data, spaces
 from lswag_fast.data.tables import read_table
-from lswag_fast.evaluation.correlation import correlate
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import SearchSpace
 
 Samples = tuple[int | Literal["all"], int | Literal["auto"]]
 """Those of the gradients and those of the patterns."""
 
-SETTINGS: tuple[Samples, ...] = (("all", "auto"), (8, "auto"), (8, 12), (6, 16), (4, "auto"), (4, 16), (4, 12), (2, 16))
+EXACT: Samples = ("all", "auto")
 PROXIES = ("lswag", "zico")
 CELLS = {"batch_size": 64, "init": "kaiming", "mode": "train"}
 TRANSFORMERS = {"batch_size": 32, "init": "own", "mode": "eval"}
-KEY = ("arch", "gradient_samples", "pattern_samples")
+SAMPLES = ["gradient_samples", "pattern_samples"]
+KEY = ("seed", "arch", *SAMPLES)
 MACHINE = ("cpu", "cores", "isa", "threads", "torch", "lswag_fast", "compiler", "python", "date")
-RAW = (*KEY, *PROXIES, "seconds", "errors", *MACHINE)
+N_RESAMPLES = 1000
+RAW = (*KEY, "accuracy", *PROXIES, "seconds", "errors", *MACHINE)
 
 
-def job_of(space: SearchSpace, path: Path, samples: Samples) -> ScoreJob:
+def job_of(space: SearchSpace, path: Path, samples: Samples, seed: int) -> ScoreJob:
     """How networks are scored by a setting."""
     how = CELLS if space.name == "nasbench201" else TRANSFORMERS
     side = space.input_shape[-1]
     split = "train" if space.name == "nasbench201" else None
-    batch = data.load(path, batch_size=how["batch_size"], image_size=side, seed=0, split=split).batch
+    batch = data.load(path, batch_size=how["batch_size"], image_size=side, seed=seed, split=split).batch
     gradient_samples, pattern_samples = samples
     options = ScoreOptions(
         init=how["init"],
         gradient_samples=how["batch_size"] if gradient_samples == "all" else gradient_samples,
         pattern_samples=pattern_samples,
     )
-    return ScoreJob(space, batch, PROXIES, mode=how["mode"], options=options, weights="fresh")
+    return ScoreJob(space, batch, PROXIES, mode=how["mode"], options=options, weights="fresh", seed=seed)
 
 
 def measured(job: ScoreJob, arch: str) -> dict[str, Any]:
@@ -63,48 +72,77 @@ def measured(job: ScoreJob, arch: str) -> dict[str, Any]:
     return {**report.values, "seconds": round(seconds, 4), "errors": "; ".join(sorted(report.errors.values()))}
 
 
-def measure(name: str, table: Path, images: Path, folder: Path, n: int) -> None:
+def measure(options: argparse.Namespace) -> None:
     """Score the networks by the settings that the file has not yet."""
     torch.set_num_threads(1)
-    space, path = spaces.get(name), folder / f"{name}.csv"
-    jobs = {tuple(map(str, samples)): job_of(space, images, samples) for samples in SETTINGS}
+    space, path, seed = spaces.get(options.space), options.raw / f"{options.space}.csv", options.seed
+    settings = (EXACT, *product(options.gradients, options.patterns))
+    jobs = {tuple(map(str, samples)): job_of(space, options.data, samples, seed) for samples in settings}
     known = {tuple(row[column] for column in KEY) for row in rows_of(path)}
     where = {**machine_columns(), "date": date.today().isoformat()}
-    for arch in read_table(table).sample(frac=1, random_state=0).index[:n]:
+    accuracies = read_table(options.table)[options.targets].rank().mean(axis=1)
+    for arch, accuracy in accuracies.sample(frac=1, random_state=0)[: options.n].items():
         for samples, job in jobs.items():
-            if (arch, *samples) not in known:
-                row = dict(zip(KEY, (arch, *samples), strict=True))
-                append(path, RAW, {**row, **measured(job, arch), **where})
-    sys.stdout.write(f"{name}: {n} networks\n")
+            if (str(seed), arch, *samples) not in known:
+                row = dict(zip(KEY, (seed, arch, *samples), strict=True))
+                append(path, RAW, {**row, "accuracy": accuracy, **measured(job, arch), **where})
+    sys.stdout.write(f"{options.space}, seed {seed}: {options.n} networks\n")
 
 
-def summary_of(raw: pd.DataFrame, accuracy: pd.Series) -> pd.DataFrame:
+def summary_of(raw: pd.DataFrame) -> pd.DataFrame:
     """A row a setting of one space."""
-    every = {proxy: raw.pivot(index="arch", columns=list(KEY[1:]), values=proxy) for proxy in PROXIES}
-    whole = pd.concat(every.values(), axis=1).dropna().index
-    seconds = raw.pivot(index="arch", columns=list(KEY[1:]), values="seconds").loc[whole]
-    exact = tuple(map(str, SETTINGS[0]))
+    by_setting = dict(list(raw.set_index(["seed", "arch"]).groupby(SAMPLES)))
+    exact = by_setting[EXACT]
     rows = []
-    for samples in (tuple(map(str, pair)) for pair in SETTINGS):
-        row: dict[str, Any] = dict(zip(KEY[1:], samples, strict=True))
-        row |= {"price": round((seconds[samples] / seconds[exact]).median(), 4), "n": len(whole)}
-        row |= {"n_left_out": raw["arch"].nunique() - len(whole)}
-        for proxy, values in every.items():
-            found = values.loc[whole, samples].rename(proxy).to_frame()
-            for of, target in (("exact", values.loc[whole, exact]), ("accuracy", accuracy.loc[whole])):
-                ranked = correlate(found.assign(**{of: target}), of, [proxy]).loc[proxy]
-                row |= {f"{proxy}_{of}{end}": round(ranked[f"spearman{end}"], 4) for end in ("", "_low", "_high")}
+    for samples in sorted(by_setting, key=lambda pair: (pair != EXACT, -_number(pair[0]), -_number(pair[1]))):
+        both = by_setting[samples].join(exact[[*PROXIES, "seconds"]].add_suffix("_exact"), how="inner")
+        whole = both.dropna(subset=[*PROXIES, *(f"{proxy}_exact" for proxy in PROXIES)])
+        row: dict[str, Any] = dict(zip(SAMPLES, samples, strict=True))
+        row |= {"price": round((whole["seconds"] / whole["seconds_exact"]).median(), 4)}
+        row |= {"seeds": whole.index.get_level_values("seed").nunique(), "n": len(whole)}
+        row |= {"n_left_out": len(both) - len(whole)}
+        for proxy in PROXIES:
+            row |= ranks_of([seed for _, seed in whole.groupby("seed")], proxy)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def accuracy_of(name: str) -> pd.Series:
-    """The accuracies of the committed table of a space; of several data sets, the mean rank."""
-    short = name.replace("-", "_")
-    table = read_table(Path(f"bench/results/libra/{short}_scores.csv.gz"))
-    if "imagenet_inherited_top1" in table:
-        return table["imagenet_inherited_top1"]
-    return table[["cifar10_test", "cifar100_test", "imagenet16_test"]].rank().mean(axis=1)
+def _number(samples: str) -> float:
+    return float(samples) if samples.isdigit() else float("inf")
+
+
+def ranks_of(seeds: list[pd.DataFrame], proxy: str) -> dict[str, float]:
+    """How the values of a proxy rank, with the exact ones and with the accuracies; a frame a seed."""
+    rng = np.random.default_rng(0)
+    drawn = np.mean([_gain(rows, proxy, rng.integers(len(rows), size=(N_RESAMPLES, len(rows)))) for rows in seeds], 0)
+    low, high = np.nanpercentile(drawn, (2.5, 97.5))
+    with_exact = [float(_spearman(rows[proxy], rows[f"{proxy}_exact"])) for rows in seeds]
+    found = {
+        "exact": np.mean(with_exact),
+        "exact_least": min(with_exact),
+        "accuracy": np.mean([_spearman(rows[proxy], rows["accuracy"]) for rows in seeds]),
+        "gain": np.mean([_gain(rows, proxy, np.arange(len(rows))) for rows in seeds]),
+        "gain_low": low,
+        "gain_high": high,
+    }
+    return {f"{proxy}_{name}": round(float(value), 4) for name, value in found.items()}
+
+
+def _gain(rows: pd.DataFrame, proxy: str, draw: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much better the values rank than the exact ones, of each draw of the rows (..., n)."""
+    values, exact, accuracy = (rows[name].to_numpy()[draw] for name in (proxy, f"{proxy}_exact", "accuracy"))
+    return _spearman(values, accuracy) - _spearman(exact, accuracy)
+
+
+def _spearman(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """Along the last axis."""
+    ranks = [rankdata(numbers, axis=-1) for numbers in (values, others)]
+    one, other = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
+    return (one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
+
+
+def _samples(text: str) -> int | Literal["auto"]:
+    return "auto" if text == "auto" else int(text)
 
 
 def main() -> None:
@@ -116,17 +154,23 @@ def main() -> None:
     measuring, summing = (commands.choices[name] for name in ("measure", "summary"))
     measuring.add_argument("space", choices=("nasbench201", "autoformer-tiny", "autoformer-small"))
     measuring.add_argument("--table", type=Path, required=True, help="its column arch names the networks")
+    measuring.add_argument(
+        "--targets", type=lambda text: text.split(","), required=True, help="of several, the mean rank"
+    )
     measuring.add_argument("--data", type=Path, required=True, help="the images, an .npz file")
+    measuring.add_argument("--gradients", type=int, nargs="+", required=True, help="beside all")
+    measuring.add_argument("--patterns", nargs="+", type=_samples, default=["auto"], help="(default: auto)")
+    measuring.add_argument("--seed", type=int, default=0, help="of weights and images (default: 0)")
     measuring.add_argument("--n", type=int, default=100, help="networks of the table (default: 100)")
     summing.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     if options.command == "measure":
-        return measure(options.space, options.table, options.data, options.raw, options.n)
+        return measure(options)
     found = []
     for path in sorted(options.raw.glob("*.csv")):
         raw = pd.read_csv(path, dtype=dict.fromkeys(KEY, str))
         machine = {column: raw[column].iloc[-1] for column in MACHINE}
-        found.append(summary_of(raw, accuracy_of(path.stem)).assign(space=path.stem, **machine))
+        found.append(summary_of(raw).assign(space=path.stem, **machine))
     pd.concat(found).to_csv(options.out, index=False)
     return None
 

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from bench.search.fast_settings import KEY, SETTINGS, summary_of
+from bench.search.fast_settings import EXACT, SAMPLES, summary_of
 
 N = 12
+REVERSED, SHORT = ("8", "auto"), ("2", "auto")
 
 
-def test_a_setting_is_compared_with_the_exact_values_and_the_accuracies() -> None:
-    archs = [f"net{k}" for k in range(N)]
+def rows_of_seed(seed: str) -> list[dict[str, object]]:
+    """Networks whose accuracies fall as the exact values rise; by 8 gradients L-SWAG ranks them the other way round."""
     rows = []
-    for place, samples in enumerate(SETTINGS):
-        sign = -1 if place == 1 else 1  # ranks the other way round
-        for k, arch in enumerate(archs):
-            value = np.nan if (place, k) == (2, 0) else float(sign * k)
-            row = dict(zip(KEY, (arch, *map(str, samples)), strict=True))
-            rows.append({**row, "lswag": value, "zico": float(k), "seconds": 4.0 / (place + 1)})
-    found = summary_of(pd.DataFrame(rows), pd.Series(np.arange(N, 0.0, -1), index=archs))
-    assert len(found) == len(SETTINGS)
-    assert set(found["n"]) == {N - 1}
-    assert set(found["n_left_out"]) == {1}
-    exact, reversed_, third = found.iloc[0], found.iloc[1], found.iloc[2]
-    assert (exact["price"], reversed_["price"]) == (1, 0.5)
-    assert (exact["lswag_exact"], exact["lswag_accuracy"]) == (1, -1)
-    assert (reversed_["lswag_exact"], reversed_["lswag_accuracy"]) == (-1, 1)
-    assert (third["zico_exact_low"], third["zico_exact_high"]) == (1, 1)
+    for samples, sign, seconds in ((EXACT, 1, 4.0), (REVERSED, -1, 2.0), (SHORT, 1, 1.0)):
+        for k in range(N):
+            value = np.nan if (samples, k) == (SHORT, 0) else float(sign * k)
+            row = {"seed": seed, "arch": f"net{k}", **dict(zip(SAMPLES, samples, strict=True)), "accuracy": float(-k)}
+            rows.append({**row, "lswag": value, "zico": float(k), "seconds": seconds})
+    return rows
+
+
+@pytest.fixture(name="found")
+def _found() -> pd.DataFrame:
+    rows = [row for seed in "01" for row in rows_of_seed(seed)]
+    rows = [row for row in rows if (row["seed"], row["gradient_samples"]) != ("1", "2")]  # one seed has it
+    return summary_of(pd.DataFrame(rows)).set_index(SAMPLES)
+
+
+def test_the_exact_score_comes_first_then_many_samples(found: pd.DataFrame) -> None:
+    assert list(found.index) == [EXACT, REVERSED, SHORT]
+
+
+def test_a_setting_is_compared_with_the_exact_values_and_the_accuracies(found: pd.DataFrame) -> None:
+    exact, other = found.loc[EXACT], found.loc[REVERSED]
+    assert (exact["price"], other["price"]) == (1, 0.5)
+    assert (exact["lswag_exact"], exact["lswag_accuracy"], exact["lswag_gain"]) == (1, -1, 0)
+    assert (other["lswag_exact"], other["lswag_exact_least"], other["lswag_accuracy"]) == (-1, -1, 1)
+    assert (other["lswag_gain_low"], other["lswag_gain"], other["lswag_gain_high"]) == (2, 2, 2)
+    assert (other["zico_exact"], other["zico_gain_low"], other["zico_gain_high"]) == (1, 0, 0)
+
+
+def test_networks_without_a_value_and_the_seeds_are_counted(found: pd.DataFrame) -> None:
+    assert list(found["n"]) == [2 * N, 2 * N, N - 1]
+    assert list(found["n_left_out"]) == [0, 0, 1]
+    assert list(found["seeds"]) == [2, 2, 1]
