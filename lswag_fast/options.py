@@ -44,6 +44,7 @@ Fidelity = Literal["exact", "fast"]
 Precision = Literal["float32", "bfloat16"]
 """What the products of the observed pass are computed in."""
 FAST_GRADIENT_SAMPLES = 8
+"""What "fast" takes in general; `lswag_fast.proxies.fidelity` knows which proxies do with fewer."""
 Combine = Literal["layerwise", "product", "log"]
 NonFinite = Literal["raise", "propagate"]
 ProxyOptions = Mapping[str, Mapping[str, Any]]
@@ -85,9 +86,9 @@ class ScoreOptions:
             their own; "auto" takes all, or what `fidelity` says. The patterns of further samples come from a forward
             without gradients, in train mode a batch of its own for BatchNorm, too. nwot and the proxies of other passes
             take the whole batch. `chunk_size` cuts the samples of either.
-        fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, or all of a smaller batch, for less
-            than half of the price at batch 32 (docs/results/speed.md). No other option changes. None: "exact", but in
-            `search` what that says.
+        fidelity: "exact", or "fast": "auto" of `gradient_samples` then takes 8, but 4 where L-SWAG is the only one of
+            the proxies that reads gradients, or all of a smaller batch, for less than half of the price at batch 32
+            (docs/results/speed.md). No other option changes. None: "exact", but in `search` what that says.
         precision: "float32" leaves the model as it is; "bfloat16" computes the products of the observed forward and
             backward in bfloat16 (torch.autocast), on weights that stay in float32. For CPUs that have AVX512_BF16 or
             AMX, and CUDA; refused elsewhere, and with a model in float64. Other passes stay in float32.
@@ -261,7 +262,7 @@ class ScoreOptions:
         return {name: value for name, value in self.to_json().items() if value != usual[name]}
 
     def n_gradient_samples(self, n_samples: int) -> int:
-        """Return G for a batch of B samples.
+        """Return G for a batch of B samples, whatever the proxy.
 
         Example:
             >>> ScoreOptions().n_gradient_samples(32), ScoreOptions(fidelity="fast").n_gradient_samples(32)
@@ -302,7 +303,7 @@ class ScoreOptions:
             return
         n_batch, n_samples = n_samples, self.n_gradient_samples(n_samples)
         if n_samples % self.n_groups:
-            chosen_by = "fidelity='fast'" if self.gradient_samples == "auto" else "gradient_samples"
+            chosen_by = "gradient_samples of fidelity='fast'" if self.fidelity == "fast" else "gradient_samples"
             fewer = f"{n_samples} samples whose gradients are taken ({chosen_by})"
             what = f"batch of {n_samples} samples" if n_samples == n_batch else fewer
             raise InputError(f"variance='microbatch:{self.n_groups}' does not divide the {what}")

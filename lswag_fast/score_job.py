@@ -18,13 +18,13 @@ from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, LswagError, LswagWarning
 from lswag_fast.kernels import float32_isa, isa_active
 from lswag_fast.option_checks import check_count, check_names
-from lswag_fast.options import MAX_THREADS, SEEDS, Fidelity, ScoreOptions, function_name
+from lswag_fast.options import FAST_GRADIENT_SAMPLES, MAX_THREADS, SEEDS, ScoreOptions, function_name
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.passes.shared.latency import measure_latency_ms
 from lswag_fast.passes.shared.precision import check_precision
 from lswag_fast.passes.shared.stopwatch import measured, timed
-from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import get_proxy, with_parts
+from lswag_fast.proxies.fidelity import ranks_alike, reads_gradients, with_fast_gradients
 from lswag_fast.result import Score, Scores
 from lswag_fast.scoring import score, score_many
 from lswag_fast.spaces import SearchSpace, check_space
@@ -38,10 +38,6 @@ ScoreFunction = Callable[[nn.Module, Any], SupportsFloat]
 Mode = Literal["train", "eval"]
 # Whatever a search is guided by, the layers of its best network are shown by the two parts of this one.
 PROFILE_PROXY = "lswag"
-
-RANK_ALIKE_AT_FAST = frozenset(("lswag", "zico"))
-"""Proxies that rank by the gradients of 8 samples as by all: .99 or more in Spearman on NAS-Bench-201 and
-Autoformer-Tiny (docs/results/speed.md). `snip`, `grad_norm` and `xi_gsnr` were measured and do not, others were not."""
 
 
 @dataclass(frozen=True)
@@ -149,23 +145,36 @@ class ScoreJob:
             self.options.for_batch(batch.n_samples, batch.n_batches)
             check_precision(self.options, batch.device)
 
-    def at_fidelity(self, stored: Fidelity | None = None) -> ScoreJob:
+    def at_fidelity(self, stored: Mapping[str, Any] | None = None) -> ScoreJob:
         """Return the job at the fidelity that a search uses.
 
         That is the one of the options; else that of the study which is continued; else "fast", where the other options
-        and the batch allow it and every proxy ranks alike by few gradients (`RANK_ALIKE_AT_FAST`). Where "fast" gives
-        the values of "exact", it is "exact": with a function, with proxies that use no gradients of single samples, and
+        and the batch allow it and every proxy ranks alike by few gradients (`proxies.fidelity`). Where "fast" gives the
+        values of "exact", it is "exact": with a function, with proxies that use no gradients of single samples, and
         where `gradient_samples` or the batch is no larger.
 
         Args:
-            stored: the fidelity of a study that is continued.
+            stored: the options of the scores in a study that is continued, as `settings` has them.
 
         Raises:
             InputError: the batch is none.
         """
-        fast, exact = (replace(self, options=replace(self.options, fidelity=name)) for name in ("fast", "exact"))
-        wanted = self.options.fidelity or stored or ("fast" if fast._fits() and self._ranks_alike() else "exact")
-        return fast if wanted == "fast" and (stored == "fast" or fast._differs_from(exact)) else exact
+        exact = replace(self, options=replace(self.options, fidelity="exact"))
+        was_fast = stored is not None and stored.get("fidelity") == "fast"
+        fast = self._fast(stored if was_fast else None)
+        before = None if stored is None else "fast" if was_fast else "exact"
+        wanted = self.options.fidelity or before or ("fast" if fast._fits() and ranks_alike(self.proxies) else "exact")
+        return fast if wanted == "fast" and (was_fast or fast._differs_from(exact)) else exact
+
+    def _fast(self, stored: Mapping[str, Any] | None) -> ScoreJob:
+        """The job at "fast": by the gradients of a study that is continued, else by those that its proxies need."""
+        options = replace(self.options, fidelity="fast")
+        if self.function is None and options.gradient_samples == "auto":
+            if stored is None:
+                options = with_fast_gradients(options, self.proxies, Batch.checked(self.batch).n_samples)
+            else:
+                options = replace(options, gradient_samples=stored.get("gradient_samples", FAST_GRADIENT_SAMPLES))
+        return replace(self, options=options)
 
     def _fits(self) -> bool:
         try:
@@ -174,13 +183,8 @@ class ScoreJob:
             return False
         return True
 
-    def _ranks_alike(self) -> bool:
-        return RANK_ALIKE_AT_FAST.issuperset(
-            get_proxy(name).name for name in self.proxies if not GRADIENT_STATISTICS.isdisjoint(_observed(name))
-        )
-
     def _differs_from(self, other: ScoreJob) -> bool:
-        if self.function is not None or all(GRADIENT_STATISTICS.isdisjoint(_observed(name)) for name in self.proxies):
+        if self.function is not None or not any(map(reads_gradients, self.proxies)):
             return False
         n_samples = Batch.checked(self.batch).n_samples
         return self.options.n_gradient_samples(n_samples) != other.options.n_gradient_samples(n_samples)
@@ -217,7 +221,7 @@ class ScoreJob:
     def repeated(self, batches: Sequence[Any]) -> RepeatedJob:
         """Return the job that scores an architecture exactly with each batch, and weights of another seed each time."""
         jobs = [
-            replace(self, batch=batch, seed=(self.seed + k) % SEEDS, options=replace(self.options, fidelity="exact"))
+            replace(self, batch=batch, seed=(self.seed + k) % SEEDS, options=self._exact_options)
             for k, batch in enumerate(batches, 1)
         ]
         for job in jobs:
@@ -276,6 +280,8 @@ class ScoreJob:
     def settings(self) -> ScoringSettings:
         """Return what decides the values beside space, proxies and seed."""
         function, fidelity, isa = self.function, self.options.fidelity, isa_active()
+        samples = self.options.gradient_samples
+        means_fast = fidelity == "fast" and samples == FAST_GRADIENT_SAMPLES  # as it has always been stored
         return ScoringSettings(
             function=None if function is None else function_name(function),
             options=replace(
@@ -284,6 +290,7 @@ class ScoreJob:
                 init="own",
                 task=None if task_of(self.space) else self.options.task,
                 fidelity=None if fidelity == "exact" else fidelity,
+                gradient_samples="auto" if means_fast else samples,
             ).changed(),
             n_threads=self.n_threads,
             isa=isa if self.options.precision == "bfloat16" else float32_isa(isa),
@@ -295,7 +302,9 @@ class ScoreJob:
 
     @property
     def _exact_options(self) -> ScoreOptions:
-        return replace(self.options, fidelity="exact")
+        if self.options.fidelity != "fast":
+            return replace(self.options, fidelity="exact")
+        return replace(self.options, fidelity="exact", gradient_samples="auto")  # a number was that of "fast"
 
     def _score(self, model: nn.Module, proxy: str, options: ScoreOptions) -> Score:
         return score(model, self.batch, proxy=proxy, options=options, seed=self.seed, init="own")
@@ -342,11 +351,6 @@ class RepeatedJob:
         """Return the values; raises whatever keeps a repeat from having one."""
         values = [job(arch_json) for job in self.jobs]
         return {name: [value[name] for value in values] for name in values[0]}
-
-
-def _observed(proxy: str) -> frozenset[str]:
-    """What a proxy reads of the pass that takes the gradients of single samples."""
-    return get_proxy(proxy).needs.get("standard", frozenset())
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from lswag_fast.passes.shared.precision import check_castable, check_precision
 from lswag_fast.passes.standard.measurements import LayerMeasurements, StandardMeasurements
 from lswag_fast.passes.standard.parts import GRADIENT_STATISTICS
 from lswag_fast.proxies import ProxyInfo, get_proxy, with_parts
+from lswag_fast.proxies.fidelity import with_fast_gradients
 from lswag_fast.proxies.lswag import trainability
 from lswag_fast.result import LayerScore, Score, Scores
 
@@ -205,6 +206,7 @@ def compute_scores(
     device = check_model(model, checked)
     check_precision(options, device)
     check_castable(model, options)
+    options = with_fast_gradients(options, names, checked.n_samples)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
     with uncompiled(), initialised(model, checked, options):

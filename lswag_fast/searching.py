@@ -16,7 +16,7 @@ from lswag_fast.errors import InputError, LswagWarning, StorageError
 from lswag_fast.execution import Interrupts, WorkerProcesses
 from lswag_fast.libra.ranks import Aggregate
 from lswag_fast.option_checks import check_count, check_names
-from lswag_fast.options import Fidelity, Initialisation, ScoreOptions
+from lswag_fast.options import Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
 from lswag_fast.score_job import Mode, ScoreFunction, ScoreJob
 from lswag_fast.spaces import SearchSpace, Supernets, check_space
@@ -65,10 +65,10 @@ def search(
     compare only at the same batch, batch size and options.
 
     L-SWAG and ZiCo are taken at the fidelity "fast" where nothing is said (`options`): of the gradients of 8 samples,
-    for less than half of the price. Other proxies of such gradients rank in another order then, and are exact. At the
-    end of a fast search the 20 best by these scores, the finalists, are scored exactly, each with all samples, and the
-    best of them is the best of the search. Both scores are stored; with several proxies the exact ones combine ranks
-    among the finalists.
+    or of 4 where only L-SWAG reads them, for less than half of the price. Other proxies of such gradients rank in
+    another order then, and are exact. At the end of a fast search the 20 best by these scores, the finalists, are
+    scored exactly, each with all samples, and the best of them is the best of the search. Both scores are stored; with
+    several proxies the exact ones combine ranks among the finalists.
 
     With a folder the search survives anything: called again with the same arguments it resumes where it was, and ends
     with the study that an uninterrupted run gives. A finished one is left as it is; a larger `n_trials` adds to it.
@@ -101,8 +101,8 @@ def search(
         weights: supernet weights to slice instead of drawn ones, a trained checkpoint say.
         options: of the score, only with proxies given by name; its seed is `seed`, whatever it says. `fidelity` None
             means that of the study which is continued; in a new one "fast", but "exact" where that gives the same
-            values (proxies without gradients of single samples, 8 samples or fewer, `gradient_samples`) or another
-            option does not allow it (a list of batches, micro-batches that do not divide 8).
+            values (proxies without gradients of single samples, a batch that is no larger, `gradient_samples`) or
+            another option does not allow it (a list of batches, micro-batches that do not divide these samples).
         mode: "train" or "eval", the mode of the networks; None leaves them as the space builds them.
         init: the weights of the networks, as `ScoreOptions.init`, also with a function; None for what `options` say.
         metadata: recorded with the settings, JSON values: where the data came from, say.
@@ -153,7 +153,7 @@ def search(
         n_threads=n_threads or torch.get_num_threads(),
         options=chosen if init is None else replace(chosen, init=init),
         weights=weights,
-    ).at_fidelity(stored_fidelity(storage))
+    ).at_fidelity(stored_options(storage))
     job.check_batch()
     if isinstance(executor, WorkerProcesses):
         executor.send(job)  # refuses what cannot be sent before a study is begun
@@ -189,8 +189,8 @@ def search(
         return study.result()
 
 
-def stored_fidelity(storage: Storage | str | os.PathLike[str] | None) -> Fidelity | None:
-    """Return the fidelity of the study that a storage holds; None where there is none with a score in it.
+def stored_options(storage: Storage | str | os.PathLike[str] | None) -> Mapping[str, Any] | None:
+    """Return the options of the scores in the study that a storage holds; None where there is no such study.
 
     A study that cannot be read has none here either: whoever opens it says why.
     """
@@ -201,7 +201,7 @@ def stored_fidelity(storage: Storage | str | os.PathLike[str] | None) -> Fidelit
         warnings.simplefilter("ignore", LswagWarning)  # comes once more when the study is opened
         settings = read_settings(storage)
         if settings is not None:
-            return "fast" if settings.scoring.options.get("fidelity") == "fast" else "exact"
+            return settings.scoring.options
     return None
 
 

@@ -202,7 +202,7 @@ def test_a_task_is_called_by_one_name_and_decides_the_loss() -> None:
             ScoreOptions(task="regression", **options_of_classes)  # type: ignore[arg-type]
 
 
-# What each fidelity means, for a batch of 32: gradient samples. Another meaning would change stored searches.
+# Gradient samples for a batch of 32, in general; tests/proxies/test_fidelity.py has those by proxy.
 PRESETS = {None: 32, "exact": 32, "fast": 8}
 
 
@@ -213,6 +213,7 @@ def test_a_fidelity_sets_the_gradient_samples_and_nothing_else(fidelity: Any, n_
     assert options.changed() == ({} if fidelity is None else {"fidelity": fidelity})
     batch = torch.randn(32, 6, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 3
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
-    found, same = score(model, batch, fidelity=fidelity), score(model, batch, gradient_samples=n_gradient_samples)
+    found = score(model, batch, proxy="zico", fidelity=fidelity)
+    same = score(model, batch, proxy="zico", gradient_samples=n_gradient_samples)
     assert (found.value, found.n_gradient_samples) == (same.value, n_gradient_samples)
     assert (found.n_pattern_samples, found.options["fidelity"]) == (same.n_pattern_samples, fidelity or "exact")

@@ -169,12 +169,34 @@ def test_what_could_score_nothing_is_refused(arguments: dict[str, Any], message:
 @pytest.mark.parametrize("n", [8, 12])
 @pytest.mark.parametrize("stored", [None, "exact", "fast"])
 def test_a_search_is_fast_where_nothing_else_is_said_and_it_makes_a_difference(n: int, stored: Any) -> None:
-    job = ScoreJob(SHARED, (BATCH[0][:n], BATCH[1][:n]), ("lswag", "nwot"))
-    found = job.at_fidelity(stored).options.fidelity
+    job = ScoreJob(SHARED, (BATCH[0][:n], BATCH[1][:n]), ("zico", "nwot"))
+    of_study = {None: None, "exact": {}, "fast": {"fidelity": "fast"}}[stored]
+    found = job.at_fidelity(of_study).options.fidelity
     assert found == (stored or ("fast" if n > 8 else "exact"))  # 8 samples are all of 8
     for given in ("exact", "fast"):
-        chosen = replace(job, options=ScoreOptions(fidelity=given)).at_fidelity(stored)
+        chosen = replace(job, options=ScoreOptions(fidelity=given)).at_fidelity(of_study)
         assert chosen.options.fidelity == ("exact" if given == "exact" or (n == 8 and stored != "fast") else "fast")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "stored", "wanted"),
+    [
+        (("lswag", "nwot"), None, {"fidelity": "fast", "gradient_samples": 4}),
+        (("lswag", "zico"), None, {"fidelity": "fast"}),
+        (("lswag",), {"fidelity": "fast", "gradient_samples": 4}, {"fidelity": "fast", "gradient_samples": 4}),
+        (("lswag",), {"fidelity": "fast"}, {"fidelity": "fast"}),  # of 8 samples, as all were when it was begun
+    ],
+)
+def test_a_study_goes_on_with_the_gradients_that_it_was_begun_with(
+    proxies: tuple[str, ...], stored: Any, wanted: dict[str, Any]
+) -> None:
+    job = ScoreJob(SHARED, BATCH, proxies, n_threads=threads()).at_fidelity(stored)
+    assert job.settings().options == wanted
+    model, samples = SHARED.build(ARCH, SHARED.init_weights(0)), wanted.get("gradient_samples", 8)
+    found = score_many(model, BATCH, proxies=list(proxies), gradient_samples=samples)
+    assert job(TEXT) == {name: found[name].value for name in proxies}
+    exact = score_many(model, BATCH, proxies=list(proxies))
+    assert job.exact(TEXT) == {name: exact[name].value for name in proxies}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +206,7 @@ def test_a_search_is_fast_where_nothing_else_is_said_and_it_makes_a_difference(n
         {"proxies": ("lswag", "snip")},  # which few gradients rank in another order
         {"proxies": (), "function": len},
         {"options": ScoreOptions(gradient_samples=10)},
-        {"options": ScoreOptions(variance="microbatch:12")},  # more micro-batches than 8 samples have
+        {"options": ScoreOptions(variance="microbatch:12")},  # more micro-batches than there are samples
         {"batch": [(BATCH[0][:6], BATCH[1][:6]), (BATCH[0][6:], BATCH[1][6:])]},
     ],
 )
@@ -199,8 +221,9 @@ def test_where_fast_makes_no_difference_or_does_not_do_a_search_is_exact(changes
 def test_other_options_keep_their_meaning_at_either_fidelity(options: dict[str, Any]) -> None:
     job = ScoreJob(SHARED, BATCH, ("lswag", "swap"), options=ScoreOptions(**options), n_threads=threads()).at_fidelity()
     assert job.settings().options == {"fidelity": "fast", **replace(job.options, fidelity=None, seed=0).changed()}
+    assert job.options.gradient_samples == 4
     model = SHARED.build(ARCH, SHARED.init_weights(0))
-    for values, fewer in ((job(TEXT), {"gradient_samples": 8}), (job.exact(TEXT), {})):
+    for values, fewer in ((job(TEXT), {"gradient_samples": 4}), (job.exact(TEXT), {})):
         wanted = score_many(model, BATCH, proxies=["lswag", "swap"], **options, **fewer)
         assert values == {name: wanted[name].value for name in ("lswag", "swap")}
     assert job(TEXT)["swap"] == job.exact(TEXT)["swap"]
@@ -208,7 +231,7 @@ def test_other_options_keep_their_meaning_at_either_fidelity(options: dict[str, 
 
 def test_fast_is_refused_where_it_does_not_fit() -> None:
     options = ScoreOptions(fidelity="fast", variance="microbatch:12")
-    with pytest.raises(InputError, match=r"microbatch:12' does not divide the 8 samples .* \(fidelity='fast'\)"):
+    with pytest.raises(InputError, match=r"does not divide the 4 samples .* \(gradient_samples of fidelity='fast'\)"):
         ScoreJob(SHARED, BATCH, ("lswag",), options=options).at_fidelity().check_batch()
 
 

@@ -216,7 +216,10 @@ def test_a_search_is_fast_and_names_the_best_by_exact_scores():
         )
     assert result.best == max(finalists, key=lambda trial: trial.exact_score)
     assert [trial.exact_score is None for trial in result.trials].count(True) == 4
-    assert (result.settings.n_finalists, result.settings.scoring.options) == (20, {"fidelity": "fast"})
+    assert (result.settings.n_finalists, result.settings.scoring.options) == (
+        20,
+        {"fidelity": "fast", "gradient_samples": 4},
+    )
     exact = searched(**EXACT)
     assert (exact.settings.n_finalists, exact.settings.scoring.options, exact.finalists) == (0, {}, [])
     assert all(exact.trials[trial.number].score == trial.exact_score for trial in finalists)

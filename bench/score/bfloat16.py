@@ -22,11 +22,10 @@ from typing import Any
 import torch
 
 from bench.csv_file import append
-from bench.score.methods import Maker, plain, score
+from bench.score.methods import FAST_GRADIENT_SAMPLES, Maker, plain, score
 from bench.score.networks import ALL_SETTINGS, TINY_SETTINGS
 from bench.score.peers import Run
 from bench.score.run import KEEP_MEMORY
-from lswag_fast.options import FAST_GRADIENT_SAMPLES
 
 COLUMNS = (
     "benchmark", "network", "batch", "method", "isa", "threads", "processor_s", "wall_s", "processor_ratio",

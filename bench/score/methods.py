@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from bench.score.peers import GRADIENT_PEERS, PEERS, Run, of_first
 from bench.score.published import PUBLISHED, two_batches
-from lswag_fast.options import FAST_GRADIENT_SAMPLES
+from lswag_fast.proxies.fidelity import RANK_ALIKE_AT_FAST
 
+FAST_GRADIENT_SAMPLES = RANK_ALIKE_AT_FAST["lswag"]
+"""Of the fast score, and so of the peers that are compared with it."""
 Maker = Callable[[nn.Module, Tensor, Tensor], Run]
 SAMPLED_ROWS = 0.125  # the row fraction that is measured beside the exact score
 NEEDS = {"opacus": "opacus", "backpack": "backpack"}

@@ -8,10 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from bench.csv_file import measured_rows
-from bench.score.methods import SAMPLED_ROWS
+from bench.score.methods import FAST_GRADIENT_SAMPLES, SAMPLED_ROWS
 from bench.score.networks import ALL_SETTINGS
 from bench.score.peers import GRADIENT_PEERS
-from lswag_fast.options import FAST_GRADIENT_SAMPLES
 
 SAMPLED = f"score_rows_{SAMPLED_ROWS}"
 PEER_LABELS = {

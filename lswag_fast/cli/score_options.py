@@ -56,8 +56,8 @@ SCORE_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "--fidelity",
         {
             "choices": ("exact", "fast"),
-            "help": "fast takes the gradients of 8 samples, less than half of the price; exact those of all (default: "
-            "exact; of search fast, with the best 20 scored exactly at its end)",
+            "help": "fast takes the gradients of 8 samples, or of 4 where only lswag reads them, for less than half "
+            "of the price; exact those of all (default: exact; of search fast, the best 20 scored exactly at its end)",
         },
     ),
     "precision": (

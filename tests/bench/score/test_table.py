@@ -22,7 +22,7 @@ def test_the_score_is_compared_with_what_gives_as_much() -> None:
         "Measured on: Some CPU, 2 threads, avx2, torch 2.9, 2026-01-02."
     )
     assert "Same numbers by the fastest peer (vmap + unique): 3.00 x plain, 6.0 x the time of `score` (exact)." in text
-    assert "Gradients of 8 samples by the fastest peer (loop + unique): 2.50 x plain, 10.0 x the time of" in text
+    assert "Gradients of 4 samples by the fastest peer (loop + unique): 2.50 x plain, 10.0 x the time of" in text
     assert '(ZiCo + SWAP): 6.50 x plain, 26.0 x the time of `score(fidelity="fast")`.' in text
     assert "| ZiCo by the steps of its script, two batches | 1.5 | 2.50 | 10 | 5 |" in text
 
