@@ -167,18 +167,22 @@ def fast_ranks(path: Path) -> str:
 def fast_settings(path: Path) -> str:
     """What scores of fewer samples cost, and how they rank."""
     found = pd.read_csv(path)
-    figures = [f"{proxy}_{of}" for proxy in ("lswag", "zico") for of in ("exact", "accuracy")]
-    rows = [
-        [
-            f"`{row['space']}`",
-            row["gradient_samples"],
-            row["pattern_samples"],
-            markdown.number(row["price"], 2),
-            *(markdown.with_range(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in figures),
-            str(row["n"]),
-        ]
-        for _, row in found.iterrows()
+    rows = []
+    for _, row in found.iterrows():
+        ranks = []
+        for proxy in ("lswag", "zico"):
+            exact, least = (markdown.number(row[f"{proxy}_{name}"], 3) for name in ("exact", "exact_least"))
+            ranks.append(exact if row["seeds"] == 1 else f"{exact} ({least})")
+            ranks.append(markdown.number(row[f"{proxy}_accuracy"], 3))
+            gain, low, high = (markdown.signed(row[f"{proxy}_gain{end}"]) for end in ("", "_low", "_high"))
+            ranks.append(f"{gain} {markdown.bracketed(low, high)}")
+        samples = (row["gradient_samples"], row["pattern_samples"])
+        counts = (str(row["seeds"]), str(row["n"]))
+        rows.append([f"`{row['space']}`", *samples, markdown.number(row["price"], 2), *ranks, *counts])
+    values = [
+        f"`{proxy}` {what}"
+        for proxy in ("lswag", "zico")
+        for what in ("with its exact value (the least of the seeds)", "with the accuracies", "more than exact")
     ]
-    values = [f"`{proxy}` with {of}" for proxy in ("lswag", "zico") for of in ("its exact value", "the accuracies")]
-    head = ["space", "gradients of", "patterns of", "x exact, processor time", *values, "networks"]
+    head = ["space", "gradients of", "patterns of", "x exact, processor time", *values, "seeds", "scored"]
     return f"{markdown.table(head, rows, n_words=3)}\n\nSpearman [95 % interval]. {markdown.measured_on(found.iloc[0])}"
