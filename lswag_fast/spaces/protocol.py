@@ -212,7 +212,9 @@ class SharesWeights(Protocol):
 class EntanglesWeights(SharesWeights, Protocol):
     """A space whose shared weights can be trained: each network is a cut of them that gradients flow through.
 
-    The network itself is `build(arch, weights)`, run with the cut in place of its parameters.
+    The network itself is `build(arch, weights)`, run with the cut in place of its parameters. A space may also have
+    `entangled(arch, weights)`, which returns the network with the cut in that place at once; a training then saves the
+    copies that `build` makes in each step.
 
     Example:
         >>> from lswag_fast.spaces import AutoFormer, NasBench201
@@ -228,7 +230,7 @@ class EntanglesWeights(SharesWeights, Protocol):
             weights: the shared weights, with the names and shapes of `init_weights`.
 
         Returns:
-            A tensor for each parameter of the network, by its name there.
+            A tensor for each parameter of the network, by its name there; it may lie in the shared ones' memory.
         """
 
     def extremes(self) -> tuple[Arch, Arch]:

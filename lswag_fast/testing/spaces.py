@@ -186,6 +186,10 @@ class SpaceContract:
             assert {name for name, _ in net.named_parameters()} == set(cut)
             for name, parameter in net.named_parameters():
                 assert torch.equal(parameter, cut[name]) and cut[name].requires_grad
+            if hasattr(space, "entangled"):
+                own = dict(space.entangled(arch, shared).named_parameters())
+                assert own.keys() == cut.keys()
+                assert all(torch.equal(own[name], cut[name]) and own[name].requires_grad for name in cut)
 
     def test_the_extremes_have_the_fewest_and_the_most_parameters(self, space: SearchSpace, archs: list[Any]) -> None:
         """Of a space whose shared weights can be trained."""

@@ -58,6 +58,7 @@ class Supernet(nn.Module):
         super().__init__()
         self._space, self._drop_path = space, drop_path
         self.weights = nn.ParameterDict({_as_key(name): nn.Parameter(weight) for name, weight in weights.items()})
+        self._names = [_as_name(key) for key in self.weights]
         largest = space.build(space.extremes()[1], weights)
         self._n_blocks = len(largest.residual_branches()) if drop_path else None
         undecayed = set(getattr(largest, "no_weight_decay", set)())
@@ -65,7 +66,7 @@ class Supernet(nn.Module):
 
     def shared(self) -> dict[str, Tensor]:
         """Return the shared weights by their names in the space."""
-        return {_as_name(key): weight for key, weight in self.weights.items()}
+        return dict(zip(self._names, self.weights.parameters(), strict=True))
 
     def forward(self, images: Tensor, archs: Sequence[Arch]) -> Tensor:
         """Map images (B, C, H, W) to the logits of each network, one after the other: (len(archs) * B, classes)."""
@@ -73,12 +74,18 @@ class Supernet(nn.Module):
         return torch.cat([self._logits(arch, images, shared) for arch in archs])
 
     def _logits(self, arch: Arch, images: Tensor, shared: Mapping[str, Tensor]) -> Tensor:
-        network = self._space.build(arch, shared).train(self.training)
+        network, cut = self._built(arch, shared)
+        network.train(self.training)
         if self._drop_path:
             add_drop_path(network, self._drop_path, self._n_blocks)
-        cut = self._space.cut(arch, shared)
         logits: Tensor = functional_call(network, cut, (images,), tie_weights=False)  # each has a tensor of its own
         return logits
+
+    def _built(self, arch: Arch, shared: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]]:
+        """A network, and what it is to run with in the place of its parameters."""
+        if hasattr(self._space, "entangled"):
+            return self._space.entangled(arch, shared), {}
+        return self._space.build(arch, shared), self._space.cut(arch, shared)
 
 
 @dataclass(frozen=True)

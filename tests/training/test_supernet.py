@@ -39,6 +39,23 @@ def test_a_step_is_the_step_of_the_network_alone() -> None:
         assert torch.equal(found, expected), name
 
 
+def test_a_space_that_only_cuts_is_trained_alike() -> None:
+    """The network is built, and runs with the cut: the same logits and gradients, bit for bit."""
+
+    class Cutting:
+        build, cut, extremes = SPACE.build, SPACE.cut, SPACE.extremes
+
+    archs = drawn(SPACE, RECIPE.with_changes(sandwich=True), 0, 0)
+    images = torch.randn(2, *SPACE.input_shape, generator=torch.Generator().manual_seed(0))
+    found = []
+    for space in (SPACE, Cutting()):
+        module = Supernet(space, SPACE.init_weights(0))
+        logits = module(images, archs)
+        logits.square().sum().backward()
+        found.append([logits, *(weight.grad for weight in module.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_the_networks_of_the_sandwich_rule_give_the_mean_loss() -> None:
     recipe = RECIPE.with_changes(sandwich=True)
     archs = drawn(SPACE, recipe, 0, 0)
@@ -134,8 +151,12 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, images: Path) -
     assert not out.exists()
 
 
-def test_a_missing_library_leaves_no_folder(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "lightning_fabric", None)
-    with pytest.raises(MissingExtraError, match="lightning-fabric"):
+@pytest.mark.parametrize("library", ["lightning_fabric", "safetensors.torch"])
+def test_a_missing_library_leaves_no_folder(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    name = library.partition(".")[0].replace("_", "-")
+    with pytest.raises(MissingExtraError, match=rf"this needs {name}, .* pip install 'lswag-fast\[train\]'"):
         run(tmp_path / "run", images)
     assert not (tmp_path / "run").exists()

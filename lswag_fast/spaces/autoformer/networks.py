@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.spaces.autoformer import costs
 from lswag_fast.spaces.autoformer import weights as state
@@ -42,17 +42,38 @@ class Networks(SharedWeights):
             torch.Size([2, 10])
         """
         arch = self._members.canonical(arch)
-        # On the meta device no parameter is allocated or drawn only to be replaced.
-        net = AutoFormerNet(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch), device="meta")
-        shapes = self._shapes(arch)
         if weights is None:
-            values = state.init_state(shapes)
+            values = state.init_state(self._shapes(arch))
         else:
             state.check_state(weights, self.supernet_shapes(), "weights")
-            values = state.slice_state(weights, shapes)
-        state.fill(net, values)
-        net.relative_index = net.relative_index.to(values["pos_embed"].device)
-        return net
+            values = state.slice_state(weights, self._shapes(arch))
+        return self._network(arch, {name: nn.Parameter(value) for name, value in values.items()})
+
+    def entangled(self, arch: Arch, weights: Mapping[str, Tensor]) -> AutoFormerNet:
+        """Build the network of `arch` on the supernet's weights, so that its gradients flow back into those.
+
+        Args:
+            arch: a member of the space.
+            weights: as for `build`.
+
+        Returns:
+            The network, in train mode. In the place of its parameters it has the tensors of `cut`, so that
+            `parameters()` are not for an optimiser: the supernet's are.
+
+        Raises:
+            SpaceError: as of `build`.
+
+        Example:
+            >>> import torch
+            >>> from lswag_fast.spaces import AutoFormer
+            >>> space = AutoFormer(embed_dim=(64, 128), depth=1, num_heads=(1, 2), mlp_ratio=2, image_size=32)
+            >>> shared = {name: weight.requires_grad_() for name, weight in space.init_weights(seed=0).items()}
+            >>> narrow, wide = space.extremes()
+            >>> space.entangled(narrow, shared)(torch.zeros(2, 3, 32, 32)).sum().backward()
+            >>> shared["head.weight"].grad.shape
+            torch.Size([1000, 128])
+        """
+        return self._network(self._members.canonical(arch), self.cut(arch, weights))
 
     def cut(self, arch: Arch, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Cut the weights of the network of `arch` out of the supernet's, so that gradients flow back into those.
@@ -62,7 +83,8 @@ class Networks(SharedWeights):
             weights: as for `build`.
 
         Returns:
-            The network's tensors by name: copies, as those of `build(arch, weights)`.
+            The network's tensors by name, of the values of `build(arch, weights)`; where a cut lies in one piece in the
+            supernet's memory, it is that piece and no copy.
 
         Raises:
             SpaceError: as of `build`.
@@ -81,6 +103,13 @@ class Networks(SharedWeights):
         arch = self._members.canonical(arch)
         state.check_state(weights, self.supernet_shapes(), "weights")
         return state.cut_state(weights, self._shapes(arch))
+
+    def _network(self, arch: Arch, values: Mapping[str, Tensor]) -> AutoFormerNet:
+        # On the meta device no parameter is allocated or drawn only to be replaced.
+        net = AutoFormerNet(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch), device="meta")
+        state.fill(net, values)
+        net.relative_index = net.relative_index.to(values["pos_embed"].device)
+        return net
 
     def _shapes(self, arch: Arch) -> state.Shapes:
         return state.state_shapes(self.geometry, arch["embed_dim"], attentions_of(arch), hidden_dims(arch))

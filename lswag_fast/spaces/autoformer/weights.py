@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,34 +102,53 @@ def init_state(shapes: Shapes, generator: torch.Generator | None = None) -> dict
 
 
 def cut_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
-    """Cut the network of `shapes` out of a supernet state dict, into copies that autograd follows back into it.
+    """Cut the network of `shapes` out of a supernet state dict, by operations that autograd follows back into it.
 
     Every tensor takes the first entries along each axis, but for the weight of q-k-v: rows 0::3, 1::3, 2::3 of its
     first 3 * width rows follow one another. The q-k-v bias takes its first entries as they are. That is not the
     pairing one expects, but the published code does so and the published checkpoints are trained so.
+
+    Returns:
+        The contiguous tensors by name: the supernet's own memory where a cut lies in one piece there, else copies.
     """
     return {name: _cut(name, weights[name], shape) for name, shape in shapes.items()}
 
 
 def _cut(name: str, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    # One view whatever the number of axes, since the gradient of each view is as large as the shared weight.
-    first = tensor.as_strided(shape, tensor.stride())
     if name.endswith(QKV):
-        return first.reshape(-1, 3, *shape[1:]).transpose(0, 1).flatten(0, 1)  # a copy already
-    return first.clone(memory_format=torch.contiguous_format)  # products with a view take longer
+        return _first(tensor, shape).reshape(-1, 3, *shape[1:]).transpose(0, 1).flatten(0, 1)  # a copy
+    return _first(tensor, shape).contiguous()  # products with other views take longer
+
+
+def _first(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The first entries along each axis.
+
+    One view whatever the number of axes, since the gradient of each is as large as the shared weight; also where it is
+    all of it, so that the gradients of one network add up before those of several do.
+    """
+    return tensor.view_as(tensor) if tensor.shape == shape else tensor.as_strided(shape, tensor.stride())
 
 
 def slice_state(weights: Mapping[str, Tensor], shapes: Shapes) -> dict[str, Tensor]:
     """Cut as `cut_state` does, into copies that autograd does not follow."""
     with torch.no_grad():
-        return cut_state(weights, shapes)
+        cut = cut_state(weights, shapes)
+        return {name: part.clone() if _is_within(part, weights[name]) else part for name, part in cut.items()}
+
+
+def _is_within(part: Tensor, tensor: Tensor) -> bool:
+    """Whether a cut is no copy; all begin where their tensor does."""
+    return part.data_ptr() == tensor.data_ptr()
 
 
 def fill(net: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Make each of `values` the parameter of its name; several times faster than `load_state_dict(assign=True)`."""
-    for name, value in values.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(owner), leaf, nn.Parameter(value))
+    """Put each of `values` in the place of the parameter of its name; far faster than `load_state_dict(assign=True)`.
+
+    They may be tensors that autograd followed to where they are, which no attribute of a module could be set to.
+    """
+    for path, module in net.named_modules():
+        for leaf in module._parameters:
+            module._parameters[leaf] = cast(nn.Parameter, values[f"{path}.{leaf}" if path else leaf])
 
 
 def check_state(weights: Mapping[str, Tensor], shapes: Shapes, what: str) -> None:
