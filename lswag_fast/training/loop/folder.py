@@ -81,7 +81,9 @@ class TrainingFolder:
             OtherSettingsError: it holds a training of other settings.
             StorageError: another process trains there, it holds something else, or it cannot be written.
             StorageVersionError: a later version wrote it.
+            MissingExtraError: safetensors is not installed.
         """
+        _safetensors()  # not only when the first state is stored
         folder = cls(path, writes)
         if not writes:
             yield folder
@@ -216,24 +218,27 @@ class TrainingFolder:
 
 def packed(tensors: Mapping[str, Tensor], about: dict[str, str]) -> bytes:
     """Return tensors, each with memory of its own, in the format of safetensors; raises MissingExtraError."""
-    with needs_extra("train", "safetensors"):
-        from safetensors.torch import save
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    content: bytes = save(own, about)
+    content: bytes = _safetensors().torch.save(own, about)
     return content
 
 
 def unpacked(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors of a file, and what it says about them; raises StorageError, MissingExtraError."""
-    with needs_extra("train", "safetensors"):
-        from safetensors import SafetensorError, safe_open
+    safetensors = _safetensors()
     try:
-        with safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(
             f"{path} cannot be read ({reason(error)}); it is damaged or no file of safetensors"
         ) from error
+
+
+def _safetensors() -> Any:
+    with needs_extra("train", "safetensors"):
+        import safetensors.torch
+    return safetensors
 
 
 def _json(settings: Mapping[str, Any]) -> bytes:

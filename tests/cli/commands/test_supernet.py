@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.training.loop import loop
-from lswag_fast.training.supernet import load
+from lswag_fast.training.supernet import Supernet, load
 from training.runs import WEIGHTS, write_images
 
 FACTORY = """
@@ -110,6 +111,15 @@ def load_space() -> object:
 MISTAKES = [
     (["supernet", "tiny_space:cells", "--data", "images.npz"], "nasbench201 has no shared weights that can be trained"),
     (["supernet", "tiny_space:make", "--data", "one_class.npz"], "--data: data one_class.npz (x): has one class"),
+    (
+        ["supernet", "tiny_space:make", "--data", "lone.npz"],
+        "--data: data lone.npz (x): class 1 has 1 different image; it needs 3, one for each of the parts",
+    ),
+    (
+        ["supernet", "tiny_space:make", "--data", "fewer.npz"],
+        "--data: data fewer.npz: found 20 images in x and 19 labels in y",
+    ),
+    (["supernet", "tiny_space:make", "--data", "shares.npz"], "--data: data shares.npz: y is float64 of shape (20,)"),
     (["supernet", "tiny_space:make", "--data", "digits"], "has 10 classes, and the networks tell only 3 apart"),
     (["supernet", "tiny_space:make", "--data", "sizes.npz"], "--data: data sizes.npz: x holds pickled objects"),
     (["supernet", "tiny_space:make", "--data", "synthetic"], "is noise, of which nothing can be learned"),
@@ -135,12 +145,41 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], command: list[str], message: str
 ) -> None:
     np.savez("one_class.npz", x=np.zeros((20, 8, 8), np.uint8), y=np.zeros(20, np.int64))
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 8, 8)).astype(np.uint8)
+    np.savez("lone.npz", x=pixels, y=np.array([0] * 19 + [1]))
+    np.savez("fewer.npz", x=pixels, y=np.arange(19) % 3)
+    np.savez("shares.npz", x=pixels, y=np.linspace(0, 2, 20))
     np.savez("sizes.npz", x=np.array([np.zeros((8, 8)), np.zeros((9, 9))], dtype=object), y=np.arange(2))
     before = files(folder)
     assert main([*command, "--device", "cpu", "--out", "a/b"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("lswag-fast: error: ") and message in err and err.count("\n") == 1
     assert files(folder) == before or files(folder) == sorted([*before, "__pycache__"])
+
+
+@pytest.mark.parametrize("library", ["lightning_fabric", "safetensors.torch"])
+def test_a_missing_library_is_named_before_anything(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    assert main(SUPERNET) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "which is not installed; pip install 'lswag-fast[train]'" in err
+    assert not (folder / "run").exists()
+
+
+def test_a_loss_that_is_no_number_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Supernet.forward
+    with monkeypatch.context() as patch:
+        patch.setattr(Supernet, "forward", lambda *inputs: forward(*inputs) * float("nan"))
+        assert main(SUPERNET) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("lswag-fast: error: the loss is NaN or infinite at step 1 of 6; nothing was stored; ")
+    assert err.count("\n") == 1 and "a lower learning rate (--lr) or a longer warm-up may help" in err
+    assert not (folder / "run" / WEIGHTS).exists()
+    assert main(SUPERNET) == 0  # the folder can be used
 
 
 def test_other_settings_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

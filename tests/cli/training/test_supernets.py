@@ -3,12 +3,71 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lswag_fast.cli import targets
+import pytest
+
+from lswag_fast.cli import main, targets
 from lswag_fast.cli.training import supernets
 from lswag_fast.spaces import AutoFormer
+from training.supernets import MODULE, save_supernet
+
+OTHER = MODULE.replace("def make", "def other").replace('"depth": (1, 2)', '"depth": (1, 3)')
+ARCH = '{"embed_dim":16,"depth":1,"num_heads":[1],"mlp_ratio":[1.0]}'
+COMMANDS = {
+    "benchmark": ["benchmark", "{space}", "--supernet", "{folder}", "--trials", "2"],
+    "compare": ["compare", "{space}", "--supernet", "{folder}", "--trials", "2", "--methods", "random", "--seeds", "1"],
+    "search": ["search", "{space}", "--supernet", "{folder}", "--trials", "2", "--proxies", "inherited_accuracy"],
+    "train": ["train", "{space}:" + ARCH.replace("{", "{{").replace("}", "}}"), "--init", "{folder}", "--epochs", "1"],
+}
+FAULTS = [
+    ("small_spaces:make", "begun", "the training in begun has not ended; run its command again to continue it"),
+    ("small_spaces:make", "cut", "cut/weights.safetensors cannot be read"),
+    ("small_spaces:make", "garbled", "garbled/settings.json cannot be read"),
+    ("small_spaces:make", "empty", "empty is no folder of a training: it has no settings.json"),
+    ("small_spaces:other", "whole", "whole holds the weights of another space: space.choices was"),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole supernet, and what may be left of one."""
+    folder = tmp_path_factory.mktemp("supernets")
+    (folder / "small_spaces.py").write_text(MODULE + OTHER)
+    save_supernet(folder / "whole")
+    for name in ("begun", "cut", "garbled"):
+        shutil.copytree(folder / "whole", folder / name)
+    (folder / "begun" / "weights.safetensors").unlink()
+    weights = (folder / "whole" / "weights.safetensors").read_bytes()
+    (folder / "cut" / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
+    (folder / "garbled" / "settings.json").write_text('{"schema_version": 1, "ki')
+    (folder / "empty").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(("space", "name", "message"), FAULTS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_supernet_that_cannot_be_used_is_one_line_and_leaves_nothing(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    space: str,
+    name: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(trained)
+    words = [word.format(space=space, folder=name) for word in COMMANDS[command]]
+    before = sorted(path.name for path in (trained / name).iterdir())
+    assert main([*words, "--out", "new/out.csv"]) == 2
+    out, err = capsys.readouterr()
+    option = "--init" if command == "train" else "--supernet"
+    assert err.startswith(f"lswag-fast: error: {option}: {message}") and err.count("\n") == 1 and out == ""
+    assert not (trained / "new").exists()
+    assert sorted(path.name for path in (trained / name).iterdir()) == before
 
 
 def test_what_a_supernet_was_made_with_need_not_be_said_again() -> None:
