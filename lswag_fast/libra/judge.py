@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lswag_fast.libra.ranks import Aggregate, Matrix, combine_ranks, combine_values
-from lswag_fast.libra.windows import ComparisonWindow, Rows, Windows, everything, ranks_inside
+from lswag_fast.libra.windows import ComparisonWindow, Rows, Windows, centred, everything, ranks_inside
 
 _DECIMALS = 12
 
@@ -74,6 +74,7 @@ class Judge:
         self._values = table.scores.to_numpy(dtype=float)[chosen]
         self._ranks: dict[int, Matrix] = {}
         self._target = self.windows.inside(table.target.to_numpy(dtype=float)[chosen])
+        self._wanted = centred(ranks_inside(self._target))
         self._combine = combine
 
     def rho(self, names: Sequence[str], weights: Sequence[float] | None = None) -> float:
@@ -82,13 +83,19 @@ class Judge:
         0 where the combination is the same for all: a product of which each row has a factor 0 ranks nothing.
         """
         columns = [self._columns[name] for name in names]
-        if self._combine == "product":
-            combined = self._products(columns)
+        if len(columns) == 1 and self._combine != "product":  # a proxy alone is ordered as its ranks are
+            ranks = self._ranks_of(columns[0])
         else:
-            ranks = np.stack([self._ranks_of(column) for column in columns], axis=-1)
-            sizes = (~np.isnan(self._target)).sum(axis=1)[:, None, None]
-            combined = combine_ranks(ranks, sizes, self._combine, weights)
-        return rounded(self.windows.correlation(combined, self._target))
+            ranks = ranks_inside(self._combined(columns, weights))
+        return rounded(self.windows.of_ranks(centred(ranks), self._wanted))
+
+    def _combined(self, columns: list[int], weights: Sequence[float] | None) -> Matrix:
+        """(windows, widest) some proxies as one number, NaN for nobody."""
+        if self._combine == "product":
+            return self._products(columns)
+        ranks = np.stack([self._ranks_of(column) for column in columns], axis=-1)
+        sizes = (~np.isnan(self._target)).sum(axis=1)[:, None, None]
+        return combine_ranks(ranks, sizes, self._combine, weights)
 
     def _ranks_of(self, column: int) -> Matrix:
         """(windows, widest), computed once for all combinations that it is part of."""

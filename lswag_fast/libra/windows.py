@@ -187,9 +187,17 @@ class Windows:
             z: (windows, widest), NaN for nobody.
             y: (windows, widest), NaN for nobody.
         """
+        return self.of_ranks(centred(ranks_inside(z)), centred(ranks_inside(y)))
+
+    def of_ranks(self, a: Matrix, b: Matrix) -> float:
+        """Return what `correlation` does, of ranks that are known.
+
+        Args:
+            a: (windows, widest) as `centred` returns them.
+            b: (windows, widest) likewise.
+        """
         if not len(self.counts):
             return float("nan")
-        a, b = _centred_ranks(z), _centred_ranks(y)
         norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
         rho = np.divide((a * b).sum(axis=1), norms, out=np.zeros(len(norms)), where=norms > 0)
         return float(np.average(rho, weights=self.counts))
@@ -209,11 +217,18 @@ def ranks_inside(values: Matrix) -> Matrix:
     return found
 
 
-def _centred_ranks(values: Matrix) -> Matrix:
-    """Each value's rank inside its window, less the mean rank; 0 for nobody."""
-    ranks = ranks_inside(values)
-    centred: Matrix = np.nan_to_num(ranks - np.nanmean(ranks, axis=1, keepdims=True))
-    return centred
+def centred(ranks: Matrix) -> Matrix:
+    """Return each rank less the mean rank of its window; 0 for nobody.
+
+    Args:
+        ranks: (windows, widest), see `ranks_inside`.
+
+    Example:
+        >>> centred(np.array([[2.5, 1.0, 2.5], [1.0, 2.0, np.nan]])).tolist()
+        [[0.5, -1.0, 0.5], [-0.5, 0.5, 0.0]]
+    """
+    found: Matrix = np.nan_to_num(ranks - np.nanmean(ranks, axis=1, keepdims=True))
+    return found
 
 
 def everything(n: int) -> Windows:
