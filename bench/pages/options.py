@@ -1,4 +1,4 @@
-"""The tables of L-SWAG's options on a space of cells, from the CSVs of `bench.correlation.ablations`."""
+"""The tables of L-SWAG's options, from the CSVs of `bench.correlation.ablations`, `batch_size` and `layer_profile`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.pages import markdown
 from bench.table1.published import ALL_LAYERS, BY_INTERVAL
 
 TARGET = "cifar10_test"
+ALL_NETWORKS = "all"
 DEFAULT = "base, layerwise"
 
 # What the table calls a variant of the CSV; the default comes first.
@@ -79,5 +80,32 @@ def intervals(columns: Mapping[str, str]) -> Callable[..., str]:
             lines.append(["all layers" if row == ALL_LAYERS else f"`layers=({int(row) - 1}, {row})`", *cells])
         counts = [f"{title}, {table['n'].max()} networks" for title, table in zip(columns, tables, strict=True)]
         return markdown.table(["Spearman [95 % interval] (the paper's)", *counts], lines)
+
+    return written
+
+
+def layer_profile(path: Path) -> str:
+    """A line per space and statistic: its median over all networks in each percentile bin."""
+    found = pd.read_csv(path).query("cluster == @ALL_NETWORKS")
+    wide = found.pivot_table(index=["space", "statistic"], columns="bin", values="median", sort=False)
+    counts = found.groupby("space")["n"].max()
+    lines = [
+        [f"`{space}`, {counts[space]} networks", statistic, *(markdown.number(value) for value in line)]
+        for (space, statistic), line in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return markdown.table(["space", "statistic", *map(str, wide.columns)], lines, n_words=2)
+
+
+def batch_sizes(titles: Mapping[str, str]) -> Callable[[Path], str]:
+    """What makes a line per score and batch size: its correlation with each target, and with itself at 64 samples."""
+
+    def written(path: Path) -> str:
+        lines = []
+        for (score, size), rows in pd.read_csv(path).groupby(["score", "batch"], sort=False):
+            by_target = rows.set_index("target")
+            own = [markdown.with_range(*by_target.loc[target, ["spearman", "low", "high"]]) for target in titles]
+            agreement, n = rows["agreement"].iloc[0], rows["n"].iloc[0]
+            lines.append([str(score), str(size), *own, markdown.number(agreement), str(n)])
+        return markdown.table(["score", "batch", *titles.values(), "order as at 64", "n"], lines)
 
     return written

@@ -286,6 +286,8 @@ TABLES = (
     ),
     Table("options", ("options/nasbench201.csv",), options.table(auto=16, remarks=FOUND_LAYERS)),
     Table("options-nasbench101", ("options/nasbench101.csv",), options.table(auto=19)),
+    Table("layer-profile", ("options/layer_profile.csv",), options.layer_profile),
+    Table("batch-size", ("options/batch_size.csv",), options.batch_sizes(CELLS)),
     Table("whole-score", ("score/whole_score.csv",), costs.whole_score),
     Table(
         "gradient-samples-cells",

@@ -227,3 +227,23 @@ def test_a_table_says_where_it_comes_from(table: Table) -> None:
     text = table.text()
     assert text.startswith("| ")
     assert all(f"`bench/results/{source}`" in text.splitlines()[-1] for source in table.sources)
+
+
+def test_a_profile_shows_the_median_of_all_networks_by_bin(csv: Path) -> None:
+    csv.write_text(
+        "space,cluster,statistic,bin,median,low,high,n\n"
+        "cells,all,ln sigma,0,-1.5,-2,-1,4\ncells,all,ln sigma,10,-2.5,-3,-2,6\ncells,20 layers,ln sigma,0,9,9,9,1\n"
+    )
+    assert options.layer_profile(csv).splitlines() == [
+        "| space | statistic | 0 | 10 |",
+        "| --- | --- | ---: | ---: |",
+        "| `cells`, 6 networks | ln sigma | -1.500 | -2.500 |",
+    ]
+
+
+def test_a_batch_size_shows_its_correlation_and_its_order(csv: Path) -> None:
+    csv.write_text(
+        "score,batch,target,n,spearman,low,high,agreement\nlswag,8,a,58,0.5,0.25,0.75,0.9\nlswag,8,b,58,0.6,0.5,0.7,0.9\n"
+    )
+    made = options.batch_sizes({"a": "A", "b": "B"})(csv)
+    assert lines(made) == ["| lswag | 8 | .500 [.25, .75] | .600 [.50, .70] | .900 | 58 |"]
