@@ -1,15 +1,21 @@
 """`lswag-fast compare`."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
 from lswag_fast.cli import main
 from lswag_fast.data.tables import read_table
+from lswag_fast.training.methods import METHODS, named_methods
 from training.supernets import MODULE, save_supernet
 
 COMPARE = ["compare", "small_module:make", "--supernet", "supernet", "--trials", "3", "--batch-size", "24"]
+# Rows of the killed comparison, of 14.
+N_BEFORE = 3
 QUICK = [*COMPARE, "--methods", "random,params", "--seeds", "1", "--epochs", "1"]
 
 
@@ -64,13 +70,17 @@ def test_trainings_say_that_they_run_one_after_the_other(capsys):
         assert "Trainings run one after the other" in " ".join(capsys.readouterr().out.split())
 
 
-def test_it_is_continued_and_methods_are_added(folder, capsys):
+def write_selection(folder):
     figure = {"rho": 0.5, "low": 0.25, "high": 0.75}
     held_out = {"selection": figure, "best_alone": figure, "alone": {"flops": figure, "params": figure}}
     held_out |= {"n_rows": 40, "n_halves": 20, "inside": "inside windows of params +-33 %"}
     selection = {"schema_version": 2, "selection": ["params", "flops"], "combine": "log_rank", "held_out": held_out}
     selection["fitted_on"] = {"target": "inherited_accuracy", "n_rows": 40}
     (folder / "selection.json").write_text(json.dumps(selection))
+
+
+def test_it_is_continued_and_methods_are_added(folder, capsys):
+    write_selection(folder)
     assert main([*QUICK, "--out", "more"]) == 0
     first = (folder / "more" / "comparison.csv").read_bytes()
     assert main([*QUICK, "--epochs", "2", "--out", "more"]) == 2
@@ -86,6 +96,31 @@ def test_it_is_continued_and_methods_are_added(folder, capsys):
     assert "LIBRA-NAS" in out and "inherited accuracy" in out
     assert out.startswith("selection.json: params, flops; chosen on 40 networks for inherited_accuracy; ")
     assert "inside windows of params +-33 % with a Spearman of .50 [.25, .75]" in out.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_every_method_is_killed_and_continued(folder, capsys):
+    """With two seeds; the rows that were written before stay as they were."""
+    write_selection(folder)
+    methods = ",".join(f"{name}:selection.json" if name == "libra" else name for name in METHODS)
+    command = [*COMPARE, "--methods", methods, "--seeds", "2", "--epochs", "1", "--out", "all"]
+    path = folder / "all" / "comparison.csv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lswag_fast", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not (path.exists() and len(path.read_bytes().splitlines()) > N_BEFORE):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    *before, _ = path.read_bytes().splitlines()
+    assert main(command) == 0
+    assert path.read_bytes().splitlines()[: len(before)] == before
+    rows = read_table(path, "run")
+    assert list(rows.index) == [f"{name}-{seed}" for seed in (0, 1) for name in METHODS]
+    assert (rows["n_trials"] == [1 if name == "random" else 3 for name in rows["method"]]).all()
+    lines = capsys.readouterr().out.splitlines()
+    for method in named_methods(METHODS):
+        assert next(line for line in lines if line.startswith(f"{method.label} ")).split()[-1] == "2"
 
 
 @pytest.mark.parametrize(
