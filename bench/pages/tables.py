@@ -334,6 +334,8 @@ TABLES = (
     Table("comparison", ("training/comparison.csv",), training.comparison),
     Table("training-kills", ("training/kills.csv",), training.kills),
     Table("step-overhead", ("training/step_overhead.csv",), training.step_overhead),
+    Table("digits", ("training/digits.csv",), training.digits),
+    Table("inherited-speed", ("training/inherited_speed.csv",), training.inherited_speed),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),

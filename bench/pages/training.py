@@ -1,4 +1,4 @@
-"""Tables of what training costs, of trainings that were killed, and of searches whose winners were trained."""
+"""Tables of what training reaches and costs, of trainings that were killed, and of winners that were trained."""
 
 from __future__ import annotations
 
@@ -33,6 +33,42 @@ def step_overhead(path: Path) -> str:
     head = ["space", "the network alone", "the supernet's step", "median of the ratio [quartiles]", "pairs"]
     first = found.iloc[0]
     return f"{markdown.table(head, rows)}\n\nBatches of {first['batch']}. {markdown.measured_on(first)}"
+
+
+def digits(path: Path) -> str:
+    """What a small network reaches on the digits, a row for each seed."""
+    found = pd.read_csv(path)
+    ends = ("test_low", "test_high")
+    rows = [
+        [
+            str(row["seed"]),
+            f"{row['test_accuracy']:.1%} {markdown.bracketed(*(f'{row[end]:.1%}' for end in ends))}",
+            f"{row['correct']} of {row['n_images']}",
+            f"{row['processor_s']:.0f} s",
+        ]
+        for _, row in found.iterrows()
+    ]
+    head = ["seed", "test accuracy [95 %]", "images right", "processor time"]
+    return f"{markdown.table(head, rows)}\n\n{markdown.measured_on(found.iloc[0])}"
+
+
+def inherited_speed(path: Path) -> str:
+    """Inherited accuracies a minute, a row for each time that they were measured."""
+    found = pd.read_csv(path)
+    rows = [
+        [
+            str(row["n"]),
+            str(row["workers"]),
+            f"{row['seconds']:,.0f} s",
+            f"{row['networks_per_min']:.1f}",
+            f"{row['processor_s'] / row['n']:.2f} s",
+        ]
+        for _, row in found.iterrows()
+    ]
+    head = ["networks", "workers", "seconds", "networks a minute", "processor time of one"]
+    first = found.iloc[0]
+    words = f"Of {first['n_images']:,} images each, one thread a worker. {markdown.measured_on(first)}"
+    return f"{markdown.table(head, rows, n_words=0)}\n\n{words}"
 
 
 def comparison(path: Path) -> str:

@@ -247,3 +247,23 @@ def test_a_batch_size_shows_its_correlation_and_its_order(csv: Path) -> None:
     )
     made = options.batch_sizes({"a": "A", "b": "B"})(csv)
     assert lines(made) == ["| lswag | 8 | .500 [.25, .75] | .600 [.50, .70] | .900 | 58 |"]
+
+
+def test_a_network_on_the_digits_has_a_row_for_each_seed(csv: Path) -> None:
+    csv.write_text(
+        "seed,correct,n_images,test_accuracy,test_low,test_high,processor_s,cpu,threads,isa,torch,date\n"
+        "0,175,179,0.9777,0.9439,0.9913,12.3,a CPU,1,avx2,2.5,2026-01-01\n"
+    )
+    made = training.digits(csv)
+    assert lines(made) == ["| 0 | 97.8% [94.4%, 99.1%] | 175 of 179 | 12 s |"]
+    assert made.endswith("Measured on: a CPU, 1 thread, avx2, torch 2.5, 2026-01-01.")
+
+
+def test_inherited_accuracies_a_minute(csv: Path) -> None:
+    csv.write_text(
+        "n,n_images,workers,seconds,networks_per_min,processor_s,cpu,threads,isa,torch,date\n"
+        "1000,2000,2,1200.4,49.98,2300,a CPU,1,avx2,2.5,2026-01-01\n"
+    )
+    made = training.inherited_speed(csv)
+    assert lines(made) == ["| 1000 | 2 | 1,200 s | 50.0 | 2.30 s |"]
+    assert "Of 2,000 images each, one thread a worker." in made
