@@ -1,9 +1,10 @@
 """LIBRA on random subsets of a table, judged there and on the rest: `python -m bench.correlation.libra_subsets TABLE...
---targets COLUMN,... --proxies NAME,... --out FILE.csv [--n N...] [--window params:8%] [--default-only]`.
+--targets COLUMN,... --proxies NAME,... --out FILE.csv [--n N...] [--window params:8%] [--default-only] [--mean-rank]`.
 
 The tables are joined by --key, as `lswag-fast libra` does. A row of the result is one way to rank the architectures for
 one target and subset: what it was fitted on ranks `rho`, the architectures left out `rho_rest` (Spearman), less what
 the best member alone has there `gain_rest`. With --window all of them are correlations inside windows, in the fit, too.
+With --mean-rank the mean of an architecture's ranks by the targets is one more target.
 
     weights           the rule "weights", which is the default
     halves            the rule "halves"
@@ -33,12 +34,13 @@ import pandas as pd
 from bench.correlation import alternatives
 from bench.correlation.alternatives import Combined
 from lswag_fast import Libra, LswagWarning
-from lswag_fast.data.tables import finite_numbers, join, read_table
+from lswag_fast.data.tables import finite_numbers, join, numbers, read_table
 from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.ranking import oriented
 from lswag_fast.libra.windows import ComparisonWindow
 
 BEST = "best_member"
+MEAN_RANK = "mean_rank"
 ALL = {"all_proxies", "weighted", "ridge"}
 """The ways that take every proxy."""
 MEMBERS_OF = {"size_classes": "halves"}
@@ -119,6 +121,13 @@ def _others(
     }
 
 
+def with_target(table: pd.DataFrame, targets: list[str]) -> tuple[pd.DataFrame, str]:
+    """The table and the name of the one column to fit to."""
+    if len(targets) == 1:
+        return table, targets[0]
+    return table.assign(**{MEAN_RANK: numbers(table, targets).rank(pct=True).mean(axis=1)}), MEAN_RANK
+
+
 def judge_of(
     scores: pd.DataFrame, y: pd.Series, bias: pd.Series, sizes: pd.Series | None, window: ComparisonWindow | None
 ) -> Judge:
@@ -141,6 +150,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", help="architectures in a subset (default: half)")
     text = "only the default rule and its best member, in a fraction of the time"
     parser.add_argument("--default-only", action="store_true", help=text)
+    parser.add_argument("--mean-rank", action="store_true", help="also the mean rank by all targets")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
@@ -149,6 +159,9 @@ def main() -> None:
     if options.only is not None:
         joined = joined.loc[joined.index.isin(read_table(options.only, key=options.key).index)]
     table, n_dropped = finite_numbers(joined, [*targets, options.bias, *proxies])
+    if options.mean_rank:
+        table, mean_rank = with_target(table, targets)
+        targets = [*targets, mean_rank]
     rows = [
         row
         for target in targets

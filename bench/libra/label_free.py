@@ -10,7 +10,7 @@ things. For the table of the pages (on Base windows of +-8 % would hold too few 
 
     R=bench/results/libra T=imagenet_inherited_top1 C=cifar10_test,cifar100_test,imagenet16_test
     python -m bench.libra.label_free $R/autoformer_{tiny,small}_scores.csv.gz --targets $T --out $R/label_free.csv \
-      --recommend zico,nwot
+      --resamples 200 --recommend zico,nwot
     python -m bench.libra.label_free $R/autoformer_base_scores.csv.gz --targets $T --window params:15% \
       --out $R/label_free.csv
     python -m bench.libra.label_free $R/nasbench201_scores.csv.gz --targets $C --out $R/label_free.csv

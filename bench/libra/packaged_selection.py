@@ -1,15 +1,16 @@
 """The selections that are packaged, one a space: `python -m bench.libra.packaged_selection SCORES.csv.gz --space SPACE
---target COLUMN [--window params:8%] [--rule weights]`.
+--target COLUMN [--window params:8%] [--rule weights] [--keep]`.
 
 SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The rule is fitted to all of its
 networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
-proxy that ranks the fitted half best, and the parameters. Several targets are made one by the mean of a network's ranks
-in them, since their spreads differ. A row of bench/results/libra/packaged.csv is one of these figures. All that are
-packaged:
+proxy that ranks the fitted half best, and the parameters. Several targets are made one by the mean of a network's
+ranks in them, since their spreads differ. A row of bench/results/libra/packaged.csv is one of these figures. With
+--keep the packaged proxies stay as they are, where a new choice is no better, and only their figures are those of
+SCORES.csv.gz. All that are packaged:
 
     R=bench/results/libra T="--target imagenet_inherited_top1 --halves 20"
     python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T \
-      --window params:8%
+      --window params:8% --keep
     python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz --space autoformer-small $T \
       --window params:8% --rule halves
     python -m bench.libra.packaged_selection $R/autoformer_base_scores.csv.gz --space autoformer-base $T \
@@ -32,14 +33,15 @@ from typing import Any
 import pandas as pd
 
 from bench.correlation.combinations import pool
+from bench.correlation.libra_subsets import with_target
 from lswag_fast import Libra, LswagWarning
-from lswag_fast.data.tables import numbers, read_table
+from lswag_fast.data.tables import read_table
 from lswag_fast.libra.held_out import N_HALVES, HeldOut, held_out
+from lswag_fast.libra.stored import read_selection
 from lswag_fast.libra.windows import ComparisonWindow
 
 FOLDER = Path("lswag_fast/libra/selections")
 FIGURES = Path("bench/results/libra/packaged.csv")
-MEAN_RANK = "mean_rank"
 INHERITED = (
     "OoD-ViT-NAS (NeurIPS 2024; github.com/vovantuan1999a/OoD-ViT-NAS, architecture_infors, commit 037c8e0): ImageNet "
     "top-1 with weights inherited from the official supernet, not trained further"
@@ -51,13 +53,6 @@ ACCURACIES = {
     "nasbench201": "NAS-Bench-201 (ICLR 2020; NATS-Bench's topology set): mean test accuracies of the 200-epoch runs",
 }
 """By whom and how the networks were trained."""
-
-
-def with_target(table: pd.DataFrame, targets: list[str]) -> tuple[pd.DataFrame, str]:
-    """The table and the name of the one column to fit to."""
-    if len(targets) == 1:
-        return table, targets[0]
-    return table.assign(**{MEAN_RANK: numbers(table, targets).rank(pct=True).mean(axis=1)}), MEAN_RANK
 
 
 def packaged(
@@ -85,6 +80,12 @@ def add_figures(rows: pd.DataFrame, path: Path) -> None:
     pd.concat([others, rows]).sort_values("space", kind="stable").to_csv(path, index=False)
 
 
+def with_figures(path: Path, found: HeldOut) -> dict[str, Any]:
+    """A packaged selection as it is, with other held-out figures."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {**content, "held_out": asdict(found)}
+
+
 def main() -> None:
     """Read the command line, fit, judge and write."""
     parser = argparse.ArgumentParser(description="The packaged selection of a space.")
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("--window", type=ComparisonWindow.parse)
     parser.add_argument("--rule", choices=("halves", "weights"), default="weights")
     parser.add_argument("--halves", type=int, default=N_HALVES)
+    parser.add_argument("--keep", action="store_true", help="the packaged proxies stay, with the figures of this table")
     parser.add_argument("--out", type=Path, help="(default: the file of the package)")
     options = parser.parse_args()
     warnings.simplefilter("ignore", LswagWarning)
@@ -104,11 +106,15 @@ def main() -> None:
     scores = json.loads(beside.read_text(encoding="utf-8"))
     names = pool(table, scores.pop("proxies"))
     libra = Libra(rule=options.rule).fit(table, target, "params", names, options.window)
-    found = held_out(libra, table, target, "params", names, options.window, n_halves=options.halves)
-    content = packaged(libra, found, options.space, targets, scores)
-    out = options.out or FOLDER / f"{options.space[0]}.json"
+    packaged_file = FOLDER / f"{options.space[0]}.json"
+    kept = read_selection(packaged_file) if options.keep else None
+    selection = libra.selection if kept is None else kept.proxies
+    members = kept and dict(zip(kept.proxies, kept.weights or [1.0] * len(kept.proxies), strict=True))
+    found = held_out(libra, table, target, "params", names, options.window, n_halves=options.halves, members=members)
+    content = with_figures(packaged_file, found) if kept else packaged(libra, found, options.space, targets, scores)
+    out = options.out or packaged_file
     out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    rows = figures(found, options.space[0], libra.selection)
+    rows = figures(found, options.space[0], selection)
     if options.out is None:
         add_figures(rows, FIGURES)
     sys.stdout.write(f"{rows.to_string(index=False)}\n{out}\n")

@@ -81,13 +81,17 @@ def gains(benchmarks: Mapping[str, str], ways: Sequence[str]) -> Callable[..., s
     return make
 
 
-def default_rule(*paths: Path) -> str:
-    """A line per CSV, target and rule: what the rule ranks on the networks left out, and its best member there."""
+RULES = ("weights", "halves", "published")
+
+
+def default_rule(*paths: Path, ways: Sequence[str] = tuple(WAYS)) -> str:
+    """A line per CSV, target and way: what the way ranks on the networks left out, and its best member there."""
     rows = []
     for path in paths:
         for (target, n), found in pd.read_csv(path, keep_default_na=False).groupby(["target", "n"], sort=False):
             best = found.loc[found["way"] == "best_member", "rho_rest"].mean()
-            for way, rule in found[found["way"] != "best_member"].groupby("way", sort=False):
+            others = found[found["way"].isin(ways) & (found["way"] != "best_member")]
+            for way, rule in others.groupby("way", sort=False):
                 gains = rule["gain_rest"]
                 rows.append(
                     [
@@ -104,6 +108,51 @@ def default_rule(*paths: Path) -> str:
                 )
     titles = ["networks", "target", "inside windows of", "ranked by", "labels", "Spearman", "its best member"]
     return markdown.table([*titles, "gain [least]", "more than .03 below"], rows, n_words=4)
+
+
+BOUNDS = {
+    "params": "the parameters alone",
+    "late": "the parameters of the last third of the blocks, rounded up",
+    "zico nwot": "`zico` + `nwot`",
+    "best sum": "the best sum of one to three proxies",
+    "best sum with late": "the same with the last third among them",
+    "ridge": "ridge regression on all proxies, of either sign",
+    "ridge with late": "the same on `zico`, `nwot` and the last third",
+    "ridge with thirds": "the same on `zico`, `nwot` and all thirds",
+    "boosting, means": "boosting on depth, width, mean heads and mean mlp ratio",
+    "boosting, thirds": "the same, and those means of the first and last third",
+}
+"""The ways of bench.libra.ceiling; "other images" says itself what it is."""
+
+
+def ceiling(sizes: Sequence[str]) -> Callable[[Path], str]:
+    """A line per way of the CSV of `bench.libra.ceiling`: with the labels that it has seen, and on others."""
+
+    def make(path: Path) -> str:
+        found = pd.read_csv(path).set_index("space")
+        spaces = [found.loc[[f"autoformer_{size}"]].set_index(["networks", "way"]) for size in sizes]
+        rows = []
+        for networks, way in spaces[0].index:
+            of_way = [space.loc[(networks, way)] for space in spaces]
+            counts = ", ".join(f"{row['n']}" for row in of_way)
+            cells = [
+                cell
+                for row in of_way
+                for cell in (
+                    markdown.number(row["seen"]),
+                    markdown.with_range(row["unseen"], row["low"], row["high"]),
+                )
+            ]
+            rows.append([f"{networks}: {counts}", BOUNDS.get(way, way), *cells])
+        windows = [space["window"].iloc[0].removeprefix("params ") for space in spaces]
+        titles = [
+            title
+            for size, window in zip(sizes, windows, strict=True)
+            for title in (f"{size.capitalize()}, {window}: labels seen", "not seen")
+        ]
+        return markdown.table(["networks", "ranked by", *titles], rows, n_words=2)
+
+    return make
 
 
 def label_free(names: Mapping[tuple[str, str], str], alone: Sequence[str] | None = None) -> Callable[[Path], str]:

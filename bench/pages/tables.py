@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.pages import columns, combined, correlations, costs, options, reach, table1, training
@@ -242,7 +243,7 @@ TABLES = (
             "libra/subsets/nasbench201_default.csv",
             *(f"libra/subsets/{where}autoformer_{s}_default.csv" for where in ("", "over_all/") for s in SIZES),
         ),
-        combined.default_rule,
+        partial(combined.default_rule, ways=combined.RULES),
     ),
     Table(
         "libra-labels",
@@ -267,6 +268,7 @@ TABLES = (
             {"rule": "*what the rule selects*", "best_member": "*the best proxy alone*"},
         ),
     ),
+    Table("libra-ceiling", ("libra/ceiling.csv",), combined.ceiling(SIZES)),
     Table("label-free", ("libra/label_free.csv",), combined.label_free(TRANSFORMERS)),
     Table("label-free-cells", ("libra/label_free.csv",), combined.label_free(CELLS_FREE, SINGLE)),
     Table(

@@ -69,7 +69,7 @@ class HeldOut:
     Attributes:
         selection: of what the rule selected on the other half.
         best_alone: of the one proxy that ranks the other half best.
-        alone: of single proxies: the members of the selection on the whole table, and the bias, the parameters say.
+        alone: of single proxies: those of `members`, and the bias, the parameters say.
         n_rows: architectures of the table.
         n_halves: how often it was cut.
         inside: where architectures are compared, in words; empty for all with all.
@@ -110,6 +110,7 @@ def held_out(
     *,
     n_halves: int = N_HALVES,
     seed: int = 0,
+    members: Mapping[str, float] | None = None,
 ) -> HeldOut:
     """Fit the same rule to random halves of a table and judge what it selects on the other halves.
 
@@ -122,6 +123,8 @@ def held_out(
         window: inside of what architectures are compared.
         n_halves: how often the table is cut.
         seed: of the cuts.
+        members: the selection whose figure stands beside the rule's, by the names of its proxies and how much each
+            counts; None for what the rule selected on the whole table.
 
     Raises:
         TableError: a half has too few rows for the rule, or no window of a half holds 10 architectures.
@@ -145,7 +148,9 @@ def held_out(
         )
     if window is not None:
         chosen = chosen.assign(**{window.column: window.sizes(table)[chosen.index]})
-    alone = list(dict.fromkeys((*libra.selection, bias)))
+    fixed = libra.selection if members is None else tuple(members)
+    weights = libra.result.weights if members is None else tuple(members.values())
+    alone = list(dict.fromkeys((*fixed, bias)))
     rng = np.random.default_rng(seed)
     order = np.argsort(chosen.index.astype(str), kind="stable")  # the cuts see no order of rows
     rows = []
@@ -155,9 +160,9 @@ def held_out(
         fitted = copy.copy(libra).fit(here, target, bias, names, window)
         best = fitted.result.proxies.index[0]
         judge = _judge(rest, names, target, bias, window, libra.combine)
-        together = [judge.rho(chosen_by.selection, chosen_by.result.weights) for chosen_by in (fitted, libra)]
+        together = [judge.rho(fitted.selection, fitted.result.weights), judge.rho(fixed, weights)]
         rows.append([*together, *(judge.rho([name]) for name in (best, *alone))])
-    selection, members, best_alone, *others = (Figure.of(found) for found in zip(*rows, strict=True))
+    selection, of_members, best_alone, *others = (Figure.of(found) for found in zip(*rows, strict=True))
     return HeldOut(
         selection=selection,
         best_alone=best_alone,
@@ -165,7 +170,7 @@ def held_out(
         n_rows=len(chosen),
         n_halves=n_halves,
         inside="" if window is None else window.inside,
-        members=members,
+        members=of_members,
     )
 
 

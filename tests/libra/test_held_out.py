@@ -77,6 +77,17 @@ def test_inside_windows_only_networks_of_one_size_are_compared() -> None:
     assert found.inside == "inside windows of params +-10 %"
 
 
+def test_a_selection_that_is_given_stands_beside_the_rule() -> None:
+    libra = Libra(rule="halves").fit(TABLE, "accuracy", proxies=PROXIES)
+    own, given = (
+        held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=3, members=members)
+        for members in (None, {"snip": 1.0})
+    )
+    assert given.selection == own.selection
+    assert given.members == given.alone["snip"]
+    assert list(given.alone) == ["snip", "params"]
+
+
 def test_the_order_of_the_rows_does_not_matter() -> None:
     shuffled = TABLE.sample(frac=1, random_state=0)
     one, other = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 
-from bench.libra.packaged_selection import add_figures, figures
+from bench.libra.packaged_selection import add_figures, figures, with_figures
 from lswag_fast.libra.held_out import Figure, HeldOut
 
 FOUND = HeldOut(
@@ -31,3 +32,12 @@ def test_figures_of_a_space_replace_its_older_ones(tmp_path: Path) -> None:
     found = pd.read_csv(path)
     assert list(found["space"]) == ["autoformer-base"] * 5 + ["nasbench201"] * 5
     assert list(found["way"][:5]) == ["rule", "best_member", "fisher params", "fisher", "params"]
+
+
+def test_a_selection_that_is_kept_has_other_figures_only(tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    stored = {"selection": ["zico"], "fitted_on": {"n_rows": 50}, "held_out": {"n_rows": 50}}
+    path.write_text(json.dumps(stored))
+    found = with_figures(path, FOUND)
+    assert {**found, "held_out": None} == {**stored, "held_out": None}
+    assert found["held_out"]["n_rows"] == FOUND.n_rows

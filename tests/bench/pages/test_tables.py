@@ -186,6 +186,24 @@ def test_intervals_of_layers_stand_beside_the_published_ones(csv: Path) -> None:
     assert last == "| all layers | .500 [.25, .75] (.710) |"
 
 
+def test_a_bound_stands_with_the_labels_that_it_has_seen_and_on_others(csv: Path) -> None:
+    rows = (
+        "scored,params,0.5,0.25,0.125,0.375,9,autoformer_{0},params +-8 %\n"
+        "published,other images,,0.75,0.5,1,20,autoformer_{0},params +-8 %\n"
+    )
+    csv.write_text("networks,way,seen,unseen,low,high,n,space,window\n" + rows.format("small") + rows.format("tiny"))
+    made = combined.ceiling(["tiny", "small"])(csv)
+    assert (
+        plain(made)
+        .splitlines()[0]
+        .endswith("| Tiny, +-8 %: labels seen | not seen | Small, +-8 %: labels seen | not seen |")
+    )
+    assert lines(made) == [
+        "| scored: 9, 9 | the parameters alone | .500 | .250 [.12, .38] | .500 | .250 [.12, .38] |",
+        "| published: 20, 20 | other images |  | .750 [.50, 1.00] |  | .750 [.50, 1.00] |",
+    ]
+
+
 def test_what_needs_no_labels_is_listed_by_its_mean_inside_windows(csv: Path) -> None:
     csv.write_text(
         "space,target,proxies,spearman,inside,inside_low,inside_high,n\n"
