@@ -23,10 +23,9 @@ another 50,000 images, if two networks differ by chance on the share of the imag
 nobody has published for these networks. FILE.csv keeps the rows of other spaces. All that the pages show:
 
     R=bench/results/libra I=DATA/autoformer_inherited T="--target imagenet_inherited_top1 --out $R/ceiling.csv"
-    for s in tiny small; do
+    for s in tiny small base; do
       python -m bench.libra.ceiling $R/autoformer_${s}_scores.csv.gz $I/autoformer_${s}_501.csv.gz --window params:8% $T
     done
-    python -m bench.libra.ceiling $R/autoformer_base_scores.csv.gz $I/autoformer_base_501.csv.gz --window params:15% $T
 """
 
 from __future__ import annotations

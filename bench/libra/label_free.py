@@ -6,12 +6,12 @@ is one proxy, or one of `COMBINATIONS` by the sum of the logarithms of its ranks
 Spearman correlation over all networks and inside windows of the parameters, each with its 95 % interval over resamples
 of the networks. FILE.csv keeps the rows of other spaces. All that were tried are listed; a choice of the best of them
 is a little flattering. The combinations follow one argument: a sum of ranks gains from proxies that look at different
-things. For the table of the pages (on Base windows of +-8 % would hold too few networks):
+things. For the table of the pages:
 
     R=bench/results/libra T=imagenet_inherited_top1 C=cifar10_test,cifar100_test,imagenet16_test
     python -m bench.libra.label_free $R/autoformer_{tiny,small}_scores.csv.gz --targets $T --out $R/label_free.csv \
       --resamples 200 --recommend zico,nwot
-    python -m bench.libra.label_free $R/autoformer_base_scores.csv.gz --targets $T --window params:15% \
+    python -m bench.libra.label_free $R/autoformer_base_scores.csv.gz --targets $T --resamples 200 \
       --out $R/label_free.csv
     python -m bench.libra.label_free $R/nasbench201_scores.csv.gz --targets $C --out $R/label_free.csv
 

@@ -12,9 +12,9 @@ SCORES.csv.gz. All that are packaged:
     python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T \
       --window params:8% --keep
     python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz --space autoformer-small $T \
-      --window params:8% --rule halves
+      --window params:8% --rule halves --keep
     python -m bench.libra.packaged_selection $R/autoformer_base_scores.csv.gz --space autoformer-base $T \
-      --window params:15%
+      --window params:8%
     python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 --halves 20 \
       --target cifar10_test,cifar100_test,imagenet16_test
 """
