@@ -88,12 +88,23 @@ class Walk {
   int64_t step_[kMaxDims + 1] = {};
 };
 
-// Every step-th element of sample b in the order (positions, features). `read(offset)` is an element.
+// Every step-th element of sample b in the order (positions, features). `read(offset)` is an element. Each lies in a
+// cache line of its own, so many are fetched before the first is read.
 template <class T, class Read>
 Found scan(const Operand& operand, int64_t b, int64_t n, int64_t step, Read read) {
+  constexpr int64_t kFetched = 64;
+  const int64_t bytes = element_bytes(operand.view.dtype);
   Magnitudes<T> magnitudes;
   Walk walk(operand, b, step);
-  for (int64_t k = 0; k < n; k += step, walk.next()) magnitudes.add(0, read(walk.offset()));
+  for (int64_t left = ceil_div(n, step); left > 0; left -= kFetched) {
+    const int64_t n_fetched = std::min(left, kFetched);
+    int64_t offset[kFetched];
+    for (int64_t k = 0; k < n_fetched; ++k, walk.next()) {
+      offset[k] = walk.offset();
+      __builtin_prefetch(static_cast<const char*>(operand.view.data) + offset[k] * bytes);
+    }
+    for (int64_t k = 0; k < n_fetched; ++k) magnitudes.add(0, read(offset[k]));
+  }
   return total(magnitudes);
 }
 
