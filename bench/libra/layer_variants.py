@@ -85,10 +85,15 @@ def variants(default: int) -> Iterator[tuple[str, Callable[[Cell], float]]]:
             f"all layers, layerwise, S = {samples}",
             lambda cell, s=samples: value(cell, samples=s),  # type: ignore[misc]
         )
-    for low in range(0, 10, 2):
+    for bins in (*((low, low + 2) for low in range(0, 10, 2)), *((low, 10) for low in (4, 5, 6, 7))):
         yield (
-            f"bins {low} to {low + 2}, layerwise",
-            lambda cell, b=(low, low + 2): value(cell, interval=b, samples=default),  # type: ignore[misc]
+            f"bins {bins[0]} to {bins[1]}, layerwise",
+            lambda cell, b=bins: value(cell, interval=b, samples=default),  # type: ignore[misc]
+        )
+    for low in (5, 6):
+        yield (
+            f"bins {low} to 10, Lambda of the signed mean (ZiCo)",
+            lambda cell, b=(low, 10): value(cell, "Lambda", numerator=SIGNED_MU, interval=b),  # type: ignore[misc]
         )
     yield "mean of the layers' Lambda", lambda cell: _mean_lambda(cell)
 
