@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.options import FAST_GRADIENT_SAMPLES
 from lswag_fast.study.budget import Window
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ def fidelity(study: StoredStudy) -> str:
     count = study.settings.n_finalists
     if not count:
         return ""
+    samples = study.settings.scoring.options.get("gradient_samples", FAST_GRADIENT_SAMPLES)
+    how = f"fast (gradients of {samples} samples)"
     failed = sum(bool(trial.exact_error) for trial in study.finalists)
     if any(trial.exact_score is not None for trial in study.finalists):
         lost = f", {failed} of them without success" if failed else ""
-        return f"fast; the {len(study.finalists)} best were scored exactly{lost}"
-    return f"fast; the {count} best are scored exactly at the end"
+        return f"{how}; the {len(study.finalists)} best were scored exactly{lost}"
+    return f"{how}; the {count} best are scored exactly at the end"
 
 
 def seconds(study: StoredStudy) -> str:

@@ -242,7 +242,7 @@ def test_finalists_are_a_section_with_both_scores() -> None:
     searched = study((*trials, trial(4, exact_error="the loss is NaN")), settings=replace(SETTINGS, n_finalists=5))
     page = html_report(searched)
     assert "Scored exactly" in headings(page)
-    assert "Fidelity: fast; the 5 best were scored exactly, 1 of them without success." in page
+    assert "Fidelity: fast (gradients of 8 samples); the 5 best were scored exactly, 1 of them without success." in page
     assert "Trial 4 has no exact score: the loss is NaN." in page
     assert "best exact score" in page
     assert html_report(study(trials)).count("Scored exactly") == 0

@@ -65,9 +65,15 @@ def test_a_fidelity_says_what_became_of_the_finalists() -> None:
     settings = replace(SETTINGS, n_finalists=2)
     assert words.fidelity(study((trial(0),))) == ""
     waiting = (trial(0), trial(1, exact_values={"lswag": 1.0}))
-    assert words.fidelity(study(waiting, settings=settings)) == "fast; the 2 best are scored exactly at the end"
+    assert (
+        words.fidelity(study(waiting, settings=settings))
+        == "fast (gradients of 8 samples); the 2 best are scored exactly at the end"
+    )
     settled = tuple(replace(t, exact_score=1.0) for t in waiting)
-    assert words.fidelity(study(settled, settings=settings)) == "fast; the 2 best were scored exactly"
+    assert (
+        words.fidelity(study(settled, settings=settings))
+        == "fast (gradients of 8 samples); the 2 best were scored exactly"
+    )
 
 
 def test_seconds_are_shares_the_longest_first() -> None:

@@ -80,7 +80,7 @@ def test_show_says_where_the_search_stands(own, capsys):
     parts = re.search(r"a candidate's time, measured on the best network: (.*)", out).group(1)
     assert {part.split()[0] for part in parts.split(", ")} == {"build", "forward", "backward", "kernel", "other"}
     assert re.search(r"between candidates, to propose and store: \d+\.\d% of the time", out)
-    assert f"fidelity: fast; the {n} best were scored exactly\n" in out
+    assert f"fidelity: fast (gradients of 4 samples); the {n} best were scored exactly\n" in out
     best = table.loc[table["exact_score"].idxmax()]
     assert f"the best architecture:\n{best['arch']}\n" in out
     ranked = table.sort_values("exact_score", ascending=False)["number"].tolist()
