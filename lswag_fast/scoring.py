@@ -206,9 +206,9 @@ def compute_scores(
     device = check_model(model, checked)
     check_precision(options, device)
     check_castable(model, options)
-    options = with_fast_gradients(options, names, checked.n_samples)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
+    options = with_fast_gradients(options, proxies, checked.n_samples)
     with uncompiled(), initialised(model, checked, options):
         outcomes = _run_passes(model, checked, options, [info for info, _ in proxies.values()])
     values = _values(proxies, outcomes, failures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lswag_fast import ScoreOptions, score, score_many
 from lswag_fast.proxies.fidelity import RANK_ALIKE_AT_FAST, ranks_alike, reads_gradients, with_fast_gradients
@@ -43,9 +43,22 @@ def test_only_proxies_that_were_measured_rank_alike() -> None:
     assert all(reads_gradients(name) for name in (*RANK_ALIKE_AT_FAST, "fisher")) and not reads_gradients("te_nas_ntk")
 
 
-def test_a_score_says_how_many_gradients_it_took() -> None:
+def scored() -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    """A small network, and a batch for it."""
     batch = torch.randn(12, 6, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
-    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    return nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), batch
+
+
+def test_an_unknown_proxy_fails_alone_at_either_fidelity() -> None:
+    model, batch = scored()
+    for fidelity, n_gradient_samples in (("exact", 12), ("fast", 4)):
+        found = score_many(model, batch, proxies=["lswag", "nope"], fidelity=fidelity)
+        assert "no proxy 'nope'" in str(found["nope"].error)
+        assert (found["lswag"].error, found["lswag"].n_gradient_samples) == (None, n_gradient_samples)
+
+
+def test_a_score_says_how_many_gradients_it_took() -> None:
+    model, batch = scored()
     alone, explicit = score(model, batch, fidelity="fast"), score(model, batch, gradient_samples=4)
     assert (alone.value, alone.n_gradient_samples) == (explicit.value, 4)
     both = score_many(model, batch, proxies=["lswag", "zico"], fidelity="fast")
