@@ -14,6 +14,7 @@ from lswag_fast.observe.weights import tensors_in
 
 _LOOK_UPS = frozenset((F.embedding, F.embedding_bag))
 _TABLE, _MAX_NORM = 1, 3  # their arguments: the weight, and the largest norm that a row of it may keep
+_FLAGS = frozenset(("requires_grad_",))  # named like a write, they leave the values alone
 
 
 def written_tensors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -34,7 +35,7 @@ def written_tensors(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
 def _writes_first(func: Callable[..., Any]) -> bool:
     """Whether a call of this function writes into its first argument."""
     name = func.__name__
-    in_place = name.endswith("_") and not name.endswith("__")
+    in_place = name.endswith("_") and not name.endswith("__") and name not in _FLAGS
     return in_place or name == "__setitem__" or (name.startswith("__i") and name.endswith("__"))
 
 

@@ -20,6 +20,7 @@ X, Y = torch.zeros(2), torch.ones(2)
         (Tensor.add_, (X, Y), {}, [X]),
         (Tensor.__iadd__, (X, Y), {}, [X]),
         (Tensor.__add__, (X, Y), {}, []),
+        (Tensor.requires_grad_, (X,), {"requires_grad": False}, []),
         (Tensor.__setitem__, (X, 0, Y), {}, [X]),
         (Tensor.__getitem__, (X, 0), {}, []),
         (torch._foreach_mul_, ([X, Y], 2.0), {}, [X, Y]),

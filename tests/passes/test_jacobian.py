@@ -129,3 +129,12 @@ def test_refusals(model: nn.Module, inputs: Tensor, error: type[Exception], mess
 def test_chunks_are_refused() -> None:
     with pytest.raises(InputError, match="the jacobian pass takes the whole batch at once; leave chunk_size out"):
         run(Function(lambda x: x), chunk_size=2)
+
+
+def test_a_graph_of_the_user_survives() -> None:
+    """No parameter is written, not even with its own values, which would forbid the backward."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 3))
+    loss = model(X).sum()
+    run(model)
+    loss.backward()
+    assert model[2].weight.grad is not None

@@ -110,7 +110,7 @@ class ModelSnapshot:
         if parameter.data_ptr() != data.data_ptr():
             parameter.data = data
         if name in self._values:
-            parameter.copy_(self._values[name])
+            _put_back(parameter, self._values[name])
         parameter.requires_grad_(self._flags[name])
         grad, value = self._grads[name]
         parameter.grad = grad
