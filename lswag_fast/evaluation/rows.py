@@ -77,10 +77,15 @@ class RowFile:
         return settings
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append a row; raises StorageError when it cannot be written."""
+        """Append a row, or nothing of it; raises StorageError when it cannot be written."""
+        text = csv_row([row[name] for name in self.columns]).encode()
+        size = os.fstat(self._file.fileno()).st_size
         try:
-            self._file.write(csv_row([row[name] for name in self.columns]).encode())
+            written = 0
+            while written < len(text):  # a disk that is nearly full takes a part
+                written += self._file.write(text[written:]) or 0
         except OSError as error:
+            self._file.truncate(size)
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,36 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         RowFile(path, COLUMNS, SETTINGS)
     rows.close()
     write(path)
+
+
+class NearlyFull(io.FileIO):
+    """A file on a disk with room for so many more bytes, of which a write takes what fits."""
+
+    room = 0
+
+    def write(self, content: Any) -> int:
+        taken = min(len(content), self.room)
+        self.room -= taken
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content[:taken])
+
+
+def test_a_row_that_does_not_fit_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, "a")
+    before = path.read_bytes()
+    rows = RowFile(path, COLUMNS, SETTINGS)
+    file = NearlyFull(path, "ab")
+    monkeypatch.setattr(rows, "_file", file)
+    file.room = 3
+    with pytest.raises(StorageError, match=r"cannot write to .*scores\.csv: No space left on device"):
+        rows.add({"arch": "b", "value": 0.1})
+    assert path.read_bytes() == before
+    file.room = 1000
+    rows.add({"arch": "c", "value": 0.1})
+    rows.close()
+    assert write(path) == {"a", "c"}
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
