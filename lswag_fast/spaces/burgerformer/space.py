@@ -257,7 +257,7 @@ class BurgerFormer(ImageSpace):
 
 
 def _check_one(what: str, value: Any, options: tuple[int, ...]) -> None:
-    if isinstance(value, bool) or value not in options:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in options:
         raise SpaceError(f"{what}: found {value!r}, expected one of {', '.join(map(str, options))}")
 
 

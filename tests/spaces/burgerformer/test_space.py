@@ -134,6 +134,7 @@ def test_moves_stay_in_the_space() -> None:
         ({"depth": [2, 2, 9, 3]}, "depth of stage 3: found 9, expected one of 1, 2, 3, 4, 5, 6, 7, 8"),
         ({"width": [96, 128, 320, 500]}, "width of stage 4: found 500, expected one of 128, 256, 384, 512"),
         ({"ratio": [2, 6, True, 6]}, "ratio of stage 3: found True"),
+        ({"depth": [2, 2, 6.0, 2]}, "depth of stage 3: found 6.0"),
         ({"layers": [[NO], *BASE["layers"][1:]]}, "layers of stage 1: found .*, expected bread, meat and bread"),
         ({"layers": [[NO, NO, "skip-LN-self_atten-skip-gelu"], *BASE["layers"][1:]]}, "layers of stage 1: layer 3 is"),
         ({"layers": [[NO, "skip-LN-avgpool-skip-gelu", NO], *BASE["layers"][1:]]}, "an operation of dwise_3x3 and"),
