@@ -11,7 +11,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -235,7 +235,7 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
         source: what messages call it.
 
     Raises:
-        TableError: an architecture has no name, or is named twice; gives its row, from 1.
+        TableError: it is no table, or an architecture has no name, or is named twice; gives its row, from 1.
 
     Example:
         >>> checked_table(pd.DataFrame(index=["a", "a"]))
@@ -243,6 +243,7 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
             ...
         lswag_fast.errors.TableError: table: row 2 names 'a' again
     """
+    check_frame(table)
     missing = np.flatnonzero(table.index.isna() | (table.index.astype(str) == ""))
     if len(missing):
         raise TableError(f"{source}: row {missing[0] + 1} names no architecture")
@@ -311,12 +312,18 @@ def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
         columns: their names; one that is named again counts once.
 
     Raises:
-        TableError: a column is not there, is there twice, or holds a value that is not a number; names row and column.
+        TableError: it is no table, or a column is not there, is there twice, or holds a value that is not a number;
+            names row and column.
 
     Example:
         >>> numbers(pd.DataFrame({"x": ["1", "2.5"], "y": ["a", "b"]}), ["x"])["x"].tolist()
         [1.0, 2.5]
     """
+    check_frame(table)
+    columns = list(columns)
+    for name in columns:
+        if not isinstance(name, Hashable):
+            raise TableError(f"a column has one name, got {name!r}")
     columns = list(dict.fromkeys(columns))
     absent = [name for name in columns if name not in table.columns]
     if absent:

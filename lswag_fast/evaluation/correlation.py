@@ -11,8 +11,8 @@ from scipy.stats import kendalltau, spearmanr
 
 from lswag_fast.data.tables import check_frame, finite_numbers, numbers
 from lswag_fast.errors import InputError, TableError
-from lswag_fast.libra.windows import ComparisonWindow, Rows
-from lswag_fast.option_checks import check_names
+from lswag_fast.libra.windows import ComparisonWindow, Rows, check_window
+from lswag_fast.option_checks import check_count, check_names, is_integer
 from lswag_fast.proxies import list_proxies
 
 TOP_FRACTION = 0.05
@@ -52,15 +52,15 @@ def correlate(
         used, and n_dropped, those where proxy or target is NaN or infinite. With a window also inside, inside_low and
         inside_high, and n_inside, the architectures whose window holds at least 10.
 
-        A proxy that is constant has NaN. For ndcg10 an architecture gains by how far its target is above the least one;
-        gains are divided by the binary logarithm of the place plus 1 and added over the first ten places by the proxy,
-        and this is divided by what the ten best would give.
+        A proxy that is constant has NaN, as has one in whose rows the target is. For ndcg10 an architecture gains by
+        how far its target is above the least one; gains are divided by the binary logarithm of the place plus 1 and
+        added over the first ten places by the proxy, and this is divided by what the ten best would give.
 
     Raises:
         TableError: a column is not there or has fewer than 10 finite rows, or no window holds 10; or the
             target is the same in every row.
-        InputError: n_bootstrap is negative, 1 or beyond a million, the seed is negative, there is no proxy, or one is
-            the target.
+        InputError: n_bootstrap is negative, 1 or beyond a million, the seed is negative, there is no proxy, one is the
+            target, or the window is none.
 
     Example:
         >>> table = pd.DataFrame({"accuracy": range(20), "params": [n**2 for n in range(20)]})
@@ -68,12 +68,11 @@ def correlate(
         >>> float(found.loc["params", "spearman"]), int(found.loc["params", "n"])
         (1.0, 20)
     """
-    if not (n_bootstrap == 0 or 2 <= n_bootstrap <= MOST_RESAMPLES):
-        raise InputError(
-            f"n_bootstrap must be 0 for no intervals, or from 2 to {MOST_RESAMPLES:,}, got {n_bootstrap:,}"
-        )
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, got {seed}")
+    if not is_integer(n_bootstrap) or not (n_bootstrap == 0 or 2 <= n_bootstrap <= MOST_RESAMPLES):
+        given = f"{n_bootstrap:,}" if is_integer(n_bootstrap) else repr(n_bootstrap)
+        raise InputError(f"n_bootstrap must be 0 for no intervals, or from 2 to {MOST_RESAMPLES:,}, got {given}")
+    check_count("seed", seed, 0)
+    check_window(window)
     check_frame(table)
     check_names("proxies", proxies)
     if target in proxies:
@@ -98,11 +97,11 @@ def _row(
     """Every measure of one proxy, inside windows of these sizes, too."""
     measures = _measures(z, y)
     if window is None or sizes is None:
-        return _with_intervals(measures, z, n_bootstrap, seed)
+        return _with_intervals(measures, z, y, n_bootstrap, seed)
     windows = window.among(sizes)
     windows.check(window)
     measures["inside"] = _inside(z, y, sizes, window)
-    return {**_with_intervals(measures, z, n_bootstrap, seed), "n_inside": len(z) - windows.n_left_out}
+    return {**_with_intervals(measures, z, y, n_bootstrap, seed), "n_inside": len(z) - windows.n_left_out}
 
 
 def _measures(z: Values, y: Values) -> dict[str, Measure]:
@@ -119,9 +118,11 @@ def _inside(z: Values, y: Values, sizes: Values, window: ComparisonWindow) -> Me
     return lambda rows: window.among(sizes[rows]).spearman(z[rows], y[rows])
 
 
-def _with_intervals(measures: dict[str, Measure], z: Values, n_bootstrap: int, seed: int) -> dict[str, float]:
-    """Every measure, and its interval over resamples; NaN where the proxy's values z are all the same."""
-    if len(np.unique(z)) == 1:
+def _with_intervals(
+    measures: dict[str, Measure], z: Values, y: Values, n_bootstrap: int, seed: int
+) -> dict[str, float]:
+    """Every measure, and its interval over resamples; NaN where the values of the proxy or the target are all one."""
+    if len(np.unique(z)) == 1 or len(np.unique(y)) == 1:
         return {f"{name}{end}": np.nan for name in measures for end in ("", "_low", "_high")}
     rng = np.random.default_rng(seed)
     resamples = [rng.integers(len(z), size=len(z)) for _ in range(n_bootstrap)]

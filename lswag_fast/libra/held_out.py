@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from lswag_fast.data.tables import MIN_ROWS, finite_numbers
-from lswag_fast.errors import TableError
+from lswag_fast.errors import InputError, TableError
 from lswag_fast.libra.judge import Candidates, Judge
 from lswag_fast.libra.ranking import oriented
-from lswag_fast.libra.ranks import Aggregate
-from lswag_fast.libra.windows import ComparisonWindow
+from lswag_fast.libra.ranks import Aggregate, check_weights
+from lswag_fast.libra.windows import ComparisonWindow, check_window
+from lswag_fast.option_checks import check_count
 
 if TYPE_CHECKING:
     from lswag_fast.libra.selection import Libra
@@ -128,6 +129,8 @@ def held_out(
 
     Raises:
         TableError: a half has too few rows for the rule, or no window of a half holds 10 architectures.
+        InputError: members are not proxies with a positive number each, n_halves is below 1, the seed is negative, or
+            the window is none.
 
     Example:
         >>> from lswag_fast import Libra
@@ -139,7 +142,11 @@ def held_out(
         >>> found.n_rows, found.n_halves, "params" in found.alone
         (80, 5, True)
     """
+    check_count("n_halves", n_halves, 1)
+    check_count("seed", seed, 0)
+    check_window(window)
     names = list(libra.result.proxies.index) if proxies is None else list(dict.fromkeys(proxies))
+    _check_members(members, [*names, bias])
     chosen, _ = finite_numbers(table, [target, bias, *names])
     if len(chosen) < 4 * MIN_ROWS:
         raise TableError(
@@ -157,7 +164,7 @@ def held_out(
     for _ in range(n_halves):
         drawn = order[rng.permutation(len(order))]
         here, rest = chosen.iloc[drawn[: len(order) // 2]], chosen.iloc[drawn[len(order) // 2 :]]
-        fitted = copy.copy(libra).fit(here, target, bias, names, window)
+        fitted = _fitted(libra, here, target, bias, names, window)
         best = fitted.result.proxies.index[0]
         judge = _judge(rest, names, target, bias, window, libra.combine)
         together = [judge.rho(fitted.selection, fitted.result.weights), judge.rho(fixed, weights)]
@@ -172,6 +179,33 @@ def held_out(
         inside="" if window is None else window.inside,
         members=of_members,
     )
+
+
+def _check_members(members: object, known: Sequence[str]) -> None:
+    """Refuse what is no selection among the proxies of a table."""
+    if members is None:
+        return
+    if not isinstance(members, Mapping) or not members:
+        raise InputError(f"members must say how much each proxy counts, {{'nwot': 1.0}} say, got {members!r}")
+    unknown = [name for name in members if name not in known]
+    if unknown:
+        raise InputError(f"members: {unknown[0]!r} is none of the proxies {', '.join(known)}")
+    check_weights(list(members.values()), list(members), "log_rank")
+
+
+def _fitted(
+    libra: Libra,
+    here: pd.DataFrame,
+    target: str,
+    bias: str,
+    names: Sequence[str],
+    window: ComparisonWindow | None,
+) -> Libra:
+    """The same rule on a half, whose rows a refusal counts."""
+    try:
+        return copy.copy(libra).fit(here, target, bias, names, window)
+    except TableError as error:
+        raise TableError(f"held-out figures take each half for a table, of {len(here)} rows: {error}") from error
 
 
 def _judge(

@@ -23,7 +23,8 @@ from lswag_fast.libra.ranking import oriented, rank_aggregate
 from lswag_fast.libra.ranks import Aggregate, check_aggregate
 from lswag_fast.libra.stored import SCHEMA_VERSION
 from lswag_fast.libra.weights import weighted_members
-from lswag_fast.libra.windows import ComparisonWindow
+from lswag_fast.libra.windows import ComparisonWindow, check_window
+from lswag_fast.option_checks import check_names
 from lswag_fast.proxies import list_proxies
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class Libra:
         Raises:
             TableError: a column is not there or holds no numbers, an architecture is named twice, fewer than 10 rows
                 are finite (20 with the rules "halves" and "weights"), no window holds 10, or the target is constant.
-            InputError: fewer than two proxies vary, or the target is among them or is the bias.
+            InputError: fewer than two proxies vary, or the target is among them or is the bias; proxies are no list of
+                names, or the window is none.
 
         Example:
             >>> values = np.arange(20.0)
@@ -156,12 +158,15 @@ class Libra:
             >>> Libra().fit(pd.DataFrame(dict.fromkeys(columns, values)), "accuracy", bias="size").result.n_rows
             20
         """
-        names = _proxy_columns(table, target) if proxies is None else list(dict.fromkeys(proxies))
-        if not names:
+        checked_table(table)
+        check_window(window)
+        found = _proxy_columns(table, target) if proxies is None else proxies
+        if isinstance(found, Sequence) and not found:
             raise InputError("no proxy to choose from; give the names of columns in proxies")
+        check_names("proxies", found)
+        names = list(dict.fromkeys(found))
         if target in names:
             raise InputError(f"the target {target!r} is among the proxies; leave it out there")
-        checked_table(table)
         if target == bias:
             raise InputError(f"the target {target!r} is the bias, too; name what the proxies may lean to")
         chosen, n_dropped = finite_numbers(table, [target, bias, *names])

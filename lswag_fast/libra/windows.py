@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lswag_fast.data.tables import MIN_ROWS, numbers
+from lswag_fast.data.tables import MIN_ROWS, check_frame, numbers
 from lswag_fast.errors import InputError, TableError
 from lswag_fast.libra.ranks import Matrix
+from lswag_fast.option_checks import is_number
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -40,7 +41,8 @@ class ComparisonWindow:
 
     def __post_init__(self) -> None:
         """Refuse a share that is none (InputError)."""
-        if not 0 <= self.share < 1:
+        is_float = isinstance(self.share, np.floating) or is_number(self.share)
+        if not is_float or not 0 <= self.share < 1:
             raise InputError(f"the share of a window must lie in [0, 1), got {self.share!r}")
 
     @classmethod
@@ -87,13 +89,21 @@ class ComparisonWindow:
         """Return the column as numbers; equal texts have equal numbers.
 
         Raises:
-            TableError: it is not there, is empty for an architecture, or holds text where a share of it is asked for.
+            TableError: it is not there, is there twice, is empty for an architecture, holds text where a share of it is
+                asked for, or lists.
         """
+        check_frame(table)
         if self.column not in table.columns:
-            raise TableError(f"no column {self.column!r} to compare inside of; there are {', '.join(table.columns)}")
+            known = ", ".join(map(str, table.columns))
+            raise TableError(f"no column {self.column!r} to compare inside of; there are {known}")
+        if list(table.columns).count(self.column) > 1:
+            raise TableError(f"several columns are named {self.column!r}; keep one of them")
         found = table[self.column]
         if self.share == 0 and not pd.api.types.is_numeric_dtype(found):
-            codes = pd.Series(pd.factorize(found)[0], index=table.index, dtype=float)
+            try:
+                codes = pd.Series(pd.factorize(found)[0], index=table.index, dtype=float)
+            except TypeError as error:
+                raise TableError(f"column {self.column!r}: its values name no groups ({error})") from error
             sizes = codes.where(codes >= 0)
         else:
             sizes = numbers(table, [self.column])[self.column]
@@ -123,6 +133,23 @@ class ComparisonWindow:
         places = first[:, None] + np.arange(widest)
         rows = np.where(places < last[:, None], order[np.minimum(places, len(order) - 1)], NOBODY)
         return Windows(rows, counts, len(sizes) - int(counts.sum()))
+
+
+def check_window(window: object) -> None:
+    """Refuse what is neither a window nor None.
+
+    Raises:
+        InputError: it is something else, such as the text that a window is read from.
+
+    Example:
+        >>> check_window("params:8%")
+        Traceback (most recent call last):
+        lswag_fast.errors.InputError: window must be None or a ComparisonWindow, ... got 'params:8%'
+    """
+    if window is not None and not isinstance(window, ComparisonWindow):
+        raise InputError(
+            f"window must be None or a ComparisonWindow, ComparisonWindow.parse('params:8%') say, got {window!r}"
+        )
 
 
 @dataclass(frozen=True)

@@ -93,11 +93,16 @@ def test_refusals() -> None:
         correlate(TABLE, "accuracy", ["magic"])
     with pytest.raises(TableError, match="9 of 9 rows are finite, at least 10"):
         correlate(TABLE.iloc[:9], "accuracy", ["same"])
-    for n_bootstrap in (-1, 1):
+    for n_bootstrap in (-1, 1, 2.5, "3", None, True):
         with pytest.raises(InputError, match="n_bootstrap must be 0 for no intervals, or from 2 to"):
             correlate(TABLE, "accuracy", ["same"], n_bootstrap=n_bootstrap)
-    with pytest.raises(InputError, match="seed must be at least 0"):
-        correlate(TABLE, "accuracy", ["same"], seed=-1)
+    for seed in (-1, 1.5, "x", None):
+        with pytest.raises(InputError, match="seed must be an integer >= 0"):
+            correlate(TABLE, "accuracy", ["same"], seed=seed)
+    with pytest.raises(InputError, match=r"window must be None or a ComparisonWindow, .* got 'params:8%'"):
+        correlate(TABLE, "accuracy", ["same"], window="params:8%")
+    with pytest.raises(TableError, match=r"a column has one name, got \['accuracy'\]"):
+        correlate(TABLE, ["accuracy"], ["same"])
     with pytest.raises(InputError, match=r"proxies must be a list of names, got \[\]"):
         correlate(TABLE, "accuracy", [])
     with pytest.raises(TableError, match="a table is a pandas DataFrame"):
@@ -117,6 +122,17 @@ def test_inside_windows_size_says_nothing_that_size_alone_says() -> None:
         assert row["inside"] == windows.spearman(table[name].to_numpy(), table["accuracy"].to_numpy())
         assert row["n_inside"] == N - windows.n_left_out
         assert row["inside_low"] < row["inside"] < row["inside_high"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_target_that_is_the_same_where_a_proxy_has_values_ranks_nothing() -> None:
+    halves = np.arange(N) < N // 2
+    table = TABLE.assign(
+        accuracy=np.where(halves, 1.0, TABLE["accuracy"]), part=TABLE["noisy"].where(halves), params=1.0
+    )
+    row = correlate(table, "accuracy", ["part"], window=ComparisonWindow("params"), n_bootstrap=5).loc["part"]
+    assert row["n"] == N // 2
+    assert row.drop(["n", "n_dropped", "n_inside"]).isna().all()
 
 
 def test_a_target_that_is_the_same_for_all_is_refused() -> None:

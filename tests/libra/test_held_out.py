@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from lswag_fast import Libra
-from lswag_fast.errors import TableError
+from lswag_fast.errors import InputError, TableError
 from lswag_fast.libra.held_out import Figure, HeldOut, held_out
 from lswag_fast.libra.windows import ComparisonWindow
 
@@ -121,3 +122,30 @@ def test_a_table_too_small_for_halves_of_halves_is_refused() -> None:
     libra = Libra().fit(small, "accuracy", proxies=PROXIES)
     with pytest.raises(TableError, match="held-out halves need 40 finite rows, the table has 39"):
         held_out(libra, small, "accuracy", proxies=PROXIES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"n_halves": 0}, "n_halves must be an integer >= 1, got 0"),
+        ({"n_halves": 1.5}, "n_halves must be an integer >= 1, got 1.5"),
+        ({"seed": -1}, "seed must be an integer >= 0, got -1"),
+        ({"window": "params:8%"}, "window must be None or a ComparisonWindow"),
+        ({"members": {}}, "members must say how much each proxy counts"),
+        ({"members": ["nwot"]}, "members must say how much each proxy counts"),
+        ({"members": {"magic": 1.0}}, "members: 'magic' is none of the proxies"),
+        ({"members": {"nwot": -1.0}}, "rank weights must be a positive number for each of nwot"),
+    ],
+)
+def test_arguments_that_are_refused(arguments: dict[str, Any], words: str) -> None:
+    libra = Libra().fit(TABLE, "accuracy", proxies=PROXIES)
+    with pytest.raises(InputError, match=words):
+        held_out(libra, TABLE, "accuracy", proxies=PROXIES, **{"n_halves": 2, **arguments})
+
+
+def test_a_half_that_is_refused_says_of_what_it_is_one() -> None:
+    table = TABLE.assign(stage=np.arange(len(TABLE)) % (len(TABLE) // 20))
+    window = ComparisonWindow("stage")
+    libra = Libra().fit(table, "accuracy", proxies=PROXIES)
+    with pytest.raises(TableError, match=f"take each half for a table, of {len(TABLE) // 2} rows: .* no group"):
+        held_out(libra, table, "accuracy", proxies=PROXIES, window=window, n_halves=3)

@@ -300,6 +300,12 @@ def test_options_that_are_refused(options: dict[str, Any], words: str) -> None:
         ({"proxies": ["nwot", "zico"]}, TableError, "no column 'zico'"),
         ({"proxies": ["nwot"]}, InputError, "LIBRA chooses among proxies that vary, and found 1"),
         ({"proxies": []}, InputError, "no proxy to choose from; give the names of columns in proxies"),
+        ({"proxies": "nwot"}, InputError, "proxies must be a list of names, got 'nwot'"),
+        ({"proxies": ["nwot", 1]}, InputError, "proxies must be a list of names, got a list of int"),
+        ({"target": ["acc"]}, TableError, r"a column has one name, got \['acc'\]"),
+        ({"bias": ["params"]}, TableError, r"a column has one name, got \['params'\]"),
+        ({"table": {"acc": [1.0]}}, TableError, "a table is a pandas DataFrame, .* found a dict"),
+        ({"window": "params:8%"}, InputError, "window must be None or a ComparisonWindow, .* got 'params:8%'"),
         ({"proxies": ["nwot", "flat"]}, InputError, "LIBRA chooses among proxies that vary, and found 1"),
         ({"target": "flat"}, TableError, "the target 'flat' is 3.0 in every row"),
         ({"bias": "text"}, TableError, "column 'text' of '000': found 'a', expected a number"),
@@ -308,7 +314,7 @@ def test_options_that_are_refused(options: dict[str, Any], words: str) -> None:
 def test_fits_that_are_refused(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
     table = big().assign(flat=3.0, text="a")
     with pytest.raises(error, match=words):
-        published().fit(table, **{"target": "acc", **arguments})
+        published().fit(**{"table": table, "target": "acc", **arguments})
 
 
 def test_a_table_without_a_registered_proxy_is_refused() -> None:

@@ -95,6 +95,7 @@ def test_a_share_outside_of_its_range_is_refused(share: float) -> None:
         (ComparisonWindow("params", 0.1), [np.nan] * N, "column 'params' of 'a0' is empty"),
         (ComparisonWindow("params", 0.1), ["large"] * N, "found 'large', expected a number"),
         (ComparisonWindow("params"), ["large", None] * (N // 2), "column 'params' of 'a1' is empty"),
+        (ComparisonWindow("params"), [[1]] * N, r"column 'params': its values name no groups \(unhashable"),
     ],
 )
 def test_a_column_that_gives_no_sizes_is_refused(
@@ -103,3 +104,13 @@ def test_a_column_that_gives_no_sizes_is_refused(
     table = TABLE if column is None else TABLE.assign(params=column)
     with pytest.raises(TableError, match=words):
         window.sizes(table)
+
+
+def test_tables_that_give_no_sizes_are_refused() -> None:
+    window = ComparisonWindow("params")
+    with pytest.raises(TableError, match="several columns are named 'params'; keep one of them"):
+        window.sizes(pd.concat([TABLE, TABLE[["params"]]], axis=1))
+    with pytest.raises(TableError, match="there are 1, 2"):
+        window.sizes(pd.DataFrame({1: [1.0], 2: [2.0]}))
+    with pytest.raises(TableError, match="a table is a pandas DataFrame"):
+        window.sizes(TABLE["params"])
