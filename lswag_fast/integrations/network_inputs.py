@@ -111,7 +111,7 @@ def unloadable(library: str, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
     return InputError(
         f"{library} cannot be loaded beside torch {torch.__version__} ({text}); install the builds of torch and "
-        "torchvision that belong together"
+        "torchvision that belong together, both from the same index: beside a torch for CPUs a torchvision for CPUs"
     )
 
 
