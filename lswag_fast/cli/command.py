@@ -59,9 +59,11 @@ class Command:
         }
 
 
-# A keyword as messages of the library have it, with a value or without; not that of a call, of a path, or a quoted one.
+# A keyword as messages of the library have it, with a value or without; not that of a call, of a path, or a quoted one,
+# nor a number of a recipe, which an option of the same name need not be.
 _KEYWORD = re.compile(
-    r"""\w\([^()]*\)|(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
+    r"""\w\([^()]*\)|--recipe-set:[ ]\w+|"""
+    r"""(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
 )
 _SAID_TWICE = re.compile(r"(--[\w-]+): \1\b")
 _PROXY_OPTION = re.compile(r"proxy_options=\{'(\w+)': \{'(\w+)': '?([\w.+-]+)'?\}\}")

@@ -21,6 +21,7 @@ from lswag_fast.execution import Interrupts
 from lswag_fast.searching import search
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
+from lswag_fast.study.candidate_pool import check_reachable
 from lswag_fast.study.settings import SpaceSettings, fingerprint
 from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import Trial
@@ -197,11 +198,12 @@ def accuracies(rows: pd.DataFrame, methods: Sequence[Method]) -> dict[str, list[
 
 
 def _check(comparison: Comparison, methods: Sequence[Method]) -> None:
-    """Refuse what would fail after hours."""
+    """Refuse what would fail after hours, or only once there is a folder that keeps other settings out."""
     batch = comparison.images.train.drawn(comparison.batch_size, 0)
     check_images(comparison.space, batch, comparison.images.num_classes)
     if comparison.weights is None and any(method.name == INHERITED_ACCURACY for method in methods):
         raise InputError(f"the method {INHERITED_ACCURACY} needs the weights of a trained supernet")
+    check_reachable(comparison.space, comparison.budget, seed=0)
 
 
 def _searched(

@@ -16,6 +16,7 @@ from lswag_fast.execution import Interrupts
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.spaces.building import network_builder
 from lswag_fast.training.accuracy import Accuracy
+from lswag_fast.training.loop.in_folder import check_training
 from lswag_fast.training.network import Origin, TrainedNetwork, train_network
 from lswag_fast.training.recipe import Recipe
 
@@ -59,6 +60,10 @@ class ScratchTrainer:
         expression: what makes the space in Python.
         interrupts: a signal ends a training after a step.
         with_test: whether they are measured on the test split too.
+
+    Raises:
+        InputError: the recipe does not fit the images; said here, before anything is searched or measured.
+        MissingExtraError: a training needs a library that is not installed.
     """
 
     space: SearchSpace
@@ -68,6 +73,9 @@ class ScratchTrainer:
     expression: str
     interrupts: Interrupts | None = None
     with_test: bool = True
+
+    def __post_init__(self) -> None:
+        check_training(self.recipe, self.images)
 
     def __call__(self, arch: Any, folder: Path, seed: int) -> TrainedNetwork | None:
         """Train an architecture in a folder, new or to continue.

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lswag_fast.errors import InputError, StorageError
+from lswag_fast.errors import BudgetError, InputError, StorageError
 from lswag_fast.libra.stored import Selection
 from lswag_fast.study.budget import Budget, Window
 from lswag_fast.study.stored import read_study
@@ -159,9 +159,11 @@ def test_more_methods_and_seeds_add_to_it_and_other_settings_are_refused(tmp_pat
         ({"batch_size": 1}, "batch_size: found 1, expected 2 to 1439"),
         ({"batch_size": 5000}, "batch_size: found 5000, expected 2 to 1439"),
         ({"weights": None}, "inherited_accuracy needs the weights of a trained supernet"),
+        ({"budget": Budget(params="..10")}, "no architecture of autoformer has params ..10"),
+        ({"budget": Budget(macs="..10")}, "no architecture of autoformer with macs ..10 was found"),
     ],
 )
 def test_what_cannot_be_compared_leaves_nothing(tmp_path, comparison, changed, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, BudgetError), match=message):
         compare(replace(comparison, **changed), METHODS, [0], Trainer(), tmp_path / "new")
     assert not (tmp_path / "new").exists()

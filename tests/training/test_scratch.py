@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lswag_fast.errors import StorageError
+from lswag_fast.errors import InputError, StorageError
 from lswag_fast.spaces.building import network_builder
 from lswag_fast.training.accuracy import Accuracy, accuracy
 from lswag_fast.training.drawing import draw_by_size
@@ -82,3 +82,8 @@ def test_a_training_begins_with_weights_drawn_from_the_seed(tmp_path):
     assert json.loads((tmp_path / "unseen" / "result.json").read_text())["test"] is None
     assert train(arch, tmp_path / "unseen", seed=1).test == found.test  # measured once it is asked for
     assert found.lines[1] == f"model = mymodule.make().build({arch!r})"
+
+
+def test_a_recipe_that_does_not_fit_is_refused_before_anything_is_searched():
+    with pytest.raises(InputError, match="batch_size: 2000 is more than the 1439 images to train on"):
+        ScratchTrainer(SPACE, digits(), RECIPE.with_changes(batch_size=2000), "mymodule", "mymodule.make()")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lswag_fast.data.splits import ImageSplits
+    from lswag_fast.execution import Interrupts
+    from lswag_fast.spaces import SearchSpace
+    from lswag_fast.training.scratch import ScratchTrainer
     from lswag_fast.training.supernet import TrainedSupernet
 
 N_SHOWN = 5
@@ -68,6 +71,8 @@ def _run(args: argparse.Namespace) -> int:
     _check_retrain(args)
     supernet = supernets.find_supernet(args)
     images = supernets.images_of(supernet.data, supernet.space, args)
+    interrupts = stopping.said_aloud()
+    train = None if args.retrain is None else _trainer(args, supernet, images, interrupts)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
     data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
@@ -77,8 +82,8 @@ def _run(args: argparse.Namespace) -> int:
     rows = read_table(args.out)
     _show_best(rows)
     say(f"measured {count} architectures on {len(job.batch[1])} images; all rows: {args.out}")
-    if args.retrain is not None:
-        code = _retrain(args, supernet, images, data)
+    if train is not None:
+        code = _retrain(args, supernet.space, train, interrupts, data)
         if code:
             return code
     say(f"next, score them by proxies: {_next_line(args, supernet)}")
@@ -96,7 +101,17 @@ def _check_retrain(args: argparse.Namespace) -> None:
         )
 
 
-def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageSplits, data: dict[str, Any]) -> int:
+def _trainer(
+    args: argparse.Namespace, supernet: TrainedSupernet, images: ImageSplits, interrupts: Interrupts
+) -> ScratchTrainer:
+    """What trains for --retrain; made before anything is measured, so that a recipe that does not fit is refused."""
+    supernets.take_sizes(args, supernet)
+    return supernets.scratch_trainer(supernet.space, images, args, interrupts, with_test=False)
+
+
+def _retrain(
+    args: argparse.Namespace, space: SearchSpace, train: ScratchTrainer, interrupts: Interrupts, data: dict[str, Any]
+) -> int:
     """Train the first architectures of the table, and show how inherited accuracies rank them; return the exit code."""
     from lswag_fast.cli.progress import CountProgress
     from lswag_fast.cli.views.correlations import show_correlations
@@ -106,14 +121,11 @@ def _retrain(args: argparse.Namespace, supernet: TrainedSupernet, images: ImageS
     from lswag_fast.training.inherited import INHERITED_ACCURACY
     from lswag_fast.training.scratch import RETRAINED_ACCURACY, retrain
 
-    supernets.take_sizes(args, supernet)
-    interrupts = stopping.said_aloud()
     out = args.out.with_name(f"{args.out.stem}.retrained.csv")
-    train = supernets.scratch_trainer(supernet.space, images, args, interrupts, with_test=False)
     rows = read_table(args.out)
     archs = list(rows.index[: args.retrain])
     with targets.threads(args.threads), interrupts, CountProgress("training") as progress:
-        finished = retrain(archs, supernet.space, train, out, seed=args.seed, settings=data, callback=progress)
+        finished = retrain(archs, space, train, out, seed=args.seed, settings=data, callback=progress)
     if not finished:
         say(f"stopped\ncontinue: {shell_line(['benchmark', *command_words(args.parser, args)])}", ERR)
         return stopping.exit_code(interrupts)

@@ -85,4 +85,6 @@ def scratch_trainer(
     """Return what trains architectures of SPACE from fresh weights by --recipe; raises InputError for its numbers."""
     from lswag_fast.training.scratch import ScratchTrainer
 
-    return ScratchTrainer(space, images, recipe_of(args), *targets.python_of(args.space, args), interrupts, with_test)
+    recipe = recipe_of(args)
+    with naming("--recipe-set"):  # which changes any number of a recipe here
+        return ScratchTrainer(space, images, recipe, *targets.python_of(args.space, args), interrupts, with_test)

@@ -10,11 +10,36 @@ from typing import Any
 from torch import Tensor
 
 from lswag_fast.data.splits import ImageSplits
+from lswag_fast.errors import needs_extra
 from lswag_fast.execution import Interrupts
-from lswag_fast.training.loop.augmentation import batch_change
+from lswag_fast.training.loop.augmentation import batch_change, image_change
+from lswag_fast.training.loop.batches import Batches
 from lswag_fast.training.loop.folder import TrainingFolder
 from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
 from lswag_fast.training.loop.runtime import Runtime
+from lswag_fast.training.recipe import Recipe
+
+
+def check_training(recipe: Recipe, splits: ImageSplits) -> None:
+    """Refuse a training on images in this process, where it could only end at once.
+
+    Args:
+        recipe: how to train.
+        splits: the images.
+
+    Raises:
+        InputError: the recipe does not fit the images.
+        MissingExtraError: a library is not installed.
+
+    Example:
+        >>> from lswag_fast.data.splits import split_images
+        >>> from lswag_fast.training.recipe import RECIPES
+        >>> check_training(RECIPES["short"], split_images("digits", image_size=8))
+    """
+    with needs_extra("train", "lightning-fabric"):
+        import lightning_fabric  # noqa: F401
+    Batches(splits.train, recipe.batch_size, 0, image_change(recipe, splits.mean, splits.std))
+    batch_change(recipe, splits.num_classes)
 
 
 @contextmanager

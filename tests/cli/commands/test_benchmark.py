@@ -150,6 +150,10 @@ def _digits():
             "--retrain: found 12; a rank correlation needs at least 10, and --trials",
         ),
         (["--data", "nowhere"], "--data: data nowhere: no such file"),
+        (
+            ["--trials", "12", "--retrain", "10", "--recipe-set", "batch_size=2000"],
+            "--recipe-set: batch_size: 2000 is more than the 1439 images to train on",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(folder, capsys, changed, words):

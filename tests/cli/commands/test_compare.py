@@ -131,9 +131,12 @@ def test_every_method_is_killed_and_continued(folder, capsys):
         (["--params", "..1K"], "no architecture"),
         (["--supernet", "nowhere"], "--supernet: nowhere is no folder of a training"),
         (["--plot", "a.docx"], "--plot: the ending of a.docx"),
+        (["--recipe-set", "batch_size=2000"], "--recipe-set: batch_size: 2000 is more than the 1439 images"),
+        (["--recipe-set", "batch_size=0"], "--recipe-set: batch_size: found 0, expected a whole number of at least 1"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(folder, capsys, changed, words):
     assert main([*QUICK, "--out", "refused", *changed]) == 2
     out, err = capsys.readouterr()
     assert out == "" and words in err.splitlines()[-1]
+    assert not (folder / "refused").exists()
