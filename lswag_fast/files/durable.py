@@ -11,6 +11,16 @@ from pathlib import Path
 SYNC_WITHIN_S = 1.0
 
 
+def aside_of(path: Path) -> Path:
+    """Return where `replace_file` writes before it renames; a kill may leave that file, and the next write takes it.
+
+    Example:
+        >>> aside_of(Path("result.json")).name
+        'result.json.part'
+    """
+    return path.with_name(path.name + ".part")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a power cut, finds the old one or the new one and nothing between.
 
@@ -23,7 +33,7 @@ def replace_file(path: Path, content: bytes) -> None:
         >>> path.read_text()
         '{}'
     """
-    aside = path.with_name(path.name + ".part")
+    aside = aside_of(path)
     try:
         with aside.open("wb") as file:
             file.write(content)

@@ -24,12 +24,14 @@ from torch import Tensor
 
 from lswag_fast.errors import OtherSettingsError, StorageError, StorageVersionError, needs_extra, reason
 from lswag_fast.files.differences import differences
-from lswag_fast.files.durable import replace_file
+from lswag_fast.files.durable import aside_of, replace_file
 from lswag_fast.files.lock import FileLock
 
 SCHEMA_VERSION = 1
 SETTINGS_FILE, STATE_FILE, LOG_FILE = "settings.json", "state.safetensors", "log.csv"
 WEIGHTS_FILE, LOCK_FILE = "weights.safetensors", "lock"
+# What lies in the folder of a training that was killed while it began; a folder with no more is as good as empty.
+_BEFORE_SETTINGS = {LOCK_FILE, aside_of(Path(SETTINGS_FILE)).name}
 _STATE, _METADATA = "state", "metadata"
 
 
@@ -122,7 +124,7 @@ class TrainingFolder:
                     folder.rmdir()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        if not self.path.is_dir() or not any(file.name != LOCK_FILE for file in self.path.iterdir()):
+        if not self.path.is_dir() or not {file.name for file in self.path.iterdir()} - _BEFORE_SETTINGS:
             return
         stored, given = self.settings(), json.loads(_json(settings))
         found = list(differences({**stored, _METADATA: None}, given))

@@ -67,6 +67,14 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["photo.png"]
 
 
+def test_what_a_kill_left_of_the_first_settings_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    (tmp_path / "settings.json.part").write_text('{"schema_ver')
+    with TrainingFolder.opened(tmp_path, SETTINGS) as folder:
+        assert folder.settings()["seed"] == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", "settings.json"]
+
+
 def test_a_folder_that_cannot_be_begun_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(folder: TrainingFolder, name: str, content: bytes) -> None:
         raise StorageError("no space")
