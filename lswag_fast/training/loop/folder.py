@@ -90,7 +90,7 @@ class TrainingFolder:
         if not writes:
             yield folder
             return
-        made = [parent for parent in (path, *path.parents) if not parent.exists()]
+        made = _missing(path)
         lock = None
         try:
             folder._check(settings)
@@ -124,7 +124,11 @@ class TrainingFolder:
                     folder.rmdir()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        if not self.path.is_dir() or not {file.name for file in self.path.iterdir()} - _BEFORE_SETTINGS:
+        try:
+            files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
+        except OSError as error:
+            raise StorageError(f"cannot read {self.path}: {reason(error)}") from error
+        if not files - _BEFORE_SETTINGS:
             return
         stored, given = self.settings(), json.loads(_json(settings))
         found = list(differences({**stored, _METADATA: None}, given))
@@ -216,6 +220,14 @@ class TrainingFolder:
                 return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
         except (OSError, ValueError) as error:
             raise StorageError(f"{self.path / LOG_FILE} cannot be read ({reason(error)})") from error
+
+
+def _missing(path: Path) -> list[Path]:
+    """The folders that are to be made for a path, the inner ones first; raises StorageError."""
+    try:
+        return [folder for folder in (path, *path.parents) if not folder.exists()]
+    except OSError as error:  # a folder above that may not be looked into, a name that is too long
+        raise StorageError(f"cannot write to {path}: {reason(error)}") from error
 
 
 def packed(tensors: Mapping[str, Tensor], about: dict[str, str]) -> bytes:

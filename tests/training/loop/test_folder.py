@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_what_a_kill_left_of_the_first_settings_is_no_obstacle(tmp_path: Path) -
     with TrainingFolder.opened(tmp_path, SETTINGS) as folder:
         assert folder.settings()["seed"] == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["lock", "settings.json"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        pytest.raises(StorageError, match=r"cannot write to .*: File name too long"),
+        TrainingFolder.opened(tmp_path / ("x" * 300), SETTINGS),
+    ):
+        pass
+
+    def forbidden(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    with pytest.raises(StorageError, match=r"cannot read .*: Permission denied"):
+        TrainingFolder.opened(tmp_path, SETTINGS).__enter__()
 
 
 def test_a_folder_that_cannot_be_begun_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
