@@ -38,7 +38,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
         say("\narchitectures, best first:")
         for trial in best:
             say(trial.arch_json)
-        if proxies:
+        if proxies and args.supernet is None:  # `score` would see other images than those that it was trained on
             say(f"\nlook closer: {score_line(best[0].arch_json, args, proxies)}")
     counts = result.to_dict()["counts"]
     failed = f", {counts['failed']} failed" if counts["failed"] else ""

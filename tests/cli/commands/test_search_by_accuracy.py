@@ -56,12 +56,15 @@ def test_it_is_continued_and_its_best_is_exported_with_the_inherited_weights(fol
     assert all((found[name] == expected[name]).all() for name in found)
 
 
-def test_proxies_see_images_that_the_supernet_was_trained_on_and_weights_that_are_not_trained(folder, monkeypatch):
+def test_proxies_see_images_that_the_supernet_was_trained_on_and_weights_that_are_not_trained(
+    folder, monkeypatch, capsys
+):
     told = {}
     search = searching.search
     monkeypatch.setattr(searching, "search", lambda space, **given: told.update(given) or search(space, **given))
     command = [*BY_PROXIES, "--trials", "3", "--batch-size", "24", "--repeats", "2", "--out", "by-proxies"]
     assert main(command) == 0
+    assert "look closer" not in capsys.readouterr().out  # `score` knows no supernet, and would see all images
     train = split_images("digits", image_size=8).train
     for found, seed in ((told["batch"], 0), *zip(told["repeats"], (1, 2), strict=True)):
         assert all(torch.equal(given, drawn) for given, drawn in zip(found, train.drawn(24, seed), strict=True))
