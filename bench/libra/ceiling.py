@@ -9,6 +9,7 @@ it has not (`unseen`, the mean of the parts that were left out, `low` and `high`
 
     params      by their number alone
     late        by the parameters of the last third of the blocks, rounded up: 4 of 12 blocks, 5 of 13 or 14
+    deeper      by one bit, whether a network has more blocks than the shallowest ones
     zico nwot   by the sum of their log ranks, as every sum here
     best sum    of all sums of one to three proxies, the one that ranks the labels best; "with late" as one of them
     ridge       log ranks with weights of either sign, fitted to the ranks inside windows with the penalty of `Libra()`:
@@ -17,9 +18,9 @@ it has not (`unseen`, the mean of the parts that were left out, `low` and `high`
     boosting    gradient boosting of scikit-learn, as it is by default, on the architecture: depth, width, mean heads
                 and mean mlp ratio ("means"), or also those of the first and the last third of the blocks ("thirds")
 
-All but boosting rank the scored networks, on halves; boosting, params and late all published ones, four times five
-folds. A row "other images" is a bound on the accuracies themselves: what these accuracies would rank of accuracies of
-another 50,000 images, if two networks differ by chance on the share of the images in its name. What that share is
+All but boosting rank the scored networks, on halves; boosting, params, late and deeper all published ones, four times
+five folds. A row "other images" is a bound on the accuracies themselves: what these accuracies would rank of accuracies
+of another 50,000 images, if two networks differ by chance on the share of the images in its name. What that share is
 nobody has published for these networks. FILE.csv keeps the rows of other spaces. All that the pages show:
 
     R=bench/results/libra I=DATA/autoformer_inherited T="--target imagenet_inherited_top1 --out $R/ceiling.csv"
@@ -58,7 +59,7 @@ MOST = 3
 HALVES, FOLDS, REPEATS = 20, 5, 4
 """As many folds, with their repeats, as halves."""
 THIRDS = tuple(f"{kind} {place}" for kind in ("attention", "feed-forward") for place in ("first", "middle", "last"))
-LATE = "late"
+LATE, DEEPER = "late", "deeper"
 HEAD_WIDTH = 64
 """Of AutoFormer."""
 PARTS = {"means": ("all",), "thirds": ("all", "first", "last")}
@@ -129,6 +130,7 @@ def ways(proxies: Sequence[str]) -> dict[str, tuple[list[str], Way]]:
     return {
         SIZE: ([SIZE], summed),
         LATE: ([LATE], summed),
+        DEEPER: ([DEEPER], summed),
         " ".join(pair): (pair, summed),
         "best sum": ([*proxies], best_sum),
         "best sum with late": ([*proxies, LATE], best_sum),
@@ -189,17 +191,19 @@ def thirds(arch: str) -> list[float]:
     return [float(of[low:high].sum()) for of in (attention, feed_forward) for low, high in pairwise(ends)]
 
 
-def with_thirds(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of architectures with the parameters of their thirds, and of the last one in both kinds of layers."""
+def with_blocks(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of architectures with the parameters of their thirds, those of the last one together, and the bit."""
     found = pd.DataFrame([thirds(arch) for arch in table.index], index=table.index, columns=list(THIRDS))
-    return table.join(found.assign(**{LATE: found["attention last"] + found["feed-forward last"]}))
+    late = found["attention last"] + found["feed-forward last"]
+    depths = np.array([json.loads(arch)["depth"] for arch in table.index])
+    return table.join(found.assign(**{LATE: late, DEEPER: (depths > depths.min()).astype(float)}))
 
 
 def on_folds(table: pd.DataFrame, target: str, window: ComparisonWindow) -> Iterator[dict[str, Any]]:
     """The rows of all published networks."""
     y, sizes = (table[column].to_numpy(dtype=float) for column in (target, SIZE))
     folds = list(RepeatedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=0).split(sizes))
-    for name in (SIZE, LATE):
+    for name in (SIZE, LATE, DEEPER):
         z = table[name].to_numpy(dtype=float)
         unseen = [window.among(sizes[rest]).spearman(z[rest], y[rest]) for _, rest in folds]
         yield {"way": name, "seen": window.among(sizes).spearman(z, y), **interval(unseen)}
@@ -238,13 +242,13 @@ def measured(
     scores: pd.DataFrame, published: pd.DataFrame, target: str, proxies: list[str], window: ComparisonWindow
 ) -> pd.DataFrame:
     """All rows of a space."""
-    table, _ = finite_numbers(with_thirds(scores), [target, *proxies, LATE, *THIRDS])
+    table, _ = finite_numbers(with_blocks(scores), [target, *proxies, LATE, DEEPER, *THIRDS])
     size = table[SIZE]
     rows = []
     for name, (columns, choose) in ways(proxies).items():
         candidates = Candidates(oriented(table, columns), table[target], size, size, window)
         rows.append({"networks": "scored", "way": name, **on_halves(candidates, choose)})
-    with_size = with_thirds(published).assign(**{SIZE: 1e6 * published["params_m"]})
+    with_size = with_blocks(published).assign(**{SIZE: 1e6 * published["params_m"]})
     others = [{"networks": "published", **row, "n": len(published)} for row in on_folds(with_size, target, window)]
     return pd.DataFrame(rows + others).assign(target=target, window=str(window))
 

@@ -113,6 +113,7 @@ def default_rule(*paths: Path, ways: Sequence[str] = tuple(WAYS)) -> str:
 BOUNDS = {
     "params": "the parameters alone",
     "late": "the parameters of the last third of the blocks, rounded up",
+    "deeper": "whether a network has more than the least number of blocks",
     "zico nwot": "`zico` + `nwot`",
     "best sum": "the best sum of one to three proxies",
     "best sum with late": "the same with the last third among them",

@@ -57,6 +57,16 @@ def test_an_architecture_in_numbers() -> None:
     assert ceiling.features(json.dumps(arch), ["all", "first", "last"]) == [4, 192, 3.5, 3.625, 3, 3.5, 4, 3.75]
 
 
+def test_networks_deeper_than_the_shallowest_are_told_by_one_bit() -> None:
+    archs = [
+        json.dumps({"embed_dim": 192, "depth": depth, "num_heads": [3] * depth, "mlp_ratio": [4.0] * depth})
+        for depth in (13, 12, 14)
+    ]
+    found = ceiling.with_blocks(pd.DataFrame({"top1": [1.0, 2.0, 3.0]}, index=archs))
+    assert found["deeper"].tolist() == [1, 0, 1]
+    assert found["late"].nunique() == 2  # the last third, rounded up: 4 of 12 blocks, 5 of 13 and of 14
+
+
 def test_accuracies_of_other_images_rank_the_worse_the_more_images_differ() -> None:
     y = ACCURACY / 10  # a spread of .14 points, that of the smallest difference measured
     means = [np.mean(ceiling.other_images(y, SIZES, WINDOW, share)) for share in (1e-9, 0.05, 0.3)]
@@ -77,6 +87,6 @@ def test_all_ways_have_a_row_for_the_scored_and_for_all_networks(monkeypatch: py
     found = ceiling.measured(table, table, "top1", proxies, WINDOW).set_index(["networks", "way"])
     assert list(found.loc["scored"].index) == list(ceiling.ways(proxies))
     published = list(found.loc["published"].index)
-    assert published[:4] == ["params", "late", "boosting, means", "boosting, thirds"]
+    assert published[:5] == ["params", "late", "deeper", "boosting, means", "boosting, thirds"]
     assert found.loc[("scored", "best sum with late"), "members"] == "zico nwot"
     assert found["unseen"].notna().all()
