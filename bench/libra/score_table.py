@@ -125,11 +125,12 @@ def main() -> None:
     parser.add_argument("--targets", required=True)
     parser.add_argument("--keep", default="", help="other columns of TABLE")
     parser.add_argument("--data", default="", help="the images, where the settings of SCORES do not name them")
+    parser.add_argument("--key", default="arch", help="the column that names the networks, arch in the result")
     parser.add_argument("--known", type=Path, help="a table that the scores are added to; ends in .csv.gz")
     parser.add_argument("--out", type=Path, required=True, help="ends in .csv.gz")
     options = parser.parse_args()
-    settings, table = settings_of(options.scores), read_table(options.table)
-    scores = read_table(options.scores)
+    settings = settings_of(options.scores)
+    table, scores = (read_table(path, options.key).rename_axis("arch") for path in (options.table, options.scores))
     known = None if options.known is None else json.loads(beside(options.known).read_text(encoding="utf-8"))
     counted: dict[str, Any] = {}
     if NUMBERS in scores.columns:
