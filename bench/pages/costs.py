@@ -131,10 +131,17 @@ def rate(path: Path) -> str:
     """Candidates per second of a whole search."""
     found = pd.read_csv(path)
     rows = [
-        [str(row["workers"]), row["fidelity"], f"{row['candidates_s']:.2f}", f"{row['first_s']:.1f} s"]
+        [
+            str(row["workers"]),
+            row["fidelity"],
+            row["precision"],
+            f"{row['candidates_s']:.2f}",
+            f"{row['first_s']:.1f} s",
+        ]
         for _, row in found.iterrows()
     ]
-    cells = markdown.table(["workers", "fidelity", "candidates per second", "until the first"], rows, n_words=2)
+    head = ["workers", "fidelity", "precision", "candidates per second", "until the first"]
+    cells = markdown.table(head, rows, n_words=3)
     first = found.iloc[0]
     what = (
         f"{first['space']}, batch {first['batch']}, {first['n_trials']} candidates, median of {first['rounds']} rounds"
@@ -145,22 +152,22 @@ def rate(path: Path) -> str:
 def fast_ranks(path: Path) -> str:
     """How fast scores of random networks rank, and what they cost beside the exact ones."""
     found = pd.read_csv(path)
-    ratio = (found["fast_s"] / found["exact_s"]).median()
-    best = [set(found.nlargest(N_BEST, fidelity).index) for fidelity in ("fast", "exact")]
+    best = found.nlargest(N_BEST, "exact").index
     rows = [
         [
+            words,
             str(len(found)),
-            markdown.number(found["fast"].corr(found["exact"], method="spearman"), 4),
-            f"{len(best[0] & best[1])} of {N_BEST}",
-            f"{found['fast_s'].median():.2f} s",
-            f"{found['exact_s'].median():.2f} s",
-            markdown.number(ratio, 2),
-            f"{found['build_s'].median():.3f} s",
+            markdown.number(found[name].corr(found["exact"], method="spearman"), 4),
+            f"{len(best.intersection(found.nlargest(N_BEST, name).index))} of {N_BEST}",
+            f"{found[f'{name}_s'].median():.2f} s",
+            markdown.number((found[f"{name}_s"] / found["exact_s"]).median(), 2),
         ]
+        for name, words in {"exact": "exact", "fast": "fast", "fast_bfloat16": "fast, in bfloat16"}.items()
     ]
-    head = ["networks", "Spearman", "best in common", "fast", "exact", "fast / exact", "of it building the network"]
+    head = ["score", "networks", "Spearman with exact", "best in common", "processor time", "x exact"]
     first = found.iloc[0]
-    what = f"{first['space']}, batch {first['batch']}; processor time of a candidate, medians"
+    building = f"{found['build_s'].median():.3f} s of it for building the network"
+    what = f"{first['space']}, batch {first['batch']}; processor time of a candidate, {building}, medians"
     return f"{markdown.table(head, rows)}\n\n{what}. {markdown.measured_on(first)}"
 
 
@@ -176,13 +183,13 @@ def fast_settings(path: Path) -> str:
             ranks.append(markdown.number(row[f"{proxy}_accuracy"], 3))
             gain, low, high = (markdown.signed(row[f"{proxy}_gain{end}"]) for end in ("", "_low", "_high"))
             ranks.append(f"{gain} {markdown.bracketed(low, high)}")
-        samples = (row["gradient_samples"], row["pattern_samples"])
+        setting = (row["gradient_samples"], row["pattern_samples"], row["precision"])
         counts = (str(row["seeds"]), str(row["n"]))
-        rows.append([f"`{row['space']}`", *samples, markdown.number(row["price"], 2), *ranks, *counts])
+        rows.append([f"`{row['space']}`", *setting, markdown.number(row["price"], 2), *ranks, *counts])
     values = [
         f"`{proxy}` {what}"
         for proxy in ("lswag", "zico")
         for what in ("with its exact value (the least of the seeds)", "with the accuracies", "more than exact")
     ]
-    head = ["space", "gradients of", "patterns of", "x exact, processor time", *values, "seeds", "scored"]
-    return f"{markdown.table(head, rows, n_words=3)}\n\nSpearman [95 % interval]. {markdown.measured_on(found.iloc[0])}"
+    head = ["space", "gradients of", "patterns of", "precision", "x exact, processor time", *values, "seeds", "scored"]
+    return f"{markdown.table(head, rows, n_words=4)}\n\nSpearman [95 % interval]. {markdown.measured_on(found.iloc[0])}"

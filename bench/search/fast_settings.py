@@ -1,10 +1,10 @@
-"""How few samples rank as all of them do, and what they cost: `python -m bench.search.fast_settings measure SPACE
---table TABLE --targets COLUMN,... --data FILE --raw FOLDER --gradients 2 4 8`, then `... summary --raw FOLDER --out
-bench/results/search/fast_settings.csv`.
+"""How few samples, or bfloat16, rank as the exact score does, and what they cost: `python -m bench.search.fast_settings
+measure SPACE --table TABLE --targets COLUMN,... --data FILE --raw FOLDER --gradients 2 4 8`, then `... summary --raw
+FOLDER --out bench/results/search/fast_settings.csv`.
 
-Random networks of a table of accuracies are scored by each pair of gradient samples and pattern samples in turn, L-SWAG
-and ZiCo in one pass on one thread, the exact score first. FOLDER/SPACE.csv has a row a network, seed and setting and is
-continued; times are those of the processor. A seed draws weights and images.
+Random networks of a table of accuracies are scored by each setting of gradient samples, pattern samples and precision
+in turn, L-SWAG and ZiCo in one pass on one thread, the exact score in float32 first. FOLDER/SPACE.csv has a row a
+network, seed and setting and is continued; times are those of the processor. A seed draws weights and images.
 
 The summary has a row a space and setting, over the networks that have a value by it and by the exact score: how both
 proxies correlate with their exact values (the mean of the seeds, and the least), how they correlate with the
@@ -20,7 +20,7 @@ import time
 from datetime import date
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,34 +32,36 @@ from bench.csv_file import append, rows_of
 from bench.machine import machine_columns
 from lswag_fast import ScoreOptions, data, spaces
 from lswag_fast.data.tables import read_table
+from lswag_fast.options import Precision
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import SearchSpace
 
-Samples = tuple[int | Literal["all"], int | Literal["auto"]]
-"""Those of the gradients and those of the patterns."""
+Setting = tuple[int | Literal["all"], int | Literal["auto"], Precision]
+"""The samples of the gradients, those of the patterns, and the precision."""
 
-EXACT: Samples = ("all", "auto")
+EXACT: Setting = ("all", "auto", "float32")
 PROXIES = ("lswag", "zico")
 CELLS = {"batch_size": 64, "init": "kaiming", "mode": "train"}
 TRANSFORMERS = {"batch_size": 32, "init": "own", "mode": "eval"}
-SAMPLES = ["gradient_samples", "pattern_samples"]
-KEY = ("seed", "arch", *SAMPLES)
+SETTING = ["gradient_samples", "pattern_samples", "precision"]
+KEY = ("seed", "arch", *SETTING)
 MACHINE = ("cpu", "cores", "isa", "threads", "torch", "lswag_fast", "compiler", "python", "date")
 N_RESAMPLES = 1000
 RAW = (*KEY, "accuracy", *PROXIES, "seconds", "errors", *MACHINE)
 
 
-def job_of(space: SearchSpace, path: Path, samples: Samples, seed: int) -> ScoreJob:
+def job_of(space: SearchSpace, path: Path, setting: Setting, seed: int) -> ScoreJob:
     """How networks are scored by a setting."""
     how = CELLS if space.name == "nasbench201" else TRANSFORMERS
     side = space.input_shape[-1]
     split = "train" if space.name == "nasbench201" else None
     batch = data.load(path, batch_size=how["batch_size"], image_size=side, seed=seed, split=split).batch
-    gradient_samples, pattern_samples = samples
+    gradient_samples, pattern_samples, precision = setting
     options = ScoreOptions(
         init=how["init"],
         gradient_samples=how["batch_size"] if gradient_samples == "all" else gradient_samples,
         pattern_samples=pattern_samples,
+        precision=precision,
     )
     return ScoreJob(space, batch, PROXIES, mode=how["mode"], options=options, weights="fresh", seed=seed)
 
@@ -76,28 +78,28 @@ def measure(options: argparse.Namespace) -> None:
     """Score the networks by the settings that the file has not yet."""
     torch.set_num_threads(1)
     space, path, seed = spaces.get(options.space), options.raw / f"{options.space}.csv", options.seed
-    settings = (EXACT, *product(options.gradients, options.patterns))
-    jobs = {tuple(map(str, samples)): job_of(space, options.data, samples, seed) for samples in settings}
+    settings = (EXACT, *product(options.gradients, options.patterns, options.precisions))
+    jobs = {tuple(map(str, setting)): job_of(space, options.data, setting, seed) for setting in settings}
     known = {tuple(row[column] for column in KEY) for row in rows_of(path)}
     where = {**machine_columns(), "date": date.today().isoformat()}
     accuracies = read_table(options.table)[options.targets].rank().mean(axis=1)
     for arch, accuracy in accuracies.sample(frac=1, random_state=0)[: options.n].items():
-        for samples, job in jobs.items():
-            if (str(seed), arch, *samples) not in known:
-                row = dict(zip(KEY, (seed, arch, *samples), strict=True))
+        for setting, job in jobs.items():
+            if (str(seed), arch, *setting) not in known:
+                row = dict(zip(KEY, (seed, arch, *setting), strict=True))
                 append(path, RAW, {**row, "accuracy": accuracy, **measured(job, arch), **where})
     sys.stdout.write(f"{options.space}, seed {seed}: {options.n} networks\n")
 
 
 def summary_of(raw: pd.DataFrame) -> pd.DataFrame:
     """A row a setting of one space."""
-    by_setting = dict(list(raw.set_index(["seed", "arch"]).groupby(SAMPLES)))
+    by_setting = dict(list(raw.set_index(["seed", "arch"]).groupby(SETTING)))
     exact = by_setting[EXACT]
     rows = []
-    for samples in sorted(by_setting, key=lambda pair: (pair != EXACT, -_number(pair[0]), -_number(pair[1]))):
-        both = by_setting[samples].join(exact[[*PROXIES, "seconds"]].add_suffix("_exact"), how="inner")
+    for setting in sorted(by_setting, key=_place):
+        both = by_setting[setting].join(exact[[*PROXIES, "seconds"]].add_suffix("_exact"), how="inner")
         whole = both.dropna(subset=[*PROXIES, *(f"{proxy}_exact" for proxy in PROXIES)])
-        row: dict[str, Any] = dict(zip(SAMPLES, samples, strict=True))
+        row: dict[str, Any] = dict(zip(SETTING, setting, strict=True))
         row |= {"price": round((whole["seconds"] / whole["seconds_exact"]).median(), 4)}
         row |= {"seeds": whole.index.get_level_values("seed").nunique(), "n": len(whole)}
         row |= {"n_left_out": len(both) - len(whole)}
@@ -105,6 +107,12 @@ def summary_of(raw: pd.DataFrame) -> pd.DataFrame:
             row |= ranks_of([seed for _, seed in whole.groupby("seed")], proxy)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _place(setting: tuple[str, str, str]) -> tuple[bool, float, float, bool]:
+    """The exact score comes first, then many samples before few, of each the one in float32."""
+    gradients, patterns, precision = setting
+    return setting != EXACT, -_number(gradients), -_number(patterns), precision != "float32"
 
 
 def _number(samples: str) -> float:
@@ -160,6 +168,8 @@ def main() -> None:
     measuring.add_argument("--data", type=Path, required=True, help="the images, an .npz file")
     measuring.add_argument("--gradients", type=int, nargs="+", required=True, help="beside all")
     measuring.add_argument("--patterns", nargs="+", type=_samples, default=["auto"], help="(default: auto)")
+    text = "(default: float32)"
+    measuring.add_argument("--precisions", nargs="+", choices=get_args(Precision), default=["float32"], help=text)
     measuring.add_argument("--seed", type=int, default=0, help="of weights and images (default: 0)")
     measuring.add_argument("--n", type=int, default=100, help="networks of the table (default: 100)")
     summing.add_argument("--out", type=Path, required=True)
