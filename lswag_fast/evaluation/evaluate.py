@@ -13,6 +13,7 @@ import pandas as pd
 
 from lswag_fast.data.tables import check_frame
 from lswag_fast.errors import InputError, JobAbortedError, JobTimeoutError, LswagError, TableError, WorkerLostError
+from lswag_fast.evaluation.kept import check_kept
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import open_runner, run_in_order
 from lswag_fast.score_job import ScoreJob, ScoreReport
@@ -61,7 +62,8 @@ def evaluate(
         InputError: the job has a function in the place of proxies.
         TableError: a column has the name of a proxy, an architecture is none of the space, or the table has fewer
             architectures than `n`.
-        StorageError: the file belongs to other settings (the difference is shown), or another process writes it.
+        StorageError: the file belongs to other settings (the difference is shown) or has rows that the table no longer
+            has so, or another process writes it.
         ExecutorError: the executor cannot start or reach its processes.
 
     Example:
@@ -82,13 +84,23 @@ def evaluate(
     chosen = drawn_rows(table, n, job.seed)
     columns = [str(table.index.name or "arch"), *table.columns, *job.proxies, COVERAGE, ERRORS, WARNINGS, ELAPSED]
     rows = RowFile(out, columns, {**_settings(job), **(settings or {})})
-    waiting = [str(arch) for arch in chosen.index if str(arch) not in rows.done]
+    with closing(rows):
+        check_kept(rows, table)
+        return _score(job, chosen, rows, executor, callback)
+
+
+def _score(
+    job: ScoreJob, chosen: pd.DataFrame, rows: RowFile, executor: Executor | None, callback: Callback | None
+) -> int:
+    """Add a row for each architecture that has none; how many."""
+    done_before = rows.done
+    waiting = [str(arch) for arch in chosen.index if str(arch) not in done_before]
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
     own = dict(zip(map(str, chosen.index), records, strict=True))
     before = len(chosen) - len(waiting)
-    with closing(rows), open_runner(job.report, executor) as runner:
+    with open_runner(job.report, executor) as runner:
         for done, (arch, future) in enumerate(run_in_order(runner, ((arch, arch) for arch in waiting)), 1):
-            rows.add({columns[0]: arch, **own[arch], **_columns(_report(job, future))})
+            rows.add({rows.columns[0]: arch, **own[arch], **_columns(_report(job, future))})
             if callback is not None:
                 callback(before + done, len(chosen))
     return len(waiting)

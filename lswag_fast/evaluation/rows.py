@@ -17,12 +17,48 @@ from lswag_fast.files.lock import FileLock
 from lswag_fast.study.trial import csv_row
 
 
+def named_rows(path: str | os.PathLike[str]) -> frozenset[str]:
+    """Return the architectures that the rows of a file name, none where there is no file; a torn last row has none.
+
+    Raises:
+        StorageError: it cannot be read.
+
+    Example:
+        >>> named_rows("missing.csv")
+        frozenset()
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+    return frozenset(row[0] for row in _fields(_whole(content), path)[1:])
+
+
+def _whole(content: bytes) -> bytes:
+    """The rows that were written to their end."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _fields(content: bytes, path: Path) -> list[list[str]]:
+    """The fields of each row that has some; raises StorageError where the content is no CSV."""
+    try:
+        return [row for row in csv.reader(io.StringIO(content.decode(), newline="")) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StorageError(f"{path} cannot be read as CSV ({reason(error)}); name another file") from error
+
+
 class RowFile:
     """Appends rows to a CSV, and continues one of the same settings.
 
     The settings lie in PATH.json. One process writes at a time, until `close` or its own end. A row is handed to the
     operating system whole and at once; what a killed process left of a row that it was writing is cut off when the file
     is opened again.
+
+    Attributes:
+        kept: the fields of the rows that were there when it was opened, by architecture.
 
     Args:
         path: the CSV; made with its folder when it does not exist.
@@ -42,7 +78,7 @@ class RowFile:
             self._lock = FileLock(self._beside(".lock"), self.path)
             try:
                 self._begin_or_check(settings)
-                self.done = self._recovered()
+                self.kept = self._recovered()
                 self._file = self.path.open("ab", buffering=0)
             except BaseException:
                 self._lock.release()
@@ -51,6 +87,11 @@ class RowFile:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The architectures that had a row when it was opened."""
+        return frozenset(self.kept)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
@@ -93,14 +134,14 @@ class RowFile:
         self._file.close()
         self._lock.release()
 
-    def _recovered(self) -> frozenset[str]:
-        """The architectures that have a whole row; a torn last row is cut off."""
+    def _recovered(self) -> dict[str, list[str]]:
+        """The rows that are whole, by architecture; a torn last row is cut off."""
         content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
+        whole = _whole(content)
+        rows = _fields(whole, self.path)
+        if not rows or tuple(rows[0]) != self.columns:
+            raise StorageError(f"{self.path} has other columns than this evaluation; name another file")
         if len(whole) < len(content):
             with self.path.open("r+b") as file:
                 file.truncate(len(whole))
-        rows = list(csv.reader(io.StringIO(whole.decode(), newline="")))
-        if not rows or tuple(rows[0]) != self.columns:
-            raise StorageError(f"{self.path} has other columns than this evaluation; name another file")
-        return frozenset(row[0] for row in rows[1:])
+        return {row[0]: row for row in rows[1:]}

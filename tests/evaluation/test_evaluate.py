@@ -203,6 +203,18 @@ def test_what_does_not_fit_is_refused_before_any_score(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_a_table_whose_values_changed_does_not_continue_the_file(tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    evaluate(job(), TABLE, out, n=2)
+    before = out.read_bytes()
+    with pytest.raises(StorageError, match=r"has accuracy [0-9.]+ there and [0-9.]+ in the table"):
+        evaluate(job(), TABLE + 1, out, n=1)
+    with pytest.raises(StorageError, match=r"has a row of '.*', which the table does not have"):
+        evaluate(job(), TABLE.drop(index=rows_of(out)[0]["arch"]), out)
+    assert out.read_bytes() == before
+    assert [evaluate(job(), TABLE, out, n=n) for n in (1, None)] == [0, 2]
+
+
 def test_a_second_writer_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
     refused: list[str] = []
 

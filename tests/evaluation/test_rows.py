@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lswag_fast.errors import StorageError
-from lswag_fast.evaluation.rows import RowFile
+from lswag_fast.evaluation.rows import RowFile, named_rows
 
 COLUMNS = ("arch", "value")
 SETTINGS: dict[str, Any] = {"seed": 0, "options": {"layers": (3, 4)}}
@@ -67,6 +67,25 @@ def test_every_difference_is_shown_and_the_file_is_left_free(tmp_path: Path) -> 
     with pytest.raises(StorageError, match=r"seed was 0, now 1; options\.layers was \[3, 4\], now nothing"):
         write(path, settings={"seed": 1, "options": {}})
     assert write(path) == {"a"}
+
+
+@pytest.mark.parametrize("content", [b"arch,value\n\xff,1\n", b"arch,value\n" + b"a" * 200_000 + b",1\n"])
+def test_what_is_no_csv_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "scores.csv"
+    write(path)
+    path.write_bytes(content + b"torn")
+    with pytest.raises(StorageError, match=r"scores\.csv cannot be read as CSV"):
+        write(path)
+    assert path.read_bytes() == content + b"torn"
+
+
+def test_the_names_of_a_files_rows_are_those_of_whole_ones(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, "a", 'b,"c"')
+    path.write_bytes(path.read_bytes() + b"torn")
+    assert named_rows(path) == {"a", 'b,"c"'}
+    with pytest.raises(StorageError, match="cannot read"):
+        named_rows(tmp_path)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def _run(args: argparse.Namespace) -> int:
     )
     settings = {"data": data, **source}
     with CountProgress("evaluating") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
-        count = evaluate(job, table, args.out, n=args.trials, settings=settings, executor=executor, callback=progress)
+        n = _n_of_table(args)
+        count = evaluate(job, table, args.out, n=n, settings=settings, executor=executor, callback=progress)
     rows = read_table(args.out, args.key)
     _say_warnings(rows)
     _say_without_value(rows, proxies)
@@ -142,21 +143,28 @@ def _table(args: argparse.Namespace, space: SearchSpace) -> tuple[pd.DataFrame, 
 
 
 def _architectures(args: argparse.Namespace, space: SearchSpace) -> pd.DataFrame:
-    """Those of --table; without one as many random ones as --trials says."""
+    """Those of --table; without one as many random ones as --trials says, or as the file has already."""
     import pandas as pd
 
     from lswag_fast.data.tables import read_table
+    from lswag_fast.evaluation.rows import named_rows
 
     if args.table is None:
         if args.accuracy is None:
             raise InputError("--table: name the file of the architectures, or draw some: --accuracy nb301 --trials N")
         if args.trials is None:
             raise InputError("--trials: say how many random architectures are to be scored, or name a --table")
-        return pd.DataFrame(index=pd.Index(_drawn(space, args.trials, args.seed), name=args.key))
+        n = max(args.trials, len(named_rows(args.out)))
+        return pd.DataFrame(index=pd.Index(_drawn(space, n, args.seed), name=args.key))
     table = read_table(args.table, args.key, args.dataset)
     if args.trials is not None and args.trials > len(table):
         raise InputError(f"--trials is {args.trials}, the table has {len(table)} architectures")
     return table
+
+
+def _n_of_table(args: argparse.Namespace) -> int | None:
+    """How many rows of the table are drawn: all of one that was drawn itself, in its order, so that more add to it."""
+    return None if args.table is None else args.trials
 
 
 def _drawn(space: SearchSpace, n: int, seed: int) -> list[str]:
@@ -168,14 +176,15 @@ def _drawn(space: SearchSpace, n: int, seed: int) -> list[str]:
 
 
 def _with_accuracies(table: pd.DataFrame, surrogate: Nb301Surrogate, args: argparse.Namespace) -> pd.DataFrame:
-    """The table with the column of the accuracies that a surrogate predicts, for the rows that are to be scored."""
+    """The table with the column of the accuracies that a surrogate predicts, for all rows that are scored or were."""
     import pandas as pd
 
     from lswag_fast.evaluation.evaluate import drawn_rows
+    from lswag_fast.evaluation.rows import named_rows
 
     if NB301_ACCURACY in table.columns:
         raise TableError(f"the table has a column {NB301_ACCURACY!r}; leave --accuracy out, or rename it")
-    chosen = set(drawn_rows(table, args.trials, args.seed).index)
+    chosen = named_rows(args.out).union(drawn_rows(table, _n_of_table(args), args.seed).index)
     accuracies = {}
     for row, arch in enumerate(table.index, 1):
         if arch not in chosen:
@@ -235,7 +244,7 @@ def _check_rows(args: argparse.Namespace, table: pd.DataFrame, window: Compariso
 
     if args.target is None or args.out.exists():
         return
-    chosen = drawn_rows(table, args.trials, args.seed)
+    chosen = drawn_rows(table, _n_of_table(args), args.seed)
     for name in listed(args.target):
         with naming("--target"):
             known, _ = finite_numbers(chosen, [name])

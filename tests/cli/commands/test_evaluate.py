@@ -50,6 +50,22 @@ def test_a_larger_number_adds_to_the_file(folder: Path, capsys: pytest.CaptureFi
     assert "scored 3 architectures;" in capsys.readouterr().out
 
 
+def test_a_table_with_other_accuracies_does_not_continue_the_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*EVALUATE, "--proxies", "params", "--out", "scores.csv"]
+    assert main([*command, "--trials", "3"]) == 0
+    table = pd.read_csv("table.csv", index_col="arch")
+    (table + 1).to_csv("table.csv")
+    capsys.readouterr()
+    assert main(command) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+    assert "has accuracy" in err and "in the table; name another file" in err
+    table.to_csv("table.csv")
+    assert main(command) == 0
+
+
 def test_the_scores_are_compared_with_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [*EVALUATE, "--proxies", "params,flops", "--target", "accuracy", "--out", "scores.csv"]
     assert main([*command, "--window", "params:90%"]) == 0
@@ -195,6 +211,21 @@ def test_a_larger_number_draws_more_genotypes(darts_folder: Path, capsys: pytest
     rows = pd.read_csv("scores.csv")
     pd.testing.assert_frame_equal(rows.iloc[:3], first)
     assert len(rows) == 5
+
+
+def test_a_smaller_number_leaves_the_file_as_it_is(darts_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space, rng = Darts(), random.Random(0)
+    archs = [space.encode(space.sample(rng)) for _ in range(5)]
+    pd.DataFrame({"epochs": 100}, index=pd.Index(archs, name="arch")).to_csv("table.csv")
+    for name, more in (("random.csv", []), ("of_table.csv", ["--table", "table.csv"])):
+        command = [*BY_SURROGATE, *more, "--out", name]
+        assert main([*command, "--trials", "4"]) == 0
+        rows = Path(name).read_bytes()
+        assert main([*command, "--trials", "2"]) == 0
+        assert "scored 0 architectures" in capsys.readouterr().out
+        assert Path(name).read_bytes() == rows
+        assert main([*command, "--trials", "5"]) == 0
+        assert "scored 1 architectures" in capsys.readouterr().out
 
 
 def test_the_genotypes_of_a_table_keep_its_columns(darts_folder: Path) -> None:
