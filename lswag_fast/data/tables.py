@@ -244,10 +244,11 @@ def checked_table(table: pd.DataFrame, source: str = "table") -> pd.DataFrame:
         lswag_fast.errors.TableError: table: row 2 names 'a' again
     """
     check_frame(table)
-    missing = np.flatnonzero(table.index.isna() | (table.index.astype(str) == ""))
+    names = table.index.astype(str)
+    missing = np.flatnonzero(table.index.isna() | (names == ""))
     if len(missing):
         raise TableError(f"{source}: row {missing[0] + 1} names no architecture")
-    repeated = np.flatnonzero(table.index.duplicated())
+    repeated = np.flatnonzero(names.duplicated())
     if len(repeated):
         row = repeated[0]
         raise TableError(f"{source}: row {row + 1} names {table.index[row]!r} again")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from lswag_fast.data.tables import check_frame
+from lswag_fast.data.tables import checked_table
 from lswag_fast.errors import InputError, JobAbortedError, JobTimeoutError, LswagError, TableError, WorkerLostError
 from lswag_fast.evaluation.kept import check_kept
 from lswag_fast.evaluation.rows import RowFile
@@ -60,8 +60,8 @@ def evaluate(
 
     Raises:
         InputError: the job has a function in the place of proxies.
-        TableError: a column has the name of a proxy, an architecture is none of the space, or the table has fewer
-            architectures than `n`.
+        TableError: two columns of the file would have one name, an architecture is named twice or is none of the
+            space, or the table has fewer architectures than `n`.
         StorageError: the file belongs to other settings (the difference is shown) or has rows that the table no longer
             has so, or another process writes it.
         ExecutorError: the executor cannot start or reach its processes.
@@ -137,12 +137,13 @@ def _columns(report: ScoreReport) -> dict[str, Any]:
 def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:
     if not isinstance(job, ScoreJob):
         raise InputError(f"an evaluation scores by a ScoreJob(...), got {job!r}")
-    check_frame(table)
+    checked_table(table)
     if not job.proxies:
         raise InputError("an evaluation scores by proxies; register a function of your own with register_proxy")
     for name in job.proxies:
         if name in table.columns:
             raise TableError(f"the table has a column {name!r}, which is the name of a proxy; rename it")
+    _check_columns(table)
     if n is not None and not 1 <= n <= len(table):
         raise TableError(f"n is {n}, the table has {len(table)} architectures")
     job.check_batch()
@@ -151,6 +152,17 @@ def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:
             job.space.decode(str(arch))
         except LswagError as error:
             raise TableError(f"row {row}, column {table.index.name or 'arch'!r}: {error}") from error
+
+
+def _check_columns(table: pd.DataFrame) -> None:
+    """Refuse columns that would be two of one name in the file, which nothing reads."""
+    names = [str(name) for name in table.columns]
+    for name in (str(table.index.name or "arch"), COVERAGE, ERRORS, WARNINGS, ELAPSED):
+        if name in names:
+            raise TableError(f"the table has a column {name!r}, which an evaluation writes; rename it or leave it out")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise TableError(f"several columns of the table are named {repeated[0]!r}; keep one of them")
 
 
 def _settings(job: ScoreJob) -> dict[str, Any]:

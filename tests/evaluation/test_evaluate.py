@@ -192,6 +192,12 @@ def test_what_does_not_fit_is_refused_before_any_score(tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     with pytest.raises(TableError, match="has a column 'params', which is the name of a proxy"):
         evaluate(job(), TABLE.assign(params=1), out)
+    with pytest.raises(TableError, match="has a column 'coverage', which an evaluation writes; rename it or leave it"):
+        evaluate(job(), TABLE.assign(coverage=1), out)
+    with pytest.raises(TableError, match="several columns of the table are named 'accuracy'; keep one"):
+        evaluate(job(), pd.concat([TABLE, TABLE], axis=1), out)
+    with pytest.raises(TableError, match=r"row 4 names '\|nor_conv.*' again"):
+        evaluate(job(), TABLE.rename(index={CELLS[3]: CELLS[0]}), out)
     with pytest.raises(TableError, match=r"row 2, column 'arch': cell: found '\|bad\|'"):
         evaluate(job(), TABLE.rename(index={CELLS[1]: "|bad|"}), out)
     with pytest.raises(TableError, match="n is 5, the table has 4 architectures"):
