@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lswag_fast.cli.values import file_target
 from lswag_fast.errors import StorageError
+from lswag_fast.files.durable import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,10 +43,13 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure, its folder made if need be.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: it cannot be written; an old file is then as it was.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_DPI)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder, path.name)
+        try:
+            figure.savefig(drawn, dpi=_DPI)
+            content = drawn.read_bytes()
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    write_whole(path, content)

@@ -11,7 +11,7 @@ from typing import Any
 from lswag_fast.cli.console import say
 from lswag_fast.cli.values import STDOUT
 from lswag_fast.errors import InputError, StorageError
-from lswag_fast.files.durable import replace_file
+from lswag_fast.files.durable import write_whole
 
 
 def check_targets(targets: Mapping[str, Path | str | None], inputs: Iterable[Path] = ()) -> None:
@@ -40,22 +40,6 @@ def check_targets(targets: Mapping[str, Path | str | None], inputs: Iterable[Pat
         folder = next((parent for parent in path.parents if parent.exists()), Path())
         if not folder.is_dir():
             raise StorageError(f"{option}: cannot write {path}: {folder} is no folder")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Replace a file whole, its folder made if need be.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # a device such as /dev/null, which nothing may take the place of
-            path.write_bytes(content)
-        else:
-            replace_file(path, content)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def encoded(text: str) -> bytes:
@@ -87,7 +71,7 @@ def write_json(target: str | None, content: Any) -> bool:
     if target == STDOUT:
         say(text)
         return True
-    write(Path(target), f"{text}\n".encode())
+    write_whole(Path(target), f"{text}\n".encode())
     return False
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from lswag_fast.errors import TableError, reason
+from lswag_fast.files.durable import write_whole
 
 MIN_ROWS = 10
 NEW_LINE = b"\n"
@@ -129,6 +130,7 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
     Raises:
         TableError: another name.
+        StorageError: the file cannot be written; an old one is then as it was.
         ImportError: Parquet without pyarrow (`pip install lswag-fast[parquet]`).
 
     Example:
@@ -141,12 +143,14 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     table = table.rename_axis(str(table.index.name or "arch"))
+    content = io.BytesIO()
     if path.suffix == ".parquet":
-        table.to_parquet(path)
+        table.to_parquet(content)
     elif path.name.endswith((".csv", ".csv.gz")):
-        table.to_csv(path)
+        table.to_csv(content, compression="gzip" if path.suffix == ".gz" else None)
     else:
         raise TableError(f"{path}: a table is written as .csv, .csv.gz or .parquet; `suite_dict` gives the JSON layout")
+    write_whole(path, content.getvalue())
 
 
 def suite_table(content: Mapping[str, Any], dataset: str | None = None, source: str = "table") -> pd.DataFrame:

@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+from lswag_fast.errors import StorageError
+
 # A power cut loses at most what was written in so many seconds.
 SYNC_WITHIN_S = 1.0
 
@@ -44,6 +46,29 @@ def replace_file(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a result for the user: the file replaced whole, its folder made if need be.
+
+    Raises:
+        StorageError: it cannot be written; the old file is then as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "new", "result.json")
+        >>> write_whole(path, b"{}")
+        >>> path.read_text()
+        '{}'
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a device such as /dev/null, which nothing may take the place of
+            path.write_bytes(content)
+        else:
+            replace_file(path, content)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def sync_folder(folder: Path) -> None:

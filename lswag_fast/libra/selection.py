@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from lswag_fast.data.tables import checked_table, finite_numbers, numbers
-from lswag_fast.errors import InputError, StorageError, TableError, warn
+from lswag_fast.errors import InputError, TableError, warn
+from lswag_fast.files.durable import write_whole
 from lswag_fast.libra.algorithm1 import ROLES, WIDER_TOLERANCE, Correlation, Measured, measure
 from lswag_fast.libra.fit import Fit
 from lswag_fast.libra.halves import join_by_gain, random_halves
@@ -340,11 +341,7 @@ class Libra:
         """
         worth = {} if held_out is None else {"held_out": asdict(held_out)}
         text = json.dumps({**self.to_dict(), **worth}, indent=2, allow_nan=False) + "\n"
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        write_whole(Path(path), text.encode())
 
 
 def _proxy_columns(table: pd.DataFrame, target: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from lswag_fast.cli.figures import check_plot, save_figure
 from lswag_fast.errors import MissingExtraError, StorageError
 from lswag_fast.plots.style import new_figure
+from support.stand_ins.full_disk import fill
 
 pytest.importorskip("matplotlib")
 
@@ -21,6 +22,15 @@ def test_a_figure_is_written_with_its_folder(tmp_path: Path) -> None:
     assert path.read_text().startswith("<?xml")
     with pytest.raises(StorageError, match=r"cannot write /dev/null/a\.png"):
         save_figure(new_figure(1, 1), Path("/dev/null/a.png"))
+
+
+def test_a_full_disk_leaves_the_old_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(monkeypatch)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    with pytest.raises(StorageError, match=r"cannot write .*a\.png: No space left on device"):
+        save_figure(new_figure(1, 1), path)
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt"])

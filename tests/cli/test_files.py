@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
 
-from lswag_fast.cli.files import check_targets, encoded, write, write_json
+from lswag_fast.cli.files import check_targets, encoded, write_json
 from lswag_fast.errors import InputError, StorageError
-
-
-def test_a_file_is_written_whole_with_its_folder(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "page.html"
-    write(path, b"whole")
-    assert path.read_bytes() == b"whole"
-    assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(StorageError, match="cannot write /dev/null/x"):
-        write(Path("/dev/null/x"), b"")
 
 
 def test_json_has_null_for_what_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,18 +21,6 @@ def test_json_has_null_for_what_is_no_number(tmp_path: Path, capsys: pytest.Capt
     assert write_json("-", content) is True
     assert json.loads(capsys.readouterr().out) == wanted
     assert write_json(None, content) is False
-
-
-def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    write(tmp_path / "pipe", b"through")
-    assert os.read(reader, 100) == b"through"
-    os.close(reader)
-    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
-    if Path("/dev/full").exists():
-        with pytest.raises(StorageError, match="cannot write /dev/full: No space left"):
-            write(Path("/dev/full"), b"much")
 
 
 def test_bytes_that_are_no_text_are_written_as_escapes() -> None:

@@ -25,8 +25,9 @@ from lswag_fast.data.tables import (
     suite_table,
     write_table,
 )
-from lswag_fast.errors import LswagError, TableError
+from lswag_fast.errors import LswagError, StorageError, TableError
 from support.published import published_file
+from support.stand_ins.full_disk import fill
 
 WRITTEN = ["table.csv", "table.csv.gz", "table.parquet"]
 
@@ -45,9 +46,12 @@ def assert_same_table(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+def test_what_is_written_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     write_table(example(), tmp_path / name)
     assert_same_table(read_table(tmp_path / name), example())
+    fill(monkeypatch)
+    with pytest.raises(StorageError, match="No space left on device"):
+        write_table(example().iloc[:1], tmp_path / name)
     assert_same_table(read_table(str(tmp_path / name)), example())
 
 

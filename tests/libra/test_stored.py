@@ -16,6 +16,7 @@ from lswag_fast import Libra, list_proxies
 from lswag_fast.errors import InputError, StorageError
 from lswag_fast.libra.held_out import Figure, HeldOut
 from lswag_fast.libra.stored import SCHEMA_VERSION, Selection, packaged_selection, read_selection
+from support.stand_ins.full_disk import fill
 
 WORDS: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,
@@ -41,6 +42,17 @@ def test_what_libra_saves_is_read_back(tmp_path: Path) -> None:
     assert found.proxies == libra.selection
     assert found.combine == "mean_rank"
     assert found.fitted_on == libra.to_dict()["fitted_on"]
+
+
+def test_a_full_disk_leaves_the_old_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, WORDS)
+    values = np.arange(20.0)
+    libra = Libra().fit(pd.DataFrame(dict.fromkeys(("acc", "params", "nwot", "zen"), values)), "acc")
+    fill(monkeypatch)
+    with pytest.raises(StorageError, match=r"cannot write .*selection\.json: No space left on device"):
+        libra.save(path)
+    assert read_selection(path).proxies == ("lswag", "jacov", "params")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_selection_travels_between_processes(tmp_path: Path) -> None:

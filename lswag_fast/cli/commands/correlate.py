@@ -7,10 +7,11 @@ import argparse
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
-from lswag_fast.cli.files import check_targets, write, write_json
+from lswag_fast.cli.files import check_targets, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import file_target, listed, naming
 from lswag_fast.cli.views.correlations import joined_correlations, show_correlations
+from lswag_fast.files.durable import write_whole
 
 _DESCRIPTION = """\
 Rank correlations of the proxies of a table with an accuracy: Spearman, Kendall's tau-b and the overlap of the best 5 %,
@@ -55,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
     }
     joined = joined_correlations(found)
     if args.csv is not None:
-        write(args.csv, joined.to_csv(index=False).encode())
+        write_whole(args.csv, joined.to_csv(index=False).encode())
     if args.plot is not None:
         columns = {target: rows["spearman"].to_dict() for target, rows in found.items()}
         save_figure(plot_correlations(columns), args.plot)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
-from lswag_fast.cli.files import encoded, write
+from lswag_fast.cli.files import encoded
 from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.files.durable import write_whole
 
 if TYPE_CHECKING:
     from lswag_fast.study.stored import StoredStudy
@@ -114,7 +115,7 @@ def _export_table(study: StoredStudy, kind: str, path: Path | None) -> None:
     if path is None:
         say(content.decode().removesuffix("\n"))
         return
-    write(path, content)
+    write_whole(path, content)
     say(f"{len(study.trials):,} trials: {path}")
 
 

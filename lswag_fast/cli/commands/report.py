@@ -8,7 +8,8 @@ from pathlib import Path
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
 from lswag_fast.cli.console import say
-from lswag_fast.cli.files import encoded, write
+from lswag_fast.cli.files import encoded
+from lswag_fast.files.durable import write_whole
 
 REPORT_FILE = "report.html"
 
@@ -34,7 +35,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     path = args.out or args.folder / REPORT_FILE
-    write(path, encoded(_page(args.folder)))
+    write_whole(path, encoded(_page(args.folder)))
     say(f"report: {path}")
     return 0
 
