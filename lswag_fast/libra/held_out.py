@@ -129,8 +129,8 @@ def held_out(
 
     Raises:
         TableError: a half has too few rows for the rule, or no window of a half holds 10 architectures.
-        InputError: members are not proxies with a positive number each, n_halves is below 1, the seed is negative, or
-            the window is none.
+        InputError: members are not proxies with a positive number each, or count differently where `libra.combine`
+            weighs none; libra is no fitted `Libra`, n_halves is below 1, the seed is negative, or the window is none.
 
     Example:
         >>> from lswag_fast import Libra
@@ -142,11 +142,16 @@ def held_out(
         >>> found.n_rows, found.n_halves, "params" in found.alone
         (80, 5, True)
     """
+    from lswag_fast.libra.selection import Libra  # which reads what this module writes
+
+    if not isinstance(libra, Libra):
+        raise InputError(f"held_out takes a fitted Libra, Libra().fit(table, target) say, got {libra!r}")
+    fit = libra.result
     check_count("n_halves", n_halves, 1)
     check_count("seed", seed, 0)
     check_window(window)
-    names = list(libra.result.proxies.index) if proxies is None else list(dict.fromkeys(proxies))
-    _check_members(members, [*names, bias])
+    names = list(fit.proxies.index) if proxies is None else list(dict.fromkeys(proxies))
+    _check_members(members, [*names, bias], libra.combine)
     chosen, _ = finite_numbers(table, [target, bias, *names])
     if len(chosen) < 4 * MIN_ROWS:
         raise TableError(
@@ -155,8 +160,8 @@ def held_out(
         )
     if window is not None:
         chosen = chosen.assign(**{window.column: window.sizes(table)[chosen.index]})
-    fixed = libra.selection if members is None else tuple(members)
-    weights = libra.result.weights if members is None else tuple(members.values())
+    fixed = fit.selection if members is None else tuple(members)
+    weights = fit.weights if members is None else tuple(members.values())
     alone = list(dict.fromkeys((*fixed, bias)))
     rng = np.random.default_rng(seed)
     order = np.argsort(chosen.index.astype(str), kind="stable")  # the cuts see no order of rows
@@ -181,7 +186,7 @@ def held_out(
     )
 
 
-def _check_members(members: object, known: Sequence[str]) -> None:
+def _check_members(members: object, known: Sequence[str], combine: Aggregate) -> None:
     """Refuse what is no selection among the proxies of a table."""
     if members is None:
         return
@@ -191,6 +196,11 @@ def _check_members(members: object, known: Sequence[str]) -> None:
     if unknown:
         raise InputError(f"members: {unknown[0]!r} is none of the proxies {', '.join(known)}")
     check_weights(list(members.values()), list(members), "log_rank")
+    if combine != "log_rank" and len(set(members.values())) > 1:
+        raise InputError(
+            f"members count differently, which is for combine='log_rank'; the Libra has combine={combine!r}: give each "
+            "the same number, or fit another"
+        )
 
 
 def _fitted(

@@ -143,6 +143,30 @@ def test_arguments_that_are_refused(arguments: dict[str, Any], words: str) -> No
         held_out(libra, TABLE, "accuracy", proxies=PROXIES, **{"n_halves": 2, **arguments})
 
 
+@pytest.mark.parametrize(
+    ("libra", "words"),
+    [
+        (Libra, "held_out takes a fitted Libra, .* say, got <class"),
+        ("libra.json", "held_out takes a fitted Libra, .* say, got 'libra.json'"),
+        (None, "held_out takes a fitted Libra"),
+        (Libra(), "fit first: nothing is selected yet"),
+    ],
+)
+@pytest.mark.parametrize("members", [None, {"nwot": 1.0}])
+def test_what_is_no_fitted_libra_is_refused(libra: Any, words: str, members: Any) -> None:
+    with pytest.raises(InputError, match=words):
+        held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=2, members=members)
+
+
+@pytest.mark.parametrize("combine", ["mean_rank", "rank_sum", "product"])
+def test_members_count_alike_where_nothing_weighs_them(combine: Any) -> None:
+    libra = Libra(rule="halves", combine=combine).fit(TABLE, "accuracy", proxies=PROXIES)
+    with pytest.raises(InputError, match=f"for combine='log_rank'; the Libra has combine='{combine}'"):
+        held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=2, members={"nwot": 0.9, "snip": 0.1})
+    found = held_out(libra, TABLE, "accuracy", proxies=PROXIES, n_halves=2, members={"nwot": 2, "zico": 2.0})
+    assert found.members is not None
+
+
 def test_a_half_that_is_refused_says_of_what_it_is_one() -> None:
     table = TABLE.assign(stage=np.arange(len(TABLE)) % (len(TABLE) // 20))
     window = ComparisonWindow("stage")
