@@ -70,8 +70,8 @@ class ScoreOptions:
             samples depend on each other, and a warning says so.
         output: the part of what the model returns that holds the logits, for every pass, and that `loss_fn` gets: its
             place in a tuple (-1 of `(features, logits)`), its name (a key or an attribute), or `f(outputs)`.
-        ignore_index: the class index of samples, pixels or tokens that the default loss leaves out, such as 255 or
-            -100.
+        ignore_index: the class index of pixels or tokens that the default loss leaves out, such as 255 or -100; each
+            sample needs a label that counts.
         class_axis: of the default loss, 1 for logits (B, C, ...) and -1 for (B, ..., C). Default: what the targets'
             shape says; where it allows both it must be given.
         combine: of L-SWAG: "layerwise" sum_l Lambda_l * Psi_l (the supplement's D.2); "product" Eq. 1 read literally,

@@ -274,7 +274,7 @@ def test_labels_without_a_loss_fail_the_proxies_of_gradients_alone(loss: Any) ->
     [
         ({"loss_fn": TokenLoss()}, "no token counts in sample 0, 1, 2 and 9 more of the batch"),
         ({"loss_fn": TokenLoss(shift=True)}, "all labels are -100 but the first; leave such samples out"),
-        ({"ignore_index": -100}, "no gradient of the 3 observed .* varies over the samples; .* does no label count"),
+        ({"ignore_index": -100}, "no label counts in sample 0, 1, 2 and 9 more of the batch: .*; leave such"),
         ({}, "labels run from -100 to -100, .* where -100 marks what is not to count, pass ignore_index=-100"),
     ],
 )
@@ -285,6 +285,19 @@ def test_texts_of_padding_alone_fail_the_proxies_of_gradients_alone(options: dic
     scores = score_many(model, batch, proxies=["lswag", "zico", "nwot", "near", "params"], **options)
     assert [name for name in scores if scores[name].error] == ["lswag", "zico"]
     assert all(re.search(said, str(scores[name].error)) for name in ("lswag", "zico"))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 5])
+def test_a_sample_that_is_ignored_whole_fails_the_proxies_of_gradients_alone(chunk_size: int | None) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    labels = torch.arange(12) % 3
+    labels[7] = 255
+    names = ["lswag", "fisher", "params", *(["te_nas_regions"] if chunk_size is None else [])]
+    options: dict[str, Any] = {"ignore_index": 255, "chunk_size": chunk_size, "pattern_samples": 6}
+    scores = score_many(model, (torch.randn(12, 6), labels), proxies=names, **options)
+    assert [name for name in scores if scores[name].error] == ["lswag", "fisher"]
+    assert all("no label counts in sample 7 of the batch" in str(scores[name].error) for name in ("lswag", "fisher"))
 
 
 def test_a_text_that_attention_masks_whole_does_not_spoil_the_others() -> None:

@@ -35,10 +35,13 @@ class Loss:
     n_nonfinite: Tensor
     targets: TargetCheck | None
 
-    def checked(self) -> int:
-        """The number of losses that are NaN or infinite; raises InputError for targets that the loss cannot take."""
+    def checked(self, first: int = 0) -> int:
+        """The number of losses that are NaN or infinite; raises InputError for targets that the loss cannot take.
+
+        `first` is the place in the batch of the first sample, by which such a sample is named.
+        """
         if self.targets is not None:
-            self.targets.check()
+            self.targets.check(first)
         return int(self.n_nonfinite)
 
 

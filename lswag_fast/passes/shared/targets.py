@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.options import ClassAxis
+from lswag_fast.passes.shared.checks import listed
 
 SUM_TOLERANCE = 1e-2
 """How far the probabilities of a target may be from 1 in sum: they come in bfloat16, too, which keeps 8 bits."""
@@ -20,8 +21,8 @@ _OTHER_TASKS = "for numbers say task='regression', for labels of which several h
 class TargetCheck(Protocol):
     """What is found on the device of the targets and read when a pass is over, so that a GPU is not held up."""
 
-    def check(self) -> None:
-        """Raise InputError for targets that the loss cannot take."""
+    def check(self, first: int = 0) -> None:
+        """Raise InputError for targets that the loss cannot take; `first` is the place of their first in the batch."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,36 @@ class FittedTargets:
 
 @dataclass(frozen=True)
 class LabelRange:
-    """The least and the largest class index of a batch, on their device."""
+    """The least and the largest class index of a batch, on their device.
+
+    Attributes:
+        extremes: both.
+        n_classes: how many classes the model tells.
+        ignore_index: the label of what does not count, where there is one.
+        uncounted: (B,) whether none of a sample's labels counts; None without an `ignore_index`.
+    """
 
     extremes: Tensor
     n_classes: int
+    ignore_index: int | None = None
+    uncounted: Tensor | None = None
 
-    def check(self) -> None:
-        """Raise InputError for a label outside of the classes."""
+    def check(self, first: int = 0) -> None:
+        """Raise InputError for a label outside of the classes, or a sample whose gradients would all be 0."""
         low, high = self.extremes.tolist()
         if low < 0 or high >= self.n_classes:
             last, outside = self.n_classes - 1, low if low < 0 else high
             raise InputError(
                 f"labels run from {low} to {high}, but the model has {self.n_classes} classes (0..{last}); build it "
                 f"for the labels' classes or, where {outside} marks what is not to count, pass ignore_index={outside}"
+            )
+        if self.uncounted is None:
+            return
+        empty = (self.uncounted.nonzero().flatten() + first).tolist()
+        if empty:
+            raise InputError(
+                f"no label counts in sample {listed([str(k) for k in empty])} of the batch: all labels are "
+                f"ignore_index={self.ignore_index}; leave such samples out"
             )
 
 
@@ -66,7 +84,7 @@ class ProbabilityRange:
     extremes: Tensor
     shape: torch.Size
 
-    def check(self) -> None:
+    def check(self, first: int = 0) -> None:
         """Raise InputError for what are no probabilities of classes."""
         least, low, high = self.extremes.tolist()
         if least < 0 or low < 1 - SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
@@ -86,7 +104,7 @@ def fit_targets(
         logits: (B, C, ...) or (B, ..., C).
         targets: indices (B, ...), or probabilities or one-hot vectors of the logits' shape.
         class_axis: 1 or -1 where the shapes allow both.
-        ignore_index: the index that marks what does not count.
+        ignore_index: the index that marks what does not count; the check refuses a sample of which nothing does.
 
     Raises:
         InputError: the shapes do not fit, or allow both axes; the logits have one class only.
@@ -132,7 +150,8 @@ def _indices(logits: Tensor, targets: Tensor, ignore_index: int | None) -> Fitte
     ignored = None if ignore_index is None else targets == ignore_index
     if ignored is not None:
         targets = targets.masked_fill(ignored, 0)
-    range_ = LabelRange(torch.stack(torch.aminmax(targets)), n_classes)
+    uncounted = None if ignored is None else ignored.reshape(len(ignored), -1).all(1)
+    range_ = LabelRange(torch.stack(torch.aminmax(targets)), n_classes, ignore_index, uncounted)
     # An index out of range would end a process with a GPU before it could be told.
     return FittedTargets(logits, targets.clamp(0, n_classes - 1), ignored, range_)
 

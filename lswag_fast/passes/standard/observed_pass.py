@@ -60,11 +60,13 @@ def observed_pass(
     progress = Progress(to_pack)
     with preserve_model_state(model, options.seed, watched=False) as snapshot:
         for part, of_part in parts(batch, options, statistics, progress):
+            first = 0
             for chunk in part.chunks(options.chunk_size):
                 is_chunk = chunk.n_samples < part.n_samples
                 run = _Run(model, batch, options, snapshot, reducer, progress, is_chunk)
                 # Of a copy, so that what runs again sees the samples as they were before the model wrote into them.
-                run.on(chunk.copied(), of_part)
+                run.on(chunk.copied(), of_part, first)
+                first += chunk.n_samples
     to_count = options.pattern_samples if patterned else None
     patterns = Patterns(progress.activations, to_count, batch.n_samples, progress.pairs)
     return ObservedPass(patterns, progress.skipped, progress.coverage, progress.n_nonfinite_losses)
@@ -82,8 +84,8 @@ class _Run:
     progress: Progress
     is_chunk: bool
 
-    def on(self, chunk: Batch, statistics: frozenset[str]) -> None:
-        """Run the model on some of the samples, for these statistics."""
+    def on(self, chunk: Batch, statistics: frozenset[str], first: int) -> None:
+        """Run the model on some of the samples, for these statistics; `first` is the place of their first one."""
         progress, options = self.progress, self.options
         is_part = chunk.n_samples < self.batch.n_samples
         n_packed = progress.next_packed(chunk.n_samples) if "patterns" in statistics else 0
@@ -106,7 +108,7 @@ class _Run:
                 chosen = self.reducer.choose(observation.weights, chunk.n_samples)
                 with backward_errors(), timed("backward"):
                     unreached = observation.backward(loss.total, chosen, self.reducer)
-                progress.n_nonfinite_losses += loss.checked()
+                progress.n_nonfinite_losses += loss.checked(first)
             # After the backward: a run of the model in between might write into a buffer that it needs.
             with in_precision(options, chunk.device):
                 mixing = mixing_calls(observation, outputs, loss, options)

@@ -152,13 +152,25 @@ def test_labels_that_do_not_fit_the_logits_are_refused() -> None:
 
 
 def test_what_is_ignored_has_no_loss() -> None:
-    labels = torch.tensor([0, 255, 2, 1, 255])
-    loss = total_loss(LOGITS, labels, B, ScoreOptions(ignore_index=255))
-    kept = labels != 255
-    torch.testing.assert_close(loss.total, F.cross_entropy(LOGITS[kept], labels[kept], reduction="sum"))
+    logits, labels = LOGITS[:, :, None].repeat(1, 1, 2), LABELS[:, None].repeat(1, 2)
+    labels[1, 0] = labels[4, 1] = 255
+    loss = total_loss(logits, labels, B, ScoreOptions(ignore_index=255))
+    torch.testing.assert_close(loss.total, F.cross_entropy(logits, labels, reduction="sum", ignore_index=255))
     assert loss.checked() == 0
     with pytest.raises(InputError, match="labels run from 0 to 7"):
-        total_loss(LOGITS, labels.masked_fill(labels == 2, 7), B, ScoreOptions(ignore_index=255)).checked()
+        total_loss(logits, labels.masked_fill(labels == 2, 7), B, ScoreOptions(ignore_index=255)).checked()
+
+
+@pytest.mark.parametrize("options", [{}, {"loss_fn": "cross_entropy"}, {"task": "segmentation"}])
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_a_sample_without_a_label_that_counts_is_named(options: dict[str, Any], shape: tuple[int, ...]) -> None:
+    labels = torch.zeros(B, *shape, dtype=torch.long)
+    labels[1], labels[3] = 255, 255
+    loss = total_loss(torch.randn(B, K, *shape), labels, B, ScoreOptions(ignore_index=255, **options))
+    with pytest.raises(InputError, match="in sample 1, 3 of the batch: all labels are ignore_index=255; leave"):
+        loss.checked()
+    with pytest.raises(InputError, match="in sample 9, 11 of the batch"):
+        loss.checked(first=8)
 
 
 def test_the_chosen_output_is_what_every_loss_gets() -> None:

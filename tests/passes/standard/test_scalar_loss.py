@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_sample_s_gradient_is_its_share_of_the_gradient_of_the_mean() -> None:
     """Sixteen samples, three of them with a label: the mean times 16 gives each of the three 16/3 of its own."""
     model, (inputs, labels) = _setup()
     labels[3:] = -100
-    alone = score(model, (inputs, labels), ignore_index=-100)
+    alone = score(model, (inputs, labels), loss_fn=partial(F.cross_entropy, reduction="none"))
     with pytest.warns(LswagWarning, match=f"{SAYS}.*ignored labels.*ignore_index="):
         shared = score(model, (inputs, labels), loss_fn=F.cross_entropy, loss_reduction="mean")
     for one, other in zip(alone.layers, shared.layers, strict=True):
