@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def test_every_other_space_has_one_recommendation_of_proxies_that_score_one_netw
         assert not any(get_proxy(name).parts for name in each.proxies)
         assert each.combine in AGGREGATES
         assert (ROOT / each.evidence).is_file(), each.evidence
+
+
+def test_how_many_cells_the_figures_are_of_is_that_of_the_evidence() -> None:
+    each = recommended("cnn")
+    with (ROOT / each.evidence).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if set(row["members"].split()) == set(each.proxies)]
+    assert {(row["study"], row["n"]) for row in rows} == {("no labels", "951")}
+    assert "on the 951 of 1,000 cells where all proxies have values" in each.why
 
 
 def test_it_is_found_by_the_space_and_by_the_kind() -> None:
