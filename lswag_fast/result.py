@@ -84,7 +84,8 @@ class Score:
             count, whatever call multiplies them with features, but no tables of positions that are only added or
             looked up.
         n_gradient_samples: G, the samples whose gradients were taken; 0 for a proxy without an observed backward pass.
-        repeated: the values of the repeats, whose mean is `value`, where there were several.
+        repeated: the values of the repeats, whose mean is `value`, where there were several; the layers are then those
+            of the first.
         standard_error: of that mean; None without repeats.
 
     Example:

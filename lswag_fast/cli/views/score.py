@@ -15,6 +15,8 @@ _COMPARE = "Scores are comparable only at the same data, batch size and options.
 def show_score(result: Score, data: str, networks: str | None) -> None:
     """One proxy: what each layer gives, what was left out, the score."""
     if result.layers:
+        if result.repeated:
+            say(f"layers of the first of {len(result.repeated)} repeats:")
         _show_layers(result)
     if result.skipped:
         say("\nnot scored:" if result.layers else "not scored:")

@@ -115,6 +115,7 @@ def test_repeats_are_shown_with_their_mean_and_its_error(run: Any) -> None:
     assert code == 0
     assert re.search(r"^zico score: \S+ \+- \S+ \(higher is better\)$", out, re.MULTILINE)
     assert "3 repeats of 2 samples each: their mean +- its standard error" in out
+    assert out.startswith("layers of the first of 3 repeats:\n")
     code, out, _ = run("--proxies", "zico,params", "--repeats", "3", "--pattern-samples", "2")
     assert code == 0
     assert re.search(r"^zico +\S+ \+- \S+ +higher", out, re.MULTILINE)
