@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import difflib
 import importlib
 import inspect
 import os
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from lswag_fast.cli.options import SPACE_OPTIONS, flag_of, space_set
@@ -304,11 +306,20 @@ def find(target: str) -> Callable[..., Any]:
     module_name, _, attribute = target.partition(":")
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds text
         sys.path.insert(0, here)
-    factory = getattr(_import(module_name, target), attribute, None)
+    module = _import(module_name, target)
+    if not hasattr(module, attribute):
+        raise InputError(f"{target}: there is no {attribute!r} in {module_name}{_nearest(module, attribute)}")
+    factory = getattr(module, attribute)
     if not callable(factory):
-        found = "nothing" if factory is None else type(factory).__name__
+        found = type(factory).__name__
         raise InputError(f"{target}: {attribute!r} in {module_name} must be callable; found {found}")
     return cast("Callable[..., Any]", factory)
+
+
+def _nearest(module: ModuleType, attribute: str) -> str:
+    """What of a module may be meant, in words; nothing where no name is near."""
+    near = difflib.get_close_matches(attribute, [name for name, value in vars(module).items() if callable(value)], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def make(target: str) -> Any:

@@ -43,7 +43,7 @@ MISTAKES = [
     (["search", "collections:OrderedDict"], "OrderedDict is not a search space: it lacks name, input_shape"),
     (["score", "mymodel"], "package.module:factory or SPACE:ARCHJSON"),
     (["score", "no_such_module:make"], "there is no module 'no_such_module'"),
-    (["score", "json:no_such_name"], "'no_such_name' in json must be callable; found nothing"),
+    (["score", "json:no_such_name"], "json:no_such_name: there is no 'no_such_name' in json"),
     (["score", "json:__name__"], "must be callable; found str"),
     (["score", "collections:OrderedDict"], "returned OrderedDict; it must return a torch.nn.Module"),
     (["score", ".models:make"], "names no module"),

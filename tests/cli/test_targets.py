@@ -116,6 +116,10 @@ def test_names_are_found_called_and_refused() -> None:
     assert isinstance(targets.make("support.user_networks:cnn"), torch.nn.Module)
     with pytest.raises(InputError, match="must be callable; found int"):
         targets.find("sys:maxsize")
+    with pytest.raises(InputError, match=r"^json:dump_s: there is no 'dump_s' in json; did you mean 'dumps'\?$"):
+        targets.find("json:dump_s")
+    with pytest.raises(InputError, match=r"^json:anything: there is no 'anything' in json$"):
+        targets.find("json:anything")
     with pytest.raises(InputError, match="'dumps' must be callable without arguments"):
         targets.make("json:dumps")
 
