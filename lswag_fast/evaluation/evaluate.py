@@ -26,6 +26,8 @@ Callback = Callable[[int, int], None]
 COVERAGE, ERRORS, WARNINGS, ELAPSED = "coverage", "errors", "warnings", "elapsed_s"
 SHOWN_OF_A_WARNING = 120
 """Characters: a warning may name every layer of a deep network."""
+BETWEEN_WARNINGS = "; "
+"""Those of a row; inside of one stands a comma instead."""
 
 
 def evaluate(
@@ -129,9 +131,13 @@ def _columns(report: ScoreReport) -> dict[str, Any]:
         **report.values,
         COVERAGE: report.coverage,
         ERRORS: shortened("; ".join(f"{name}: {error}" for name, error in report.errors.items())),
-        WARNINGS: "; ".join(dict.fromkeys(text[:SHOWN_OF_A_WARNING] for text in report.warnings)),
+        WARNINGS: BETWEEN_WARNINGS.join(dict.fromkeys(map(_shown, report.warnings))),
         ELAPSED: round(report.elapsed_s, 3),
     }
+
+
+def _shown(warning: str) -> str:
+    return warning[:SHOWN_OF_A_WARNING].replace(BETWEEN_WARNINGS, ", ")
 
 
 def _check(job: ScoreJob, table: pd.DataFrame, n: int | None) -> None:

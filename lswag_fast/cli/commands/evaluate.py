@@ -253,10 +253,10 @@ def _check_rows(args: argparse.Namespace, table: pd.DataFrame, window: Compariso
 
 
 def _say_warnings(rows: pd.DataFrame) -> None:
-    """Say each warning of the rows once, the most frequent first: each row has only its own."""
-    from lswag_fast.evaluation.evaluate import WARNINGS
+    """Say each warning of the rows once, the most frequent first: each row has only its own, often several."""
+    from lswag_fast.evaluation.evaluate import BETWEEN_WARNINGS, WARNINGS
 
-    counts = rows[WARNINGS].dropna().value_counts()
+    counts = rows[WARNINGS].dropna().astype(str).str.split(BETWEEN_WARNINGS, regex=False).explode().value_counts()
     for text, count in counts.iloc[:_SAID_WARNINGS].items():
         say_warning(f"{count} of {len(rows)} architectures: {text}")
     if len(counts) > _SAID_WARNINGS:

@@ -79,11 +79,20 @@ def test_a_warning_of_the_rows_is_said_once(folder: Path, capsys: pytest.Capture
     command = [*EVALUATE, "--proxies", "l2_norm,grad_norm,lswag", "--out", "scores.csv"]
     assert main(command) == 0
     rows = pd.read_csv("scores.csv")
-    counts = rows["warnings"].value_counts()
+    counts = rows["warnings"].str.split("; ").explode().value_counts()
     assert counts.iloc[0] > 1  # BatchNorm in train mode makes the samples depend on each other
     err = capsys.readouterr().err
     for text, count in counts.iloc[:5].items():
         assert err.count(f"warning: {count} of {len(rows)} architectures: {text}\n") == 1
+
+
+def test_a_warning_beside_others_is_counted_over_all_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    _say_warnings(pd.DataFrame({"warnings": ["a norm", "a norm; layer 1", "layer 2; a norm", np.nan]}))
+    first, *others = (line.partition("warning: ")[2] for line in capsys.readouterr().err.splitlines())
+    assert first == "3 of 4 architectures: a norm"
+    assert sorted(others) == ["1 of 4 architectures: layer 1", "1 of 4 architectures: layer 2"]
+    _say_warnings(pd.DataFrame({"warnings": [np.nan, np.nan]}))
+    assert capsys.readouterr().err == ""
 
 
 def test_more_warnings_than_can_be_read_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
