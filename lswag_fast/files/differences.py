@@ -10,8 +10,11 @@ _ABSENT = "nothing"
 # A fingerprint tells nobody what to do; what it is taken of, and what decides that, does.
 _IN_WORDS = {
     "batch_fingerprint": "the batch is another (--data, --split, --batch-size, --image-size and --seed decide it)",
+    "rank_weights": "the weights of the proxies' ranks are others (the selection that --proxies names decides them)",
     "weights_fingerprint": "the weights that the networks are cut out of are others (--checkpoint decides them)",
 }
+# What is typed for a setting.
+_TYPED = {"objective.proxies": "--proxies", "proxies": "--proxies", "objective.combine": "--combine"}
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
@@ -24,6 +27,8 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
     Example:
         >>> list(differences({"seed": 4, "budget": {"params": 5}}, {"seed": 4, "budget": {"params": 6}}))
         ['budget.params was 5, now 6']
+        >>> list(differences({"objective": {"proxies": ["lswag"]}}, {"objective": {"proxies": ["lswag", "nwot"]}}))
+        ['--proxies was lswag, now lswag,nwot']
     """
     yield from _differences("", stored, given)
 
@@ -35,9 +40,16 @@ def _differences(prefix: str, stored: Mapping[str, Any], given: Mapping[str, Any
             yield from _differences(f"{prefix}{key}.", old, new)
         elif old != new and key in _IN_WORDS:
             yield _IN_WORDS[key]
+        elif old != new and prefix + key in _TYPED:
+            yield f"{_TYPED[prefix + key]} was {_typed(old)}, now {_typed(new)}"
         elif old != new:
             yield f"{prefix}{key} was {_shown(old)}, now {_shown(new)}"
 
 
 def _shown(value: Any) -> str:
     return _ABSENT if value is None else json.dumps(value)
+
+
+def _typed(value: Any) -> str:
+    """A setting as it is written on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value or _ABSENT)

@@ -213,12 +213,25 @@ def refuse_difference(where: Any, stored: StudySettings, given: StudySettings) -
     Raises:
         OtherSettingsError: shows each setting that differs, stored and given.
     """
-    found = list(differences(stored.to_json(), given.to_json()))
+    before, now = stored.to_json(), given.to_json()
+    if stored.objective.proxies != given.objective.proxies:
+        _leave_consequences_out(before["objective"], now["objective"])
+    found = list(differences(before, now))
     if found:
         raise OtherSettingsError(
             f"{where} holds a study with other settings: {'; '.join(found)}. "
             "Repeat the stored ones to continue it, or name a new folder"
         )
+
+
+def _leave_consequences_out(*objectives: dict[str, Any]) -> None:
+    """Leave out what other proxies bring with them and nobody has typed: whether there is anything to combine, say."""
+    names = ["lower_is_better", "rank_weights"]
+    if any(objective["combine"] is None for objective in objectives):
+        names.append("combine")
+    for objective in objectives:
+        for name in names:
+            objective.pop(name, None)
 
 
 def warn_of_nameless(where: Any, settings: StudySettings) -> None:

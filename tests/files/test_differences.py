@@ -28,5 +28,16 @@ def test_a_fingerprint_is_said_in_words() -> None:
     ]
 
 
+def test_what_has_an_option_is_said_as_it_is_typed() -> None:
+    stored = {"objective": {"proxies": ["lswag"], "combine": "log_rank"}, "proxies": ["nwot", "swap"]}
+    given = {"objective": {"proxies": ["lswag", "nwot"], "combine": "product", "rank_weights": [1.0, 2.0]}}
+    assert list(differences(stored, given)) == [
+        "--proxies was lswag, now lswag,nwot",
+        "--combine was log_rank, now product",
+        "the weights of the proxies' ranks are others (the selection that --proxies names decides them)",
+        "--proxies was nwot,swap, now nothing",
+    ]
+
+
 def test_a_group_that_became_a_value_is_shown_whole() -> None:
     assert list(differences({"budget": {"params": 1}}, {"budget": 2})) == ['budget was {"params": 1}, now 2']

@@ -85,6 +85,18 @@ def test_the_same_command_continues_and_another_is_refused(user_folder, capsys):
     assert rows(user_folder / "run") == table
 
 
+def test_other_proxies_are_said_as_they_were_typed(user_folder, capsys):
+    assert search("--proxies", "params", trials="2") == 0
+    capsys.readouterr()
+    assert search("--proxies", "params,flops,te_nas_ntk", trials="4") == 2
+    said = "other settings: --proxies was params, now params,flops,te_nas_ntk. Repeat the stored ones"
+    assert said in capsys.readouterr().err
+    assert search("--proxies", "params,flops", out="two", trials="2") == 0
+    capsys.readouterr()
+    assert search("--proxies", "params,flops", "--combine", "product", out="two", trials="4") == 2
+    assert "other settings: --combine was log_rank, now product. Repeat" in capsys.readouterr().err
+
+
 def test_another_batch_is_said_in_words_with_the_command_that_continues(user_folder, capsys):
     assert search(trials="2") == 0
     capsys.readouterr()

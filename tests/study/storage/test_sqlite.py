@@ -107,7 +107,7 @@ CHANGES = {
     "sampler": ({"sampler": EvolutionSampler()}, 'sampler.name was "random", now "evolution"'),
     "objective": (
         {"objective": Objective(("a", "b"))},
-        r'objective.proxies was \["score"\], now \["a", "b"\]; objective.combine was',
+        "other settings: --proxies was score, now a,b[.] Repeat",
     ),
     "scoring": ({"scoring": ScoringSettings(isa="avx2")}, 'scoring.isa was "avx512", now "avx2"'),
 }
