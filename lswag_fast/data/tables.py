@@ -23,9 +23,9 @@ from lswag_fast.errors import TableError, reason
 from lswag_fast.files.durable import write_whole
 
 MIN_ROWS = 10
+"""Fewer architectures say nothing about a rank correlation."""
 NEW_LINE = b"\n"
 _MOST_DIGITS = 308  # of a whole number that a float holds
-"""Fewer architectures say nothing about a rank correlation."""
 
 _MOMENTS = (np.datetime64, np.timedelta64, pd.Timestamp, pd.Period)  # what pandas counts in nanoseconds, or in days
 _ACCURACY = "val_accuracy"  # of the NAS-Bench-Suite-Zero layout; every other entry is a proxy's {score, time}

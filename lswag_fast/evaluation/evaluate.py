@@ -95,8 +95,7 @@ def _score(
     job: ScoreJob, chosen: pd.DataFrame, rows: RowFile, executor: Executor | None, callback: Callback | None
 ) -> int:
     """Add a row for each architecture that has none; how many."""
-    done_before = rows.done
-    waiting = [str(arch) for arch in chosen.index if str(arch) not in done_before]
+    waiting = [str(arch) for arch in chosen.index if str(arch) not in rows.done]
     records: list[dict[Any, Any]] = chosen.to_dict(orient="records")
     own = dict(zip(map(str, chosen.index), records, strict=True))
     before = len(chosen) - len(waiting)

@@ -59,6 +59,7 @@ class RowFile:
 
     Attributes:
         kept: the fields of the rows that were there when it was opened, by architecture.
+        done: those architectures.
 
     Args:
         path: the CSV; made with its folder when it does not exist.
@@ -79,6 +80,7 @@ class RowFile:
             try:
                 self._begin_or_check(settings)
                 self.kept = self._recovered()
+                self.done = frozenset(self.kept)
                 self._file = self.path.open("ab", buffering=0)
             except BaseException:
                 self._lock.release()
@@ -87,11 +89,6 @@ class RowFile:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
-
-    @property
-    def done(self) -> frozenset[str]:
-        """The architectures that had a row when it was opened."""
-        return frozenset(self.kept)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)

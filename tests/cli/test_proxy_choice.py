@@ -118,8 +118,13 @@ def test_a_search_is_guided_by_the_selection_and_keeps_where_it_came_from(select
 def test_a_search_ranks_by_the_weights_of_a_selection_unless_told_how_to_combine(selection_file, tmp_path):
     path = selection_file(schema_version=2, combine="log_rank", weights=[0.5, 0.25, 0.25])
     assert chosen_proxies(f"libra:{path}").weights == (0.5, 0.25, 0.25)
-    for options, stored in (((), [0.5, 0.25, 0.25]), (("--combine", "rank_sum"), None)):
-        out = tmp_path / f"run{len(options)}"
+    weights = [0.5, 0.25, 0.25]
+    for options, stored in (
+        ((), weights),
+        (("--combine", "log_rank"), weights),
+        (("--combine", "rank_sum"), None),
+    ):
+        out = tmp_path / f"run-{'-'.join(options)}"
         assert main([*SEARCH, "--proxies", f"libra:{path}", *options, "--out", str(out)]) == 0
         objective = json.loads((out / "result.json").read_text())["settings"]["objective"]
         assert objective.get("rank_weights") == stored
