@@ -140,6 +140,8 @@ def _run(
     end of a failing search, what a callback sees) is the same for any number of workers.
     """
     failures = _Failures(study, n_trials)
+    if study.n_told >= n_trials:
+        failures.refuse_too_many()  # as the run did that told the last of them
     try:
         while study.n_told < n_trials and interrupts.received is None:
             for trial, future in run_in_order(runner, _independent_trials(study, n_trials, started, interrupts)):
@@ -287,6 +289,10 @@ class _Failures:
         self._n_failed += trial.state == FAILED
         self._latest.append(trial.state == FAILED)
         self._error = trial.error or self._error
+        self.refuse_too_many()
+
+    def refuse_too_many(self) -> None:
+        """Raise LswagError if more have failed than a search can use."""
         if self._n_told >= self._n_enough:
             self.refuse_all_failed()
         if len(self._latest) == FAILURE_WINDOW and sum(self._latest) > MAX_FAILURE_RATE * FAILURE_WINDOW:

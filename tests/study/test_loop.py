@@ -134,6 +134,19 @@ def test_stops_when_all_of_the_first_trials_fail(tmp_path: Path) -> None:
         run(broken, space=ToySpace(1, 2))
 
 
+@pytest.mark.parametrize(("n_trials", "limit"), [(5, 99), (100, 29)])
+def test_a_search_that_failed_at_its_last_trial_ends_so_again(n_trials: int, limit: int, tmp_path: Path) -> None:
+    failing = fails_when(lambda width: width < limit, RuntimeError("narrow"))
+    said = []
+    for _ in range(2):
+        with pytest.raises(LswagError, match="trials failed") as caught:
+            run(failing, n_trials, sampler="random", storage=tmp_path)
+        said.append(str(caught.value))
+        assert read_study(tmp_path).status == "failed"
+        assert not (tmp_path / "result.json").exists()
+    assert said[0] == said[1]
+
+
 def test_a_refused_argument_stops_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="batch of 1"):
         run(fails_when(lambda width: True, InputError("batch of 1")), storage=tmp_path)
