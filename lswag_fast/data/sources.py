@@ -31,6 +31,8 @@ UINT8_MAX = 255.0
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CHANNEL_COUNTS = (1, 3)
 MAX_CLASSES = 2**31
+N_NAMED = 5
+"""Of faulty sub-folders, how many a message names."""
 MAX_ARRAY_BYTES = 4 * 2**30
 """Of an array in an .npz file, which is read whole."""
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -88,7 +90,7 @@ def folder(path: Path) -> ImageSource:
         path: the folder; its sub-folders in alphabetical order are the classes 0, 1, ...
 
     Raises:
-        DataError: there is no sub-folder, or no image in them.
+        DataError: there is no sub-folder, or no image in one of them.
 
     Example:
         >>> import tempfile
@@ -103,11 +105,9 @@ def folder(path: Path) -> ImageSource:
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
         raise DataError(f"data {path}: found no sub-folder; expected one per class, with the images in it")
-    files = [(file, label) for label, entry in enumerate(classes) for file in _images_in(entry)]
-    if not files:
-        raise DataError(
-            f"data {path}: found no image in its {len(classes)} sub-folders ({', '.join(sorted(IMAGE_SUFFIXES))})"
-        )
+    images = [_images_in(entry) for entry in classes]
+    _refuse_empty(path, classes, images)
+    files = [(file, label) for label, found in enumerate(images) for file in found]
     labels = np.array([label for _, label in files], dtype=np.int64)
     names = tuple(entry.name for entry in classes)
 
@@ -115,6 +115,19 @@ def folder(path: Path) -> ImageSource:
         return _decode(files[i][0], str(files[i][0]))
 
     return ImageSource(labels, len(classes), read, True, f"folder {path}", names)
+
+
+def _refuse_empty(path: Path, classes: list[Path], images: list[list[Path]]) -> None:
+    """Refuse classes without an image: networks would be built and trained for one class fewer than there are."""
+    empty = [entry.name for entry, found in zip(classes, images, strict=True) if not found]
+    formats = ", ".join(sorted(IMAGE_SUFFIXES))
+    if len(empty) == len(classes):
+        raise DataError(f"data {path}: found no image in its {len(classes)} sub-folders ({formats})")
+    if empty:
+        named = ", ".join(empty[:N_NAMED]) + (f" and {len(empty) - N_NAMED} more" if len(empty) > N_NAMED else "")
+        raise DataError(
+            f"data {path}: found no image in {named}; each sub-folder is a class: add images ({formats}) or remove it"
+        )
 
 
 def _images_in(entry: Path) -> list[Path]:

@@ -169,6 +169,22 @@ def test_folder_is_sorted_and_skips_other_files(tmp_path):
     assert pool.read(0).shape == (3, 3, 4)
 
 
+def test_a_folder_refuses_classes_without_an_image(tmp_path):
+    for name in ("ant", "bee", "cat"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "ant" / "1.png").touch()
+    (tmp_path / "bee" / "1.heic").touch()
+    with pytest.raises(DataError, match=r"found no image in bee, cat; each sub-folder is a class.*\.png"):
+        sources.folder(tmp_path)
+    (tmp_path / "bee" / "1.jpg").touch()
+    with pytest.raises(DataError, match="found no image in cat;"):
+        sources.folder(tmp_path)
+    for i in range(9):
+        (tmp_path / f"dog{i}").mkdir()
+    with pytest.raises(DataError, match=r"found no image in cat, dog0, dog1, dog2, dog3 and 5 more;"):
+        sources.folder(tmp_path)
+
+
 def test_faulty_folders(tmp_path):
     with pytest.raises(DataError, match="found no sub-folder; expected one per class"):
         sources.folder(tmp_path)
