@@ -15,9 +15,10 @@ import pandas as pd
 from torch import Tensor
 
 from lswag_fast.data.splits import ImageSplits
-from lswag_fast.errors import InputError
+from lswag_fast.errors import InputError, StorageError, reason
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import Interrupts
+from lswag_fast.files.durable import aside_of
 from lswag_fast.searching import search
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
@@ -31,6 +32,9 @@ from lswag_fast.training.methods import Method
 from lswag_fast.training.scratch import Trainer
 
 ROWS_FILE, FIGURE_FILE = "comparison.csv", "comparison.svg"
+# What lies in the folder of a comparison that was killed while it began.
+_BEFORE_ROWS = {f"{ROWS_FILE}.lock", f"{ROWS_FILE}.json"}
+_BEFORE_ROWS |= {aside_of(Path(name)).name for name in (ROWS_FILE, f"{ROWS_FILE}.json")}
 _COLUMNS = (
     "run", "method", "seed", "arch", "n_params", "n_macs", "n_trials", "search_s", "correct", "n_images",
     "test_accuracy", "test_accuracy_low", "test_accuracy_high",
@@ -130,9 +134,10 @@ def compare(
         InputError: there are too few images for a batch, or they do not fit the space; `train` leaves the test split
             unseen.
         BudgetError: no architecture meets the budget.
-        StorageError: the folder belongs to another comparison, or cannot be written.
+        StorageError: the folder belongs to another comparison, holds something else, or cannot be written.
     """
     _check(comparison, methods)
+    _refuse_foreign(Path(folder))
     settings = {**comparison.settings(), "training": dict(train.settings())}
     rows = RowFile(Path(folder) / ROWS_FILE, _COLUMNS, json.loads(json.dumps(settings)))
     runs = {f"{method.name}-{seed}": (method, seed) for seed in seeds for method in methods}
@@ -204,6 +209,16 @@ def _check(comparison: Comparison, methods: Sequence[Method]) -> None:
     if comparison.weights is None and any(method.name == INHERITED_ACCURACY for method in methods):
         raise InputError(f"the method {INHERITED_ACCURACY} needs the weights of a trained supernet")
     check_reachable(comparison.space, comparison.budget, seed=0)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something else than a comparison; raises StorageError."""
+    try:
+        files = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise StorageError(f"cannot read {folder}: {reason(error)}") from error
+    if ROWS_FILE not in files and files - _BEFORE_ROWS:
+        raise StorageError(f"{folder} is not empty and holds no comparison; name a new folder")
 
 
 def _searched(

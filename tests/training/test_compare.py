@@ -167,3 +167,17 @@ def test_what_cannot_be_compared_leaves_nothing(tmp_path, comparison, changed, m
     with pytest.raises((InputError, BudgetError), match=message):
         compare(replace(comparison, **changed), METHODS, [0], Trainer(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("file", ["settings.json", "study.sqlite", "weights.safetensors", "photo.png"])
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path, comparison, file):
+    (tmp_path / file).write_text("mine")
+    with pytest.raises(StorageError, match="is not empty and holds no comparison; name a new folder"):
+        compare(comparison, FEW, [0], Trainer(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+
+
+def test_a_comparison_that_was_killed_while_it_began_is_continued(tmp_path, comparison):
+    for name in ("comparison.csv.lock", "comparison.csv.json", "comparison.csv.json.part", "comparison.csv.part"):
+        (tmp_path / name).write_text("")
+    assert compare(comparison, FEW[:1], [0], Trainer(), tmp_path)

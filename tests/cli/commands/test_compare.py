@@ -123,6 +123,13 @@ def test_every_method_is_killed_and_continued(folder, capsys):
         assert next(line for line in lines if line.startswith(f"{method.label} ")).split()[-1] == "2"
 
 
+def test_the_folder_of_the_supernet_is_refused_and_left_as_it_is(folder, capsys):
+    before = sorted(path.name for path in (folder / "supernet").iterdir())
+    assert main([*QUICK, "--out", "supernet"]) == 2
+    assert "supernet is not empty and holds no comparison; name a new folder" in capsys.readouterr().err
+    assert sorted(path.name for path in (folder / "supernet").iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
