@@ -91,8 +91,12 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check_retrain(args: argparse.Namespace) -> None:
-    """Refuse --retrain for fewer architectures than a correlation needs, or for more than there are."""
+    """Refuse --retrain for fewer architectures than a correlation needs, or for more than there are; a recipe alone."""
     if args.retrain is None:
+        for name in ("recipe", "epochs", "recipe_set"):
+            if getattr(args, name) != args.parser.get_default(name):
+                flag = options.flag_of(name)
+                raise InputError(f"{flag} is of the trainings of --retrain; add that, or leave {flag} out")
         return
     if not N_CORRELATED <= args.retrain <= args.trials:
         raise InputError(

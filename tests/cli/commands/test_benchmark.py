@@ -149,6 +149,9 @@ def _digits():
             ["--trials", "11", "--retrain", "12"],
             "--retrain: found 12; a rank correlation needs at least 10, and --trials",
         ),
+        (["--epochs", "3"], "--epochs is of the trainings of --retrain; add that, or leave --epochs out"),
+        (["--recipe", "autoformer"], "--recipe is of the trainings of --retrain"),
+        (["--recipe-set", "lr=0.1"], "--recipe-set is of the trainings of --retrain"),
         (["--data", "nowhere"], "--data: data nowhere: no such file"),
         (
             ["--trials", "12", "--retrain", "10", "--recipe-set", "batch_size=2000"],
