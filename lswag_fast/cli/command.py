@@ -68,6 +68,8 @@ _KEYWORD = re.compile(
 _SAID_TWICE = re.compile(r"(--[\w-]+): \1\b")
 _PROXY_OPTION = re.compile(r"proxy_options=\{'(\w+)': \{'(\w+)': '?([\w.+-]+)'?\}\}")
 
+_RECIPE_NUMBER = re.compile(r"\(recipe\.(\w+)\)")
+
 
 class Parser(argparse.ArgumentParser):
     """Raises a mistake as an `InputError`, so that all mistakes are shown the same way."""
@@ -93,8 +95,9 @@ class Parser(argparse.ArgumentParser):
     def in_options(self, message: object) -> str:
         """Return a message of the library with the options of this command in the place of Python's keywords.
 
-        `rule="published"` becomes `--rule published`. A name alone, `batch_size`, is only taken for a keyword where it
-        is no word of English and nothing that architectures have. What is no option here stays as it is.
+        `rule="published"` becomes `--rule published`, and `(recipe.lr)` the option of that number, or
+        `(--recipe-set lr=...)` of a command without one. A name alone, `batch_size`, is only taken for a keyword where
+        it is no word of English and nothing that architectures have. What is no option here stays as it is.
         """
         quantities = {"latency_ms"}
         names = (name for action in self._actions for name in action.option_strings if name.startswith("--"))
@@ -106,7 +109,11 @@ class Parser(argparse.ArgumentParser):
                 return match[0]
             return f"{options[name]} {match[2] or match[3] or match[4] or ''}".rstrip()
 
+        def number(match: re.Match[str]) -> str:
+            return f"({options.get(match[1]) or f'--recipe-set {match[1]}=...'})"
+
         text = _PROXY_OPTION.sub(r"--set \1.\2=\3", str(message)) if "set" in options else str(message)
+        text = _RECIPE_NUMBER.sub(number, text) if "recipe_set" in options else text
         return _SAID_TWICE.sub(r"\1", _KEYWORD.sub(option, text))
 
     def error(self, message: str) -> NoReturn:

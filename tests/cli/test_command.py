@@ -66,3 +66,18 @@ def test_a_message_of_the_library_names_the_options_of_the_command(message: str,
     for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--latency-ms", "--set"):
         parser.add_argument(option)
     assert parser.in_options(message) == said
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (["--lr", "--recipe-set"], "a lower rate (--lr) or more (--recipe-set ema=...); recipe.lr was 1"),
+        (["--recipe-set"], "a lower rate (--recipe-set lr=...) or more (--recipe-set ema=...); recipe.lr was 1"),
+        (["--lr"], "a lower rate (recipe.lr) or more (recipe.ema); recipe.lr was 1"),
+    ],
+)
+def test_a_number_of_a_recipe_is_named_as_the_command_takes_it(added: list[str], said: str) -> None:
+    parser = COMMAND.parser()
+    for option in added:
+        parser.add_argument(option)
+    assert parser.in_options("a lower rate (recipe.lr) or more (recipe.ema); recipe.lr was 1") == said

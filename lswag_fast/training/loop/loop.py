@@ -221,7 +221,7 @@ class Loop:
         kept = f"the state after step {self._stored_step} is kept in {self._folder.path}"
         raise NonFiniteLossError(
             f"{what} is NaN or infinite {when} of {self.n_steps}; {kept if self._stored_step else 'nothing was stored'}"
-            "; a lower learning rate (--lr) or a longer warm-up may help, in another folder"
+            "; a lower learning rate (recipe.lr) or a longer warm-up (recipe.warmup_epochs) may help, in another folder"
         )
 
     def _speed(self) -> float:

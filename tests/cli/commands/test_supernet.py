@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_is_one_line(
         assert main(SUPERNET) == 2
     err = capsys.readouterr().err
     assert err.startswith("lswag-fast: error: the loss is NaN or infinite at step 1 of 6; nothing was stored; ")
-    assert err.count("\n") == 1 and "a lower learning rate (--lr) or a longer warm-up may help" in err
+    assert err.count("\n") == 1 and "a lower learning rate (--lr) or a longer warm-up (--recipe-set warmup" in err
     assert not (folder / "run" / WEIGHTS).exists()
     assert main(SUPERNET) == 0  # the folder can be used
 
