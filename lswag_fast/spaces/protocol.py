@@ -184,7 +184,7 @@ def check_space(space: object) -> None:
         raise SpaceError(f"a space is an object, found the class {space.__name__}; pass {space.__name__}(...)")
     lacking = [member for member in vars(SearchSpace) if not member.startswith("_") and not hasattr(space, member)]
     if lacking:
-        raise SpaceError(f"{type(space).__name__} is not a search space: it lacks {', '.join(lacking)}")
+        raise SpaceError(f"{type(space).__name__} is not a search space: it lacks {', '.join(map(repr, lacking))}")
 
 
 @runtime_checkable

@@ -40,7 +40,7 @@ MISTAKES = [
     (["search", "autoformer-tiny", "--checkpoint", "no.pth", *SMALL], "no.pth"),
     (["search", "autoformer-tiny", "--batch-size", "1", "--image-size", "32"], "variance"),
     (["search", "json:dumps"], "without arguments"),
-    (["search", "collections:OrderedDict"], "OrderedDict is not a search space: it lacks name, input_shape"),
+    (["search", "collections:OrderedDict"], "not a search space: it lacks 'name', 'input_shape', 'num_classes'"),
     (["score", "mymodel"], "package.module:factory or SPACE:ARCHJSON"),
     (["score", "no_such_module:make"], "there is no module 'no_such_module'"),
     (["score", "json:no_such_name"], "json:no_such_name: there is no 'no_such_name' in json"),

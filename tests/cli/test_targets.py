@@ -30,7 +30,7 @@ def test_a_space_of_the_users_own_decides_its_options_itself() -> None:
     assert targets.find_space("support.user_networks:Mlps", given()).name == "mlps"
     with pytest.raises(SpaceError, match=r"--image-size: support\.user_networks:Mlps decides this itself"):
         targets.find_space("support.user_networks:Mlps", given(image_size=16))
-    with pytest.raises(SpaceError, match="Sequential is not a search space: it lacks name, input_shape"):
+    with pytest.raises(SpaceError, match="Sequential is not a search space: it lacks 'name', 'input_shape'"):
         targets.find_space("support.user_networks:cnn", given())
 
 

@@ -67,7 +67,7 @@ class Sampled:
         (NasBench201, r"found the class NasBench201; pass NasBench201\(\.\.\.\)"),
         (
             Sampled(),
-            "Sampled is not a search space: it lacks input_shape, num_classes, size, mutate, crossover, encode",
+            "Sampled is not a search space: it lacks 'input_shape', 'num_classes', 'size', 'mutate', 'crossover'",
         ),
         (None, "NoneType is not a search space"),
     ],

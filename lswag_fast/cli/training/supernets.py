@@ -29,11 +29,11 @@ def find_supernet(args: argparse.Namespace) -> TrainedSupernet:
     """
     from lswag_fast.training.supernet import load
 
+    is_made = ":" in args.space or targets.space_options(args)
+    space = targets.find_space(args.space, args) if is_made else None  # what is wrong with SPACE is not of --supernet
     with naming("--supernet"):
-        if ":" in args.space or targets.space_options(args):
-            return load(args.supernet, targets.find_space(args.space, args))
-        found = load(args.supernet)
-        if found.space.name != args.space:
+        found = load(args.supernet, space)
+        if space is None and found.space.name != args.space:
             raise SpaceError(f"{args.supernet} holds the weights of {found.space.name}, not of {args.space}")
         return found
 

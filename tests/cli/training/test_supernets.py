@@ -16,6 +16,7 @@ from lswag_fast.spaces import AutoFormer
 from training.supernets import MODULE, save_supernet
 
 OTHER = MODULE.replace("def make", "def other").replace('"depth": (1, 2)', '"depth": (1, 3)')
+NOTHING = "def nothing(): pass\n"
 ARCH = '{"embed_dim":16,"depth":1,"num_heads":[1],"mlp_ratio":[1.0]}'
 COMMANDS = {
     "benchmark": ["benchmark", "{space}", "--supernet", "{folder}", "--trials", "2"],
@@ -36,7 +37,7 @@ FAULTS = [
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole supernet, and what may be left of one."""
     folder = tmp_path_factory.mktemp("supernets")
-    (folder / "small_spaces.py").write_text(MODULE + OTHER)
+    (folder / "small_spaces.py").write_text(MODULE + OTHER + NOTHING)
     save_supernet(folder / "whole")
     for name in ("begun", "cut", "garbled"):
         shutil.copytree(folder / "whole", folder / name)
@@ -68,6 +69,18 @@ def test_a_supernet_that_cannot_be_used_is_one_line_and_leaves_nothing(
     assert err.startswith(f"lswag-fast: error: {option}: {message}") and err.count("\n") == 1 and out == ""
     assert not (trained / "new").exists()
     assert sorted(path.name for path in (trained / name).iterdir()) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_space_that_is_none_is_not_blamed_on_the_supernet(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(trained)
+    words = [word.format(space="small_spaces:nothing", folder="whole") for word in COMMANDS[command]]
+    assert main([*words, "--out", "new/out.csv"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("lswag-fast: error: small_spaces:nothing: NoneType is not a search space: it lacks 'name', ")
+    assert "'num_classes'" in err and err.count("\n") == 1 and not (trained / "new").exists()
 
 
 def test_what_a_supernet_was_made_with_need_not_be_said_again() -> None:
