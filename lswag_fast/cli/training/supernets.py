@@ -25,6 +25,7 @@ def find_supernet(args: argparse.Namespace) -> TrainedSupernet:
 
     Raises:
         SpaceError: it holds the weights of another space.
+        InputError: its space has no name, so that SPACE must be what makes it.
         StorageError: it is no folder of a supernet, damaged, or its training has not ended.
     """
     from lswag_fast.training.supernet import load
@@ -32,10 +33,23 @@ def find_supernet(args: argparse.Namespace) -> TrainedSupernet:
     is_made = ":" in args.space or targets.space_options(args)
     space = targets.find_space(args.space, args) if is_made else None  # what is wrong with SPACE is not of --supernet
     with naming("--supernet"):
-        found = load(args.supernet, space)
+        found = load(args.supernet, space) if space is not None else _of_named_space(args)
         if space is None and found.space.name != args.space:
             raise SpaceError(f"{args.supernet} holds the weights of {found.space.name}, not of {args.space}")
         return found
+
+
+def _of_named_space(args: argparse.Namespace) -> TrainedSupernet:
+    """The supernet of `--supernet`, whose settings make its space."""
+    from lswag_fast.training.supernet import load
+
+    try:
+        return load(args.supernet)
+    except InputError as error:
+        raise InputError(
+            f"{args.supernet} holds the weights of a space of its own, not of {args.space}; give as SPACE what makes "
+            "it, package.module:factory"
+        ) from error
 
 
 def take_sizes(args: argparse.Namespace, supernet: TrainedSupernet) -> None:

@@ -83,6 +83,17 @@ def test_a_space_that_is_none_is_not_blamed_on_the_supernet(
     assert "'num_classes'" in err and err.count("\n") == 1 and not (trained / "new").exists()
 
 
+@pytest.mark.parametrize("command", ["benchmark", "compare", "search"])
+def test_a_supernet_of_a_space_without_a_name_asks_for_what_makes_it(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(trained)
+    words = [word.format(space="autoformer-tiny", folder="whole") for word in COMMANDS[command]]
+    assert main([*words, "--out", "new/out.csv"]) == 2
+    said = "--supernet: whole holds the weights of a space of its own, not of autoformer-tiny; give as SPACE what makes"
+    assert capsys.readouterr().err == f"lswag-fast: error: {said} it, package.module:factory\n"
+
+
 def test_what_a_supernet_was_made_with_need_not_be_said_again() -> None:
     space = AutoFormer("tiny", image_size=32, patch_size=4, num_classes=10, mlp_ratio=(3, 4))
     options = {"image_size": 32, "patch_size": 4, "num_classes": 10, "mlp_ratio": [3, 4]}
