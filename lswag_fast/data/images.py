@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from lswag_fast import tasks
 from lswag_fast.data import sources
+from lswag_fast.data.parts import PART_NAMES
 from lswag_fast.data.sources import ImageSource
 from lswag_fast.errors import DataError, InputError, reason
 from lswag_fast.tasks.jigsaw import N_PERMUTATIONS
@@ -182,12 +183,24 @@ def _source_of_path(path: Path, split: str | None) -> ImageSource:
         part = path / split if split else path
         if not part.is_dir():
             raise DataError(f"data {path}: no sub-folder {split!r} for the split")
-        return sources.folder(part)
+        try:
+            return sources.folder(part)
+        except DataError as error:
+            parts = [] if split else _parts_in(path)
+            if parts:
+                raise DataError(f"{error}; to take a part of it, say split={parts[0]!r}") from error
+            raise
     if not path.is_file():
         raise DataError(f"data {path}: is neither a file nor a folder")
     if path.suffix != ".npz":
         raise DataError(f"data {path}: expected a folder or an .npz file")
     return sources.npz(path, split)
+
+
+def _parts_in(path: Path) -> list[str]:
+    """The names of those sub-folders that are parts of a source, with the classes inside."""
+    found = [path / name for name in PART_NAMES if (path / name).is_dir()]
+    return [part.name for part in found if any(entry.is_dir() for entry in part.iterdir())]
 
 
 def _no_split(source: str | Path, split: str | None) -> None:

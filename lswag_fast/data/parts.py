@@ -11,6 +11,7 @@ from lswag_fast.errors import DataError, reason
 TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 # The names under which sources have them.
 _SPELLINGS = {VALIDATION: ("validation", "valid", "val"), TEST: ("test",)}
+PART_NAMES = (TRAIN, *(name for spellings in _SPELLINGS.values() for name in spellings))
 
 
 def read_parts(source: str | Path) -> dict[str, ImageSource]:

@@ -38,6 +38,10 @@ MAX_ARRAY_BYTES = 4 * 2**30
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_RATIO = 200
 """A larger array that unpacks to more times its size in the file holds no images."""
+_OF_OBJECTS = (
+    "holds pickled objects, which are never loaded: its type is object; store images as uint8 or float, labels as "
+    "whole numbers"
+)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -234,7 +238,8 @@ class _Npz:
             version = np.lib.format.read_magic(file)
             read = _HEADERS.get(version)
             shape, _, dtype = read(file) if read else ((member.file_size,), False, np.dtype(np.uint8))
-        return math.prod(shape) * dtype.itemsize, member.file_size, member.compress_size
+        declared = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize  # pickled, of any size
+        return declared, member.file_size, member.compress_size
 
     def _check_size(self, name: str, declared: int, held: int, packed: int) -> None:
         """Refuse what would fill the memory, before any of it is read."""
@@ -265,9 +270,7 @@ class _Npz:
             zipfile.BadZipFile,
             zlib.error,
         ) as error:
-            reason = (
-                "holds pickled objects, which are never loaded" if "pickle" in str(error) else f"unreadable ({error})"
-            )
+            reason = _OF_OBJECTS if "pickle" in str(error) else f"unreadable ({error})"
             raise DataError(f"data {self.path}: {what} {reason}") from error
 
 
@@ -303,6 +306,8 @@ def _channels_first(arrays: _Npz, name: str) -> Array:
     found = images.shape
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"data {arrays.path}: {name} has type {images.dtype}, expected uint8 or float")
+    if found and not found[0]:
+        raise DataError(f"data {arrays.path}: {name} has shape {found}, and with it no images")
     if images.ndim == 3:
         images = images[:, None]
     axis = _channel_axis(images.shape[1:]) if images.ndim == 4 else None  # N and three more

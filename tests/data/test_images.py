@@ -131,6 +131,15 @@ def test_synthetic():
     assert data.load("synthetic", batch_size=1, image_size=1).num_classes == 10
 
 
+def test_a_folder_of_parts_says_how_to_take_one(tmp_path):
+    for name in ("val/cat", "train/cat", "train/dog"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"no image in its 2 sub-folders .*; to take a part of it, say split='train'"):
+        data.load(tmp_path, batch_size=2, image_size=8)
+    with pytest.raises(DataError, match=r"no image in its 2 sub-folders \([^;]*$"):
+        data.load(tmp_path, batch_size=2, image_size=8, split="train")
+
+
 def test_folder_with_splits(tmp_path):
     for split, shade in (("train", 10), ("val", 200)):
         for label in ("cat", "dog"):

@@ -135,6 +135,18 @@ def test_pickles_are_refused(tmp_path, name):
         sources.npz(saved(tmp_path, **arrays), None)
 
 
+def test_objects_are_refused_as_such_however_large_they_would_be(tmp_path):
+    images = np.array([None] * 2000, dtype=object).reshape(20, 1, 10, 10)
+    with pytest.raises(DataError, match=r"x holds pickled objects.*its type is object; store images as uint8 or float"):
+        sources.npz(saved(tmp_path, x=images, y=np.arange(20)), None)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (0, 8, 8), (0,)])
+def test_an_array_of_no_images_is_refused(tmp_path, shape):
+    with pytest.raises(DataError, match=r"x has shape \(0,.*\), and with it no images"):
+        sources.npz(saved(tmp_path, x=np.zeros(shape), y=LABELS[:0]), None)
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "npy"])
 def test_damaged_npz(tmp_path, damage):
     path = saved(tmp_path, x=PIXELS, y=LABELS)
