@@ -206,8 +206,8 @@ TABLES = (
     ),
     *(
         Table(
-            f"newer-{size}",
-            (f"newer/autoformer_{size}.csv",),
+            name,
+            (source,),
             correlations.per_group(
                 (
                     correlations.Group("over all", ON_IMAGENET),
@@ -215,7 +215,11 @@ TABLES = (
                 )
             ),
         )
-        for size in ("tiny", "small")
+        for name, source in {
+            "newer-tiny": "newer/autoformer_tiny.csv",
+            "newer-small": "newer/autoformer_small.csv",
+            "az-nas-tiny": "libra/az_nas_tiny.csv",
+        }.items()
     ),
     *(
         Table(
