@@ -354,4 +354,5 @@ TABLES = (
     Table("search-rate", ("search/rate.csv",), costs.rate),
     Table("fast-ranks", ("search/fast_ranks.csv",), costs.fast_ranks),
     Table("fast-settings", ("search/fast_settings.csv",), costs.fast_settings),
+    Table("fast-bfloat16", ("search/fast_bfloat16.csv",), costs.fast_settings),
 )
