@@ -218,7 +218,7 @@ TABLES = (
         for name, source in {
             "newer-tiny": "newer/autoformer_tiny.csv",
             "newer-small": "newer/autoformer_small.csv",
-            "az-nas-tiny": "libra/az_nas_tiny.csv",
+            **{f"az-nas-{size}": f"libra/az_nas/{size}.csv" for size in SIZES},
         }.items()
     ),
     *(
