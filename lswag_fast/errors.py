@@ -94,6 +94,10 @@ class DataError(LswagError, ValueError):
     """A data set is missing, unreadable or too small for the batch asked for."""
 
 
+class UnnamedSpaceError(InputError):
+    """The space of a supernet has no name that it could be made by, so it has to be given."""
+
+
 class TableError(LswagError, ValueError):
     """A benchmark table lacks a column or rows, names an architecture twice, or cannot be read."""
 

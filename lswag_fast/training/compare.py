@@ -15,7 +15,7 @@ import pandas as pd
 from torch import Tensor
 
 from lswag_fast.data.splits import ImageSplits
-from lswag_fast.errors import InputError, StorageError, reason
+from lswag_fast.errors import InputError, StorageError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import Interrupts
 from lswag_fast.files.durable import aside_of
@@ -28,6 +28,7 @@ from lswag_fast.study.stored import SearchResult
 from lswag_fast.study.trial import Trial
 from lswag_fast.training.accuracy import Accuracy
 from lswag_fast.training.inherited import INHERITED_ACCURACY, check_images, inherited_accuracy_job
+from lswag_fast.training.loop.folder import names_in
 from lswag_fast.training.methods import Method
 from lswag_fast.training.scratch import Trainer
 
@@ -213,10 +214,7 @@ def _check(comparison: Comparison, methods: Sequence[Method]) -> None:
 
 def _refuse_foreign(folder: Path) -> None:
     """Refuse a folder that holds something else than a comparison; raises StorageError."""
-    try:
-        files = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-    except OSError as error:
-        raise StorageError(f"cannot read {folder}: {reason(error)}") from error
+    files = names_in(folder)
     if ROWS_FILE not in files and files - _BEFORE_ROWS:
         raise StorageError(f"{folder} is not empty and holds no comparison; name a new folder")
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lswag_fast.data.splits import ImageSplits
-from lswag_fast.errors import InputError, SpaceError, StorageError
+from lswag_fast.errors import InputError, SpaceError, StorageError, UnnamedSpaceError
 from lswag_fast.execution import Interrupts
 from lswag_fast.files.differences import differences
 from lswag_fast.spaces import Arch, EntanglesWeights, SearchSpace
@@ -203,7 +203,7 @@ def load(folder: Path, space: SearchSpace | None = None) -> TrainedSupernet:
     Raises:
         StorageError: it is no folder of a supernet, damaged, or its training has not ended.
         SpaceError: the weights are those of another space.
-        InputError: the space has no name, so it must be given.
+        UnnamedSpaceError: the space has no name, so it must be given.
 
     Example:
         >>> import tempfile
@@ -234,7 +234,7 @@ def load(folder: Path, space: SearchSpace | None = None) -> TrainedSupernet:
 def _named(settings: Mapping[str, Any]) -> SearchSpace:
     stored = settings["space"]
     if stored["name"] not in space_names():
-        raise InputError(f"the supernet's space {stored['name']!r} has no name to make it by; pass it (space=)")
+        raise UnnamedSpaceError(f"the supernet's space {stored['name']!r} has no name to make it by; pass it (space=)")
     sizes = {"image_size": stored["input_shape"][-1], "num_classes": stored["num_classes"]}
     return get_space(stored["name"], **settings["metadata"].get("space_options", sizes))
 

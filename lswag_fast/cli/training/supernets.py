@@ -10,7 +10,7 @@ from lswag_fast.cli import targets
 from lswag_fast.cli.options import SPACE_OPTIONS
 from lswag_fast.cli.training.recipe import recipe_of
 from lswag_fast.cli.values import Assignment, naming
-from lswag_fast.errors import InputError, SpaceError
+from lswag_fast.errors import InputError, SpaceError, UnnamedSpaceError
 
 if TYPE_CHECKING:
     from lswag_fast.data.splits import ImageSplits
@@ -45,7 +45,7 @@ def _of_named_space(args: argparse.Namespace) -> TrainedSupernet:
 
     try:
         return load(args.supernet)
-    except InputError as error:
+    except UnnamedSpaceError as error:
         raise InputError(
             f"{args.supernet} holds the weights of a space of its own, not of {args.space}; give as SPACE what makes "
             "it, package.module:factory"

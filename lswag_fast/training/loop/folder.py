@@ -124,11 +124,7 @@ class TrainingFolder:
                     folder.rmdir()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        try:
-            files = {file.name for file in self.path.iterdir()} if self.path.is_dir() else set()
-        except OSError as error:
-            raise StorageError(f"cannot read {self.path}: {reason(error)}") from error
-        if not files - _BEFORE_SETTINGS:
+        if not names_in(self.path) - _BEFORE_SETTINGS:
             return
         stored, given = self.settings(), json.loads(_json(settings))
         found = list(differences({**stored, _METADATA: None}, given))
@@ -220,6 +216,19 @@ class TrainingFolder:
                 return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
         except (OSError, ValueError) as error:
             raise StorageError(f"{self.path / LOG_FILE} cannot be read ({reason(error)})") from error
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of what lies in a folder, none where there is no folder; raises StorageError.
+
+    Example:
+        >>> names_in(Path("missing"))
+        set()
+    """
+    try:
+        return {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise StorageError(f"cannot read {folder}: {reason(error)}") from error
 
 
 def _missing(path: Path) -> list[Path]:

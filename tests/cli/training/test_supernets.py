@@ -49,6 +49,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run(command: str, space: str, folder: str = "whole") -> int:
+    """The exit code of a command on a supernet, with a new --out."""
+    words = [word.format(space=space, folder=folder) for word in COMMANDS[command]]
+    return main([*words, "--out", "new/out.csv"])
+
+
 @pytest.mark.parametrize(("space", "name", "message"), FAULTS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_supernet_that_cannot_be_used_is_one_line_and_leaves_nothing(
@@ -61,9 +67,8 @@ def test_a_supernet_that_cannot_be_used_is_one_line_and_leaves_nothing(
     message: str,
 ) -> None:
     monkeypatch.chdir(trained)
-    words = [word.format(space=space, folder=name) for word in COMMANDS[command]]
     before = sorted(path.name for path in (trained / name).iterdir())
-    assert main([*words, "--out", "new/out.csv"]) == 2
+    assert run(command, space, name) == 2
     out, err = capsys.readouterr()
     option = "--init" if command == "train" else "--supernet"
     assert err.startswith(f"lswag-fast: error: {option}: {message}") and err.count("\n") == 1 and out == ""
@@ -76,8 +81,7 @@ def test_a_space_that_is_none_is_not_blamed_on_the_supernet(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     monkeypatch.chdir(trained)
-    words = [word.format(space="small_spaces:nothing", folder="whole") for word in COMMANDS[command]]
-    assert main([*words, "--out", "new/out.csv"]) == 2
+    assert run(command, "small_spaces:nothing") == 2
     err = capsys.readouterr().err
     assert err.startswith("lswag-fast: error: small_spaces:nothing: NoneType is not a search space: it lacks 'name', ")
     assert "'num_classes'" in err and err.count("\n") == 1 and not (trained / "new").exists()
@@ -88,8 +92,7 @@ def test_a_supernet_of_a_space_without_a_name_asks_for_what_makes_it(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     monkeypatch.chdir(trained)
-    words = [word.format(space="autoformer-tiny", folder="whole") for word in COMMANDS[command]]
-    assert main([*words, "--out", "new/out.csv"]) == 2
+    assert run(command, "autoformer-tiny") == 2
     said = "--supernet: whole holds the weights of a space of its own, not of autoformer-tiny; give as SPACE what makes"
     assert capsys.readouterr().err == f"lswag-fast: error: {said} it, package.module:factory\n"
 
