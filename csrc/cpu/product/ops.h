@@ -33,18 +33,19 @@ constexpr int64_t panel_bytes(int64_t depth) {
   return panel_blocks(depth) * kProductPlanes * kProductPanel * kProductDepth * 2;
 }
 
-struct ProductTile {
+// Panels of a one after the other, times all panels of b.
+struct ProductBlock {
   const unsigned char* a;
   const unsigned char* b;
   const float* a_exponent;
   const float* b_exponent;
   const float* bias;  // of the columns, or null
-  int64_t n_blocks;
+  int64_t n_blocks;   // along the sum
+  int64_t n_rows;
+  int64_t n_columns;
   float* out;
   int64_t out_stride;  // between rows
-  int n_rows;
-  int n_columns;
-  bool past_cache;  // an out larger than the caches: written without being read into them first
+  bool past_cache;     // an out larger than the caches: written without being read into them first
 };
 
 // Packing tells whether all elements are finite; of others there are no planes.
@@ -52,7 +53,7 @@ struct ProductOps {
   bool (*pack_rows)(const ProductPanel& job);        // of a, whose rows are contiguous
   bool (*pack_columns)(const ProductPanel& job);     // of b, given by its rows
   bool (*pack_transposed)(const ProductPanel& job);  // of b, given by its columns
-  void (*multiply)(const ProductTile& job);
+  void (*multiply)(const ProductBlock& block);
   void (*begin)(unsigned char (&saved)[kTileConfigBytes]);
   void (*end)(const unsigned char (&saved)[kTileConfigBytes]);
 };

@@ -44,7 +44,7 @@ class Product {
 
   bool pack_b(int64_t panel);
   bool pack_a(int64_t panel, Panels& panels, int64_t place);
-  void multiply(int64_t row_panel, Panels& panels, int64_t place, int64_t column_panel);
+  void multiply(int64_t first_panel, int64_t n_panels, Panels& panels);
 
   const View& a_;
   const View& b_;
@@ -79,15 +79,11 @@ bool Product::pack_a(int64_t panel, Panels& panels, int64_t place) {
                          panels.planes.get() + place * panel_bytes_, panels.exponents.get() + place * kProductPanel});
 }
 
-void Product::multiply(int64_t row_panel, Panels& panels, int64_t place, int64_t column_panel) {
-  const int64_t row = row_panel * kProductPanel;
-  const int64_t column = column_panel * kProductPanel;
-  ops_.multiply({panels.planes.get() + place * panel_bytes_, packed_b_.planes.get() + column_panel * panel_bytes_,
-                 panels.exponents.get() + place * kProductPanel, packed_b_.exponents.get() + column,
-                 bias_ ? bias_ + column : nullptr, panel_blocks(depth_), out_ + row * n_columns_ + column, n_columns_,
-                 static_cast<int>(std::min<int64_t>(kProductPanel, n_rows_ - row)),
-                 static_cast<int>(std::min<int64_t>(kProductPanel, n_columns_ - column)),
-                 n_rows_ * n_columns_ > kCachedElements});
+void Product::multiply(int64_t first_panel, int64_t n_panels, Panels& panels) {
+  const int64_t row = first_panel * kProductPanel;
+  ops_.multiply({panels.planes.get(), packed_b_.planes.get(), panels.exponents.get(), packed_b_.exponents.get(), bias_,
+                 panel_blocks(depth_), std::min(n_panels * kProductPanel, n_rows_ - row), n_columns_,
+                 out_ + row * n_columns_, n_columns_, n_rows_ * n_columns_ > kCachedElements});
 }
 
 bool Product::run(int n_threads) {
@@ -115,9 +111,7 @@ bool Product::run(int n_threads) {
       for (int64_t place = 0; place < n; ++place) {
         if (!pack_a(first + place, block, place)) finite = false;
       }
-      for (int64_t column = 0; column < column_panels; ++column) {
-        for (int64_t place = 0; place < n; ++place) multiply(first + place, block, place, column);
-      }
+      multiply(first, n, block);
     }
     ops_.end(config);
   }

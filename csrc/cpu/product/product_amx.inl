@@ -174,14 +174,78 @@ static inline __attribute__((always_inline)) void add_block(const unsigned char*
   add_products();
 }
 
+// A tile of out.
+struct ProductTile {
+  float* out;
+  const float* a_exponent;
+  const float* b_exponent;
+  const float* bias;  // of its columns, or null
+  int n_rows;
+  int n_columns;
+};
+
+// What is left to do with the sums of a run of blocks. The tile registers are busy for as long as their next sums take,
+// so that it is done a few rows at a time between the products of the next run.
+struct Rest {
+  const float* sums;
+  float* total;  // of the runs of the tile before this one, or null
+  bool is_last;  // of the tile: its rows are complete
+  ProductTile tile;
+  int row;
+  int n_rows;
+};
+
+static inline __attribute__((always_inline)) void write_row(const ProductBlock& block, const Rest& rest) {
+  const ProductTile& tile = rest.tile;
+  const __m512 row_power = _mm512_set1_ps(tile.a_exponent[rest.row]);
+  const int place = rest.row * kProductPanel;
+  for (int first = 0; first < tile.n_columns; first += 16) {
+    const __mmask16 lanes = first_lanes(tile.n_columns - first);
+    const __m512 power = _mm512_add_ps(row_power, _mm512_loadu_ps(tile.b_exponent + first));
+    __m512 v = _mm512_load_ps(rest.sums + place + first);
+    if (rest.total) v = _mm512_add_ps(_mm512_load_ps(rest.total + place + first), v);
+    v = _mm512_scalef_ps(v, power);
+    if (tile.bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(lanes, tile.bias + first));
+    float* out = tile.out + rest.row * block.out_stride + first;
+    if (block.past_cache && lanes == 0xffff && reinterpret_cast<uintptr_t>(out) % 64 == 0) {
+      _mm512_stream_ps(out, v);
+    } else {
+      _mm512_mask_storeu_ps(out, lanes, v);
+    }
+  }
+}
+
+static inline __attribute__((always_inline)) void add_row(const Rest& rest) {
+  const int place = rest.row * kProductPanel;
+  for (int first = place; first < place + kProductPanel; first += 16) {
+    const __m512 sum = _mm512_add_ps(_mm512_load_ps(rest.total + first), _mm512_load_ps(rest.sums + first));
+    _mm512_store_ps(rest.total + first, sum);
+  }
+}
+
+static inline __attribute__((always_inline)) void finish_rows(const ProductBlock& block, Rest& rest, int n) {
+  for (; n > 0 && rest.row < rest.n_rows; --n, ++rest.row) {
+    if (rest.is_last) {
+      write_row(block, rest);
+    } else {
+      add_row(rest);
+    }
+  }
+}
+
 // Of a run of blocks, from zero: the error of a sum grows with its length.
-static inline __attribute__((always_inline)) void add_blocks(const unsigned char* a, const unsigned char* b,
-                                                             int64_t n_blocks, float* sums) {
+static inline __attribute__((always_inline)) void add_blocks(const ProductBlock& block, const unsigned char* a,
+                                                             const unsigned char* b, int n_blocks, float* sums,
+                                                             Rest& rest) {
+  const int rows_each = (kProductPanel + n_blocks - 1) / n_blocks;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  for (int64_t k = 0; k < n_blocks; ++k) add_block(a + k * kProductBlockBytes, b + k * kProductBlockBytes);
+  for (int k = 0; k < n_blocks; ++k) {
+    add_block(a + k * kProductBlockBytes, b + k * kProductBlockBytes);
+    finish_rows(block, rest, rows_each);
+  }
   constexpr int64_t kRowBytes = kProductPanel * sizeof(float);
   _tile_stored(0, sums, kRowBytes);
   _tile_stored(1, sums + 16, kRowBytes);
@@ -189,35 +253,52 @@ static inline __attribute__((always_inline)) void add_blocks(const unsigned char
   _tile_stored(3, sums + 16 * kProductPanel + 16, kRowBytes);
 }
 
-static void store_tile(const ProductTile& job, const float* sums) {
-  for (int row = 0; row < job.n_rows; ++row, sums += kProductPanel) {
-    const __m512 row_power = _mm512_set1_ps(job.a_exponent[row]);
-    for (int first = 0; first < job.n_columns; first += 16) {
-      const __mmask16 lanes = first_lanes(job.n_columns - first);
-      const __m512 power = _mm512_add_ps(row_power, _mm512_loadu_ps(job.b_exponent + first));
-      __m512 v = _mm512_scalef_ps(_mm512_loadu_ps(sums + first), power);
-      if (job.bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(lanes, job.bias + first));
-      float* out = job.out + row * job.out_stride + first;
-      if (job.past_cache && lanes == 0xffff && reinterpret_cast<uintptr_t>(out) % 64 == 0) {
-        _mm512_stream_ps(out, v);
-      } else {
-        _mm512_mask_storeu_ps(out, lanes, v);
-      }
-    }
+// Of n rows or columns from `first` on, those in one panel.
+static inline int in_panel(int64_t n, int64_t first) {
+  return n - first < kProductPanel ? static_cast<int>(n - first) : kProductPanel;
+}
+
+static ProductTile tile_at(const ProductBlock& block, int64_t row, int64_t column) {
+  return {block.out + row * block.out_stride + column,
+          block.a_exponent + row,
+          block.b_exponent + column,
+          block.bias ? block.bias + column : nullptr,
+          in_panel(block.n_rows, row),
+          in_panel(block.n_columns, column)};
+}
+
+// Two of each: while one is filled, the other is read.
+struct Sums {
+  alignas(64) float first_run[2][kTileSums];
+  alignas(64) float further[2][kTileSums];
+};
+
+static void multiply_tile(const ProductBlock& block, int64_t row, int64_t column, float* first_run, Sums& sums,
+                          Rest& rest) {
+  const int64_t panel = block.n_blocks * kProductBlockBytes;
+  const ProductTile tile = tile_at(block, row, column);
+  const unsigned char* a = block.a + row / kProductPanel * panel;
+  const unsigned char* b = block.b + column / kProductPanel * panel;
+  for (int64_t k = 0; k < block.n_blocks; k += kSumBlocks) {
+    const bool is_last = block.n_blocks - k <= kSumBlocks;
+    const int n = static_cast<int>(is_last ? block.n_blocks - k : kSumBlocks);
+    float* run = k ? sums.further[k / kSumBlocks % 2] : first_run;
+    add_blocks(block, a + k * kProductBlockBytes, b + k * kProductBlockBytes, n, run, rest);
+    const int n_rows = is_last ? tile.n_rows : k ? kProductPanel : 0;  // a first run is the total as it is
+    rest = {run, k ? first_run : nullptr, is_last, tile, 0, n_rows};
   }
 }
 
-static void multiply(const ProductTile& job) {
-  alignas(64) float sums[kTileSums];
-  add_blocks(job.a, job.b, job.n_blocks < kSumBlocks ? job.n_blocks : kSumBlocks, sums);
-  for (int64_t k = kSumBlocks; k < job.n_blocks; k += kSumBlocks) {
-    alignas(64) float further[kTileSums];
-    const int64_t left = job.n_blocks - k;
-    add_blocks(job.a + k * kProductBlockBytes, job.b + k * kProductBlockBytes, left < kSumBlocks ? left : kSumBlocks,
-               further);
-    for (int v = 0; v < kTileSums; v += 16) store(sums + v, load(sums + v) + load(further + v));
+static void multiply(const ProductBlock& block) {
+  Sums sums;
+  Rest rest{};
+  int turn = 0;
+  for (int64_t column = 0; column < block.n_columns; column += kProductPanel) {
+    for (int64_t row = 0; row < block.n_rows; row += kProductPanel, turn ^= 1) {
+      multiply_tile(block, row, column, sums.first_run[turn], sums, rest);
+    }
   }
-  store_tile(job, sums);
+  finish_rows(block, rest, kProductPanel);
 }
 
 static void end_product(const unsigned char (&saved)[kTileConfigBytes]) {
