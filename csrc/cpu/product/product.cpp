@@ -27,8 +27,7 @@ class Product {
         n_rows_(a.size[0]),
         n_columns_(b.size[1]),
         depth_(a.size[1]),
-        panel_bytes_(panel_bytes(depth_)),
-        block_panels_(std::clamp<int64_t>(kBlockBytes / panel_bytes_, 1, kBlockPanels)) {}
+        panel_bytes_(panel_bytes(depth_)) {}
 
   bool run(int n_threads);
 
@@ -42,6 +41,7 @@ class Product {
     }
   };
 
+  int64_t block_panels(int n_threads) const;
   bool pack_b(int64_t panel);
   bool pack_a(int64_t panel, Panels& panels, int64_t place);
   void multiply(int64_t first_panel, int64_t n_panels, Panels& panels);
@@ -55,9 +55,16 @@ class Product {
   int64_t n_columns_;
   int64_t depth_;
   int64_t panel_bytes_;
-  int64_t block_panels_;
   Panels packed_b_;
 };
+
+// As many panels as stay in the cache, in as many blocks for each thread as for any other.
+int64_t Product::block_panels(int n_threads) const {
+  const int64_t row_panels = ceil_div(n_rows_, kProductPanel);
+  const int64_t most = std::clamp<int64_t>(kBlockBytes / panel_bytes_, 1, kBlockPanels);
+  const int64_t n_blocks = ceil_div(ceil_div(row_panels, most), int64_t{n_threads}) * n_threads;
+  return std::max<int64_t>(1, ceil_div(row_panels, n_blocks));
+}
 
 bool Product::pack_b(int64_t panel) {
   const int64_t first = panel * kProductPanel;
@@ -89,11 +96,12 @@ void Product::multiply(int64_t first_panel, int64_t n_panels, Panels& panels) {
 bool Product::run(int n_threads) {
   const int64_t row_panels = ceil_div(n_rows_, kProductPanel);
   const int64_t column_panels = ceil_div(n_columns_, kProductPanel);
-  const int64_t n_blocks = ceil_div(row_panels, block_panels_);
-  n_threads = static_cast<int>(std::clamp<int64_t>(n_blocks, 1, std::max(1, n_threads)));
+  const int64_t panels_each = block_panels(std::max(1, n_threads));
+  const int64_t n_blocks = ceil_div(row_panels, panels_each);
+  n_threads = static_cast<int>(std::clamp<int64_t>(n_threads, 1, std::max<int64_t>(1, n_blocks)));
   packed_b_.allocate(column_panels, panel_bytes_);
   std::vector<Panels> blocks(n_threads);  // before the threads start, where running out of memory can be reported
-  for (Panels& block : blocks) block.allocate(block_panels_, panel_bytes_);
+  for (Panels& block : blocks) block.allocate(panels_each, panel_bytes_);
   std::atomic<bool> finite{true};
 #pragma omp parallel num_threads(n_threads)
   {
@@ -106,8 +114,8 @@ bool Product::run(int n_threads) {
     }
 #pragma omp for schedule(dynamic, 1)
     for (int64_t k = 0; k < n_blocks; ++k) {
-      const int64_t first = k * block_panels_;
-      const int64_t n = std::min(block_panels_, row_panels - first);
+      const int64_t first = k * panels_each;
+      const int64_t n = std::min(panels_each, row_panels - first);
       for (int64_t place = 0; place < n; ++place) {
         if (!pack_a(first + place, block, place)) finite = false;
       }
