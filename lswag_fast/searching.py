@@ -86,7 +86,7 @@ def search(
         combine: how several proxies become one score, as `rank_aggregate` defines it among all candidates seen:
             "log_rank" (the default), "mean_rank", "rank_sum" or "product".
         rank_weights: how much the logarithm of each one's rank counts in "log_rank", as `Libra(rule="weights")` finds
-            it; None for all alike.
+            it, below 0 where a proxy counts against; None for all alike.
         budget: what an architecture may cost; None for no limit.
         n_trials: how many architectures to score in total, those of earlier runs in the folder too; at least 1.
         sampler: `"evolution"` (AutoFormer's), `"steady_state"` and `"prune"` (xi-GSNR's), `"random"`, or a `Sampler`.

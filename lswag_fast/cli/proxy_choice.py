@@ -39,6 +39,21 @@ class ChosenProxies:
     weights: tuple[float, ...] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
+    def weights_for(self, combine: str | None) -> tuple[float, ...] | None:
+        """How much each one's rank counts if they are combined in this way; None for the way of the selection.
+
+        Raises:
+            InputError: a proxy counts against, and that way knows no weights.
+        """
+        if combine in (None, self.combine):
+            return self.weights
+        against = [name for name, weight in zip(self.names, self.weights or (), strict=False) if weight < 0]
+        if against:
+            raise InputError(
+                f"--combine: by {combine} all proxies count alike, and {against[0]} counts against in this selection"
+            )
+        return None
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The names, with those of proxies that are made of ranks replaced by their parts."""

@@ -196,7 +196,7 @@ def _check_members(members: object, known: Sequence[str], combine: Aggregate) ->
     if unknown:
         raise InputError(f"members: {unknown[0]!r} is none of the proxies {', '.join(known)}")
     check_weights(list(members.values()), list(members), "log_rank")
-    if combine != "log_rank" and len(set(members.values())) > 1:
+    if combine != "log_rank" and (len(set(members.values())) > 1 or min(members.values()) < 0):
         raise InputError(
             f"members count differently, which is for combine='log_rank'; the Libra has combine={combine!r}: give each "
             "the same number, or fit another"

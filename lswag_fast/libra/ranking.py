@@ -28,7 +28,8 @@ def rank_aggregate(
         how: with rank n for the best of the n rows that count, ties sharing their mean rank: "log_rank", sum ln(rank/n)
             (AZ-NAS, CVPR 2024); "mean_rank", mean(rank/n); "rank_sum", sum rank (TE-NAS, ICLR 2021); "product", of the
             scores scaled to [0, 1] by their least and largest, 0 for a row that is least in one of them.
-        weights: of the columns in "log_rank", the sum of weight x ln(rank/n); None for 1 each.
+        weights: of the columns in "log_rank", the sum of weight x ln(rank/n); below 0 where a column counts against,
+            None for 1 each.
 
     Returns:
         A Series with the index of the table. It depends on which rows are ranked together. A row that is NaN or

@@ -34,15 +34,22 @@ def check_weights(weights: Sequence[float] | None, names: Sequence[str], how: Ag
     """Refuse weights that do not belong to proxies and their combination.
 
     Raises:
-        InputError: they are not one positive number for each proxy, or `how` is not "log_rank".
+        InputError: they are not one number other than 0 for each proxy, `how` is not "log_rank", or the only proxy
+            counts against.
     """
     if weights is None:
         return
     if how != "log_rank":
         raise InputError(f"rank weights are for log_rank, the combination is {how}; leave one of them out")
     fits = isinstance(weights, Collection) and len(weights) == len(names)
-    if not fits or not all(isinstance(weight, SupportsFloat) and 0 < float(weight) < math.inf for weight in weights):
-        raise InputError(f"rank weights must be a positive number for each of {', '.join(names)}, got {weights!r}")
+    if not fits or not all(isinstance(weight, SupportsFloat) and _counts(float(weight)) for weight in weights):
+        raise InputError(f"rank weights must be a number other than 0 for each of {', '.join(names)}, got {weights!r}")
+    if len(names) == 1 and float(weights[0]) < 0:
+        raise InputError(f"{names[0]} cannot count against without another proxy, its rank weight is {weights[0]!r}")
+
+
+def _counts(weight: float) -> bool:
+    return weight != 0 and math.isfinite(weight)
 
 
 def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:
@@ -53,7 +60,7 @@ def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Seque
         n: how many rows were ranked together; an array where that differs, shaped to divide `ranks`.
         how: "log_rank", the sum of ln(rank / n) (AZ-NAS, CVPR 2024); "mean_rank", the mean of rank / n; "rank_sum", the
             sum of the ranks (TE-NAS, ICLR 2021).
-        weights: (proxies,) of the logarithms in "log_rank"; None for 1 each.
+        weights: (proxies,) of the logarithms in "log_rank", below 0 where a proxy counts against; None for 1 each.
 
     Returns:
         (...) the combined numbers.

@@ -40,16 +40,16 @@ class Libra:
     """Select proxies for a target and combine them.
 
     z1 has the highest Spearman correlation rho with the target. By the rule "weights", which departs from the paper,
-    every proxy counts with a weight of its own, at least 0, fitted to the ranks of the target, and drawn towards z1
-    alone the more, the fewer architectures there are. The weights are kept only where they rank halves of the table
-    that they were not fitted to better than the best proxy alone, by more than one standard error of that gain; else z1
-    alone is the answer. By the other rules, candidates to join z1 are the proxies whose rho lies within the tolerance
-    of it (Algorithm 1). By "halves", the candidate that raises the correlation on random halves of the table most
-    joins, if by more than one standard error, and so on up to three; one proxy alone is a possible answer here, too. By
-    "published", z2 is the candidate with the lowest information gain H(y|z1) - H(y|z1, z2), and z3, of the others, the
-    one whose bias is nearest to that of the target: three where there are two candidates, also where they rank worse
-    together than z1 alone. The selection needs a target, so it is no zero-cost proxy itself: fit on one benchmark, use
-    on another.
+    every proxy counts with a weight of its own, below 0 where it counts against, fitted to the ranks of the target, and
+    drawn towards z1 alone the more, the fewer architectures there are. The weights are kept only where they rank halves
+    of the table that they were not fitted to better than the best proxy alone, by more than one standard error of that
+    gain; else z1 alone is the answer. By the other rules, candidates to join z1 are the proxies whose rho lies within
+    the tolerance of it (Algorithm 1). By "halves", the candidate that raises the correlation on random halves of the
+    table most joins, if by more than one standard error, and so on up to three; one proxy alone is a possible answer
+    here, too. By "published", z2 is the candidate with the lowest information gain H(y|z1) - H(y|z1, z2), and z3, of
+    the others, the one whose bias is nearest to that of the target: three where there are two candidates, also where
+    they rank worse together than z1 alone. The selection needs a target, so it is no zero-cost proxy itself: fit on one
+    benchmark, use on another.
 
     Args:
         tolerance: candidates have rho_1 - tolerance < rho <= rho_1. Where that leaves the published rule fewer than two

@@ -17,7 +17,7 @@ PENALTY = 5.0
 """Of the squared distance of the weights from the best proxy alone, in architectures: as much as five of them say."""
 
 LEAST_SHARE = 0.02
-"""Of the sum of the weights; a proxy with less of it is left out, and costs a search nothing."""
+"""Of the sum of the magnitudes; a proxy with less of it is left out, and costs a search nothing."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class WeightedMembers:
 
     Attributes:
         names: those with a weight, the largest first.
-        weights: theirs, with the sum 1.
+        weights: theirs, below 0 for a proxy that counts against; their magnitudes have the sum 1.
         gain: by how much more they correlated with the target than the best proxy alone, on halves that neither was
             fitted to: the mean.
         standard_error: the standard deviation of that gain over the halves, which is the standard error of a sample as
@@ -39,8 +39,8 @@ class WeightedMembers:
     standard_error: float
 
 
-def fitted_weights(scores: Matrix, target: Values, windows: Windows, best: int) -> Values:
-    """Fit non-negative weights of the logarithms of ranks to the ranks of the target, by ridge regression.
+def fitted_weights(scores: Matrix, target: Values, windows: Windows, best: int) -> Matrix:
+    """Fit weights of the logarithms of ranks to the ranks of the target, by ridge regression.
 
     What is penalised is the distance from the best proxy alone, with the weight that fits it: few architectures say
     little about the others, and then little is added to it. Ranks are those inside each window, as a search ranks the
@@ -53,14 +53,14 @@ def fitted_weights(scores: Matrix, target: Values, windows: Windows, best: int) 
         best: the column of the best proxy.
 
     Returns:
-        (proxies,) weights >= 0, all 0 where no proxy ranks better than chance.
+        (2, proxies): weights of at least 0, all 0 where no proxy ranks better than chance; and weights of either sign.
+        Where sizes differ little, many proxies rank the wrong way round, and with a weight below 0 they count against.
 
     Example:
         >>> from lswag_fast.libra.windows import everything
         >>> y = np.arange(50.0)
-        >>> right, wrong = fitted_weights(np.stack([y, -y], axis=1), y, everything(50), best=0)
-        >>> bool(right > 0), float(wrong)
-        (True, 0.0)
+        >>> fitted_weights(np.stack([y, -y], axis=1), y, everything(50), best=0).round(2).tolist()
+        [[0.3, 0.0], [0.22, -0.12]]
     """
     products, towards = np.zeros((scores.shape[1],) * 2), np.zeros(scores.shape[1])
     for places, count in zip(windows.rows, windows.counts, strict=True):
@@ -74,12 +74,15 @@ def fitted_weights(scores: Matrix, target: Values, windows: Windows, best: int) 
         towards[best] += PENALTY * max(towards[best], 0.0) / products[best, best]
     # The same least squares in as many rows as there are proxies: R'R are the products and the penalty.
     root = np.linalg.cholesky(products + PENALTY * np.eye(len(towards)))
-    weights: Values = nnls(root.T, np.linalg.solve(root, towards))[0]
-    return weights
+    along = np.linalg.solve(root, towards)
+    return np.stack([nnls(root.T, along)[0], np.linalg.solve(root.T, along)])
 
 
 def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMembers | None:
     """Weigh all proxies, if that pays by more than chance where it was not fitted.
+
+    Weights below 0 have to pay as well: they are taken if they rank halves that they were not fitted to better than
+    what would be taken without them, by more than the standard error of that gain.
 
     Args:
         table: the architectures.
@@ -98,16 +101,26 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
         >>> weighted_members(Candidates(scores, y, y), 5, seed=0).names
         ('nwot', 'zico')
     """
-    scores, target = table.scores.to_numpy(dtype=float), table.target.to_numpy(dtype=float)
-    gains = np.array([_gain(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
-    best = _best_place(Judge(table, None, "log_rank"), table)
-    weights = fitted_weights(scores, target, table.windows(np.arange(len(table))), best)
-    if not rounded(gains.mean()) > rounded(gains.std(ddof=1)) or not weights.any():
-        return None
-    counts = weights >= LEAST_SHARE * weights.sum()
-    shares = weights[counts] / weights[counts].sum()
+    gains = np.array([_gains(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
+    taken: tuple[Values, Values] | None = None
+    for gained, weights in zip(gains.T, _fitted(table, np.arange(len(table))), strict=True):
+        if _pays(gained if taken is None else gained - taken[0]) and weights.max() > 0:
+            taken = gained, weights
+    return None if taken is None else _members(table, *taken)
+
+
+def _pays(gains: Values) -> bool:
+    """Whether a gain is larger than its standard error, to the digits that do not vary between computers."""
+    return rounded(gains.mean()) > rounded(gains.std(ddof=1))
+
+
+def _members(table: Candidates, gains: Values, weights: Values) -> WeightedMembers:
+    """Those that count, the largest weight first."""
+    magnitudes = np.abs(weights)
+    counts = magnitudes >= LEAST_SHARE * magnitudes.sum()
+    shares = weights[counts] / magnitudes[counts].sum()
     names = table.scores.columns[counts]
-    order = sorted(range(len(names)), key=lambda place: (-rounded(shares[place]), names[place]))
+    order = sorted(range(len(names)), key=lambda place: (-abs(rounded(shares[place])), names[place]))
     return WeightedMembers(
         names=tuple(str(names[place]) for place in order),
         weights=tuple(rounded(shares[place]) for place in order),
@@ -116,17 +129,28 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
     )
 
 
-def _gain(table: Candidates, here: Rows, rest: Rows) -> float:
-    """How much better weights that were fitted to one half rank the other than the best proxy of the first."""
-    scores, target = table.scores.to_numpy(dtype=float)[here], table.target.to_numpy(dtype=float)[here]
-    first, other = (Judge(table, rows, "log_rank") for rows in (here, rest))
-    best = _best_place(first, table)
-    weights = dict(zip(table.scores.columns, fitted_weights(scores, target, table.windows(here), best), strict=True))
-    counting = {name: weight for name, weight in weights.items() if weight > 0}
-    together = other.rho(list(counting), list(counting.values())) if counting else 0.0
-    return together - other.rho([table.scores.columns[best]])
+def _gains(table: Candidates, here: Rows, rest: Rows) -> list[float]:
+    """How much better weights that were fitted to one half rank the other than the best proxy of the first.
+
+    One number for weights of at least 0, and one for those of either sign.
+    """
+    names, other = table.scores.columns, Judge(table, rest, "log_rank")
+    alone = other.rho([names[_best_place(table, here)]])
+    gains = []
+    for weights in _fitted(table, here):
+        counting = {name: weight for name, weight in zip(names, weights, strict=True) if weight}
+        together = other.rho(list(counting), list(counting.values())) if counting else 0.0
+        gains.append(together - alone)
+    return gains
 
 
-def _best_place(judge: Judge, table: Candidates) -> int:
-    """The column of the proxy that ranks a judge's rows best."""
+def _fitted(table: Candidates, rows: Rows) -> Matrix:
+    """The weights that some rows of a table say, see `fitted_weights`."""
+    scores, target = table.scores.to_numpy(dtype=float)[rows], table.target.to_numpy(dtype=float)[rows]
+    return fitted_weights(scores, target, table.windows(rows), _best_place(table, rows))
+
+
+def _best_place(table: Candidates, rows: Rows) -> int:
+    """The column of the proxy that ranks some rows best."""
+    judge = Judge(table, rows, "log_rank")
     return int(np.argmax([judge.rho([name]) for name in table.scores.columns]))

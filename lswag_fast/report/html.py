@@ -19,7 +19,7 @@ _STATUS = {
     "exhausted": "No further architecture was found in the space and budget.",
 }
 _MOST = {"log_rank": 0, "mean_rank": 1, "product": 1}
-"""What the first in every proxy has; a sum of ranks depends on how many there are."""
+"""What the first in every proxy has, where none counts against; a sum of ranks depends on how many there are."""
 
 
 def html_report(study: StoredStudy) -> str:
@@ -98,6 +98,6 @@ def _scale(study: StoredStudy) -> str:
     objective = study.settings.objective
     if len(objective.proxies) < 2:
         return ""
-    most = _MOST.get(objective.combine)
+    most = None if objective.against else _MOST.get(objective.combine)
     scale = "" if most is None else f", at most {most}"
     return f"; {len(objective.proxies)} proxies by {objective.combine}{scale}"

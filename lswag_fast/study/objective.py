@@ -25,12 +25,13 @@ class Objective:
         proxies: names of the values that a trial is told. One is the score itself, several are combined.
         combine: of several: "log_rank", "mean_rank", "rank_sum" or "product", as `lswag_fast.rank_aggregate` defines
             them, among all complete trials. A constraint (parameters, MACs, latency) is a budget, never a proxy here.
-        rank_weights: how much the logarithm of each proxy's rank counts in "log_rank"; None for all alike.
+        rank_weights: how much the logarithm of each proxy's rank counts in "log_rank", below 0 where it counts against;
+            None for all alike.
         lower_is_better: those of the proxies for which lower is better.
 
     Raises:
         InputError: no proxy, one twice, one with the name of a column of the results, or another `combine`; or weights
-            that are not one positive number for each.
+            that are not one number other than 0 for each.
 
     Example:
         >>> Objective(("lswag", "params"), lower_is_better=("params",)).vector({"lswag": 2.0, "params": 10.0})
@@ -51,6 +52,12 @@ class Objective:
             raise InputError(f"{taken[0]} is a column of the results; give the proxy another name")
         check_aggregate("combine", self.combine)
         check_weights(self.rank_weights, self.proxies, self.combine)
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """The proxies that count against: those with a weight below 0."""
+        weights = self.rank_weights or ()
+        return tuple(name for name, weight in zip(self.proxies, weights, strict=bool(weights)) if weight < 0)
 
     @property
     def is_single(self) -> bool:

@@ -13,6 +13,8 @@ from lswag_fast.errors import InputError
 from lswag_fast.libra.held_out import Figure, HeldOut
 from lswag_fast.libra.recommended import recommended
 from lswag_fast.libra.stored import packaged_selection
+from lswag_fast.report.html import html_report
+from lswag_fast.study.stored import read_study
 
 FITTED_ON = {"target": "cifar10_test", "n_rows": 100}
 
@@ -128,6 +130,20 @@ def test_a_search_ranks_by_the_weights_of_a_selection_unless_told_how_to_combine
         assert main([*SEARCH, "--proxies", f"libra:{path}", *options, "--out", str(out)]) == 0
         objective = json.loads((out / "result.json").read_text())["settings"]["objective"]
         assert objective.get("rank_weights") == stored
+
+
+def test_what_counts_against_is_said_and_never_counts_alike(selection_file, tmp_path, capsys):
+    path = selection_file(schema_version=2, combine="log_rank", weights=[0.5, -0.25, -0.25])
+    search = [*SEARCH, "--proxies", f"libra:{path}"]
+    assert main([*search, "--combine", "rank_sum", "--out", str(tmp_path / "alike")]) == 2
+    assert "--combine: by rank_sum all proxies count alike, and nwot counts against" in capsys.readouterr().err
+    assert not (tmp_path / "alike").exists()
+    out = tmp_path / "run"
+    assert main([*search, "--out", str(out)]) == 0
+    assert f"{path}: lswag +0.50, nwot -0.25, params -0.25; chosen on" in capsys.readouterr().out
+    assert main(["show", str(out)]) == 0
+    assert "combined (log_rank); nwot, params count against\n" in capsys.readouterr().out
+    assert "3 proxies by log_rank</small>" in html_report(read_study(out))
 
 
 def test_a_search_and_show_say_what_a_selection_is_worth_on_others(selection_file, tmp_path, capsys):

@@ -134,7 +134,8 @@ def test_a_table_too_small_for_halves_of_halves_is_refused() -> None:
         ({"members": {}}, "members must say how much each proxy counts"),
         ({"members": ["nwot"]}, "members must say how much each proxy counts"),
         ({"members": {"magic": 1.0}}, "members: 'magic' is none of the proxies"),
-        ({"members": {"nwot": -1.0}}, "rank weights must be a positive number for each of nwot"),
+        ({"members": {"nwot": 0.0}}, "rank weights must be a number other than 0 for each of nwot"),
+        ({"members": {"nwot": -1.0}}, "nwot cannot count against without another proxy, its rank weight is -1.0"),
     ],
 )
 def test_arguments_that_are_refused(arguments: dict[str, Any], words: str) -> None:

@@ -94,7 +94,7 @@ def test_what_is_no_table_is_refused(table: object, found: str) -> None:
 
 @pytest.mark.parametrize("weights", [3, "1", ["1"], [0.0], [1.0, 1.0]])
 def test_weights_that_are_no_numbers_of_the_columns_are_refused(weights: object) -> None:
-    with pytest.raises(InputError, match="rank weights must be a positive number for each of a, got"):
+    with pytest.raises(InputError, match="rank weights must be a number other than 0 for each of a, got"):
         rank_aggregate(pd.DataFrame({"a": [1.0, 2.0]}), weights=weights)
 
 

@@ -28,7 +28,7 @@ SCORES = pd.DataFrame(
         "nwot": Y + RNG.normal(size=N),
         "zico": Y + RNG.normal(size=N),
         "snip": Y + 2 * RNG.normal(size=N),
-        "fisher": -Y + RNG.normal(size=N),  # points the wrong way: it gets no weight
+        "fisher": -Y + RNG.normal(size=N),  # points the wrong way: it counts against
     }
 )
 TABLE = SCORES.assign(accuracy=Y, params=SIZES)
@@ -59,14 +59,14 @@ def error(weights: np.ndarray, groups: list[np.ndarray]) -> float:
 def test_weights_minimise_the_penalised_error_in_the_ranks(share: float | None) -> None:
     windows = everything(N) if share is None else ComparisonWindow("params", share).among(SIZES)
     groups = [np.arange(N)] if share is None else [np.flatnonzero(size == SIZES) for size in np.unique(SIZES)]
-    found = fitted_weights(SCORES.to_numpy(), Y, windows, BEST)
-    bounds = [(0, None)] * len(PROXIES)
-    expected = minimize(loss, np.full(len(PROXIES), 0.1), (groups,), bounds=bounds, options={"ftol": 1e-14})
-    assert found == pytest.approx(expected.x, abs=1e-4)  # where the minimiser stops
-    assert found[PROXIES.index("fisher")] == 0
+    for found, least in zip(fitted_weights(SCORES.to_numpy(), Y, windows, BEST), (0, None), strict=True):
+        bounds = [(least, None)] * len(PROXIES)
+        expected = minimize(loss, np.full(len(PROXIES), 0.1), (groups,), bounds=bounds, options={"ftol": 1e-14})
+        assert found == pytest.approx(expected.x, abs=1e-4)  # where the minimiser stops
+        assert found[PROXIES.index("fisher")] == 0 if least == 0 else found[PROXIES.index("fisher")] < 0
 
 
-def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int) -> list[float]:
+def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int, signed: bool) -> list[float]:
     """What weights fitted to each half gain on the other over the best proxy of the first, as the docstring says it."""
     order, rng = np.argsort(scores.index.astype(str), kind="stable"), np.random.default_rng(seed)
     gains = []
@@ -75,7 +75,8 @@ def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int) ->
         here, rest = drawn[: len(order) // 2], drawn[len(order) // 2 :]
         best = scores.iloc[here].corrwith(target.iloc[here], method="spearman").idxmax()
         place = scores.columns.get_loc(best)
-        weights = fitted_weights(scores.to_numpy()[here], target.to_numpy()[here], everything(len(here)), place)
+        both = fitted_weights(scores.to_numpy()[here], target.to_numpy()[here], everything(len(here)), place)
+        weights = both[int(signed)]
         together = np.log(scores.iloc[rest].rank(pct=True)) @ weights
         alone = spearmanr(scores[best].iloc[rest], target.iloc[rest]).statistic
         gains.append(spearmanr(together, target.iloc[rest]).statistic - alone)
@@ -85,24 +86,38 @@ def gains_of(scores: pd.DataFrame, target: pd.Series, halves: int, seed: int) ->
 def test_the_gain_is_that_on_halves_that_were_not_fitted() -> None:
     target = pd.Series(Y)
     found = weighted_members(Candidates(SCORES, target, target), 6, seed=2)
-    gains = gains_of(SCORES, target, 6, seed=2)
+    gains = gains_of(SCORES, target, 6, seed=2, signed=True)
     assert found is not None
     assert found.gain == pytest.approx(np.mean(gains))
     assert found.standard_error == pytest.approx(np.std(gains, ddof=1))
-    assert sum(found.weights) == pytest.approx(1)
-    assert list(found.weights) == sorted(found.weights, reverse=True)
-    assert min(found.weights) >= LEAST_SHARE
-    assert "fisher" not in found.names
+    magnitudes = [abs(weight) for weight in found.weights]
+    assert sum(magnitudes) == pytest.approx(1)
+    assert magnitudes == sorted(magnitudes, reverse=True)
+    assert min(magnitudes) >= LEAST_SHARE
+    assert [name for name, weight in zip(found.names, found.weights, strict=True) if weight < 0] == ["fisher"]
+
+
+def test_weights_below_0_have_to_pay_as_well() -> None:
+    """A proxy that ranks the wrong way round counts against only if that ranks better than leaving it out."""
+    rng = np.random.default_rng(3)
+    y = pd.Series(rng.normal(size=80))
+    right = pd.DataFrame({name: y + rng.normal(size=80) for name in ("nwot", "zico", "snip")})
+    for wrong, against in ((rng.normal(size=80), []), (-y + rng.normal(size=80), ["fisher"])):
+        scores = right.assign(fisher=wrong)
+        extra = np.subtract(*(gains_of(scores, y, 20, seed=0, signed=signed) for signed in (True, False)))
+        found = weighted_members(Candidates(scores, y, y), 20, seed=0)
+        assert found is not None
+        assert (extra.mean() > extra.std(ddof=1)) == bool(against)
+        assert [name for name, weight in zip(found.names, found.weights, strict=True) if weight < 0] == against
 
 
 def test_few_architectures_say_little_against_the_best_proxy() -> None:
     rows = np.arange(10)
-    shares = [
-        fitted_weights(scores, target, everything(len(target)), BEST)[BEST]
-        / fitted_weights(scores, target, everything(len(target)), BEST).sum()
+    fits = [
+        fitted_weights(scores, target, everything(len(target)), BEST)[0]
         for scores, target in ((SCORES.to_numpy()[rows], Y[rows]), (SCORES.to_numpy(), Y))
     ]
-    assert shares[0] > shares[1]
+    assert fits[0][BEST] / fits[0].sum() > fits[1][BEST] / fits[1].sum()
 
 
 def test_libra_ranks_by_the_weights_and_says_how_much_each_counts(tmp_path: Path) -> None:
@@ -140,7 +155,7 @@ def test_a_gain_within_its_standard_error_is_chance() -> None:
     rng = np.random.default_rng(0)
     y = pd.Series(rng.normal(size=60))
     scores = pd.DataFrame({"nwot": y + rng.normal(size=60), "zico": y + 2 * rng.normal(size=60)})
-    gains = gains_of(scores, y, 20, seed=0)
+    gains = gains_of(scores, y, 20, seed=0, signed=False)
     assert 0 < np.mean(gains) < np.std(gains, ddof=1)
     assert weighted_members(Candidates(scores, y, y), 20, seed=0) is None
 
@@ -149,8 +164,8 @@ def test_a_gain_within_its_standard_error_is_chance() -> None:
     ("how", "weights", "words"),
     [
         ("rank_sum", (0.5, 0.5), "rank weights are for log_rank, the combination is rank_sum"),
-        ("log_rank", (0.5,), "rank weights must be a positive number for each of nwot, zico"),
-        ("log_rank", (0.5, -0.5), "rank weights must be a positive number for each of nwot, zico"),
+        ("log_rank", (0.5,), "rank weights must be a number other than 0 for each of nwot, zico"),
+        ("log_rank", (0.5, float("inf")), "rank weights must be a number other than 0 for each of nwot, zico"),
     ],
 )
 def test_weights_that_fit_no_combination_are_refused(how: str, weights: tuple[float, ...], words: str) -> None:

@@ -17,6 +17,13 @@ def test_weights_are_stored_where_there_are_some():
     assert "rank_weights" not in Objective(("a", "b")).to_dict()  # a study without them is what it was
 
 
+def test_a_proxy_with_a_weight_below_0_counts_against():
+    assert Objective(("a", "b"), rank_weights=(0.75, -0.25)).against == ("b",)
+    assert Objective(("a", "b"), rank_weights=(0.75, 0.25)).against == Objective(("a", "b")).against == ()
+    with pytest.raises(InputError, match="a cannot count against without another proxy"):
+        Objective(("a",), rank_weights=(-1.0,))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -24,8 +31,8 @@ def test_weights_are_stored_where_there_are_some():
         ({"proxies": ("a", "a")}, "one or more different proxies"),
         ({"proxies": ("a", "macs")}, "macs is a column of the results"),
         ({"proxies": ("a", "b"), "combine": "borda"}, "combine must be one of log_rank"),
-        ({"proxies": ("a", "b"), "rank_weights": (1.0,)}, "a positive number for each of a, b"),
-        ({"proxies": ("a", "b"), "rank_weights": (1.0, 0.0)}, "a positive number for each of a, b"),
+        ({"proxies": ("a", "b"), "rank_weights": (1.0,)}, "a number other than 0 for each of a, b"),
+        ({"proxies": ("a", "b"), "rank_weights": (1.0, 0.0)}, "a number other than 0 for each of a, b"),
         ({"proxies": ("a", "b"), "rank_weights": (1, 2), "combine": "product"}, "rank weights are for log_rank"),
     ],
 )

@@ -83,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
     interrupts = stopping.said_aloud()
     trainer = supernets.scratch_trainer(supernet.space, images, args, interrupts, with_test=True)
     for method in methods:
-        show_selection(origin if method.name == LIBRA else {}, method.proxies)
+        show_selection(origin if method.name == LIBRA else {}, method.proxies, method.rank_weights)
     with (
         targets.threads(args.threads),
         interrupts,

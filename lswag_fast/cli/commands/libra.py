@@ -34,11 +34,11 @@ examples:
   lswag-fast libra vit.csv --target imagenet_top1 --window params:8% --held-out 20
   lswag-fast search nasbench201 --proxies libra:selection.json
 
-By the rule "weights", every proxy counts with a weight fitted to the accuracies, where that ranks halves of the table
-that it was not fitted to better than the best proxy alone, by more than one standard error; else that proxy is the
-answer. By the rule "halves", up to two proxies join the best one, each only where it raises the correlation on random
-halves by more than one standard error. The rule "published" is Algorithm 1 of the paper. lswag_fast.Libra has further
-options."""
+By the rule "weights", every proxy counts with a weight fitted to the accuracies, below 0 where it counts against, if
+that ranks halves of the table that it was not fitted to better than the best proxy alone, by more than one standard
+error; else that proxy is the answer. By the rule "halves", up to two proxies join the best one, each only where it
+raises the correlation on random halves by more than one standard error. The rule "published" is Algorithm 1 of the
+paper. lswag_fast.Libra has further options."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

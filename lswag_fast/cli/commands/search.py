@@ -141,7 +141,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
     repeats = [batch_of(seed)[0] for seed in _seeds_of_repeats(args)]
     weights = targets.checkpoint(space, args)
     networks = targets.networks_in_words(space, args, given)
-    show_selection(chosen.origin, chosen.names)
+    show_selection(chosen.origin, chosen.names, chosen.weights)
     return (
         space,
         chosen.names,
@@ -149,7 +149,7 @@ def _by_proxies(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...],
             "batch": batch,
             "proxy": chosen.names,
             "combine": args.combine or chosen.combine,
-            "rank_weights": chosen.weights if args.combine in (None, chosen.combine) else None,
+            "rank_weights": chosen.weights_for(args.combine),
             "weights": weights,
             "options": given,
             "mode": args.mode,

@@ -14,16 +14,24 @@ _SHOWN_MEMBERS = 3
 """By the rule "weights" there may be ten; the first count most."""
 
 
-def show_selection(origin: Mapping[str, Any], proxies: Sequence[str]) -> None:
+def show_selection(origin: Mapping[str, Any], proxies: Sequence[str], weights: Sequence[float] | None) -> None:
     """Print what a search is guided by and what that is worth; nothing for proxies given by name.
 
     Args:
         origin: as `ChosenProxies.origin`, which the metadata of a search hold.
         proxies: what is combined, by name.
+        weights: how much each one's rank counts; None for all alike.
     """
     facts = origin.get("selection")
     if facts is not None:
-        say(f"{facts['source']}: {', '.join(proxies)}; {_worth(facts)}")
+        say(f"{facts['source']}: {', '.join(_members(proxies, weights))}; {_worth(facts)}")
+
+
+def _members(proxies: Sequence[str], weights: Sequence[float] | None) -> list[str]:
+    """The proxies as they count: alike, or each with its share."""
+    if weights is None or len(proxies) == 1:
+        return list(proxies)
+    return [f"{name} {weight:+.2f}" for name, weight in zip(proxies, weights, strict=True)]
 
 
 def _worth(facts: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def show_state(study: StoredStudy) -> None:
                 say(f"  trial {trial.number} has no exact score: {trial.exact_error}")
     if study.metadata.get("data"):
         say(f"data: {study.metadata['data']}")
-    show_selection(study.metadata, settings.objective.proxies)
+    show_selection(study.metadata, settings.objective.proxies, settings.objective.rank_weights)
     if parts := words.seconds(study):
         say(f"a candidate's time, measured on the best network: {parts}")
     if (share := summary.driver_share(study.trials)) is not None:
@@ -76,6 +76,8 @@ def show_combination(objective: Objective) -> None:
     """What the score is where several proxies make it."""
     if len(objective.proxies) > 1:
         top = "; 0 is the best by each of them" if objective.combine == "log_rank" else ""
+        if objective.against:
+            top = f"; {', '.join(objective.against)} count against"
         say(
             f"score: the ranks by the proxies among all trials (exact score: among those scored exactly), combined "
             f"({objective.combine}){top}"
