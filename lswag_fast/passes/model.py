@@ -23,23 +23,26 @@ class ModelMeasurements:
         n_params: elements of all parameters, tied ones counted once (statistic "params").
         weight_norms: by name, ||W||_2 of each weight of an observed call, of one that the model computes
             (weight norm, say) as the call receives it (statistic "norms", else empty).
+        weight_sizes: by name, the elements of each of these weights, in the order of their first calls (statistic
+            "sizes", else empty).
         macs: multiply-accumulates of the forward, without those that compute a weight (statistic "macs", else 0).
     """
 
     n_params: int
     weight_norms: dict[str, float]
+    weight_sizes: dict[str, int]
     macs: int
 
 
 def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: frozenset[str]) -> ModelMeasurements:
-    """Count and measure; the model runs only for "norms" and "macs".
+    """Count and measure; the model runs for all but "params".
 
     Raises:
-        NothingObservedError: "norms" finds no weight.
+        NothingObservedError: "norms" or "sizes" finds no weight.
     """
     n_params = sum(p.numel() for p in model.parameters())
-    if statistics.isdisjoint(("norms", "macs")):
-        return ModelMeasurements(n_params, {}, 0)
+    if statistics.isdisjoint(("norms", "sizes", "macs")):
+        return ModelMeasurements(n_params, {}, {}, 0)
     parameters = dict(model.named_parameters())
     counter, sample = MacCounter(), batch.take([0])
     recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
@@ -48,11 +51,12 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
         freeze(model.eval())  # so that a parameter that an autograd function gives back is still seen to be one
         with counter, recorder, snapshot.watch():
             call_model(model, sample.inputs)
-    if "norms" in statistics and not recorder.weights:
+    if not statistics.isdisjoint(("norms", "sizes")) and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
-    norms = {name: _norm(weights[name].detach()) for name in recorder.weights}
-    return ModelMeasurements(n_params, norms, counter.macs - recorder.macs_of_weights)
+    norms = {name: _norm(weights[name].detach()) for name in recorder.weights if "norms" in statistics}
+    sizes = {name: weights[name].numel() for name in recorder.weights}
+    return ModelMeasurements(n_params, norms, sizes, counter.macs - recorder.macs_of_weights)
 
 
 def _norm(weight: Tensor) -> float:
@@ -63,6 +67,6 @@ def _norm(weight: Tensor) -> float:
 PASS = Pass(
     "model",
     run_model,
-    ("params", "norms", "macs"),
+    ("params", "norms", "sizes", "macs"),
     "no pass, or one forward of a single sample",
 )

@@ -1,4 +1,4 @@
-"""Proxies that look at the network only: params, flops, l2_norm. Higher is better: larger networks rank first.
+"""Proxies that look at the network only: params, its thirds, flops, l2_norm. Higher is better: larger ones rank first.
 
 Example:
     >>> import torch, lswag_fast
@@ -18,6 +18,9 @@ from lswag_fast.passes.model import ModelMeasurements
 from lswag_fast.passes.shared.checks import RESCUE
 from lswag_fast.proxies.registry import Measurements, register_proxy
 
+N_PARTS = 3
+"""Of the layers, whose parameters are proxies of their own."""
+
 
 def params(measurements: Measurements) -> float:
     """The number of parameters, tied ones counted once; of a computed weight (weight norm) those that it is made from.
@@ -28,6 +31,51 @@ def params(measurements: Measurements) -> float:
         A whole number from 0 on.
     """
     return float(measurements.of(ModelMeasurements).n_params)
+
+
+def params_early(measurements: Measurements) -> float:
+    """The elements of the weights in the first third of the layers.
+
+    Layer k of L, counted from 0 in the order in which a forward pass first calls them, lies in third floor(3 k / L). A
+    weight that several layers share lies where it is first called; biases, norms and tables that are looked up count in
+    none. Two networks of one size may have their weights early or late, which `params` does not see.
+
+    Returns:
+        A whole number from 0 on.
+
+    Raises:
+        NothingObservedError: there is no such weight.
+    """
+    return _params_of(measurements, 0)
+
+
+def params_middle(measurements: Measurements) -> float:
+    """The elements of the weights in the second third of the layers, see `params_early`.
+
+    Returns:
+        A whole number from 0 on; 0 for a network of one layer.
+
+    Raises:
+        NothingObservedError: there is no such weight.
+    """
+    return _params_of(measurements, 1)
+
+
+def params_late(measurements: Measurements) -> float:
+    """The elements of the weights in the last third of the layers, see `params_early`.
+
+    Returns:
+        A whole number from 0 on; 0 for a network of one or two layers.
+
+    Raises:
+        NothingObservedError: there is no such weight.
+    """
+    return _params_of(measurements, 2)
+
+
+def _params_of(measurements: Measurements, part: int) -> float:
+    sizes = list(measurements.of(ModelMeasurements).weight_sizes.values())
+    return float(sum(size for k, size in enumerate(sizes) if N_PARTS * k // len(sizes) == part))
 
 
 def flops(measurements: Measurements) -> float:
@@ -63,6 +111,14 @@ def l2_norm(measurements: Measurements) -> float:
 
 
 register_proxy("params", params, needs={"model": ("params",)}, reference="", summary="number of parameters")
+for _place, _compute in (("first", params_early), ("second", params_middle), ("last", params_late)):
+    register_proxy(
+        _compute.__name__,
+        _compute,
+        needs={"model": ("sizes",)},
+        reference="",
+        summary=f"number of weights in the {_place} third of the layers",
+    )
 register_proxy(
     "flops",
     flops,

@@ -41,7 +41,7 @@ def run(model: nn.Module, *statistics: str) -> ModelMeasurements:
 
 def test_parameters_are_counted_without_a_forward_and_tied_ones_once() -> None:
     model = Tied()
-    assert run(model, "params") == ModelMeasurements(9, {}, 0)
+    assert run(model, "params") == ModelMeasurements(9, {}, {}, 0)
     assert model.seen == []
 
 

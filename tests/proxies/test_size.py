@@ -1,6 +1,8 @@
-"""params, flops and l2_norm."""
+"""params, its thirds, flops and l2_norm."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -22,6 +24,47 @@ def test_counts_of_a_perceptron_by_hand() -> None:
     assert scores["flops"].value == 5 * 7 + 7 * 3
     norms = [float(layer.weight.detach().double().norm()) for layer in (model[0], model[2])]
     assert scores["l2_norm"].value == pytest.approx(sum(norms), rel=1e-14)
+
+
+THIRDS = ["params_early", "params_middle", "params_late"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "expected"),
+    [
+        ([5, 7], [35, 0, 0]),
+        ([5, 7, 3], [35, 21, 0]),
+        ([2, 3, 4, 5], [6, 12, 20]),
+        ([2, 3, 4, 5, 6], [6 + 12, 20, 30]),
+        ([2, 3, 4, 5, 6, 7, 8], [6 + 12, 20 + 30, 42 + 56]),
+    ],
+)
+def test_the_thirds_of_a_perceptron_by_hand(widths: list[int], expected: list[int]) -> None:
+    layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+    batch = torch.randn(4, widths[0]), torch.arange(4) % widths[-1]
+    scores = score_many(nn.Sequential(*layers), batch, proxies=THIRDS)
+    assert [scores[name].value for name in THIRDS] == expected
+
+
+def test_the_thirds_follow_the_calls_and_hold_every_weight_once() -> None:
+    class Backwards(nn.Module):
+        """Calls its layers from the last to the first, and the first of them again."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 3), nn.Linear(5, 4), nn.Linear(5, 5)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            head, middle, first = self.layers
+            return head(middle(first(first(x))))
+
+    scores = score_many(Backwards(), (torch.randn(4, 5), torch.arange(4) % 3), proxies=THIRDS)
+    assert [scores[name].value for name in THIRDS] == [25, 20, 12]
+
+
+def test_the_thirds_of_a_network_without_weights_have_no_value() -> None:
+    scores = score_many(nn.LayerNorm(3), (torch.randn(4, 3), torch.arange(4) % 3), proxies=THIRDS)
+    assert all("calls no linear or convolution function" in str(scores[name].error) for name in THIRDS)
 
 
 def test_macs_of_a_vision_transformer_include_attention() -> None:
