@@ -1,5 +1,5 @@
 """The selections that are packaged, one a space: `python -m bench.libra.packaged_selection SCORES.csv.gz --space SPACE
---target COLUMN [--window params:8%] [--rule weights] [--keep]`.
+--target COLUMN [--proxies NAME,...] [--window params:8%] [--rule weights] [--keep]`.
 
 SCORES.csv.gz is what `bench.libra.score_table` wrote, with its .json beside it. The rule is fitted to all of its
 networks, and what the rule selects on random halves is judged on the other halves, beside the members, the one
@@ -8,13 +8,11 @@ ranks in them, since their spreads differ. A row of bench/results/libra/packaged
 --keep the packaged proxies stay as they are, where a new choice is no better, and only their figures are those of
 SCORES.csv.gz. All that are packaged:
 
-    R=bench/results/libra T="--target imagenet_inherited_top1 --halves 20"
-    python -m bench.libra.packaged_selection $R/autoformer_tiny_scores.csv.gz --space autoformer-tiny $T \
-      --window params:8% --keep
-    python -m bench.libra.packaged_selection $R/autoformer_small_scores.csv.gz --space autoformer-small $T \
-      --window params:8% --rule halves --keep
-    python -m bench.libra.packaged_selection $R/autoformer_base_scores.csv.gz --space autoformer-base $T \
-      --window params:8%
+    R=bench/results/libra T="--target imagenet_inherited_top1 --halves 20 --window params:8%"
+    P=lswag,zico,nwot,swap,params,flops,l2_norm,params_early,params_middle,params_late
+    for s in tiny small base; do
+      python -m bench.libra.packaged_selection $R/autoformer_${s}_scores.csv.gz --space autoformer-$s $T --proxies $P
+    done
     python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 --halves 20 \
       --target cifar10_test,cifar100_test,imagenet16_test
 """
@@ -93,6 +91,7 @@ def main() -> None:
     text = "the first is that of the networks, others are served by it too"
     parser.add_argument("--space", required=True, nargs="+", choices=ACCURACIES, help=text)
     parser.add_argument("--target", required=True)
+    parser.add_argument("--proxies", help="what the rule chooses among (default: all of the table)")
     parser.add_argument("--window", type=ComparisonWindow.parse)
     parser.add_argument("--rule", choices=("halves", "weights"), default="weights")
     parser.add_argument("--halves", type=int, default=N_HALVES)
@@ -104,7 +103,8 @@ def main() -> None:
     table, target = with_target(read_table(options.scores), targets)
     beside = options.scores.with_name(options.scores.name.removesuffix(".csv.gz") + ".json")
     scores = json.loads(beside.read_text(encoding="utf-8"))
-    names = pool(table, scores.pop("proxies"))
+    known = scores.pop("proxies")
+    names = pool(table, options.proxies.split(",") if options.proxies else known)
     libra = Libra(rule=options.rule).fit(table, target, "params", names, options.window)
     packaged_file = FOLDER / f"{options.space[0]}.json"
     kept = read_selection(packaged_file) if options.keep else None

@@ -95,7 +95,10 @@ def default_rule(*paths: Path, ways: Sequence[str] = tuple(WAYS)) -> str:
                 gains = rule["gain_rest"]
                 rows.append(
                     [
-                        path.stem.removesuffix("_window").removesuffix("_default").replace("_", "-"),
+                        path.stem.removesuffix("_window")
+                        .removesuffix("_default")
+                        .removesuffix("_sizes")
+                        .replace("_", "-"),
                         f"`{target}`",
                         found["window"].iloc[0],
                         WAYS[str(way)],

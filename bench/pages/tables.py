@@ -252,6 +252,11 @@ TABLES = (
         partial(combined.default_rule, ways=combined.RULES),
     ),
     Table(
+        "libra-sizes",
+        tuple(f"libra/subsets/autoformer_{s}_sizes.csv" for s in SIZES),
+        combined.default_rule,
+    ),
+    Table(
         "libra-labels",
         (
             "libra/subsets/suite_cifar10.csv",
