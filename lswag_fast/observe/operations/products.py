@@ -53,6 +53,7 @@ def _is_dense_float(x: Tensor, weight: Tensor) -> bool:
     return (
         x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
+        and x.layout == weight.layout == torch.strided
         and x.dim() > 1
         and x.numel() > 0
     )

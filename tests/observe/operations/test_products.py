@@ -44,6 +44,11 @@ def test_a_vector_has_its_product_too() -> None:
     torch.testing.assert_close(products.linear(x, weight, None), F.linear(x, weight))
 
 
+def test_a_sparse_weight_is_left_to_torch() -> None:
+    x, weight = torch.randn(300, 40), torch.randn(64, 40).relu()
+    torch.testing.assert_close(products.linear(x, weight.to_sparse(), None), F.linear(x, weight))
+
+
 def test_what_does_not_fit_is_said_in_the_words_of_torch() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         products.linear(torch.randn(4, 3), torch.randn(6, 5), None)
