@@ -9,10 +9,13 @@ than those calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.errors import UnsupportedModelError
@@ -82,10 +85,47 @@ def forward_alone(operation: ObservedOperation, call: BoundCall, run: Callable[[
     they are, and so what the model itself differentiates or transforms.
     """
     tensors = [tensor for tensor in (call.x, call.weight, call.bias) if tensor is not None]
-    plain = all(type(tensor) in (Tensor, nn.Parameter) and not tensor.requires_grad for tensor in tensors)
-    if operation is not LINEAR or not plain or torch._C._functorch.peek_interpreter_stack() is not None:
+    plain = all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors)
+    differentiated = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if operation is not LINEAR or not plain or differentiated or transformed:
         return run()
     return _owned(operation.forward(as_autocast(call)))
+
+
+@contextmanager
+def fast_linear_layers(model: nn.Module) -> Iterator[None]:
+    """Inside, the model's linear layers multiply as an observed pass does, wherever no gradient is asked for.
+
+    Layers, not calls: under a mode that sees every `F.linear`, torch's own attention gives up its fused form for eval
+    mode. Layers of a class that derives from `nn.Linear`, or whose `forward` was replaced, are left alone.
+
+    Args:
+        model: its layers are afterwards what they were.
+
+    Raises:
+        BackendUnavailableError: from a layer's call, where there is no extension; see `has_float_product`.
+
+    Example:
+        >>> model = nn.Linear(64, 64)
+        >>> with torch.no_grad(), fast_linear_layers(model):
+        ...     out = model(torch.ones(256, 64))
+        >>> torch.allclose(out, model(torch.ones(256, 64)), atol=1e-5)
+        True
+    """
+    layers = [layer for layer in model.modules() if type(layer) is nn.Linear and "forward" not in vars(layer)]
+    for layer in layers:
+        layer.forward = partial(_linear_layer, layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _linear_layer(layer: nn.Linear, input: Tensor) -> Tensor:  # noqa: A002 - torch's name of the argument
+    x, weight, bias = input, layer.weight, layer.bias
+    return forward_alone(LINEAR, BoundCall(x, weight, bias), partial(F.linear, x, weight, bias))
 
 
 def output_again(out: Tensor, operation: ObservedOperation, call: BoundCall) -> Callable[[], Tensor]:

@@ -10,6 +10,7 @@ from torch.utils.data import TensorDataset
 
 from lswag_fast.data.splits import ImageSplits
 from lswag_fast.errors import InputError
+from lswag_fast.observe import fast_linear_layers
 from lswag_fast.score_job import ScoreJob
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.training.accuracy import BATCH_SIZE, accuracy, recalibrate_batch_norm
@@ -42,10 +43,14 @@ class InheritedAccuracy:
         return INHERITED_ACCURACY  # its name in the settings of a study
 
     def __call__(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> float:
-        """Return the share of the images that are right; changes the statistics of BatchNorm."""
+        """Return the share of the images that are right; changes the statistics of BatchNorm.
+
+        Linear layers multiply as in a score, which decides the last bits of the logits.
+        """
         if self.calibration is not None:
             recalibrate_batch_norm(model, self.calibration, self.batch_size)
-        return accuracy(model, TensorDataset(*batch), self.batch_size).value
+        with fast_linear_layers(model):
+            return accuracy(model, TensorDataset(*batch), self.batch_size).value
 
 
 def inherited_accuracy_job(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.observed_call import ObservedCall, forward_alone
-from lswag_fast.observe.operations import LINEAR, OPERATIONS, BoundCall
+from lswag_fast.observe.observed_call import ObservedCall, fast_linear_layers, forward_alone
+from lswag_fast.observe.operations import LINEAR, OPERATIONS, BoundCall, products
 
 GEOMETRIES = {
     "plain": ConvGeometry((3, 3), (1, 1), (0, 0), (1, 1), 1),
@@ -119,3 +119,55 @@ def test_what_the_model_differentiates_or_transforms_is_run_as_it_is() -> None:
     assert ran_as_it_is(BoundCall(x.requires_grad_(), weight, None, None))
     assert ran_as_it_is(BoundCall(torch.randn(2, 3, 8), torch.randn(4, 3, 2), None, None), F.conv1d)
     torch.vmap(lambda row: forward_alone(LINEAR, BoundCall(row, weight, None, None), lambda: F.linear(row, weight)))(x)
+
+
+def test_a_weight_to_train_has_it_where_gradients_are_off() -> None:
+    x, weight = torch.randn(4, 5), nn.Parameter(torch.randn(6, 5))
+    assert ran_as_it_is(BoundCall(x, weight, None, None))
+    with torch.inference_mode():
+        assert not ran_as_it_is(BoundCall(x, weight, None, None))
+
+
+class Derived(nn.Linear):
+    """A layer of a class of one's own."""
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The operands of `products.linear`, which stays as it is."""
+    calls, linear = [], products.linear
+    monkeypatch.setattr(products, "linear", lambda *operands: calls.append(operands) or linear(*operands))
+    return calls
+
+
+def test_fast_linear_layers(made: list[tuple[Any, ...]]) -> None:
+    model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6, bias=False), Derived(6, 3))
+    x = torch.randn(4, 5)
+    expected = model(x)
+    with fast_linear_layers(model), fast_linear_layers(model):
+        assert model(x).requires_grad and not made
+        with torch.inference_mode():
+            torch.testing.assert_close(model(input=x), expected)
+        with torch.no_grad(), torch.autocast("cpu"):
+            assert model(x).dtype == torch.bfloat16
+    assert [weight is model[i].weight for (_, weight, _), i in zip(made[:2], (0, 2), strict=True)] == [True, True]
+    assert len(made) == 4
+    with torch.no_grad():
+        model(x)
+    assert len(made) == 4
+
+
+def test_fast_linear_layers_are_given_back_after_an_error(made: list[tuple[Any, ...]]) -> None:
+    model = nn.Linear(5, 6)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), torch.no_grad(), fast_linear_layers(model):
+        model(torch.randn(4, 3))
+    assert len(made) == 1 and "forward" not in vars(model)
+
+
+def test_fast_linear_layers_leave_the_fused_form_of_torch() -> None:
+    model = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    x = torch.randn(3, 7, 16)
+    with torch.inference_mode():
+        expected = model(x)
+        with fast_linear_layers(model):
+            torch.testing.assert_close(model(x), expected, rtol=0, atol=0)  # to the last bit: the same calls

@@ -10,6 +10,7 @@ from torch import nn
 from lswag_fast import search, spaces
 from lswag_fast.data.splits import split_images
 from lswag_fast.errors import InputError
+from lswag_fast.observe.operations import products
 from lswag_fast.options import function_name
 from lswag_fast.training.inherited import InheritedAccuracy, inherited_accuracy_job
 from training.small_space import LOUD_WEIGHTS, SPACE, digits, plain_accuracy
@@ -29,6 +30,16 @@ def test_fewer_images():
     job = inherited_accuracy_job(SPACE, LOUD_WEIGHTS, images, n_images=50)
     arch = SPACE.sample(random.Random(0))
     assert job(SPACE.encode(arch)) == {"score": plain_accuracy(arch, *images.validation.tensors(50))}
+
+
+def test_linear_layers_multiply_as_in_a_score(monkeypatch):
+    made, linear = [], products.linear
+    monkeypatch.setattr(products, "linear", lambda *operands: made.append(operands) or linear(*operands))
+    images = digits()
+    arch = SPACE.sample(random.Random(0))
+    inherited_accuracy_job(SPACE, LOUD_WEIGHTS, images, n_images=50)(SPACE.encode(arch))
+    layers = [layer for layer in SPACE.build(arch, LOUD_WEIGHTS).modules() if type(layer) is nn.Linear]
+    assert len(made) == len(layers)  # 50 images are one batch
 
 
 def test_batch_norm_is_calibrated_on_the_training_images():
