@@ -1,12 +1,14 @@
-"""The global generators of random numbers: of torch, numpy and Python together."""
+"""The global generators of random numbers, of torch, numpy and Python together, and numbers drawn from one's own."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 class RandomState:
@@ -32,6 +34,16 @@ class RandomState:
         torch.set_rng_state(self._torch)
         if self._cuda is not None:
             torch.cuda.set_rng_state_all(self._cuda)
+
+
+def drawn_normal(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """N(0, 1) in float32 on the CPU, whatever the default dtype and device: the same numbers for each of them.
+
+    Example:
+        >>> drawn_normal((2, 3), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 3])
+    """
+    return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
 
 
 def seed_all(seed: int) -> None:

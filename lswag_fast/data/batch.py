@@ -126,7 +126,7 @@ class Batch:
             >>> Batch.checked((torch.eye(4), torch.arange(4))).take([2, 0]).targets
             tensor([2, 0])
         """
-        index: Any = samples if isinstance(samples, slice) else torch.as_tensor(samples)
+        index: Any = samples if isinstance(samples, slice) else torch.as_tensor(samples, device="cpu")
         count = len(range(self.n_samples)[samples]) if isinstance(samples, slice) else len(samples)
         return Batch(self._taken(self.inputs, index), self._taken(self.targets, index), count)
 

@@ -17,6 +17,7 @@ from lswag_fast.data import sources
 from lswag_fast.data.parts import PART_NAMES
 from lswag_fast.data.sources import ImageSource
 from lswag_fast.errors import DataError, InputError, reason
+from lswag_fast.random_state import drawn_normal
 from lswag_fast.tasks.jigsaw import N_PERMUTATIONS
 
 RGB = 3
@@ -151,7 +152,7 @@ def _read(source: ImageSource, row: int, side: int, channels: int | None) -> Ten
     """An image with the channels that are wanted; raises DataError where it has others that tell nothing of them."""
     image = read_finite(source, row)
     if len(image) == RGB and channels == 1:
-        image = (image * torch.tensor(LUMA).view(RGB, 1, 1)).sum(0, keepdim=True)
+        image = (image * image.new_tensor(LUMA).view(RGB, 1, 1)).sum(0, keepdim=True)
     if channels is not None and len(image) not in (1, channels):
         raise DataError(f"data {source.description}: has {len(image)} channels, the networks take {channels}")
     return prepared(image, side, channels or RGB)
@@ -272,14 +273,14 @@ def _normalized(images: Tensor, source: ImageSource, normalize: str) -> Tensor:
             f"data {source.description}: has {images.shape[1]} channels, and the constants of ImageNet are those of "
             "three; use normalize='batch'"
         )
-    mean, std = (torch.tensor(values).view(1, RGB, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (images.new_tensor(values).view(1, RGB, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
 
 
 def _synthetic(shape: tuple[int, int, int, int], seed: int, num_classes: int) -> ImageBatch:
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(shape, generator=generator)
-    labels = torch.randint(num_classes, shape[:1], generator=generator)
+    images = drawn_normal(shape, generator)
+    labels = torch.randint(num_classes, shape[:1], generator=generator, device="cpu")
     return ImageBatch(images, labels, num_classes, f"synthetic normal noise, {shape[0]} images, seed {seed}")
 
 

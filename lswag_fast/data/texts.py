@@ -80,7 +80,7 @@ def load_text(
     for name, value in (("batch_size", batch_size), ("length", length)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} must be a positive whole number, got {value!r}")
-    text = torch.tensor(list(_read(source)), dtype=torch.long)
+    text = torch.tensor(list(_read(source)), dtype=torch.long, device="cpu")
     n_starts = len(text) - length  # one more byte is there to be told
     if n_starts < batch_size:
         raise DataError(
@@ -88,13 +88,14 @@ def load_text(
             f"drawn; it takes {batch_size + length}"
         )
     rng = random.Random(seed)
-    starts = torch.tensor(rng.sample(range(n_starts), batch_size))
-    pieces = text[starts[:, None] + torch.arange(length + 1)]
+    starts = rng.sample(range(n_starts), batch_size)
+    pieces = torch.stack([text[start : start + length + 1] for start in starts])
     tokens, labels = pieces[:, :-1].clone(), pieces[:, 1:].clone()
     if masked:
         labels = torch.full_like(tokens, IGNORED)
         for row, label in zip(tokens, labels, strict=True):
-            hidden = rng.sample(range(length), max(1, round(MASKED_SHARE * length)))
+            chosen = rng.sample(range(length), max(1, round(MASKED_SHARE * length)))
+            hidden = torch.tensor(chosen, device="cpu")
             label[hidden] = row[hidden]
             row[hidden] = MASK
     task = "masked bytes" if masked else "next byte"

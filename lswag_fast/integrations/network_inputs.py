@@ -66,11 +66,12 @@ class TokenInputs:
         generator = torch.Generator().manual_seed(seed)
         shape = (batch_size, self.length)
         if self.padding is None or not 0 <= self.padding < self.vocabulary:
-            tokens = torch.randint(self.vocabulary, shape, generator=generator)
+            tokens = torch.randint(self.vocabulary, shape, generator=generator, device="cpu")
         else:
-            tokens = torch.randint(self.vocabulary - 1, shape, generator=generator)
+            tokens = torch.randint(self.vocabulary - 1, shape, generator=generator, device="cpu")
             tokens += tokens >= self.padding
-        return tokens, torch.randint(num_classes, shape if self.per_token else shape[:1], generator=generator)
+        of_targets = shape if self.per_token else shape[:1]
+        return tokens, torch.randint(num_classes, of_targets, generator=generator, device="cpu")
 
 
 @dataclass(frozen=True)

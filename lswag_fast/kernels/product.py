@@ -53,7 +53,7 @@ def float_product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor | 
     """
     if a.dim() != _MATRIX_DIMS or b.dim() != _MATRIX_DIMS or a.shape[1] != b.shape[0] or a.shape[1] == 0:
         raise InputError(f"a {tuple(a.shape)} times b {tuple(b.shape)} is no product of matrices")
-    out = torch.empty((a.shape[0], b.shape[1]), dtype=torch.float32)
+    out = torch.empty((a.shape[0], b.shape[1]), dtype=torch.float32, device=a.device)
     operands = view(a, "a"), view(b, "b"), None if bias is None else view(bias, "bias")
     with native():
         try:

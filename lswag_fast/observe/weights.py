@@ -85,7 +85,7 @@ def overlapping(pieces: Iterable[Piece]) -> bool:
     if any(map(_repeats, pieces)):
         return True
     end = max(p.offset + sum((n - 1) * s for n, s in zip(p.size, p.stride, strict=True)) for p in pieces) + 1
-    seen = torch.zeros(end, dtype=torch.uint8)
+    seen = torch.zeros(end, dtype=torch.uint8, device="cpu")
     for piece in pieces:
         seen.as_strided(piece.size, piece.stride, piece.offset).add_(1)
     return bool((seen > 1).any())

@@ -18,6 +18,7 @@ from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
 from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.random_state import drawn_normal
 
 _LOG_OFFSET = 1e-8
 """The published constant in the logarithm of the entropy."""
@@ -61,7 +62,7 @@ def run_block_features(
     generator = torch.Generator().manual_seed(options.seed)
 
     def noise(x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=generator).to(x).requires_grad_().clone()  # in place on a leaf raises
+        return drawn_normal(x.shape, generator).to(x).requires_grad_().clone()  # in place on a leaf raises
 
     with preserve_model_state(model, options.seed):
         inputs = batch.map_samples(noise, "the block_features pass puts noise in the place of the inputs").inputs
@@ -125,7 +126,7 @@ def _spectral_norms(features: Sequence[Tensor], generator: torch.Generator) -> l
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
-    return (torch.randint(2, like.shape, generator=generator) * 2 - 1).to(like)
+    return (torch.randint(2, like.shape, generator=generator, device="cpu") * 2 - 1).to(like)
 
 
 def _gradient(before: Tensor, feature: Tensor, g_out: Tensor, position: int) -> Tensor:

@@ -73,7 +73,7 @@ def _circle(samples: Tensor, angle: Tensor, generator: torch.Generator) -> Tenso
     """N points of the unit circle in a random plane, of the shape of `samples` (N, ...), turned by the angle."""
     if samples[0].numel() < 2:
         raise InputError("the curvature pass needs inputs of two numbers or more, in which a circle lies")
-    drawn = torch.randn(samples[0].numel(), 2, generator=generator, dtype=torch.float64)
+    drawn = torch.randn(samples[0].numel(), 2, generator=generator, dtype=torch.float64, device="cpu")
     plane = torch.linalg.qr(drawn).Q.to(samples.device)
     angles = angle + torch.arange(N_POINTS, dtype=torch.float64, device=samples.device) * (2 * math.pi / N_POINTS)
     turned: Tensor = torch.stack([angles.cos(), angles.sin()], dim=1) @ plane.t()

@@ -52,10 +52,11 @@ def run_double_backward(
         InputError: a chunk size.
     """
     refuse_chunks(options, "double_backward")
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    recorder = WeightRecorder(parameters, model=model, constants=(*model.parameters(), *model.buffers()))
-    recorder.lineage.add_batch(batch.inputs)
     with preserve_model_state(model, options.seed, watched=False) as snapshot, sdpa_kernel(SDPBackend.MATH):
+        # Only now: before it, a pass of another thread may have the model and ask no gradients of it.
+        parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        recorder = WeightRecorder(parameters, model=model, constants=(*model.parameters(), *model.buffers()))
+        recorder.lineage.add_batch(batch.inputs)
         with recorder, snapshot.watch():
             outputs = call_model(model, batch.inputs)
         loss = total_loss(outputs, batch.targets, batch.n_samples, options)

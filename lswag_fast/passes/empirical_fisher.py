@@ -86,11 +86,11 @@ def _of_weights(model: nn.Module, batch: Batch, options: ScoreOptions) -> Tensor
 def _of_all_parameters(model: nn.Module, batch: Batch, options: ScoreOptions) -> Tensor:
     if options.layers is not None:
         raise InputError("the empirical_fisher pass takes scalars of all parameters, of which layers chooses none")
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad][:MOST_WEIGHTS]
-    if not parameters:
-        raise NothingObservedError("empirical_fisher pass: no parameter of the model asks for a gradient")
     samples = (batch.take([b]).copied() for b in range(batch.n_samples))
     with preserve_model_state(model, options.seed):
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad][:MOST_WEIGHTS]
+        if not parameters:
+            raise NothingObservedError("empirical_fisher pass: no parameter of the model asks for a gradient")
         model.eval()
         rows = [_alone(model, sample, parameters, options) for sample in samples]
     logits, jacobian = (torch.cat(each) for each in zip(*rows, strict=True))

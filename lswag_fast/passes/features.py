@@ -163,7 +163,7 @@ def _least_correlation(feature: _Values) -> float:
 def _sampled_correlation(feature: _Values) -> float:
     rows = feature.of_first_sample
     n_channels = rows.shape[1]
-    chosen = torch.randperm(n_channels, generator=feature.generator)[:SAMPLED_CHANNELS]
+    chosen = torch.randperm(n_channels, generator=feature.generator, device="cpu")[:SAMPLED_CHANNELS]
     return _least_eigenvalue(rows[:, chosen.to(rows.device)]) * n_channels / len(chosen)
 
 

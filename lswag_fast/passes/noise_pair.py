@@ -18,7 +18,7 @@ from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
 from lswag_fast.passes.shared.preserve import ModelSnapshot, freeze, preserve_model_state
 from lswag_fast.passes.shared.substitute import call_with
-from lswag_fast.random_state import seed_all
+from lswag_fast.random_state import drawn_normal, seed_all
 
 EPSILON = 0.01
 """How far x is moved, in units of the noise e."""
@@ -136,7 +136,7 @@ def _batch_norms(model: nn.Module) -> list[str]:
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
     """N(0, 1) in the shape of a tensor; in float32 first, so that every dtype gets the same numbers."""
-    return torch.randn(like.shape, generator=generator).to(like)
+    return drawn_normal(like.shape, generator).to(like)
 
 
 def _noise_pair(batch: Batch, generator: torch.Generator) -> tuple[Any, Any]:

@@ -41,7 +41,7 @@ def nwot(measurements: Measurements) -> float:
         InputError: the batch went through in chunks.
         NoActivationsError: no activation was seen.
     """
-    total = sum(activation_kernels(measurements, "nwot"), start=torch.zeros((), dtype=torch.float64))
+    total = sum(activation_kernels(measurements, "nwot"), start=torch.zeros((), dtype=torch.float64, device="cpu"))
     return float(torch.linalg.slogdet(total).logabsdet)
 
 

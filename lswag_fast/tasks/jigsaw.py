@@ -86,8 +86,8 @@ def puzzles(
         )
     cell = images.shape[-1] // GRID
     tile = cell * _TILE // _CELL
-    orders = torch.randint(N_PERMUTATIONS, (len(images),), generator=rng)
-    places = torch.randint(cell - tile + 1, (len(images), N_TILES, 2), generator=rng)
+    orders = torch.randint(N_PERMUTATIONS, (len(images),), generator=rng, device="cpu")
+    places = torch.randint(cell - tile + 1, (len(images), N_TILES, 2), generator=rng, device="cpu")
     out = images.new_empty(len(images), images.shape[1], GRID * tile, GRID * tile)
     for b, order in enumerate(permutations()[orders]):
         for n, source in enumerate(order.tolist()):

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lswag_fast.errors import InputError
+from lswag_fast.random_state import drawn_normal
 
 _BLOCKS = 8
 """Along a side of a drawn map: its regions are larger than pixels, as those of a scene are."""
@@ -40,7 +41,7 @@ def of_each_label(
 
 def of_numbers(images: Tensor, _: Tensor, output_shape: tuple[int, ...], rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Drawn numbers of mean 0 and variance 1 in the shape of the outputs, as the published room layouts are scaled."""
-    return images, torch.randn(len(images), *output_shape, generator=rng)
+    return images, drawn_normal((len(images), *output_shape), rng)
 
 
 def of_regions(images: Tensor, _: Tensor, output_shape: tuple[int, ...], rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -50,7 +51,7 @@ def of_regions(images: Tensor, _: Tensor, output_shape: tuple[int, ...], rng: to
         InputError: the networks give no logits (C, H, W) for images (., H, W).
     """
     _check_map("segmentation", output_shape, images)
-    blocks = torch.randint(output_shape[0], (len(images), 1, *_blocks(images)), generator=rng)
+    blocks = torch.randint(output_shape[0], (len(images), 1, *_blocks(images)), generator=rng, device="cpu")
     return images, F.interpolate(blocks.float(), size=images.shape[2:])[:, 0].long()
 
 
@@ -63,7 +64,7 @@ def of_normals(images: Tensor, _: Tensor, output_shape: tuple[int, ...], rng: to
         InputError: the networks give no vectors (3, H, W) for images (., H, W).
     """
     _check_map("surface_normals", output_shape, images, channels=3)
-    drawn = F.normalize(torch.randn(len(images), 3, *_blocks(images), generator=rng), dim=1)
+    drawn = F.normalize(drawn_normal((len(images), 3, *_blocks(images)), rng), dim=1)
     drawn[:, 2].abs_()
     return images, F.interpolate(drawn, size=images.shape[2:])
 

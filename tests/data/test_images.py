@@ -256,3 +256,27 @@ def test_images_of_another_number_of_channels_keep_it(tmp_path):
     assert score(model, (images, labels), pattern_samples=4).error is None
     with pytest.raises(DataError, match="has 5 channels, and the constants of ImageNet are those of three"):
         data.load(tmp_path / "many.npz", batch_size=4, image_size=8, normalize="imagenet")
+
+
+@pytest.mark.parametrize("source", ["digits", "synthetic"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"channels": 1},
+        {"normalize": "imagenet"},
+        {"task": "jigsaw"},
+        {"task": "regression", "output_shape": (9,)},
+        {"task": "segmentation", "output_shape": (5, 48, 48)},
+        {"task": "surface_normals", "output_shape": (3, 48, 48)},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_a_default_device_that_is_not_the_cpu_changes_nothing(source: str, options: dict[str, object]) -> None:
+    arguments = {"batch_size": 4, "image_size": 48, **options}
+    if source == "synthetic":
+        arguments.pop("normalize", None)
+    images, targets = data.load(source, **arguments).batch
+    with torch.device("meta"):
+        found = data.load(source, **arguments).batch
+    assert torch.equal(found[0], images)
+    assert torch.equal(found[1], targets)

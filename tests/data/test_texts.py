@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from lswag_fast.data import load_text
 from lswag_fast.data.texts import IGNORED, MASK
@@ -52,3 +53,12 @@ def test_refusals(tmp_path: Path) -> None:
         load_text(tmp_path / "absent.txt", batch_size=4, length=3)
     with pytest.raises(InputError, match="length must be a positive whole number, got 0"):
         load_text(batch_size=4, length=0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_default_device_that_is_not_the_cpu_changes_nothing(masked: bool) -> None:
+    tokens, labels = load_text(batch_size=4, length=16, masked=masked).batch
+    with torch.device("meta"):
+        found = load_text(batch_size=4, length=16, masked=masked).batch
+    assert torch.equal(found[0], tokens)
+    assert torch.equal(found[1], labels)

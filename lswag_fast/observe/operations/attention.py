@@ -35,6 +35,8 @@ def attention_with(linear: Linear) -> Callable[..., Any]:
     """`F.multi_head_attention_forward` with `linear` in place of `F.linear`."""
     namespace = dict(vars(F))
     namespace["linear"] = linear
+    # A mode of the user's around the observer's, such as a default device, would ask for the original function.
+    namespace["has_torch_function"] = lambda _: False
     for name in _HELPERS:
         namespace[name] = _rebound(cast(FunctionType, getattr(F, name)), namespace)
     return _rebound(cast(FunctionType, ATTENTION), namespace)

@@ -59,7 +59,7 @@ class SampleAxis:
 
     def rows_of(self, sample: int, n_samples: int) -> Tensor:
         """Boolean mask (axis length,) of the rows that belong to `sample`."""
-        index = torch.arange(self.size(n_samples))
+        index = torch.arange(self.size(n_samples), device="cpu")
         return index.div(self.inner, rounding_mode="floor") % n_samples == sample
 
 

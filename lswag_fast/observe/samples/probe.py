@@ -173,7 +173,7 @@ def experiments(n_samples: int) -> list[list[int]]:
     there is a third, since groups of samples might each lie within one.
     """
     generator = torch.Generator().manual_seed(0)
-    one, other = (torch.randperm(n_samples, generator=generator).tolist() for _ in range(2))
+    one, other = (torch.randperm(n_samples, generator=generator, device="cpu").tolist() for _ in range(2))
     half = n_samples // 2
     found = [list(range(n_samples))]
     for replaced, kept in ((one[:half], one[half:]), (one[half:], one[:half]), (other[:half], other[half:])):

@@ -116,7 +116,7 @@ def _own_weight(name: str, module: nn.Module) -> Tensor:
 
 def _draw(weight: Tensor, draw: Callable[[Tensor], Tensor]) -> None:
     """Draw a weight on the CPU and in float32, so that every device, dtype and layout gets the same numbers."""
-    weight.copy_(draw(torch.empty(weight.shape)))
+    weight.copy_(draw(torch.empty(weight.shape, dtype=torch.float32, device="cpu")))
 
 
 def _switched_off(model: nn.Module, inputs: Any, seed: int) -> tuple[list[Tensor], list[Tensor]]:
