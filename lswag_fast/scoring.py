@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, Pr
 from lswag_fast.option_checks import check_names, is_integer
 from lswag_fast.options import SEEDS, ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, Pass, list_passes
+from lswag_fast.passes.shared.checks import one_line
 from lswag_fast.passes.shared.eager import uncompiled
 from lswag_fast.passes.shared.initialisation import initialised
 from lswag_fast.passes.shared.model_checks import batch_named, check_model, check_not_transformed
@@ -267,21 +267,29 @@ def _run_passes(model: nn.Module, batch: Batch, options: ScoreOptions, infos: Se
 
 def _run_pass(pass_: Pass, model: nn.Module, batch: Batch, options: ScoreOptions, statistics: Statistics) -> object:
     try:
-        with batch_named(model, batch, options.precision), _foreign_errors(f"the {pass_.name} pass"):
+        with batch_named(model, batch, options.precision), _ForeignErrors(f"the {pass_.name} pass"):
             return pass_.run(model, batch.copied(), options, statistics)
     except LswagError as error:
         return error
 
 
-@contextmanager
-def _foreign_errors(failed: str) -> Iterator[None]:
-    """Turn what is no error of this library into a ProxyFailedError; a warning that the user made an error stays."""
-    try:
-        yield
-    except (LswagError, Warning):
-        raise
-    except Exception as error:  # whatever a model, a loss or a proxy of the user's raises
-        raise ProxyFailedError(f"{failed} failed with {type(error).__name__}: {error}") from error
+@dataclass(frozen=True)
+class _ForeignErrors:
+    """Turns what is no error of this library into a ProxyFailedError; a warning that the user made an error stays.
+
+    No generator: `contextmanager` would let a StopIteration through, taking the new error for Python's own.
+    """
+
+    failed: str
+
+    def __enter__(self) -> None:
+        """Begin to look at errors."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Turn an error, whatever a model, a loss or a proxy of the user's raises."""
+        if isinstance(error, Exception) and not isinstance(error, (LswagError, Warning)):
+            said = f"{self.failed} failed with {type(error).__name__}: {one_line(error)}"
+            raise ProxyFailedError(said.rstrip(": ")) from error
 
 
 Wanted = dict[str, tuple[ProxyInfo, dict[str, Any]]]
@@ -319,7 +327,7 @@ def _values(proxies: Wanted, outcomes: Outcomes, failures: dict[str, LswagError]
             for found in measured.values():
                 if isinstance(found, LswagError):
                     raise found
-            with _foreign_errors(f"proxy {name!r}"):
+            with _ForeignErrors(f"proxy {name!r}"):
                 found = info.compute(Measurements(measured), **options)
             values[name] = _number(name, found)
         except LswagError as error:

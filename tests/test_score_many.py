@@ -331,3 +331,17 @@ def test_proxies_that_move_the_inputs_say_that_tokens_cannot_be_moved() -> None:
         "the batch's inputs are torch.int64, with no floating-point samples; score a model of tokens by another proxy"
     )
     assert all(said in str(scores[name].error) for name in names) and scores["lswag"].error is None
+
+
+@pytest.mark.parametrize("error", [StopIteration(), ValueError("one\n\ntwo"), RuntimeError()])
+def test_whatever_a_loss_raises_stays_with_the_proxies_that_need_it(error: Exception) -> None:
+    def failing(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    scores = many(mlp(), proxies=["lswag", "nwot"], loss_fn=failing)
+    said = f"the standard pass failed with {type(error).__name__}"
+    assert scores["lswag"].error == said + (": one two" if str(error) else "")
+    assert scores["nwot"].error is None
+    with pytest.raises(type(error)) as raised:
+        lswag_fast.score(mlp(), (X, Y), loss_fn=failing)
+    assert raised.value is error

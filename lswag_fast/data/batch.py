@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.masked import MaskedTensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader
 
@@ -64,13 +65,16 @@ class Batch:
         tensors = dict(_named_tensors("inputs", inputs))
         if not tensors:
             raise InputError(f"batch inputs must hold a tensor, got {type(inputs).__name__}")
+        _check_rectangular(tensors)
         name, first = next(iter(tensors.items()))
         if first.dim() == 0:
             raise InputError(f"batch {name} is a scalar; samples are expected along axis 0")
         n_samples = first.shape[0]
         if n_samples < MIN_SAMPLES:
             raise InputError(f"batch {name} has {n_samples} sample(s); a variance needs at least {MIN_SAMPLES}")
-        for target_name, target in _named_tensors("targets", targets):
+        named_targets = dict(_named_tensors("targets", targets))
+        _check_rectangular(named_targets)
+        for target_name, target in named_targets.items():
             if target.dim() and target.shape[0] != n_samples:
                 _check_entries(inputs, targets)
                 raise InputError(f"batch {target_name} has {target.shape[0]} samples, {name} has {n_samples}")
@@ -281,6 +285,15 @@ def _check_kind(inputs: object) -> None:
         raise InputError(
             "batch inputs are a PackedSequence, whose rows are of all samples; pad them: pad_packed_sequence"
         )
+
+
+def _check_rectangular(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that have no shape, or no number at some of their places."""
+    for name, tensor in tensors.items():
+        if tensor.is_nested:
+            raise InputError(f"batch {name}: a nested tensor has samples of several shapes; pad them: to_padded_tensor")
+        if isinstance(tensor, MaskedTensor):
+            raise InputError(f"batch {name}: a MaskedTensor is not supported; pass a plain one: to_tensor(0)")
 
 
 def _check_entries(inputs: object, targets: object) -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
+from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.observe.dispatch import CallMode
 from lswag_fast.observe.lineage import constants_of
 from lswag_fast.observe.operations import BATCH_NORMS, LOOKUP, BoundCall, ObservedOperation, is_activation
@@ -144,6 +145,11 @@ class FeatureRecorder(CallMode):
         """Hand on a tensor whose channels lie along an axis; a number is no feature."""
         if kind not in self._kinds or not out.dim():
             return
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise UnsupportedModelError(
+                f"features pass: a call ({kind}) inside of a transform of torch.func (vmap, grad) shows no samples; "
+                "score the model by another proxy"
+            )
         place = self.flow.place_of(out)
         if out.dim() == 1:  # a number for each sample, or one row of channels
             self._receive(Feature(kind, out.unsqueeze(0 if place is None else 1), place))

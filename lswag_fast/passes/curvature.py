@@ -85,7 +85,7 @@ def _logits(outputs: object) -> Tensor:
     if logits is None or logits.dim() == 0 or len(logits) != N_POINTS:
         found = type(outputs).__name__ if logits is None else tuple(logits.shape)
         raise InputError(f"the curvature pass needs logits with the samples along axis 0; the model returned {found}")
-    return real(logits).flatten(1)
+    return real(logits).reshape(N_POINTS, -1)
 
 
 def _derivatives(values: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:

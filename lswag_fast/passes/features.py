@@ -180,7 +180,10 @@ def _least_eigenvalue(rows: Tensor) -> float:
 
 
 def _singular_ratio(feature: _Values) -> float:
-    values = torch.linalg.svdvals(feature.of_first_sample)
+    rows = feature.of_first_sample
+    if rows.numel() == 0:
+        return 0.0
+    values = torch.linalg.svdvals(rows)
     return float(values[-1] / values[0]) if values[0] > 0 else 0.0
 
 

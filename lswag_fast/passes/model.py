@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -44,19 +45,21 @@ def run_model(model: nn.Module, batch: Batch, options: ScoreOptions, statistics:
     if statistics.isdisjoint(("norms", "sizes", "macs")):
         return ModelMeasurements(n_params, {}, {}, 0)
     parameters = dict(model.named_parameters())
-    counter, sample = MacCounter(), batch.take([0])
+    counter = MacCounter() if "macs" in statistics else None
+    sample = batch.take([0])
     recorder = WeightRecorder(parameters, model=model, constants=model.buffers(), lone_sample=True, counter=counter)
     recorder.lineage.add_batch(sample.inputs)
     with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model.eval())  # so that a parameter that an autograd function gives back is still seen to be one
-        with counter, recorder, snapshot.watch():
+        with counter or nullcontext(), recorder, snapshot.watch():
             call_model(model, sample.inputs)
     if not statistics.isdisjoint(("norms", "sizes")) and not recorder.weights:
         raise NothingObservedError("the model calls no linear or convolution function on a parameter")
     weights = parameters | {name: tensors[0] for name, tensors in recorder.computed.items()}
     norms = {name: _norm(weights[name].detach()) for name in recorder.weights if "norms" in statistics}
     sizes = {name: weights[name].numel() for name in recorder.weights}
-    return ModelMeasurements(n_params, norms, sizes, counter.macs - recorder.macs_of_weights)
+    macs = 0 if counter is None else counter.macs - recorder.macs_of_weights
+    return ModelMeasurements(n_params, norms, sizes, macs)
 
 
 def _norm(weight: Tensor) -> float:

@@ -49,6 +49,9 @@ def test_accepted_inputs(inputs: Any) -> None:
         ((X.to(torch.complex64), Y), "torch.complex64"),
         ((torch.quantize_per_tensor(X, 0.1, 0, torch.qint8), Y), "torch.qint8"),
         ((X.to("meta"), Y), "meta device"),
+        ((torch.nested.nested_tensor(list(X)), Y), "inputs: a nested tensor has samples of several shapes"),
+        ((X, torch.nested.nested_tensor(list(X))), "targets: a nested tensor"),
+        ((torch.masked.masked_tensor(X, X > 1), Y), "inputs: a MaskedTensor is not supported"),
     ],
 )
 def test_a_bad_batch_is_refused_naming_the_part(batch: Any, message: str) -> None:

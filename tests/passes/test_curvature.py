@@ -130,3 +130,8 @@ def test_a_derivative_that_is_not_finite() -> None:
 
     with pytest.raises(NonFiniteGradientError, match="a derivative of the logits in the angle is NaN"):
         run(Root())
+
+
+def test_one_number_for_each_sample_is_a_curve_along_a_line() -> None:
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    assert run(model, torch.randn(4, 6)).abs().max() < 1e-6

@@ -189,3 +189,25 @@ def test_of_a_feature_that_is_the_same_everywhere_any_axis_gives_the_first_sampl
         "least_correlations": (0.0,),
         "singular_ratios": (0.0,),
     }
+
+
+@pytest.mark.parametrize("statistic", ["least_correlations", "effective_ranks", "log_dimensions"])
+def test_a_call_under_vmap_shows_no_samples(statistic: str) -> None:
+    class Mapped(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.func.vmap(lambda row: super(Mapped, self).forward(row).relu())(x)
+
+    with pytest.raises(UnsupportedModelError, match=r"inside of a transform of torch\.func \(vmap, grad\)"):
+        run(Mapped(8, 4), X.flatten(1)[:, :8], statistic)
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    ["log_dimensions", "least_correlations", "sampled_correlations", "singular_ratios", "effective_ranks"],
+)
+def test_a_feature_without_positions_has_no_rank(statistic: str) -> None:
+    class Empty(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x[:, :0]).relu().sum(1)
+
+    assert set(run(Empty(8, 4), X.flatten(2)[..., :8], statistic)[statistic]) == {0.0}

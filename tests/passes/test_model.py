@@ -8,12 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._C import DispatchKey
+from torch._ops import HigherOrderOperator
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lswag_fast.data.batch import Batch
-from lswag_fast.errors import NothingObservedError
+from lswag_fast.errors import NothingObservedError, UnsupportedModelError
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.model import ModelMeasurements, run_model
+from lswag_fast.scoring import score_many
 from support.snapshot import assert_unchanged, snapshot
 
 
@@ -145,3 +149,57 @@ def test_a_table_of_positions_is_no_weight() -> None:
             return self.last(x + self.network(self.places))
 
     assert run(Positioned(), "macs").macs == 2 * 3 + 3 * 2
+
+
+takes_operators = pytest.mark.skipif(
+    not hasattr(TorchDispatchMode, "supports_higher_order_operators"),
+    reason="this torch hands no operator that calls functions to a mode",
+)
+
+
+class Flexible(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch.nn.attention import flex_attention  # since torch 2.5
+
+        q, k, v = (part[:, None] for part in self.qkv(x).chunk(3, -1))
+        return flex_attention.flex_attention(q, k, v)[:, 0].mean(1)
+
+
+@takes_operators
+@pytest.mark.filterwarnings("ignore:flex_attention called without:UserWarning", "ignore::DeprecationWarning")
+def test_flexible_attention_counts_as_attention_does() -> None:
+    batch = torch.randn(2, 16, 8), torch.arange(2)
+    model = Flexible()
+    scores = score_many(model, batch, proxies=["flops", "l2_norm"])
+    assert scores["flops"].value == 16 * 8 * 24 + 16 * 16 * (8 + 8)
+    assert scores["l2_norm"].value == pytest.approx(model.qkv.weight.norm().item())
+
+
+@takes_operators
+def test_operators_that_call_functions_are_not_counted_and_cost_no_other_proxy() -> None:
+    class Doubled(HigherOrderOperator):
+        def __init__(self) -> None:
+            super().__init__("doubled")
+
+        def __call__(self, x: Tensor) -> Tensor:
+            return super().__call__(x)
+
+    doubled = Doubled()
+    doubled.fallthrough(DispatchKey.AutogradCPU)
+    doubled.py_impl(DispatchKey.CPU)(lambda x: x + x)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return doubled(self.layer(x))
+
+    with pytest.raises(UnsupportedModelError, match=r"inside of doubled cannot be counted"):
+        run(Model(), "macs")
+    assert list(run(Model(), "norms").weight_norms) == ["layer.weight"]

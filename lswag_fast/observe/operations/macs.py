@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from lswag_fast.errors import UnsupportedModelError
 
 aten = torch.ops.aten
 
@@ -126,6 +129,19 @@ FORMULAS: dict[Any, Formula] = {
 """The kernels of torch that multiply matrices, under every name that this version has for them."""
 
 
+def _formula(kernel: Any) -> Formula | None:
+    """The formula of a kernel, None for one that multiplies no matrices.
+
+    Raises:
+        UnsupportedModelError: an operator that calls functions (`torch.cond`), of which nothing is known.
+    """
+    if not isinstance(kernel, HigherOrderOperator):
+        return FORMULAS.get(kernel.overloadpacket)
+    if kernel.__name__ == "flex_attention":
+        return _attention
+    raise UnsupportedModelError(f"the multiply-accumulates inside of {kernel.__name__} cannot be counted")
+
+
 class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what the kernels multiply while it is active.
 
@@ -139,6 +155,8 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         >>> counter.macs
         400
     """
+
+    supports_higher_order_operators = True  # for torch, which else refuses them in a paragraph
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -161,7 +179,7 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run one kernel and count it."""
         kwargs = kwargs or {}
-        formula = FORMULAS.get(func.overloadpacket)
+        formula = _formula(func)
         if formula is None and torch.is_inference_mode_enabled():  # there calls arrive that elsewhere come in parts
             with self:
                 parts = func.decompose(*args, **kwargs)

@@ -191,7 +191,11 @@ def _changed(before: tuple[Sequence[int], list[Tensor]], after: tuple[Sequence[i
 
 def of_samples(tensors: Iterable[Tensor], n_samples: int) -> list[Tensor]:
     """The tensors of numbers that have the samples along axis 0."""
-    return [t for t in tensors if t.dim() and len(t) == n_samples and t.is_floating_point()]
+    return [t for t in tensors if t.dim() and len(t) == n_samples and _is_real(t)]
+
+
+def _is_real(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.layout == torch.strided
 
 
 def _differ(before: Tensor, after: Tensor) -> bool:

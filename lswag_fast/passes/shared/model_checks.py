@@ -67,7 +67,9 @@ def check_model(model: nn.Module, batch: Batch) -> torch.device:
 
 
 def check_not_transformed() -> None:
-    """Refuse a call from inside of `torch.func`, where tensors have no values to look at."""
+    """Refuse a call from inside of `torch.func` or of a `FakeTensorMode`, where tensors have no values to look at."""
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+        raise InputError("score was called inside of a FakeTensorMode, whose tensors have no values; call it outside")
     if torch._C._functorch.peek_interpreter_stack() is not None:
         raise InputError("score was called inside of torch.func (vmap, grad, ...); call it outside, on plain tensors")
 

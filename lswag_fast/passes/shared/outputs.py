@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lswag_fast.errors import InputError
@@ -55,8 +56,10 @@ def real(logits: Tensor) -> Tensor:
     """The logits themselves.
 
     Raises:
-        InputError: they are complex numbers, which have no cross-entropy and no largest one.
+        InputError: they are complex numbers, which have no cross-entropy and no largest one, or sparse.
     """
+    if logits.layout != torch.strided:
+        raise InputError(f"the model returned logits of {logits.layout}; say output=lambda z: z.to_dense()")
     if logits.is_complex():
         raise InputError(f"the model returned {logits.dtype}, not real logits; say output=lambda z: z.abs()")
     return logits

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
@@ -117,6 +118,11 @@ def test_a_call_from_inside_of_vmap() -> None:
 
     with pytest.raises(InputError, match=r"inside of torch\.func"):
         torch.func.vmap(inside)(torch.randn(2, 4, 3))
+
+
+def test_a_call_from_inside_of_a_mode_of_tensors_without_values() -> None:
+    with FakeTensorMode(), pytest.raises(InputError, match="inside of a FakeTensorMode"):
+        score(mlp(), (torch.randn(4, 3), torch.arange(4) % 2))
 
 
 def test_a_batch_made_under_inference_mode() -> None:

@@ -132,6 +132,19 @@ def test_complex_outputs_are_refused_and_may_be_turned_into_real_ones(proxy: str
     assert math.isfinite(score(model, proxy=proxy, output=lambda z: z.abs()).value)
 
 
+@pytest.mark.parametrize("proxy", ["lswag", "grasp", "jacov", "te_nas_ntk", "synflow", "vkdnw", "dextr"])
+def test_sparse_outputs_are_refused_and_may_be_turned_into_dense_ones(proxy: str) -> None:
+    model = Net(lambda net, x: net.last(net.first(x).relu()).to_sparse())
+    with pytest.raises(InputError, match=r"logits of torch\.sparse_coo; say output=lambda z: z\.to_dense\(\)"):
+        score(model, proxy=proxy)
+    assert math.isfinite(score(model, proxy=proxy, output=lambda z: z.to_dense()).value)
+
+
+def test_sparse_outputs_are_no_obstacle_to_patterns() -> None:
+    model = Net(lambda net, x: net.last(net.first(x).relu()).to_sparse())
+    assert score(model, proxy="swap").error is None
+
+
 def test_what_a_backward_of_the_users_raises_stays_what_it_is() -> None:
     class Raising(NoBackward):
         @staticmethod
