@@ -4,9 +4,11 @@ Each error is also the builtin a caller would expect, so `except ValueError` kee
 """
 
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 
@@ -69,6 +71,13 @@ class ZeroSaliencyError(LswagError, ArithmeticError):
 
 class ProxyFailedError(LswagError, RuntimeError):
     """A pass or the formula of a proxy ended in an error of the model, of torch or of a proxy's own code.
+
+    `__cause__` is that error.
+    """
+
+
+class NetworkFailedError(LswagError, RuntimeError):
+    """The code of a search space or of a network ended in an error, or gave what is no network.
 
     `__cause__` is that error.
     """
@@ -163,6 +172,50 @@ def reason(error: Exception) -> str:
         ('No such file or directory', 'line 3')
     """
     return str(getattr(error, "strerror", None) or error)
+
+
+def told(error: Exception) -> str:
+    """Return what other code raised, in one line: its type, its words, and the line of that code which led to it.
+
+    Example:
+        >>> try:
+        ...     [][0]
+        ... except IndexError as error:
+        ...     print(told(error).partition(" (")[0])
+        IndexError: list index out of range
+    """
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    lines = [entry for entry in traceback.walk_tb(error.__traceback__) if not _is_passed_through(entry[0])]
+    if not lines:
+        return words
+    frame, line = lines[-1]
+    return f"{words} ({Path(frame.f_code.co_filename).name}, line {line})"
+
+
+@contextmanager
+def names_failure(what: str) -> Iterator[None]:
+    """Call the code of a search space or of a network inside of this block.
+
+    Args:
+        what: what failed then, in words that begin the message.
+
+    Raises:
+        NetworkFailedError: in the place of what the code raises; an error of this package passes as it is.
+
+    Example:
+        >>> try:
+        ...     with names_failure("mlp: build failed"):
+        ...         raise KeyError
+        ... except NetworkFailedError as error:
+        ...     print(str(error).partition(" (")[0])
+        mlp: build failed: KeyError
+    """
+    try:
+        yield
+    except LswagError:
+        raise
+    except Exception as error:
+        raise NetworkFailedError(f"{what}: {told(error)}") from error
 
 
 class ExecutorError(LswagError, RuntimeError):

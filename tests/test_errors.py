@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import torch
 
 from lswag_fast import errors
-from lswag_fast.errors import LswagError, LswagWarning, MissingExtraError, needs_extra, reason
+from lswag_fast.errors import LswagError, LswagWarning, MissingExtraError, needs_extra, reason, told
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
 
@@ -31,6 +32,14 @@ def test_a_missing_package_says_what_to_type_and_keeps_its_cause() -> None:
     with pytest.raises(MissingExtraError, match=words) as caught, needs_extra("images", "pillow"):
         import no_such_package  # type: ignore[import-not-found]  # noqa: F401
     assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_what_other_code_raised_is_one_line_with_the_place_outside_of_torch() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.nn.Linear(2, 2)(torch.zeros(3))
+    words = told(caught.value)
+    assert words.startswith("RuntimeError: ") and words.endswith(f"(test_errors.py, line {caught.tb.tb_lineno})")
+    assert "\n" not in words and told(KeyError()) == "KeyError"
 
 
 def test_the_reason_of_a_failure_names_no_file_and_no_number() -> None:

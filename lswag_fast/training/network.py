@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lswag_fast.data.splits import ImageSplits
-from lswag_fast.errors import StorageError, reason
+from lswag_fast.errors import StorageError, names_failure, reason
 from lswag_fast.execution import Interrupts
 from lswag_fast.study.settings import fingerprint
 from lswag_fast.training.accuracy import Accuracy, accuracy
@@ -109,6 +109,7 @@ def train_network(
 
     Raises:
         InputError: the network returns no logits, or the recipe does not fit it or the images.
+        NetworkFailedError: the network ends in an error of its own; there is no folder then.
         OtherSettingsError: the folder holds a training of other settings, or of other initial weights.
         StorageError: the folder cannot be read or written, or another process trains there.
         NonFiniteLossError: the loss is NaN or infinite.
@@ -168,13 +169,14 @@ def train_network(
 
 
 def _try_out(network: nn.Module, splits: ImageSplits) -> None:
-    """Raise InputError unless the network returns logits for the images; it is left as it was."""
+    """Refuse a network that returns no logits for the images (InputError) or fails; it is left as it was."""
     images = splits.train[0][0].unsqueeze(0)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()  # BatchNorm takes no statistics
     try:
-        with torch.no_grad():
-            check_logits(network(images), 1, splits.num_classes)
+        with torch.no_grad(), names_failure(f"the network fails on an image of shape {tuple(images.shape[1:])}"):
+            logits = network(images)
+        check_logits(logits, 1, splits.num_classes)
     finally:
         for module, mode in modes:
             module.training = mode

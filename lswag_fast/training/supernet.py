@@ -17,17 +17,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lswag_fast.data.splits import ImageSplits
-from lswag_fast.errors import InputError, SpaceError, StorageError, UnnamedSpaceError
+from lswag_fast.errors import InputError, SpaceError, StorageError, UnnamedSpaceError, names_failure
 from lswag_fast.execution import Interrupts
 from lswag_fast.files.differences import differences
 from lswag_fast.spaces import Arch, EntanglesWeights, SearchSpace
 from lswag_fast.spaces import get as get_space
 from lswag_fast.spaces import names as space_names
+from lswag_fast.spaces.building import build_network, made_network
 from lswag_fast.study.settings import SpaceSettings
 from lswag_fast.training.loop.drop_path import add_drop_path
 from lswag_fast.training.loop.folder import TrainingFolder
 from lswag_fast.training.loop.in_folder import trained_in_folder
-from lswag_fast.training.loop.loop import Task, Watcher
+from lswag_fast.training.loop.loop import Task, Watcher, check_logits
 from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.loop.seeds import derived_seed
 from lswag_fast.training.recipe import Recipe
@@ -59,10 +60,16 @@ class Supernet(nn.Module):
         self._space, self._drop_path = space, drop_path
         self.weights = nn.ParameterDict({_as_key(name): nn.Parameter(weight) for name, weight in weights.items()})
         self._names = [_as_name(key) for key in self.weights]
-        largest = space.build(space.extremes()[1], weights)
+        largest: Any = build_network(space, self.extremes()[1], weights)
         self._n_blocks = len(largest.residual_branches()) if drop_path else None
         undecayed = set(getattr(largest, "no_weight_decay", set)())
         self.undecayed = {f"{_PREFIX}{_as_key(name)}" for name in undecayed}
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """Return the architectures that use the least and the most of the weights."""
+        with names_failure(f"{self._space.name}: extremes failed"):
+            least, largest = self._space.extremes()
+        return least, largest
 
     def shared(self) -> dict[str, Tensor]:
         """Return the shared weights by their names in the space."""
@@ -78,14 +85,17 @@ class Supernet(nn.Module):
         network.train(self.training)
         if self._drop_path:
             add_drop_path(network, self._drop_path, self._n_blocks)
-        logits: Tensor = functional_call(network, cut, (images,), tie_weights=False)  # each has a tensor of its own
+        with names_failure(f"{self._space.name}: the network of {arch} fails on images of shape {tuple(images.shape)}"):
+            logits: Tensor = functional_call(network, cut, (images,), tie_weights=False)  # each has its own tensor
         return logits
 
     def _built(self, arch: Arch, shared: Mapping[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]]:
         """A network, and what it is to run with in the place of its parameters."""
         if hasattr(self._space, "entangled"):
-            return self._space.entangled(arch, shared), {}
-        return self._space.build(arch, shared), self._space.cut(arch, shared)
+            return made_network(self._space, arch, "entangled", shared), {}
+        network = build_network(self._space, arch, shared)
+        with names_failure(f"{self._space.name}: cut of {arch} failed"):
+            return network, self._space.cut(arch, shared)
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,9 @@ def train_supernet(
 
     Raises:
         SpaceError: the shared weights of the space cannot be trained.
-        InputError: the recipe does not fit the space or the images.
+        InputError: the recipe does not fit the space or the images, or a network returns no logits.
+        NetworkFailedError: the space or a network ends in an error of its own; before there is a folder, where it is
+            the least network or the largest.
         OtherSettingsError: the folder holds a training of other settings.
         StorageError: the folder cannot be read or written, or another process trains there.
         NonFiniteLossError: the loss is NaN or infinite.
@@ -157,7 +169,10 @@ def train_supernet(
     if not isinstance(space, EntanglesWeights):
         raise SpaceError(f"{space.name} has no shared weights that can be trained; the AutoFormer spaces have")
     _check_images(space, splits)
-    supernet = Supernet(space, space.init_weights(seed), recipe.drop_path)
+    with names_failure(f"{space.name}: init_weights failed"):
+        weights = space.init_weights(seed)
+    supernet = Supernet(space, weights, recipe.drop_path)
+    _try_out(supernet, space, weights, splits)
     task = Task(
         supernet,
         splits.train,
@@ -250,6 +265,17 @@ def _as_name(key: str) -> str:
 
 def _as_json(settings: SpaceSettings) -> dict[str, Any]:
     return {**asdict(settings), "input_shape": list(settings.input_shape)}
+
+
+def _try_out(supernet: Supernet, space: SearchSpace, weights: Mapping[str, Tensor], splits: ImageSplits) -> None:
+    """Refuse a space whose least or largest network returns no logits, or fails, before anything is written."""
+    image = splits.train[0][0].unsqueeze(0)
+    supernet.eval()  # nothing is dropped
+    with torch.no_grad():
+        for arch in supernet.extremes():
+            check_logits(supernet(image, [arch]), 1, splits.num_classes)
+            build_network(space, arch, weights)  # what is measured after the training
+    supernet.train()
 
 
 def _check_images(space: SearchSpace, splits: ImageSplits) -> None:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from lswag_fast.errors import NetworkFailedError, SpaceError
 from lswag_fast.spaces import AutoFormer, NasBench201
-from lswag_fast.spaces.building import network_builder
+from lswag_fast.spaces.building import build_network, network_builder
 
 CHOICES: dict[str, Any] = {"embed_dim": (16, 32), "depth": (1, 2), "num_heads": (1, 2), "mlp_ratio": (1, 2)}
 SHARING = AutoFormer(**CHOICES, image_size=8, patch_size=4, num_classes=3)
@@ -47,3 +48,39 @@ def test_where_nothing_is_shared_each_network_is_drawn_from_the_same_seed(weight
 
 def test_fresh_weights_are_not_those_that_a_space_shares() -> None:
     assert not torch.equal(head(network_builder(SHARING, "fresh")(LARGE)), head(network_builder(SHARING)(LARGE)))
+
+
+class Own:
+    """A space of which only `build` counts."""
+
+    name = "own"
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def build(self, arch: Any, weights: Any = None) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+BUILDS: dict[str, Any] = {
+    "as it is": lambda space: build_network(space, {"n": 1}),
+    "with weights": lambda space: build_network(space, {"n": 1}, {}),
+    "of a search": lambda space: network_builder(space)({"n": 1}),
+    "of a search, with weights": lambda space: network_builder(space, {})({"n": 1}),
+}
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
+def test_a_build_that_fails_is_one_line_with_the_place(build: Any) -> None:
+    failing = r"own: build of \{'n': 1\} failed: RuntimeError: the stem is too wide \(test_building\.py, line \d+\)$"
+    with pytest.raises(NetworkFailedError, match=failing) as caught:
+        build(Own(RuntimeError("the stem\n  is too wide")))
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(
+        NetworkFailedError, match=r"own: build of .* returned NoneType; it must return a torch\.nn\.Module"
+    ):
+        build(Own(None))
+    with pytest.raises(SpaceError, match=r"^no member$"):
+        build(Own(SpaceError("no member")))

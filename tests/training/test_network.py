@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from lswag_fast.errors import InputError, OtherSettingsError, StorageError
+from lswag_fast.errors import InputError, NetworkFailedError, OtherSettingsError, StorageError
 from lswag_fast.execution import Interrupts
 from lswag_fast.training.loop.runtime import Runtime
 from lswag_fast.training.network import Origin, TrainedNetwork, train_network
@@ -92,3 +92,13 @@ def test_a_network_that_fits_nothing_is_left_as_it_was(tmp_path: Path, images: P
     with pytest.raises(InputError, match="the network has 2 logits, and the images 3 classes"):
         trained(tmp_path / "run", images, model)
     assert model.training and not model[1].running_mean.any()
+
+
+def test_a_network_that_fails_on_the_images_leaves_no_folder(tmp_path: Path, images: Path) -> None:
+    class Two(nn.Linear):
+        def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return images
+
+    with pytest.raises(NetworkFailedError, match=r"fails on an image of shape \(3, 8, 8\): TypeError: .*'masks'"):
+        trained(tmp_path / "run", images, Two(2, 2))
+    assert not (tmp_path / "run").exists()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
-from lswag_fast.errors import InputError, MissingExtraError, OtherSettingsError, SpaceError, StorageError
+from lswag_fast.errors import (
+    InputError,
+    MissingExtraError,
+    NetworkFailedError,
+    OtherSettingsError,
+    SpaceError,
+    StorageError,
+)
 from lswag_fast.spaces import AutoFormer, NasBench201
 from lswag_fast.training import supernet
 from lswag_fast.training.recipe import RECIPES
@@ -43,7 +51,7 @@ def test_a_space_that_only_cuts_is_trained_alike() -> None:
     """The network is built, and runs with the cut: the same logits and gradients, bit for bit."""
 
     class Cutting:
-        build, cut, extremes = SPACE.build, SPACE.cut, SPACE.extremes
+        name, build, cut, extremes = SPACE.name, SPACE.build, SPACE.cut, SPACE.extremes
 
     archs = drawn(SPACE, RECIPE.with_changes(sandwich=True), 0, 0)
     images = torch.randn(2, *SPACE.input_shape, generator=torch.Generator().manual_seed(0))
@@ -149,6 +157,60 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path: Path, images: Path) -
     with pytest.raises(InputError, match="images: have 3 classes, the networks of autoformer tell 2 apart"):
         train_supernet(fewer, splits, out, recipe=RECIPE)
     assert not out.exists()
+
+
+def failing(*_: object) -> None:
+    raise KeyError("stem")
+
+
+METHODS = ("build", "entangled", "cut", "extremes", "init_weights")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_space_whose_code_fails_is_one_line_and_leaves_no_folder(tmp_path: Path, images: Path, method: str) -> None:
+    class Own:
+        name, input_shape, num_classes = "own", SPACE.input_shape, SPACE.num_classes
+        build, sample, cut, extremes, init_weights = (
+            SPACE.build,
+            SPACE.sample,
+            SPACE.cut,
+            SPACE.extremes,
+            SPACE.init_weights,
+        )
+
+    setattr(Own, method, failing)
+    with pytest.raises(
+        NetworkFailedError, match=rf"^own: {method} .*failed: KeyError: 'stem' \(test_supernet\.py, line"
+    ):
+        train_supernet(Own(), splits_of(images), tmp_path / "run", recipe=RECIPE)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_least_and_the_largest_network_are_tried_before_the_training(
+    tmp_path: Path, images: Path, depth: int
+) -> None:
+    class Partial(AutoFormer):
+        def build(self, arch: Any, weights: Any = None) -> Any:
+            return None if arch["depth"] == depth else super().build(arch, weights)
+
+    partial = Partial(**CHOICES, image_size=8, patch_size=4, num_classes=N_CLASSES)  # `entangled` needs no `build`
+    with pytest.raises(NetworkFailedError, match=r"build of \{.*returned NoneType; it must return a torch\.nn\.Module"):
+        train_supernet(partial, splits_of(images), tmp_path / "run", recipe=RECIPE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_fails_on_the_images_leaves_no_folder(tmp_path: Path, images: Path) -> None:
+    class Failing(AutoFormer):
+        def entangled(self, arch: Any, weights: Any) -> Any:
+            return torch.nn.Linear(5, 3)
+
+    space = Failing(**CHOICES, image_size=8, patch_size=4, num_classes=N_CLASSES)
+    with pytest.raises(
+        NetworkFailedError, match=r"network of \{.*\} fails on images of shape \(1, 3, 8, 8\): RuntimeErr"
+    ):
+        train_supernet(space, splits_of(images), tmp_path / "run", recipe=RECIPE.with_changes(drop_path=0.0))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("library", ["lightning_fabric", "safetensors.torch"])

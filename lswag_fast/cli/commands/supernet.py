@@ -78,12 +78,13 @@ def _run(args: argparse.Namespace) -> int:
 
 def _show(trained: TrainedSupernet, splits: ImageSplits, args: argparse.Namespace) -> None:
     """The accuracy of the least and the largest network, and what comes next."""
+    from lswag_fast.spaces.building import build_network
     from lswag_fast.training.accuracy import accuracy
 
     space: Any = trained.space
     say(f"trained on {splits.description}")
     for name, arch in zip(("least", "largest"), space.extremes(), strict=True):
-        found = accuracy(space.build(arch, trained.weights), splits.validation)
+        found = accuracy(build_network(space, arch, trained.weights), splits.validation)
         low, high = found.interval
         say(f"{name} network: {found.value:.1%} of the validation images right ({low:.1%} to {high:.1%})")
     say(f"weights: {args.out / 'weights.safetensors'}")

@@ -104,6 +104,7 @@ def _run(args: argparse.Namespace) -> int:
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:
     """A network of a space, with the weights that --init asks for."""
     from lswag_fast.random_state import seed_all
+    from lswag_fast.spaces.building import build_network
     from lswag_fast.training import supernet
     from lswag_fast.training.network import Origin
 
@@ -116,7 +117,7 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.M
         with naming("--init"):
             weights = supernet.load(Path(args.init), space).weights
     seed_all(args.seed)
-    network = space.build(arch, weights)
+    network = build_network(space, arch, weights)
     module, expression = targets.python_of(name, args)
     about = {"space": name, "arch": space.encode(arch), "init": args.init}
     return network, Origin(module, f"{expression}.build({arch!r})", about), splits

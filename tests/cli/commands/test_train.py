@@ -127,3 +127,36 @@ def test_a_missing_library_for_onnx_is_named_before_anything(
     assert main([*TRAIN, "--onnx"]) == 2
     assert "this needs onnxruntime, which is not installed; pip install 'lswag-fast[onnx]'" in capsys.readouterr().err
     assert not (folder / "run").exists()
+
+
+FAILING = """
+import tiny_space
+
+class Failing(type(tiny_space.make())):
+    def build(self, arch, weights=None):
+        if arch["depth"] == 1:
+            raise ValueError("no such depth")
+
+def make():
+    sizes = {"image_size": 8, "patch_size": 4, "num_classes": 3}
+    return Failing(embed_dim=(16, 32), depth=(1, 2), num_heads=1, mlp_ratio=(1, 2), **sizes)
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "supernet", "score"])
+def test_a_space_that_builds_nothing_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (folder / "failing_space.py").write_text(FAILING)
+    training = ["--data", "images.npz", *QUICK, "--out", "run"]
+    of = {
+        "supernet": ["failing_space:make", *training],
+        "score": [f"failing_space:make:{ARCH}", "--data", "images.npz"],
+    }
+    assert main([command, *of.get(command, [f"failing_space:make:{ARCH}", *training])]) == 2
+    reason = {"supernet": "returned NoneType; it must return a torch.nn.Module"}.get(
+        command, "failed: ValueError: no such depth (failing_space.py, line 7)"
+    )
+    error = capsys.readouterr().err
+    assert error.startswith("lswag-fast: error: autoformer: build of {") and error.endswith(f"{reason}\n")
+    assert error.count("\n") == 1 and not (folder / "run").exists()
