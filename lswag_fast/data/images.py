@@ -72,9 +72,9 @@ def load(
 ) -> ImageBatch:
     """Draw a batch of images from a data source.
 
-    The batch is drawn without replacement, every image equally likely whatever its class. Each image is cut to its
-    central square and resized (bilinear, antialiased), and grey is repeated to as many channels as are asked for.
-    Synthetic noise is normal already and left as it is.
+    The batch is drawn without replacement, every image equally likely whatever its class. A file is turned as its EXIF
+    data ask. Each image is cut to its central square and resized (bilinear, antialiased), and grey is repeated to as
+    many channels as are asked for. Synthetic noise is normal already and left as it is.
 
     Args:
         source: "digits" (1,797 handwritten digits), "synthetic" (normal noise, random labels), a folder with one

@@ -21,13 +21,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lswag_fast.errors import DataError, needs_extra, reason
+from lswag_fast.data.decoding import UINT8_MAX, decode
+from lswag_fast.errors import DataError
 
 Array = npt.NDArray[Any]
 
 DIGITS_MAX = 16.0
 """Grey levels of the digits run from 0 to 16."""
-UINT8_MAX = 255.0
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CHANNEL_COUNTS = (1, 3)
 MAX_CLASSES = 2**31
@@ -116,7 +116,7 @@ def folder(path: Path) -> ImageSource:
     names = tuple(entry.name for entry in classes)
 
     def read(i: int) -> Tensor:
-        return _decode(files[i][0], str(files[i][0]))
+        return decode(files[i][0], str(files[i][0]))
 
     return ImageSource(labels, len(classes), read, True, f"folder {path}", names)
 
@@ -140,22 +140,6 @@ def _images_in(entry: Path) -> list[Path]:
         if not file.is_file():  # a pipe would be waited for
             raise DataError(f"data {file}: has the name of an image and is no file; remove or rename it")
     return files
-
-
-def _decode(source: Path | io.BytesIO, name: str) -> Tensor:
-    """Return an image file as float32 (3, H, W) in [0, 1]; raises DataError that names it."""
-    with needs_extra("images", "pillow"):
-        from PIL import Image, UnidentifiedImageError
-    try:
-        with Image.open(source) as image:
-            if image.mode[0] in "IF":
-                raise ValueError(f"mode {image.mode} has more than 8 bits per channel, convert it first")
-            pixels = np.array(image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise DataError(f"data {name}: not a readable image (format unknown or damaged)") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"data {name}: not a readable image ({reason(error)})") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / UINT8_MAX
 
 
 def npz(path: Path, split: str | None) -> ImageSource:
@@ -364,7 +348,7 @@ def _jpegs(arrays: _Npz) -> ImageSource:
     n_images = len(offsets) - 1
 
     def read(i: int) -> Tensor:
-        return _decode(io.BytesIO(data[offsets[i] : offsets[i + 1]].tobytes()), f"{arrays.path} image {i}")
+        return decode(io.BytesIO(data[offsets[i] : offsets[i + 1]].tobytes()), f"{arrays.path} image {i}")
 
     return ImageSource(np.arange(n_images, dtype=np.int64), n_images, read, True, f"{arrays.path} (jpeg_bytes)")
 

@@ -72,7 +72,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("extra", "package", "module", "code"),
     [
-        ("images", "pillow", "PIL", "from lswag_fast.data import sources; sources._decode(None, 'x')"),
+        ("images", "pillow", "PIL", "from lswag_fast.data.decoding import decode; decode(None, 'x')"),
         ("plot", "matplotlib", "matplotlib", "from lswag_fast.plots.style import new_figure; new_figure(1, 1)"),
         ("report", "plotly", "plotly", "from lswag_fast.report.page import _plotly; _plotly()"),
     ],
