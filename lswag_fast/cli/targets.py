@@ -335,6 +335,24 @@ def make(target: str) -> Any:
     return factory()
 
 
+def make_network(target: str) -> nn.Module:
+    """Call `package.module:factory` and return the network.
+
+    Raises:
+        InputError: as of `make`, or it returned what is no network.
+    """
+    from torch import nn
+
+    from lswag_fast.spaces import SearchSpace
+
+    network = make(target)
+    if isinstance(network, SearchSpace):
+        raise InputError(f"{target} returned a search space; name one of its architectures too, {target}:ARCHJSON")
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{target} returned {type(network).__name__}; it must return a torch.nn.Module")
+    return network
+
+
 def _import(module_name: str, target: str) -> Any:
     try:
         return importlib.import_module(module_name)

@@ -6,6 +6,7 @@ al., NeurIPS 2022).
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import io
 import json
@@ -332,7 +333,9 @@ def numbers(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     columns = list(dict.fromkeys(columns))
     absent = [name for name in columns if name not in table.columns]
     if absent:
-        raise TableError(f"no column {absent[0]!r}; there are {_listed(table.columns)}")
+        near = difflib.get_close_matches(str(absent[0]), map(str, table.columns), n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise TableError(f"no column {absent[0]!r}; {meant}there are {_listed(table.columns)}")
     repeated = [name for name in columns if list(table.columns).count(name) > 1]
     if repeated:
         raise TableError(f"several columns are named {repeated[0]!r}; keep one of them")

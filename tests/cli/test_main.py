@@ -45,6 +45,7 @@ MISTAKES = [
     (["score", "no_such_module:make"], "there is no module 'no_such_module'"),
     (["score", "json:no_such_name"], "json:no_such_name: there is no 'no_such_name' in json"),
     (["score", "json:__name__"], "must be callable; found str"),
+    (["score", "lswag_fast.spaces:NasBench201"], "returned a search space; name one of its architectures too"),
     (["score", "collections:OrderedDict"], "returned OrderedDict; it must return a torch.nn.Module"),
     (["score", ".models:make"], "names no module"),
     (["score", "nasbench201:foo"], "nasbench201: architecture: not readable as JSON"),

@@ -74,6 +74,8 @@ def _run(args: argparse.Namespace) -> int:
     interrupts = stopping.said_aloud()
     train = None if args.retrain is None else _trainer(args, supernet, images, interrupts)
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
+    if args.trials > supernet.space.size:
+        raise InputError(f"--trials is {args.trials:,}, {args.space} has {supernet.space.size:,} architectures")
     data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = benchmark(

@@ -261,9 +261,7 @@ def _own(args: argparse.Namespace) -> _Subject:
     import torch
 
     torch.manual_seed(args.seed)
-    model = targets.make(args.network)
-    if not isinstance(model, torch.nn.Module):
-        raise InputError(f"{args.network} returned {type(model).__name__}; it must return a torch.nn.Module")
+    model = targets.make_network(args.network)
     if args.length is not None:
         return _own_of_texts(targets.prepared(model, args.mode), args)
     for option, is_given in (("--masked", args.masked), ("--data alice", args.data == "alice")):

@@ -194,7 +194,11 @@ def _seeds_of_repeats(args: argparse.Namespace) -> range:
 
 
 def _is_by_accuracy(args: argparse.Namespace) -> bool:
-    return bool(args.proxies == INHERITED_ACCURACY)
+    """Whether networks are judged by their accuracy; raises InputError for that among proxies."""
+    names = [name.strip() for name in args.proxies.split(",")]
+    if INHERITED_ACCURACY in names and len(names) > 1:
+        raise InputError(f"--proxies: {INHERITED_ACCURACY} is no proxy and combines with none; give it alone")
+    return names == [INHERITED_ACCURACY]
 
 
 def _by_accuracy(args: argparse.Namespace) -> tuple[SearchSpace, tuple[str, ...], dict[str, Any]]:

@@ -125,8 +125,6 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.M
 
 def _own(args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:
     """The user's network, its weights drawn from --seed."""
-    from torch import nn
-
     from lswag_fast.random_state import seed_all
     from lswag_fast.training.network import Origin
 
@@ -137,12 +135,10 @@ def _own(args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:
     for option in ("patch_size", "space_set"):
         if getattr(args, option):
             raise InputError(f"{options.flag_of(option)} is for networks of a space; leave it out")
+    seed_all(args.seed)
+    network = targets.make_network(args.network)
     if args.image_size is None:
         raise InputError(f"--image-size: say which side in pixels the images for {args.network} are to have")
-    seed_all(args.seed)
-    network = targets.make(args.network)
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{args.network} returned {type(network).__name__}; it must return a torch.nn.Module")
     splits = choices.split_of(args, (args.channels, args.image_size, args.image_size), args.num_classes)
     module, _, attribute = args.network.partition(":")
     return network, Origin(module, f"{module}.{attribute}()", {"factory": args.network}), splits

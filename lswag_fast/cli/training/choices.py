@@ -64,7 +64,8 @@ def split_of(args: argparse.Namespace, shape: tuple[int, ...], num_classes: int 
     from lswag_fast.data.splits import split_images
 
     if len(shape) != 3:  # (C, H, W)
-        raise InputError("networks of images are trained here; those of this space take texts")
+        taker = getattr(args, "space", None) or args.network.partition(":{")[0]
+        raise InputError(f"{taker}: networks of images are trained here, and those of this space take texts")
     channels, _, side = shape
     with naming("--data"):
         return split_images(args.data, image_size=side, channels=channels, num_classes=num_classes, seed=args.seed)

@@ -143,7 +143,7 @@ def _digits():
     [
         (["--out", "a.parquet"], "--out: the rows are written as CSV"),
         (["--supernet", "."], "--supernet: . is no folder of a training"),
-        (["--trials", "1000000"], "n is 1,000,000, the space autoformer has"),
+        (["--trials", "1000000"], "--trials is 1,000,000, small_module:make has 40 architectures"),
         (["--retrain", "9"], "--retrain: found 9; a rank correlation needs at least 10"),
         (
             ["--trials", "11", "--retrain", "12"],

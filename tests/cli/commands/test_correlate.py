@@ -99,7 +99,10 @@ def test_a_pipe_gets_all_intervals(capsys: pytest.CaptureFixture[str], monkeypat
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["correlate", "scores.csv", "--target", "accurate", "--proxies", "zico"], "no column 'accurate'"),
+        (
+            ["correlate", "scores.csv", "--target", "accurate", "--proxies", "zico"],
+            "no column 'accurate'; did you mean 'accuracy'? ",
+        ),
         (
             ["correlate", "absent.csv", "--target", "accuracy"],
             "error: absent.csv: cannot be read (No such file or directory)",

@@ -78,6 +78,10 @@ def test_proxies_see_images_that_the_supernet_was_trained_on_and_weights_that_ar
     ("argv", "words"),
     [
         (SEARCH[:4], "inherited_accuracy needs the weights of a trained supernet: --supernet DIR"),
+        (
+            [*SEARCH, "--proxies", "lswag, inherited_accuracy"],
+            "--proxies: inherited_accuracy is no proxy and combines with none; give it alone",
+        ),
         ([*SEARCH, "--pattern-samples", "4"], "--pattern-samples is of scores by proxies, not of inherited_accuracy"),
         ([*SEARCH, "--batch-size", "4"], "--batch-size is of scores by proxies"),
         ([*BY_PROXIES, "--split", "test"], "--split: the images of supernet are split already, and proxies see those"),

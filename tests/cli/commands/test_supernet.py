@@ -109,6 +109,7 @@ def load_space() -> object:
 
 
 MISTAKES = [
+    (["supernet", "gpt"], "gpt: networks of images are trained here, and those of this space take texts"),
     (["supernet", "tiny_space:cells", "--data", "images.npz"], "nasbench201 has no shared weights that can be trained"),
     (["supernet", "tiny_space:make", "--data", "one_class.npz"], "--data: data one_class.npz (x): has one class"),
     (

@@ -101,6 +101,7 @@ def test_a_loss_that_is_no_number_ends_it_and_keeps_the_state_before(
 
 MISTAKES = [
     (["tiny_space"], "NETWORK must be SPACE:ARCHJSON or package.module:factory; found 'tiny_space'"),
+    (["tiny_space:make"], "tiny_space:make returned a search space; name one of its architectures too, tiny_space:mak"),
     (["tiny_space:network"], "--image-size: say which side in pixels"),
     (["tiny_space:dictionary", "--image-size", "8"], "the network returns dict for 1 images"),
     (["tiny_space:network", "--image-size", "8", "--init", "x"], "is not of a space, so there is no supernet of it"),
