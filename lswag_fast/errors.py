@@ -7,7 +7,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -192,8 +193,7 @@ def told(error: Exception) -> str:
     return f"{words} ({Path(frame.f_code.co_filename).name}, line {line})"
 
 
-@contextmanager
-def names_failure(what: str) -> Iterator[None]:
+def names_failure(what: str) -> AbstractContextManager[None]:
     """Call the code of a search space or of a network inside of this block.
 
     Args:
@@ -210,12 +210,22 @@ def names_failure(what: str) -> Iterator[None]:
         ...     print(str(error).partition(" (")[0])
         mlp: build failed: KeyError
     """
-    try:
-        yield
-    except LswagError:
-        raise
-    except Exception as error:
-        raise NetworkFailedError(f"{what}: {told(error)}") from error
+    return _NamesFailure(what)
+
+
+@dataclass(frozen=True)
+class _NamesFailure:
+    """No generator: `contextmanager` would let a StopIteration through, taking the new error for Python's own."""
+
+    what: str
+
+    def __enter__(self) -> None:
+        """Begin to look at errors."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Name what failed; an error of this package, or an interrupt, passes as it is."""
+        if isinstance(error, Exception) and not isinstance(error, LswagError):
+            raise NetworkFailedError(f"{self.what}: {told(error)}") from error
 
 
 class ExecutorError(LswagError, RuntimeError):

@@ -84,3 +84,5 @@ def test_a_build_that_fails_is_one_line_with_the_place(build: Any) -> None:
         build(Own(None))
     with pytest.raises(SpaceError, match=r"^no member$"):
         build(Own(SpaceError("no member")))
+    with pytest.raises(NetworkFailedError, match=r"failed: StopIteration \("):  # of a next() without more
+        build(Own(StopIteration()))
