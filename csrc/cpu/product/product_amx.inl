@@ -259,12 +259,8 @@ static inline int in_panel(int64_t n, int64_t first) {
 }
 
 static ProductTile tile_at(const ProductBlock& block, int64_t row, int64_t column) {
-  return {block.out + row * block.out_stride + column,
-          block.a_exponent + row,
-          block.b_exponent + column,
-          block.bias ? block.bias + column : nullptr,
-          in_panel(block.n_rows, row),
-          in_panel(block.n_columns, column)};
+  return {block.out + row * block.out_stride + column, block.a_exponent + row,      block.b_exponent + column,
+          block.bias ? block.bias + column : nullptr,  in_panel(block.n_rows, row), in_panel(block.n_columns, column)};
 }
 
 // Two of each: while one is filled, the other is read.
