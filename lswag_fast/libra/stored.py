@@ -27,7 +27,8 @@ class Selection:
     """Proxies that are scored together, and how they make one order.
 
     Attributes:
-        proxies: names of registered proxies, the first the one that ranks best by itself.
+        proxies: names of registered proxies, the first the one that ranks best by itself; with weights the one that
+            counts most.
         combine: how they are combined, see `rank_aggregate`.
         fitted_on: which target, architectures and options the choice came from, JSON values.
         held_out: what the rule's selections are worth on architectures that they were not fitted to; None where that

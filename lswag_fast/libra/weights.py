@@ -104,7 +104,7 @@ def weighted_members(table: Candidates, n_halves: int, seed: int) -> WeightedMem
     gains = np.array([_gains(table, here, rest) for here, rest in cuts(table, n_halves, seed)])
     taken: tuple[Values, Values] | None = None
     for gained, weights in zip(gains.T, _fitted(table, np.arange(len(table))), strict=True):
-        if _pays(gained if taken is None else gained - taken[0]) and weights.max() > 0:
+        if _pays(gained if taken is None else gained - taken[0]) and _ranks(weights):
             taken = gained, weights
     return None if taken is None else _members(table, *taken)
 
@@ -114,10 +114,23 @@ def _pays(gains: Values) -> bool:
     return rounded(gains.mean()) > rounded(gains.std(ddof=1))
 
 
+def _ranks(weights: Values) -> bool:
+    """Whether weights make an order that can be used: one proxy cannot count against without another."""
+    return bool((weights > 0).any() or np.count_nonzero(_shares(weights)) > 1)
+
+
+def _shares(weights: Values) -> Values:
+    """Weights whose magnitudes have the sum 1, to the digits that do not vary between computers."""
+    total = np.abs(weights).sum()
+    return np.array([rounded(weight / total) for weight in weights]) if total > 0 else weights
+
+
 def _members(table: Candidates, gains: Values, weights: Values) -> WeightedMembers:
     """Those that count, the largest weight first."""
     magnitudes = np.abs(weights)
     counts = magnitudes >= LEAST_SHARE * magnitudes.sum()
+    if counts.sum() == 1 and weights[counts] < 0:  # it needs another beside it, which then mostly breaks its ties
+        counts = magnitudes >= np.sort(magnitudes)[-2]
     shares = weights[counts] / magnitudes[counts].sum()
     names = table.scores.columns[counts]
     order = sorted(range(len(names)), key=lambda place: (-abs(rounded(shares[place])), names[place]))

@@ -33,6 +33,7 @@ SCORES = pd.DataFrame(
 )
 TABLE = SCORES.assign(accuracy=Y, params=SIZES)
 PROXIES = list(SCORES.columns)
+SEED_OF_ONE_LEFT = 12  # of a table whose weights leave one proxy, which counts against, after the least share
 BEST = 1
 """The column that the fit is told to be the best."""
 
@@ -109,6 +110,43 @@ def test_weights_below_0_have_to_pay_as_well() -> None:
         assert found is not None
         assert (extra.mean() > extra.std(ddof=1)) == bool(against)
         assert [name for name, weight in zip(found.names, found.weights, strict=True) if weight < 0] == against
+
+
+@pytest.mark.parametrize("n_proxies", [2, 3])
+def test_proxies_that_all_rank_the_wrong_way_round_all_count_against(n_proxies: int) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    wrong = {name: -y + rng.normal(size=200) for name in PROXIES[:n_proxies]}
+    table = pd.DataFrame({"accuracy": y, "params": rng.normal(size=200), **wrong})
+    libra = Libra().fit(table, "accuracy", proxies=list(wrong))
+    assert set(libra.selection) == set(wrong)
+    assert max(libra.result.weights or (1,)) < 0
+    assert libra.predict(table).corr(table["accuracy"], method="spearman") == pytest.approx(libra.result.rho)
+    assert libra.result.rho > 0.7
+
+
+def test_what_counts_against_keeps_another_beside_it_however_little_that_counts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(SEED_OF_ONE_LEFT)
+    y = rng.normal(size=200)
+    table = pd.DataFrame({"accuracy": y, "params": rng.normal(size=200), "nwot": -y + rng.normal(size=200) * 0.05})
+    libra = Libra(halves=5).fit(table, "accuracy")
+    weights = libra.result.weights
+    assert weights is not None
+    assert libra.selection == ("nwot", "params")
+    assert weights[0] < -1 + LEAST_SHARE
+    assert 0 < abs(weights[1]) < LEAST_SHARE
+    assert libra.predict(table).corr(table["accuracy"], method="spearman") == pytest.approx(libra.result.rho)
+    libra.save(tmp_path / "selection.json")
+    assert read_selection(tmp_path / "selection.json").weights == weights
+
+
+def test_one_proxy_against_cannot_be_the_answer() -> None:
+    """The other is the same in all windows, so that nothing can stand beside it."""
+    scores = pd.DataFrame({"nwot": SIZES, "zico": -Y})
+    table = scores.assign(accuracy=Y, params=SIZES)
+    libra = Libra().fit(table, "accuracy", proxies=list(scores), window=ComparisonWindow("params", 0.1))
+    assert libra.result.weights is None
+    assert libra.selection == ("nwot",)
 
 
 def test_few_architectures_say_little_against_the_best_proxy() -> None:
