@@ -14,7 +14,7 @@ import torch
 
 from lswag_fast.errors import InputError, LswagWarning, StorageError
 from lswag_fast.execution import Interrupts, WorkerProcesses
-from lswag_fast.libra.ranks import Aggregate
+from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights
 from lswag_fast.option_checks import check_count, check_names
 from lswag_fast.options import Initialisation, ScoreOptions
 from lswag_fast.proxies import get_proxy
@@ -226,5 +226,8 @@ def _objective(
         if info.parts:
             raise InputError(f"{info.name} is made of ranks itself; name its parts: {', '.join(info.parts)}")
     lower = tuple(info.name for info in infos if not info.higher_is_better)
+    found, combine = tuple(info.name for info in infos), combine or "log_rank"
+    check_aggregate("combine", combine)
+    check_weights(rank_weights, found, combine)
     weights = None if rank_weights is None else tuple(map(float, rank_weights))
-    return Objective(tuple(info.name for info in infos), combine or "log_rank", lower, weights), None
+    return Objective(found, combine, lower, weights), None

@@ -34,6 +34,14 @@ def test_equal_runs_write_equal_tables(tmp_path):
     assert len(a) == 60
 
 
+@pytest.mark.parametrize("weights", [["1", "2"], "12", [True, 1.0], {1.0, 2.0}, 3, [None, 1.0], [10**400, 1.0]])
+def test_rank_weights_that_are_no_list_of_numbers_are_refused(weights):
+    with pytest.raises(InputError, match="rank weights must be a number other than 0 for each of nwot, params"):
+        run(proxy=["nwot", "params"], rank_weights=weights, n_trials=1)
+    with pytest.raises(InputError, match="combine must be one of log_rank"):
+        run(proxy=["nwot", "params"], rank_weights=weights, combine="borda", n_trials=1)
+
+
 def test_result_and_files_agree(tmp_path):
     result = run(storage=tmp_path, seed=2, budget=Budget(params="50..200"), metadata={"data": "none"})
     table = rows(tmp_path)

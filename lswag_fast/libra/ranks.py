@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Literal, SupportsFloat, get_args
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,15 +41,29 @@ def check_weights(weights: Sequence[float] | None, names: Sequence[str], how: Ag
         return
     if how != "log_rank":
         raise InputError(f"rank weights are for log_rank, the combination is {how}; leave one of them out")
-    fits = isinstance(weights, Collection) and len(weights) == len(names)
-    if not fits or not all(isinstance(weight, SupportsFloat) and _counts(float(weight)) for weight in weights):
-        raise InputError(f"rank weights must be a number other than 0 for each of {', '.join(names)}, got {weights!r}")
-    if len(names) == 1 and float(weights[0]) < 0:
-        raise InputError(f"{names[0]} cannot count against without another proxy, its rank weight is {weights[0]!r}")
+    if not _is_list(weights) or len(weights) != len(names) or not all(map(_counts, weights)):
+        given = " ".join(repr(weights).split())  # an array's has several lines
+        raise InputError(f"rank weights must be a number other than 0 for each of {', '.join(names)}, got {given}")
+    if len(names) == 1 and weights[0] < 0:
+        raise InputError(
+            f"{names[0]} cannot count against without another proxy, its rank weight is {float(weights[0])}"
+        )
 
 
-def _counts(weight: float) -> bool:
-    return weight != 0 and math.isfinite(weight)
+def _is_list(weights: object) -> bool:
+    """Whether the order of weights is that of the proxies, as it is not in a set, a mapping or a labelled Series."""
+    return isinstance(weights, Sequence) or (isinstance(weights, np.ndarray) and weights.ndim == 1)
+
+
+def _counts(weight: object) -> bool:
+    """Whether it is a finite number other than 0."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, float, np.integer, np.floating)):
+        return False
+    try:
+        number = float(weight)
+    except OverflowError:  # a whole number that no float holds
+        return False
+    return number != 0 and math.isfinite(number)
 
 
 def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:

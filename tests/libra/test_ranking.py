@@ -92,10 +92,24 @@ def test_what_is_no_table_is_refused(table: object, found: str) -> None:
         rank_aggregate(table)
 
 
-@pytest.mark.parametrize("weights", [3, "1", ["1"], [0.0], [1.0, 1.0]])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        *(3, "1", ["1"], [0.0], [1.0, 1.0], [True], {1}, {1: 2}, [1j], [10**400], [math.nan], [-math.inf]),
+        *([np.ones(1)], np.ones((1, 1)), np.array(1.0), pd.Series({"a": 1.0})),
+    ],
+)
 def test_weights_that_are_no_numbers_of_the_columns_are_refused(weights: object) -> None:
     with pytest.raises(InputError, match="rank weights must be a number other than 0 for each of a, got"):
         rank_aggregate(pd.DataFrame({"a": [1.0, 2.0]}), weights=weights)
+
+
+def test_refused_weights_are_shown_in_one_line() -> None:
+    with pytest.raises(InputError, match="for each of a, b, got a 1") as error:
+        rank_aggregate(pd.DataFrame({"a": [1.0], "b": [2.0]}), weights=pd.Series({"a": 1, "b": 2}))  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"its rank weight is -1\.0$"):
+        rank_aggregate(pd.DataFrame({"a": [1.0, 2.0]}), weights=np.array([-1.0]))  # type: ignore[arg-type]
 
 
 def test_weights_may_be_an_array() -> None:

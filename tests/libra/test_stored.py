@@ -75,6 +75,7 @@ def test_a_selection_travels_between_processes(tmp_path: Path) -> None:
         ({"selection": ["lswag", "nwot", "lswag"]}, InputError, "'lswag' is selected twice"),
         ({"combine": "sum"}, InputError, "combine must be one of log_rank, .* got 'sum'"),
         ({"weights": [0.5, 0.5, 0.5]}, InputError, "rank weights are for log_rank, the combination is mean_rank"),
+        ({"weights": [10**400, 2, 1], "combine": "log_rank"}, InputError, "a number other than 0 for each of lswag"),
         ({"weights": [1, 2], "combine": "log_rank"}, InputError, "a number other than 0 for each of lswag, jacov"),
         ({"weights": "equal"}, StorageError, "'weights' is 'equal', expected a number for each proxy"),
         ({"held_out": {"n_rows": 3}}, StorageError, "held-out figures cannot be read"),
