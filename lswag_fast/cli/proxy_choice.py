@@ -43,8 +43,12 @@ class ChosenProxies:
         """How much each one's rank counts if they are combined in this way; None for the way of the selection.
 
         Raises:
-            InputError: a proxy counts against, and that way knows no weights.
+            InputError: it is no way to combine proxies, or a proxy counts against and that way knows no weights.
         """
+        from lswag_fast.libra.ranks import check_aggregate
+
+        if combine is not None:
+            check_aggregate("--combine", combine)
         if combine in (None, self.combine):
             return self.weights
         against = [name for name, weight in zip(self.names, self.weights or (), strict=False) if weight < 0]

@@ -137,6 +137,8 @@ def test_what_counts_against_is_said_and_never_counts_alike(selection_file, tmp_
     search = [*SEARCH, "--proxies", f"libra:{path}"]
     assert main([*search, "--combine", "rank_sum", "--out", str(tmp_path / "alike")]) == 2
     assert "--combine: by rank_sum all proxies count alike, and nwot counts against" in capsys.readouterr().err
+    assert main([*search, "--combine", "borda", "--out", str(tmp_path / "alike")]) == 2
+    assert "--combine must be one of log_rank, mean_rank, rank_sum, product, got 'borda'" in capsys.readouterr().err
     assert not (tmp_path / "alike").exists()
     out = tmp_path / "run"
     assert main([*search, "--out", str(out)]) == 0
