@@ -70,6 +70,7 @@ FIDELITY_NAMES = {
     "score_fast": "fast",
     "autoformer_s": "Autoformer-S",
     "nasbench201_like": "NAS-Bench-201-like",
+    "resnet50": "ResNet-50",
 }
 BFLOAT16 = (
     Numbers("batch", "batch", digits=0),
