@@ -13,7 +13,7 @@ SCORES.csv.gz. All that are packaged:
     for s in tiny small base; do
       python -m bench.libra.packaged_selection $R/autoformer_${s}_scores.csv.gz --space autoformer-$s $T --proxies $P
     done
-    python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 --halves 20 \
+    python -m bench.libra.packaged_selection $R/nasbench201_scores.csv.gz --space nasbench201 --halves 20 --keep \
       --target cifar10_test,cifar100_test,imagenet16_test
 """
 

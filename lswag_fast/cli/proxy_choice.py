@@ -45,13 +45,13 @@ class ChosenProxies:
         Raises:
             InputError: it is no way to combine proxies, or a proxy counts against and that way knows no weights.
         """
-        from lswag_fast.libra.ranks import check_aggregate
+        from lswag_fast.libra.ranks import check_aggregate, counting_against
 
         if combine is not None:
             check_aggregate("--combine", combine)
         if combine in (None, self.combine):
             return self.weights
-        against = [name for name, weight in zip(self.names, self.weights or (), strict=False) if weight < 0]
+        against = counting_against(self.names, self.weights)
         if against:
             raise InputError(
                 f"--combine: by {combine} all proxies count alike, and {against[0]} counts against in this selection"

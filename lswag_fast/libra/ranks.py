@@ -66,6 +66,16 @@ def _counts(weight: object) -> bool:
     return number != 0 and math.isfinite(number)
 
 
+def counting_against(names: Sequence[str], weights: Sequence[float] | None) -> tuple[str, ...]:
+    """Return the proxies whose weight is below 0; none where there are no weights.
+
+    Example:
+        >>> counting_against(["nwot", "flops"], [0.7, -0.3])
+        ('flops',)
+    """
+    return () if weights is None else tuple(name for name, weight in zip(names, weights, strict=True) if weight < 0)
+
+
 def combine_ranks(ranks: Matrix, n: int | Matrix, how: Aggregate, weights: Sequence[float] | None = None) -> Matrix:
     """Combine ranks into one number per row, higher is better.
 

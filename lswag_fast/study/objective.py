@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 from lswag_fast.errors import InputError
-from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights
+from lswag_fast.libra.ranks import Aggregate, check_aggregate, check_weights, counting_against
 from lswag_fast.study.trial import shortened, table_columns
 
 SCORE = "score"
@@ -56,8 +56,7 @@ class Objective:
     @property
     def against(self) -> tuple[str, ...]:
         """The proxies that count against: those with a weight below 0."""
-        weights = self.rank_weights or ()
-        return tuple(name for name, weight in zip(self.proxies, weights, strict=bool(weights)) if weight < 0)
+        return counting_against(self.proxies, self.rank_weights)
 
     @property
     def is_single(self) -> bool:
