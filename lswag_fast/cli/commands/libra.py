@@ -116,6 +116,8 @@ def _facts(libra: Libra) -> dict[str, object]:
 
 
 def _show(libra: Libra) -> None:
+    from lswag_fast.libra.ranks import counting_against
+
     rows = table("proxy", "role", "rho", "gain", "bias", "distance", "note", left=("proxy", "role", "note"))
     for name, row in libra.explain().iterrows():
         figures = (options.figure(row[key]) for key in ("rho", "information_gain", "bias", "bias_distance"))
@@ -127,6 +129,8 @@ def _show(libra: Libra) -> None:
     if fit.weighted is not None:
         _show_weights(fit.weighted)
     say(f"\nselected: {', '.join(fit.selection)}{_why_alone(libra)}")
+    if against := counting_against(fit.selection, fit.weights):
+        say(f"against: {', '.join(against)}, with a weight below 0")
     if len(fit.selection) > 1:
         say(_judgement(fit))
     say(f"{fit.n_rows} architectures, {fit.n_dropped} left out")

@@ -189,3 +189,13 @@ def test_a_combination_below_its_best_member_is_said(
     assert rho < 1
     out = " ".join(capsys.readouterr().out.split())
     assert f"rho of the combination on this table {rho:.3f}, below the 1.000 of its best member alone" in out
+
+
+def test_proxies_that_count_against_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=80)
+    columns = {"nwot": y + rng.normal(size=80), "fisher": -y + rng.normal(size=80) / 2}
+    path = tmp_path / "scores.csv"
+    pd.DataFrame({"arch": range(80), "accuracy": y, "params": rng.normal(size=80), **columns}).to_csv(path, index=False)
+    assert main(["libra", str(path), "--target", "accuracy", "--proxies", "nwot,fisher"]) == 0
+    assert "against: fisher, with a weight below 0\n" in capsys.readouterr().out
