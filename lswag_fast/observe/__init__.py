@@ -2,7 +2,7 @@
 
 `observe` runs a forward and a backward pass under observation; `WeightRecorder` only records which tensors a forward
 pass uses as weights. The calls that are seen are the entries of `lswag_fast.observe.operations`. `fast_linear_layers`
-sees nothing: a pass without gradients multiplies as an observed one.
+sees nothing: a pass that observes nothing multiplies as one that does.
 """
 
 from lswag_fast.observe.calls import ActivationCall, ObservedWeight, Operands, Skipped, WeightCall

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -84,24 +84,32 @@ def forward_alone(operation: ObservedOperation, call: BoundCall, run: Callable[[
     """Run a call in a pass that has no backward: a linear one by the product that an observed one takes, others as
     they are, and so what the model itself differentiates or transforms.
     """
-    tensors = [tensor for tensor in (call.x, call.weight, call.bias) if tensor is not None]
-    plain = all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors)
-    differentiated = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    if operation is not LINEAR or not plain or differentiated or transformed:
+    differentiated = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _operands(call))
+    if operation is not LINEAR or not _is_plain(call) or differentiated:
         return run()
     return _owned(operation.forward(as_autocast(call)))
 
 
+def _operands(call: BoundCall) -> list[Tensor]:
+    return [tensor for tensor in (call.x, call.weight, call.bias) if tensor is not None]
+
+
+def _is_plain(call: BoundCall) -> bool:
+    """Whether a call's operands are torch's own tensors, and no transform of `torch.func` sees them."""
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    return not transformed and all(type(tensor) in (Tensor, nn.Parameter) for tensor in _operands(call))
+
+
 @contextmanager
 def fast_linear_layers(model: nn.Module) -> Iterator[None]:
-    """Inside, the model's linear layers multiply as an observed pass does, wherever no gradient is asked for.
+    """Inside, the model's linear layers multiply as an observed pass does, and so does the backward of what they give.
 
     Layers, not calls: under a mode that sees every `F.linear`, torch's own attention gives up its fused form for eval
     mode. Layers of a class that derives from `nn.Linear`, or whose `forward` was replaced, are left alone.
 
     Args:
-        model: its layers are afterwards what they were.
+        model: its layers are afterwards what they were. Freeze its parameters where their gradients are not needed:
+            those of a parameter that requires grad are computed, even if autograd was asked for others alone.
 
     Raises:
         BackendUnavailableError: from a layer's call, where there is no extension; see `has_float_product`.
@@ -124,8 +132,26 @@ def fast_linear_layers(model: nn.Module) -> Iterator[None]:
 
 
 def _linear_layer(layer: nn.Linear, input: Tensor) -> Tensor:  # noqa: A002 - torch's name of the argument
-    x, weight, bias = input, layer.weight, layer.bias
-    return forward_alone(LINEAR, BoundCall(x, weight, bias), partial(F.linear, x, weight, bias))
+    call = BoundCall(input, layer.weight, layer.bias)
+    if not _is_plain(call):
+        return F.linear(input, layer.weight, layer.bias)
+    call = as_autocast(call)
+    return cast(Tensor, _LinearCall.apply(call.x, call.weight, call.bias))  # type: ignore[no-untyped-call]
+
+
+class _LinearCall(torch.autograd.Function):
+    """`F.linear` by the products of an observed pass, forward and backward; with create_graph by torch's own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # x only for the gradient of a weight, as torch does: else the model may write into it.
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
+        return _owned(LINEAR.forward(BoundCall(x, weight, bias)))
+
+    @staticmethod
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        return LINEAR.gradients(BoundCall(x, weight, None), grad_out, ctx.needs_input_grad)
 
 
 def output_again(out: Tensor, operation: ObservedOperation, call: BoundCall) -> Callable[[], Tensor]:

@@ -13,11 +13,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NonFiniteGradientError
+from lswag_fast.observe import fast_linear_layers
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
-from lswag_fast.passes.shared.preserve import preserve_model_state
+from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 from lswag_fast.random_state import drawn_normal
 
 _LOG_OFFSET = 1e-8
@@ -67,7 +68,8 @@ def run_block_features(
     with preserve_model_state(model, options.seed):
         inputs = batch.map_samples(noise, "the block_features pass puts noise in the place of the inputs").inputs
         model.train(any(isinstance(module, _BatchNorm) for module in model.modules()))
-        with model_errors("block_features", "on noise"):
+        freeze(model)  # the gradients of features are asked for, not those of weights
+        with fast_linear_layers(model), model_errors("block_features", "on noise"):
             features = feature_tensors(
                 model,
                 inputs,

@@ -49,9 +49,10 @@ def input_gradient(grad_out: Tensor, weight: Tensor) -> Tensor:
 
 
 def _is_dense_float(x: Tensor, weight: Tensor) -> bool:
-    """Whether this is a product in float32 on the CPU, with nothing empty."""
+    """Whether this is a product in float32 on the CPU, with nothing empty, and torch records no derivative of it."""
     return (
-        x.dtype == weight.dtype == torch.float32
+        not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and x.layout == weight.layout == torch.strided
         and x.dim() > 1
