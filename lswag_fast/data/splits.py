@@ -243,7 +243,7 @@ class _Images:
         self.rows = [(name, i) for name, part in parts.items() for i in range(len(part.labels))]
         n_bytes = 4 * math.prod(self._shape) * len(self.rows)  # float32
         self._kept: dict[Row, Tensor] | None = {} if n_bytes <= MAX_MEMORY_BYTES else None
-        self._scale = torch.zeros(channels, 1, 1), torch.ones(channels, 1, 1)
+        self._scale = _per_channel([0] * channels), _per_channel([1] * channels)
         self.content: dict[Row, bytes] = {}
         self._moments: dict[Row, tuple[Tensor, Tensor]] = {}
         for row in self.rows:
@@ -283,7 +283,7 @@ class _Images:
         return int(self.parts[name].labels[i])
 
     def labels(self, rows: Sequence[Row]) -> Tensor:
-        return torch.tensor([self.label(row) for row in rows], dtype=torch.int64)
+        return torch.tensor([self.label(row) for row in rows], dtype=torch.int64, device="cpu")
 
     def moments(self, rows: Sequence[Row]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The mean and standard deviation of each channel over some images."""
@@ -296,7 +296,7 @@ class _Images:
 
     def normalise(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """From now on `read` gives images of that mean 0 and standard deviation 1."""
-        self._scale = torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1)
+        self._scale = _per_channel(mean), _per_channel(std)
         for image in (self._kept or {}).values():
             image.sub_(self._scale[0]).div_(self._scale[1])
 
@@ -306,6 +306,11 @@ class _Images:
         name, i = row
         image = prepared(read_finite(self.parts[name], i), self._shape[1], self._shape[0])
         return (image - self._scale[0]) / self._scale[1]
+
+
+def _per_channel(values: Sequence[float]) -> Tensor:
+    """Numbers of the channels, (C, 1, 1), whatever torch's default dtype and device are."""
+    return torch.tensor(values, dtype=torch.float32, device="cpu").view(-1, 1, 1)
 
 
 def _drawn(images: _Images, shares: Mapping[str, float], seed: int) -> tuple[dict[str, list[Row]], int]:

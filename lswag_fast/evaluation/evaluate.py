@@ -86,7 +86,7 @@ def evaluate(
     chosen = drawn_rows(table, n, job.seed)
     columns = [str(table.index.name or "arch"), *table.columns, *job.proxies, COVERAGE, ERRORS, WARNINGS, ELAPSED]
     rows = RowFile(out, columns, {**_settings(job), **(settings or {})})
-    with closing(rows):
+    with closing(rows), rows.discarded_if_refused():
         check_kept(rows, table)
         return _score(job, chosen, rows, executor, callback)
 

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lswag_fast.errors import StorageError, reason
+from lswag_fast.errors import LswagError, StorageError, reason
 from lswag_fast.files.differences import differences
 from lswag_fast.files.durable import replace_file
 from lswag_fast.files.lock import FileLock
@@ -65,14 +66,23 @@ class RowFile:
         path: the CSV; made with its folder when it does not exist.
         columns: of the rows, the first naming the architecture.
         settings: everything that decides the rows, as JSON values.
+        other: what the error of other settings advises.
 
     Raises:
         StorageError: the file belongs to other settings (naming the difference), another process writes it, or it
             cannot be read or written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        columns: Sequence[str],
+        settings: Mapping[str, Any],
+        *,
+        other: str = "name another file",
+    ) -> None:
         self.path = Path(path)
+        self._other = other
         self.columns = tuple(columns)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +110,7 @@ class RowFile:
             return
         found = list(differences(self._settings(), json.loads(json.dumps(settings))))
         if found:
-            raise StorageError(f"{self.path} was made with other settings: {'; '.join(found)}; name another file")
+            raise StorageError(f"{self.path} was made with other settings: {'; '.join(found)}; {self._other}")
 
     def _settings(self) -> dict[str, Any]:
         path = self._beside(".json")
@@ -125,6 +135,17 @@ class RowFile:
         except OSError as error:
             self._file.truncate(size)
             raise StorageError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+    @contextmanager
+    def discarded_if_refused(self) -> Iterator[None]:
+        """Inside, an error of this package before there is any row takes the file and its settings away again."""
+        try:
+            yield
+        except LswagError:
+            if not named_rows(self.path):
+                self.path.unlink()
+                self._beside(".json").unlink()
+            raise
 
     def close(self) -> None:
         """Let another process write."""

@@ -101,7 +101,7 @@ def benchmark(
     rows = RowFile(out, columns, {**_settings(job, seed), **(settings or {})})
     waiting = [arch for arch in archs if arch not in rows.done]
     before = len(archs) - len(waiting)
-    with closing(rows), open_runner(job, executor) as runner:
+    with closing(rows), rows.discarded_if_refused(), open_runner(job, executor) as runner:
         for done, (text, future) in enumerate(run_in_order(runner, ((arch, arch) for arch in waiting)), 1):
             arch = space.decode(text)
             own = {name: arch.get(name) for name in fields}

@@ -140,7 +140,8 @@ def compare(
     _check(comparison, methods)
     _refuse_foreign(Path(folder))
     settings = {**comparison.settings(), "training": dict(train.settings())}
-    rows = RowFile(Path(folder) / ROWS_FILE, _COLUMNS, json.loads(json.dumps(settings)))
+    stored = json.loads(json.dumps(settings))
+    rows = RowFile(Path(folder) / ROWS_FILE, _COLUMNS, stored, other="name another folder")
     runs = {f"{method.name}-{seed}": (method, seed) for seed in seeds for method in methods}
     say = callback or (lambda text, done, total: None)
     with closing(rows), nullcontext(interrupts) if interrupts else Interrupts.passed_on() as heard:

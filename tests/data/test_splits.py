@@ -184,3 +184,18 @@ def test_impossible_arguments(tmp_path, changed, error, message):
     path = saved(tmp_path, x=images(20), y=np.arange(20) % N_CLASSES)
     with pytest.raises(error, match=message):
         split_images(path, **{"image_size": 6, **changed})
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_default_device_and_dtype_of_another_kind_change_nothing(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "MAX_MEMORY_BYTES", splits.MAX_MEMORY_BYTES if kept else 0)
+    expected = split_images("digits", image_size=8).train.tensors(4)
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            found = split_images("digits", image_size=8).train.tensors(4)
+    finally:
+        torch.set_default_dtype(dtype)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

@@ -13,10 +13,18 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from evaluation.deadly_space import Deadly
 from lswag_fast import score
-from lswag_fast.errors import InputError, StorageError, TableError, WorkerLostError, ZeroVarianceError
+from lswag_fast.errors import (
+    InputError,
+    NetworkFailedError,
+    StorageError,
+    TableError,
+    WorkerLostError,
+    ZeroVarianceError,
+)
 from lswag_fast.evaluation import evaluate
 from lswag_fast.execution import WorkerProcesses
 from lswag_fast.options import ScoreOptions
@@ -154,6 +162,20 @@ def test_a_batch_that_no_network_can_be_scored_with_is_refused_before_a_file_is_
     with pytest.raises(ZeroVarianceError, match="all 12 samples"):
         evaluate(replace(job(), batch=same, proxies=("snip",)), TABLE, tmp_path / "new" / "b.csv")
     assert not (tmp_path / "new").exists()
+
+
+class Unbuilt(NasBench201):
+    """A space whose networks cannot be built."""
+
+    def build(self, arch: Any, weights: Any = None) -> nn.Module:
+        raise NetworkFailedError("no network")
+
+
+def test_nothing_is_left_where_the_first_network_cannot_be_built(tmp_path: Path) -> None:
+    space = Unbuilt(channels=4, cells_per_stage=1, image_size=8, num_classes=3)
+    with pytest.raises(NetworkFailedError, match="no network"):
+        evaluate(replace(job(), space=space), TABLE, tmp_path / "scores.csv")
+    assert not list(tmp_path.glob("scores.csv*[!k]"))  # but for the lock, as after any run
 
 
 def test_other_settings_are_refused_with_the_difference(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,22 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"cannot write to .*scores\.csv"):
         write(tmp_path / "file" / "scores.csv")
+
+
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_a_refusal_takes_a_file_without_rows_away(tmp_path: Path, n_rows: int) -> None:
+    path = tmp_path / "scores.csv"
+    write(path, *"a" * n_rows)
+    rows = RowFile(path, COLUMNS, SETTINGS)
+    with closing(rows), pytest.raises(StorageError, match="no"), rows.discarded_if_refused():
+        raise StorageError("no")
+    assert path.exists() == (tmp_path / "scores.csv.json").exists() == bool(n_rows)
+    assert write(path) == frozenset("a" * n_rows)  # the lock was given back
+
+
+def test_what_else_ends_a_run_leaves_its_settings(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    rows = RowFile(path, COLUMNS, SETTINGS)
+    with closing(rows), pytest.raises(KeyboardInterrupt), rows.discarded_if_refused():
+        raise KeyboardInterrupt
+    assert path.exists()

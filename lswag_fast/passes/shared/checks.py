@@ -59,6 +59,12 @@ def model_errors(name: str, change: str) -> Iterator[None]:
         raise UnsupportedModelError(f"the model fails {change} ({name} pass): {one_line(error)}") from error
 
 
+_OF_FROZEN_WEIGHTS = (
+    "; a gradient that the model takes in its own forward pass finds the weights frozen here, and needs an input that "
+    "asks for one"
+)
+
+
 @contextmanager
 def backward_errors() -> Iterator[None]:
     """Turn what torch raises while it differentiates the model into an UnsupportedModelError; its cause is that error.
@@ -75,4 +81,5 @@ def backward_errors() -> Iterator[None]:
 
 def not_differentiable(error: BaseException) -> UnsupportedModelError:
     """The error that says that torch cannot differentiate the model, and why."""
-    return UnsupportedModelError(f"torch cannot differentiate the model or its loss: {one_line(error)}")
+    why = _OF_FROZEN_WEIGHTS if "does not require grad" in str(error) else ""
+    return UnsupportedModelError(f"torch cannot differentiate the model or its loss: {one_line(error)}{why}")

@@ -63,7 +63,7 @@ class Batches:
     def rows(self, epoch: int) -> list[list[int]]:
         """Return the indices of this process's images in each batch of an epoch."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", epoch))
-        order = torch.randperm(len(self.images), generator=generator)[: len(self) * self.batch_size]
+        order = torch.randperm(len(self.images), generator=generator, device="cpu")[: len(self) * self.batch_size]
         parts = order.view(len(self), self.n_processes, -1)  # (batches, processes, images)
         return parts[:, self.rank].tolist()
 

@@ -104,6 +104,16 @@ def test_the_other_proxies_are_not_touched(through: Callable[..., Tensor], words
     assert found["params"].value == 5 * 8 + 8 + 8 * 3 + 3
 
 
+def test_a_gradient_of_its_own_is_said_to_find_frozen_weights() -> None:
+    def through(net: Net, x: Tensor) -> Tensor:
+        hidden = net.first(x).relu()
+        return net.last(torch.autograd.grad(hidden.square().sum(), hidden)[0])
+
+    found = score_many(Net(through), (X, Y), proxies=["near"], features="first", pattern_samples=SHOWN)["near"]
+    assert "does not require grad" in str(found.error)
+    assert "its own forward pass finds the weights frozen here" in str(found.error)
+
+
 LOSSES: dict[str, tuple[Callable[..., Tensor], type[LswagError], str]] = {
     "a constant": (lambda out, y: torch.zeros(len(y)), NothingObservedError, "no gradient reached it"),
     "detached": (lambda out, y: out.detach().sum(1), NothingObservedError, "no gradient reached it"),
