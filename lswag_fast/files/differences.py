@@ -10,7 +10,7 @@ _ABSENT = "nothing"
 # A fingerprint tells nobody what to do; what it is taken of, and what decides that, does.
 _IN_WORDS = {
     "batch_fingerprint": "the batch is another (--data, --split, --batch-size, --image-size and --seed decide it)",
-    "rank_weights": "the weights of the proxies' ranks are others (the selection that --proxies names decides them)",
+    "rank_weights": "the ranks' weights are others (rank_weights, or the selection that --proxies names, decides them)",
     "weights_fingerprint": "the weights that the networks are cut out of are others (--checkpoint decides them)",
 }
 # What is typed for a setting.

@@ -34,7 +34,7 @@ def test_what_has_an_option_is_said_as_it_is_typed() -> None:
     assert list(differences(stored, given)) == [
         "--proxies was lswag, now lswag,nwot",
         "--combine was log_rank, now product",
-        "the weights of the proxies' ranks are others (the selection that --proxies names decides them)",
+        "the ranks' weights are others (rank_weights, or the selection that --proxies names, decides them)",
         "--proxies was nwot,swap, now nothing",
     ]
 
