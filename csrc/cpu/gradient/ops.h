@@ -54,6 +54,9 @@ struct TileCall {
 };
 
 template <class T>
+struct PendingTile;
+
+template <class T>
 struct TileJob {
   const TileCall<T>* calls;
   int n_calls;
@@ -68,6 +71,19 @@ struct TileJob {
   const char* ahead;
   int64_t ahead_step;  // bytes
   int n_ahead;
+  PendingTile<T>* pending;  // of the thread
+};
+
+// Gradients of a tile that its state has yet to take up: the registers of tiles are busy for as long as the next tile
+// takes, so that it is done a few vectors at a time between its products.
+template <class T>
+struct PendingTile {
+  static constexpr int kElements = 1024;  // a tile of 32 x 32
+  alignas(64) T gradient[2][kElements];   // while one is filled, the other is taken up
+  int turn;
+  TileJob<T> job;
+  int vector;  // the next to take up
+  int n_vectors;
 };
 
 // All samples of one tile, where a sample has so few positions that loading and storing the state would dominate.
@@ -97,22 +113,26 @@ struct FinishJob {
   double squared_rounding;  // of common/rounding.h, in the same units
 };
 
-// Where tiles multiply bfloat16: packed operands, whose elements are bfloat16 times a power of two, are rounded back
-// and paired. A *pair* is a feature at two neighbouring positions in the place of one element; a *block* is so many
-// pairs as one instruction takes, the last one filled up with zeros.
+// Where tiles multiply bfloat16. Packed operands whose elements are bfloat16 times a power of two are rounded back; a
+// float is cut into *pieces*, three bfloat16 whose sum it is. Both are paired: a *pair* is a feature at two
+// neighbouring positions in the place of one element; a *block* is so many pairs as one instruction takes, the last one
+// filled up with zeros. Pieces lie one after the other.
 template <class T>
 struct PairOps {
   int block_positions;
-  // A panel of x (n_positions, width) -> (pairs, width).
+  int n_pieces;  // of an element
+  // A panel of x (n_positions, width) -> (pieces, pairs, width).
   void (*pair_panel)(const T* panel, int64_t n_positions, int64_t width, T* out);
-  // Planes of n elements of x: each is paired with the one `partner` elements further.
+  // Planes of n elements of x: each is paired with the one `partner` elements further. Null: there are no planes.
   void (*pair_plane)(const T* plane, int64_t n, int64_t partner, T* out);
-  // A slice of grad_out (n_positions, tile_rows) -> (blocks, tile_rows, pairs of a block).
+  // A slice of grad_out (n_positions, tile_rows) -> (pieces, blocks, tile_rows, pairs of a block).
   void (*pair_slice)(const T* slice, int64_t n_positions, T* out);
   // What a thread does before its first tile and after its last: the registers of tiles are configured, and as before.
   // Null where there are none.
   void (*begin)(unsigned char (&saved)[kTileConfigBytes]);
   void (*end)(const unsigned char (&saved)[kTileConfigBytes]);
+  // Takes up what is pending. Null: no tile leaves anything.
+  void (*take_up)(PendingTile<T>& pending);
 };
 
 template <class T>

@@ -58,7 +58,7 @@ Packer<T>::Packer(const Problem& problem, const Plan& plan, const GradientOps<T>
       grad_scale_(std::ldexp(T(1), exponents.grad)),
       packed_positions_(problem.n_positions) {
   if (ops.pairs) {
-    packed_positions_ = problem.form == Form::panel ? whole_blocks(problem.n_positions) / 2 : 0;
+    packed_positions_ = problem.form == Form::panel ? ops.pairs->n_pieces * whole_blocks(problem.n_positions) / 2 : 0;
     for (const CallOperands& call : problem.calls) packed_positions_ += packed_pairs(call);
   }
   const int64_t n_kept = plan.few_positions ? ceil_div(problem.n_samples, plan.n_parts) : 1;
@@ -194,37 +194,43 @@ void Packer<T>::panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) 
 template <class T>
 int64_t Packer<T>::unpaired_elements() const {
   if (!ops_.pairs) return 0;
-  const int64_t partner = problem_.conv.stride.w * plan_.plane_step;
-  const int64_t x = problem_.form == Form::panel ? 2 * x_elements_ : x_elements_ + partner;
-  return plan_.slices_per_task * unpaired_slice() + x;
+  if (problem_.form == Form::panel) return std::max(unpaired_slice(), before_pairing(panel_pitch()));
+  return plan_.slices_per_task * unpaired_slice() + x_elements_ + problem_.conv.stride.w * plan_.plane_step;
 }
 
 template <class T>
 void Packer<T>::operands(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const {
   const bool panel = problem_.form == Form::panel;
-  const int64_t group = plan_.slices[task.first_slice].group;
-  T* packed_grad = ops_.pairs ? unpaired : grad;
-  T* packed_x = ops_.pairs ? unpaired + plan_.slices_per_task * unpaired_slice() : x;
-  this->grad(task, b, packed_grad, ops_.pairs ? unpaired_slice() : slice_pitch());
-  if (panel) panels(task, b, packed_x, ops_.pairs ? 2 * panel_pitch() : panel_pitch());
-  if (!panel) planes(group, b, packed_x);
-  if (ops_.pairs) pair(task, packed_grad, packed_x, grad, x);
+  if (ops_.pairs) return panel ? paired_panels(task, b, grad, x, unpaired) : paired_planes(task, b, grad, x, unpaired);
+  this->grad(task, b, grad, slice_pitch());
+  if (panel) panels(task, b, x, panel_pitch());
+  if (!panel) planes(plan_.slices[task.first_slice].group, b, x);
+}
+
+// One slice or panel after the other, so that what is not paired yet stays in the first-level cache.
+template <class T>
+void Packer<T>::paired_panels(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const {
+  Task one = task;
+  one.n_slices = one.n_tiles = 1;
+  for (int64_t k = 0; k < task.n_slices; ++k, ++one.first_slice) {
+    this->grad(one, b, unpaired, unpaired_slice());
+    ops_.pairs->pair_slice(unpaired, problem_.n_positions, grad + k * slice_pitch());
+  }
+  for (int64_t k = 0; k < task.n_tiles; ++k, ++one.first_tile) {
+    panels(one, b, unpaired, 0);
+    ops_.pairs->pair_panel(unpaired, problem_.n_positions, panel_width(), x + k * panel_pitch());
+  }
 }
 
 template <class T>
-void Packer<T>::pair(const Task& task, const T* grad, const T* x, T* paired_grad, T* paired_x) const {
-  const int64_t n_positions = problem_.form == Form::panel ? problem_.n_positions : 2 * packed_positions_;
+void Packer<T>::paired_planes(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const {
+  T* unpaired_x = unpaired + plan_.slices_per_task * unpaired_slice();
+  this->grad(task, b, unpaired, unpaired_slice());
   for (int64_t k = 0; k < task.n_slices; ++k) {
-    ops_.pairs->pair_slice(grad + k * unpaired_slice(), n_positions, paired_grad + k * slice_pitch());
+    ops_.pairs->pair_slice(unpaired + k * unpaired_slice(), 2 * packed_positions_, grad + k * slice_pitch());
   }
-  if (problem_.form == Form::plane) {
-    ops_.pairs->pair_plane(x, plane_elements_, problem_.conv.stride.w * plan_.plane_step, paired_x);
-    return;
-  }
-  for (int64_t k = 0; k < task.n_tiles; ++k) {
-    ops_.pairs->pair_panel(x + k * 2 * panel_pitch(), problem_.n_positions, panel_width(),
-                           paired_x + k * panel_pitch());
-  }
+  planes(plan_.slices[task.first_slice].group, b, unpaired_x);
+  ops_.pairs->pair_plane(unpaired_x, plane_elements_, problem_.conv.stride.w * plan_.plane_step, x);
 }
 
 template <class T>

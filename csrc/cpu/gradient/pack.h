@@ -82,8 +82,11 @@ class Packer {
   Lines lines_of(const CallOperands& call) const;  // planes
   int64_t packed_pairs(const CallOperands& call) const;
   int64_t whole_blocks(int64_t n_positions) const;
-  int64_t unpaired_slice() const { return 2 * slice_pitch(); }
-  void pair(const Task& task, const T* grad, const T* x, T* paired_grad, T* paired_x) const;
+  // Elements that were `packed` ones before they were paired and cut into pieces.
+  int64_t before_pairing(int64_t packed) const { return 2 * packed / ops_.pairs->n_pieces; }
+  int64_t unpaired_slice() const { return before_pairing(slice_pitch()); }
+  void paired_panels(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const;
+  void paired_planes(const Task& task, int64_t b, T* grad, T* x, T* unpaired) const;
   void grad_lines(const CallOperands& call, int64_t b, int64_t row, PackJob<T> job) const;
   void positions(const Operand& operand, int64_t b, int64_t feature, PackJob<T> job) const;
   void lines(const CallOperands& call, int64_t b, int64_t feature, int64_t n_features, T* out) const;
@@ -93,7 +96,7 @@ class Packer {
   const GradientOps<T>& ops_;
   T x_scale_;
   T grad_scale_;
-  int64_t packed_positions_;  // of one sample; with pairs, the pairs of whole blocks
+  int64_t packed_positions_;  // of one sample; with pairs, the pieces of the pairs of whole blocks
   int64_t x_elements_ = 0;
   int64_t grad_elements_ = 0;
   int64_t plane_elements_ = 0;        // of all planes together

@@ -15,6 +15,8 @@ namespace lswag {
 namespace {
 
 constexpr double kThreadedWork = 1e6;  // multiply-adds below which waking threads costs more than it saves
+constexpr int64_t kCutPositions = 96;  // from here on, and for weights of so many rows and columns, pieces pay
+constexpr int64_t kCutSide = 96;
 
 template <class T>
 void set_zero(T* p, int64_t n) {
@@ -30,6 +32,7 @@ struct Scratch {
   unsigned char tile_config[kTileConfigBytes];
   std::vector<TileCall<T>> calls;
   Lookahead ahead;
+  PendingTile<T> pending = {};
 };
 
 template <class T>
@@ -178,6 +181,7 @@ void Engine<T>::run_tiles(const Task& task, Scratch<T>& scratch, TileJob<T> job,
   for (int v = 0; v < columns.n_vectors; ++v) offset[v] = plan_.vectors[columns.first + v].offset;
   job.offset = offset;
   job.n_vectors = columns.n_vectors;
+  job.pending = &scratch.pending;
   job.calls = scratch.calls.data();
   job.n_calls = static_cast<int>(scratch.calls.size());
   for (int64_t slice = 0; slice < task.n_slices; ++slice) {
@@ -204,6 +208,7 @@ void Engine<T>::run_panels(const Task& task, Scratch<T>& scratch) {
       run_tiles(task, scratch, tile_job(task, b), tile);
     }
   }
+  if (ops_.pairs && ops_.pairs->take_up) ops_.pairs->take_up(scratch.pending);
 }
 
 template <class T>
@@ -291,14 +296,29 @@ bool fills_tiles(const Problem& problem, const GradientOps<float>& ops) {
   return fills;
 }
 
-// Tiles of pairs are for operands that are bfloat16, and where packing them pays.
-const GradientOps<float>& float_ops(const Problem& problem, const KernelTable& table) {
-  bool pairs = table.gradient_bf16 && problem.form != Form::depthwise && problem.n_positions > kFewPositions &&
-               (problem.form == Form::panel || fills_tiles(problem, *table.gradient_bf16));
+bool all_are(const Problem& problem, DType dtype) {
+  bool are = true;
   for (const CallOperands& call : problem.calls) {
-    pairs = pairs && call.x.view.dtype == DType::bf16 && call.grad.view.dtype == DType::bf16;
+    are = are && call.x.view.dtype == dtype && call.grad.view.dtype == dtype;
   }
-  return pairs ? *table.gradient_bf16 : table.gradient_f32;
+  return are;
+}
+
+// Tiles of pairs are for operands that are bfloat16, and where packing them pays.
+bool pays_to_pair(const Problem& problem, const KernelTable& table) {
+  return table.gradient_bf16 && problem.form != Form::depthwise && problem.n_positions > kFewPositions &&
+         (problem.form == Form::panel || fills_tiles(problem, *table.gradient_bf16)) && all_are(problem, DType::bf16);
+}
+
+// Cutting floats into pieces costs more than pairing bfloat16, so that it pays for larger weights only.
+bool pays_to_cut(const Problem& problem, const KernelTable& table) {
+  return table.gradient_pieces && problem.form == Form::panel && problem.n_positions >= kCutPositions &&
+         std::min(problem.n_rows, problem.n_columns) >= kCutSide && all_are(problem, DType::f32);
+}
+
+const GradientOps<float>& float_ops(const Problem& problem, const KernelTable& table) {
+  if (pays_to_pair(problem, table)) return *table.gradient_bf16;
+  return pays_to_cut(problem, table) ? *table.gradient_pieces : table.gradient_f32;
 }
 
 template <class T>

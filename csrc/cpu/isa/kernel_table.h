@@ -14,7 +14,8 @@ struct KernelTable {
   const char* name;
   GradientOps<float> gradient_f32;
   GradientOps<double> gradient_f64;
-  const GradientOps<float>* gradient_bf16;  // null: bfloat16 is multiplied as float
+  const GradientOps<float>* gradient_bf16;    // null: bfloat16 is multiplied as float
+  const GradientOps<float>* gradient_pieces;  // of float, for panels; null: float is multiplied as it is
   PatternOps pattern;
   const ProductOps* product;                              // null: none
   double (*fma_loop)(int64_t n_iterations, float* sink);  // returns the operations done

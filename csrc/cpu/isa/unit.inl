@@ -9,20 +9,23 @@ namespace LSWAG_ISA {
 //
 #include "cpu/gradient/moments.inl"
 #include "cpu/gradient/pack.inl"
-#include "cpu/gradient/tile.inl"
+#include "cpu/gradient/tiles/tile.inl"
 #ifdef LSWAG_AMX_TILES
 #include "cpu/isa/tile_registers.inl"
 //
-#include "cpu/gradient/pairs.inl"
-#include "cpu/gradient/tile_amx.inl"
+#include "cpu/gradient/tiles/pairs.inl"
+#include "cpu/gradient/tiles/pieces_amx.inl"
+#include "cpu/gradient/tiles/tile_amx.inl"
 #include "cpu/product/product_amx.inl"
 #elif defined(LSWAG_BF16_DOTS)
 constexpr int kBlockPairs = 1;
-#include "cpu/gradient/pairs.inl"
-#include "cpu/gradient/tile_dots.inl"
+#include "cpu/gradient/tiles/pairs.inl"
+#include "cpu/gradient/tiles/tile_dots.inl"
+constexpr const GradientOps<float>* kPiecesOps = nullptr;
 constexpr const ProductOps* kProductOps = nullptr;
 #else
 constexpr const GradientOps<float>* kPairedOps = nullptr;
+constexpr const GradientOps<float>* kPiecesOps = nullptr;
 constexpr const ProductOps* kProductOps = nullptr;
 #endif
 #include "cpu/isa/fma_loop.inl"
@@ -38,13 +41,10 @@ template <class Bits>
 constexpr SignOps<Bits> kSignOps = {accumulate_signs<Bits>, pack_row<Bits>};
 
 extern const KernelTable table = {
-    LSWAG_ISA_NAME,
-    kGradientOps<float>,
-    kGradientOps<double>,
-    kPairedOps,
-    {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
-    kProductOps,
-    fma_loop,
+    LSWAG_ISA_NAME,       kGradientOps<float>,
+    kGradientOps<double>, kPairedOps,
+    kPiecesOps,           {kSignOps<uint16_t>, kSignOps<uint32_t>, kSignOps<uint64_t>, count_differing},
+    kProductOps,          fma_loop,
 };
 
 }  // namespace LSWAG_ISA

@@ -11,6 +11,21 @@ static inline __attribute__((always_inline)) typename Wide<T>::Bits gradient_mas
   return (absolute ? Wide<T>::kMagnitude : -1) - typename Wide<T>::Bits{};
 }
 
+template <class T>
+static inline __attribute__((always_inline)) void update_signed_mean(T* mean, Vec<T> gradient, Vec<T> inv_count) {
+  const Vec<T> old_mean = load(mean);
+  store(mean, old_mean + (gradient - old_mean) * inv_count);
+}
+
+template <class T>
+static inline __attribute__((always_inline)) void update_moments(T* mean, T* m2, Vec<T> g, Vec<T> inv_count) {
+  const Vec<T> old_mean = load(mean);
+  const Vec<T> deviation = g - old_mean;
+  const Vec<T> new_mean = old_mean + deviation * inv_count;
+  store(mean, new_mean);
+  store(m2, load(m2) + deviation * (g - new_mean));
+}
+
 // Welford's update of n vectors of gradients. From an empty state (zeros, inv_count 1) the mean becomes the gradient
 // and M2 stays 0 exactly, and so it is for every further equal gradient.
 template <class T, int N>
@@ -22,20 +37,12 @@ static inline __attribute__((always_inline)) void update_state(const TileJob<T>&
   if (job.batch_gradient) {
     T* signed_mean = m2 + N * L;
 #pragma GCC unroll 32
-    for (int j = 0; j < N; ++j) {
-      const Vec<T> old_mean = load(signed_mean + j * L);
-      store(signed_mean + j * L, old_mean + (gradient[j] - old_mean) * inv_count);
-    }
+    for (int j = 0; j < N; ++j) update_signed_mean(signed_mean + j * L, gradient[j], inv_count);
   }
   const auto mask = gradient_mask<T>(job.absolute);
 #pragma GCC unroll 32
   for (int j = 0; j < N; ++j) {
-    const Vec<T> g = apply_mask<T>(gradient[j], mask);
-    const Vec<T> old_mean = load(mean + j * L);
-    const Vec<T> deviation = g - old_mean;
-    const Vec<T> new_mean = old_mean + deviation * inv_count;
-    store(mean + j * L, new_mean);
-    store(m2 + j * L, load(m2 + j * L) + deviation * (g - new_mean));
+    update_moments(mean + j * L, m2 + j * L, apply_mask<T>(gradient[j], mask), inv_count);
   }
 }
 

@@ -81,7 +81,8 @@ static void pack_pairs(const PackJob<float>& job) {
   pack_from<float, BFloat16, kAmxRows, kAmxVectors * kLanes<float>>(job);
 }
 
-constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_plane, pair_slice, begin_tiles, end_tiles};
+constexpr PairOps<float> kPairs = {2 * kBlockPairs, 1,           pair_panel, pair_plane,
+                                   pair_slice,      begin_tiles, end_tiles,  nullptr};
 
 constexpr GradientOps<float> kPairedGradientOps = {kLanes<float>, kAmxRows,      kAmxVectors, kAmxTaskRows,
                                                    pack_pairs,    amx_tile,      nullptr,     nullptr,

@@ -83,7 +83,7 @@ static void pack_pairs(const PackJob<float>& job) {
   pack_from<float, BFloat16, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS * kLanes<float>>(job);
 }
 
-constexpr PairOps<float> kPairs = {2 * kBlockPairs, pair_panel, pair_plane, pair_slice, nullptr, nullptr};
+constexpr PairOps<float> kPairs = {2 * kBlockPairs, 1, pair_panel, pair_plane, pair_slice, nullptr, nullptr, nullptr};
 
 constexpr GradientOps<float> kPairedGradientOps = {
     kLanes<float>, LSWAG_TILE_ROWS, LSWAG_TILE_VECTORS, kDotTaskRows,  pack_pairs, dot_tile,

@@ -1,0 +1,124 @@
+"""gradient_stats of float32 weights so large that a CPU with AMX multiplies them in pieces of bfloat16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from kernels.cpu.gradient_oracle import FLOAT32, check
+from lswag_fast import kernels
+from lswag_fast.kernels import Moments, gradient_stats
+
+# (samples, positions, inputs, outputs): edges of blocks of 32 positions, of tiles of 32 columns and rows, of tasks of
+# 256 rows, and of sums of 512 positions.
+SIZES = [(8, 96, 96, 96), (8, 97, 127, 97), (8, 128, 100, 290), (8, 197, 800, 129), (8, 600, 96, 111)]
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "features_outside": lambda t: t.transpose(1, 2).contiguous().transpose(1, 2),
+    "time_major": lambda t: t.transpose(0, 1).contiguous().transpose(0, 1),
+    "every_other": lambda t: torch.stack([t, torch.full_like(t, float("nan"))], 3).flatten(2)[..., ::2],
+}
+
+
+@pytest.fixture
+def amx() -> Any:
+    """Runs where AMX is, and gives the instruction set back."""
+    if "amx" not in kernels.isa_list():
+        pytest.skip("no AMX here")
+    kernels.set_isa("amx")
+    yield
+    kernels.set_isa(None)
+
+
+def operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    b, t, i, o = size
+    return torch.randn(b, t, i, generator=generator), torch.randn(b, t, o, generator=generator)
+
+
+@pytest.mark.parametrize("gradient", ["abs", "signed"])
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes(size: tuple[int, int, int, int], gradient: str, isa: str, generator: torch.Generator) -> None:
+    check([operands(size, generator)], gradient=gradient)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout: str, isa: str, generator: torch.Generator) -> None:
+    x, grad_out = operands((4, 101, 99, 130), generator)
+    check([(LAYOUTS[layout](x), LAYOUTS[layout](grad_out))])
+
+
+def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) -> None:
+    check([operands((4, n, 99, 130), generator) for n in (70, 1, 41)])
+
+
+@pytest.mark.parametrize("blocks", [[0], [2, 5], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]])
+def test_row_blocks(blocks: list[int], isa: str, generator: torch.Generator) -> None:
+    check([operands((4, 101, 99, 130), generator)], row_blocks=blocks)
+
+
+@pytest.mark.parametrize("exponents", [(-100, -20), (-120, 100), (60, 60)])
+def test_magnitudes(exponents: tuple[int, int], isa: str, generator: torch.Generator) -> None:
+    x, grad_out = operands((4, 101, 99, 130), generator)
+    check([(torch.ldexp(x, torch.tensor(exponents[0])), torch.ldexp(grad_out, torch.tensor(exponents[1])))])
+
+
+def test_features_of_very_different_size(isa: str, generator: torch.Generator) -> None:
+    """Each weight is right relative to its own size, as sums of 1/sigma demand."""
+    x, grad_out = operands((4, 101, 96, 97), generator)
+    of_x = torch.arange(96.0) % 25 - 24
+    of_grad = torch.arange(97.0) % 25 - 24
+    check([(torch.ldexp(x, of_x), torch.ldexp(grad_out, of_grad))])
+
+
+def test_chunks_continue(isa: str, generator: torch.Generator) -> None:
+    x, grad_out = operands((9, 101, 99, 130), generator)
+    moments = Moments.empty(130, 99, torch.float32)
+    for chunk in (slice(0, 2), slice(2, 9)):
+        found = gradient_stats([(x[chunk], grad_out[chunk])], moments=moments)
+    whole = gradient_stats([(x, grad_out)])
+    assert found["sum_inv_sigma"] == pytest.approx(whole["sum_inv_sigma"], rel=FLOAT32)
+
+
+def test_not_a_number_is_counted_where_it_is(isa: str, generator: torch.Generator) -> None:
+    x, grad_out = operands((4, 101, 99, 130), generator)
+    x[1, 5, 3], grad_out[2, 100, 7] = float("nan"), float("inf")
+    assert gradient_stats([(x, grad_out)])["n_nonfinite"] == 99 + 130 - 1
+
+
+def test_equal_samples_have_exactly_no_variance(isa: str, generator: torch.Generator) -> None:
+    x, grad_out = operands((1, 101, 99, 130), generator)
+    found = gradient_stats([(x.expand(5, -1, -1), grad_out.expand(5, -1, -1))])
+    assert found.n_zero_variance == found.n_weights
+
+
+def test_positions_that_cancel_have_no_variance(isa: str, generator: torch.Generator) -> None:
+    grad_out = torch.randn(8, 300, 101, generator=generator)
+    grad_out -= grad_out.mean(1, keepdim=True)
+    x = torch.randn(8, 1, 99, generator=generator).expand(8, 300, 99)
+    assert gradient_stats([(x, grad_out)]).n_zero_variance == 101 * 99
+
+
+def bits(call: tuple[Tensor, Tensor]) -> tuple[Any, Any]:
+    """What AMX and AVX-512 make of a call."""
+    found = []
+    for isa in ("amx", "avx512"):
+        kernels.set_isa(isa)
+        found.append(gradient_stats([call]))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("size", [(4, 95, 96, 96), (4, 96, 95, 96), (4, 96, 96, 95)])
+def test_smaller_weights_are_multiplied_whole(
+    size: tuple[int, int, int, int], amx: None, generator: torch.Generator
+) -> None:
+    found, whole = bits(operands(size, generator))
+    assert found == whole
+
+
+def test_larger_ones_are_not(amx: None, generator: torch.Generator) -> None:
+    found, whole = bits(operands((4, 96, 96, 96), generator))
+    assert found != whole
