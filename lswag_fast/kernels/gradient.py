@@ -206,8 +206,8 @@ def gradient_stats(
     in float64 as well. The largest is estimated from some 500 elements of each operand and sample: one that is more
     than about 1e10 times larger may overflow, and then counts as non-finite.
 
-    On a CPU with AMX, float32 linear calls of at least 96 positions, inputs and outputs are multiplied in pieces of
-    bfloat16, whose sums have no larger error than those of float32 (`docs/concepts/precision.md`).
+    On a CPU with AMX, larger float32 weights of linear calls and 1x1 convolutions are multiplied in pieces of bfloat16,
+    with no larger error than that of float32 (`docs/concepts/precision.md`).
 
     On a CPU with AMX, a NaN or infinity in a bfloat16 operand of a convolution may count as non-finite also the weights
     whose window passes just beside it.

@@ -18,7 +18,8 @@ namespace lswag {
 constexpr int kMaxTileVectors = 4;
 constexpr int kStretch = 32;          // positions between two looks ahead
 constexpr int kMaxTaps = 9;           // taps of a depthwise tile
-constexpr int kMaxStateVectors = 64;  // vectors of the largest state: 16 rows x 4 vectors
+constexpr int kMaxStateVectors = 64;  // vectors of the largest tile: 16 rows x 4 vectors, 32 x 2
+constexpr int kMaxLanes = 16;         // elements of the longest vector
 
 // Copies lines of positions into panels of panel_width features, times a power of two. Feature f of position p of a
 // line goes to out[f / panel_width * panel_pitch + line * line_pitch + p * position_pitch + f % panel_width]. The last
@@ -53,6 +54,15 @@ struct TileCall {
   int64_t col_step;
 };
 
+// How the state of a tile takes up the gradients of one more sample.
+template <class T>
+struct MomentsJob {
+  T* state;
+  bool absolute;
+  bool batch_gradient;
+  T inv_count;  // 1 / number of samples including this one
+};
+
 template <class T>
 struct PendingTile;
 
@@ -63,10 +73,7 @@ struct TileJob {
   int64_t grad_step;      // from one position of grad to the next
   const int64_t* offset;  // of each column vector (depthwise: tap) from a position of x
   int n_vectors;
-  T* state;
-  bool absolute;
-  bool batch_gradient;
-  T inv_count;  // 1 / number of samples including this one
+  MomentsJob<T> moments;
   // Memory that the next sample will be packed from: so many cache lines are fetched at each stretch of positions.
   const char* ahead;
   int64_t ahead_step;  // bytes
@@ -74,14 +81,13 @@ struct TileJob {
   PendingTile<T>* pending;  // of the thread
 };
 
-// Gradients of a tile that its state has yet to take up: the registers of tiles are busy for as long as the next tile
-// takes, so that it is done a few vectors at a time between its products.
+// The gradients of a tile that its state has yet to take up. That is done a few vectors at a time between the products
+// of the next tile, since those keep the registers of tiles busy and the processor's vectors idle.
 template <class T>
 struct PendingTile {
-  static constexpr int kElements = 1024;  // a tile of 32 x 32
-  alignas(64) T gradient[2][kElements];   // while one is filled, the other is taken up
+  alignas(64) T gradient[2][kMaxStateVectors * kMaxLanes];  // while one is filled, the other is taken up
   int turn;
-  TileJob<T> job;
+  MomentsJob<T> job;
   int vector;  // the next to take up
   int n_vectors;
 };
@@ -149,7 +155,8 @@ struct GradientOps {
   void (*merge)(T* into, const T* from, int64_t n, bool batch_gradient, int64_t count_into, int64_t count_from);
   // Adds the weights of a tile to statistics (statistic::kCount), in units of the scaled gradients.
   void (*finish)(const FinishJob<T>& job, double* statistics);
-  // Null: tiles multiply the packed elements. With pairs there are panels of more than kFewPositions, and planes.
+  // Null: tiles multiply the packed elements. With pairs there are panels of more than kFewPositions, and planes where
+  // they can be paired.
   const PairOps<T>* pairs;
 };
 

@@ -190,7 +190,7 @@ void Packer<T>::panels(const Task& task, int64_t b, T* out, int64_t tile_pitch) 
   }
 }
 
-// First grad_out, then x: what lies between lines and in margins stays zero.
+// Of planes first grad_out, then x: what lies between lines and in margins stays zero.
 template <class T>
 int64_t Packer<T>::unpaired_elements() const {
   if (!ops_.pairs) return 0;

@@ -251,8 +251,11 @@ static void pack_from(const PackJob<T>& job) {
   if (job.feature_stride == 1 && (job.panel_width == kSlice || job.panel_width == kTile)) {
     const int64_t n_panels = job.n_features / job.panel_width;
     first = n_panels * job.panel_width;
-    if (job.panel_width == kSlice) pack_whole_panels<T, From, kSlice>(job, n_panels);
-    if (job.panel_width == kTile) pack_whole_panels<T, From, kTile>(job, n_panels);
+    if (job.panel_width == kSlice) {
+      pack_whole_panels<T, From, kSlice>(job, n_panels);
+    } else {
+      pack_whole_panels<T, From, kTile>(job, n_panels);
+    }
   }
   for (int64_t f = first; f < job.n_features; f += job.panel_width) {
     const int64_t left = job.n_features - f;

@@ -16,7 +16,8 @@ namespace {
 
 constexpr double kThreadedWork = 1e6;  // multiply-adds below which waking threads costs more than it saves
 constexpr int64_t kCutPositions = 96;  // from here on, and for weights of so many rows and columns, pieces pay
-constexpr int64_t kCutSide = 96;
+constexpr int64_t kCutSide = 128;
+constexpr int64_t kCutShare = 7;  // of 8, in use
 
 template <class T>
 void set_zero(T* p, int64_t n) {
@@ -145,9 +146,7 @@ T* Engine<T>::state_of(const Task& task, Scratch<T>& scratch, int64_t slice, int
 template <class T>
 TileJob<T> Engine<T>::tile_job(const Task& task, int64_t b) const {
   TileJob<T> job{};
-  job.absolute = options_.absolute;
-  job.batch_gradient = options_.batch_gradient;
-  job.inv_count = inv_count_[b - begin(task.part)];
+  job.moments = {nullptr, options_.absolute, options_.batch_gradient, inv_count_[b - begin(task.part)]};
   return job;
 }
 
@@ -185,7 +184,7 @@ void Engine<T>::run_tiles(const Task& task, Scratch<T>& scratch, TileJob<T> job,
   job.calls = scratch.calls.data();
   job.n_calls = static_cast<int>(scratch.calls.size());
   for (int64_t slice = 0; slice < task.n_slices; ++slice) {
-    job.state = state_of(task, scratch, slice, tile);
+    job.moments.state = state_of(task, scratch, slice, tile);
     const Lookahead::Lines lines = scratch.ahead.next();
     job.ahead = lines.first;
     job.ahead_step = lines.step;
@@ -266,7 +265,7 @@ void Engine<T>::run_lanes(const Task& task, Scratch<T>& scratch) {
       for (int k = 0; k < taps.n_vectors; ++k) offset[k] = plan_.vectors[taps.first + k].offset;
       job.offset = offset;
       job.n_vectors = taps.n_vectors;
-      job.state = state_of(task, scratch, 0, tile);
+      job.moments.state = state_of(task, scratch, 0, tile);
       ops_.depthwise(job);
     }
   }
@@ -310,15 +309,22 @@ bool pays_to_pair(const Problem& problem, const KernelTable& table) {
          (problem.form == Form::panel || fills_tiles(problem, *table.gradient_bf16)) && all_are(problem, DType::bf16);
 }
 
-// Cutting floats into pieces costs more than pairing bfloat16, so that it pays for larger weights only.
-bool pays_to_cut(const Problem& problem, const KernelTable& table) {
-  return table.gradient_pieces && problem.form == Form::panel && problem.n_positions >= kCutPositions &&
-         std::min(problem.n_rows, problem.n_columns) >= kCutSide && all_are(problem, DType::f32);
+// Whether most of n is used where it is filled up to whole tiles.
+bool fills(int64_t n, int64_t tile) { return kCutShare * ceil_div(n, tile) * tile <= (kCutShare + 1) * n; }
+
+// Cutting floats into pieces costs more than pairing bfloat16, so that it pays for larger weights only, and for all of
+// their rows: tiles of selected ones would be largely empty.
+bool pays_to_cut(const Problem& problem, const GradientOptions& options, const KernelTable& table) {
+  if (!table.gradient_pieces || problem.form != Form::panel || options.row_blocks) return false;
+  const GradientOps<float>& ops = *table.gradient_pieces;
+  return problem.n_positions >= kCutPositions && std::min(problem.n_rows, problem.n_columns) >= kCutSide &&
+         fills(problem.n_positions, ops.pairs->block_positions) && fills(problem.n_rows, ops.tile_rows) &&
+         fills(problem.n_columns, ops.tile_vectors * ops.lanes) && all_are(problem, DType::f32);
 }
 
-const GradientOps<float>& float_ops(const Problem& problem, const KernelTable& table) {
+const GradientOps<float>& float_ops(const Problem& problem, const GradientOptions& options, const KernelTable& table) {
   if (pays_to_pair(problem, table)) return *table.gradient_bf16;
-  return pays_to_cut(problem, table) ? *table.gradient_pieces : table.gradient_f32;
+  return pays_to_cut(problem, options, table) ? *table.gradient_pieces : table.gradient_f32;
 }
 
 template <class T>
@@ -342,7 +348,7 @@ GradientStats gradient_stats(const GradientCall* calls, int n_calls, const Gradi
   const Problem problem = describe_problem(calls, n_calls, options.conv);
   const KernelTable& table = active_kernels();
   return computes_in_double(calls, n_calls) ? run_problem(problem, options, table.gradient_f64)
-                                            : run_problem(problem, options, float_ops(problem, table));
+                                            : run_problem(problem, options, float_ops(problem, options, table));
 }
 
 }  // namespace lswag

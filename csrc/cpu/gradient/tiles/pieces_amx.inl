@@ -1,6 +1,6 @@
 // The outer products of float by the tile registers of AMX: 32 rows of grad_out by up to 32 columns of x. A float is
 // the sum of three bfloat16, its pieces of 8 bits; of the nine products of the pieces of two floats, the six largest
-// make up their product to 2^-21 of it at worst, 2^-24 on average, each exact, and are added in float.
+// make up their product to 2^-23 of it, each exact, and are added in float.
 
 constexpr int kPieces = 3;
 constexpr int kPieceRows = 2 * kAmxRows;
@@ -8,13 +8,20 @@ constexpr int kPieceVectors = 2;  // columns of registers
 constexpr int kPieceTaskRows = 256;
 constexpr int kSumOfBlocks = 16;  // in one sum, whose error grows with its length
 constexpr int64_t kRegisterPairs = kAmxRows * kBlockPairs;
+static_assert(kPieceRows * kPieceVectors <= kMaxStateVectors && kLanes<float> <= kMaxLanes, "as PendingTile holds it");
 
-// A piece is the upper half of what is left, and the third is all of it.
-static inline __attribute__((always_inline)) void cut_pair(__m512 first, __m512 second, __m512i (&pairs)[kPieces]) {
+// The bfloat16 next to a float, as a float. Half of its last place is added to the magnitude and carries.
+static inline __attribute__((always_inline)) __m512i rounded(__m512 v) {
   const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  return _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000)), upper);
+}
+
+// A piece is what is left, rounded; of the third there is nothing to round, and so it keeps a NaN.
+static inline __attribute__((always_inline)) void cut_pair(__m512 first, __m512 second, __m512i (&pairs)[kPieces]) {
   for (int piece = 0; piece < kPieces; ++piece) {
-    const __m512i low = _mm512_and_si512(_mm512_castps_si512(first), upper);
-    const __m512i high = _mm512_and_si512(_mm512_castps_si512(second), upper);
+    const bool is_last = piece == kPieces - 1;
+    const __m512i low = is_last ? _mm512_castps_si512(first) : rounded(first);
+    const __m512i high = is_last ? _mm512_castps_si512(second) : rounded(second);
     pairs[piece] = _mm512_or_si512(_mm512_srli_epi32(low, 16), high);
     first = _mm512_sub_ps(first, _mm512_castsi512_ps(low));
     second = _mm512_sub_ps(second, _mm512_castsi512_ps(high));
@@ -162,7 +169,7 @@ static inline __attribute__((always_inline)) void store_sums(float* sums) {
 // Up to n vectors of what is pending.
 static inline __attribute__((always_inline)) void take_up_some(PendingTile<float>& pending, int n) {
   constexpr int L = kLanes<float>;
-  const TileJob<float>& job = pending.job;
+  const MomentsJob<float>& job = pending.job;
   const Vec<float> inv_count = splat(job.inv_count);
   const auto mask = gradient_mask<float>(job.absolute);
   const float* gradient = pending.gradient[pending.turn ^ 1];
@@ -213,9 +220,10 @@ static void piece_tile_of(const TileJob<float>& job) {
     const int64_t n = n_blocks - k < kSumOfBlocks ? n_blocks - k : kSumOfBlocks;
     alignas(64) float further[kVectors * kLanes<float>];
     add_run<NV>(block, n, x_step, pending, k ? further : gradient);
-    for (int j = 0; k && j < kVectors * kLanes<float>; ++j) gradient[j] += further[j];
+    if (k == 0) continue;
+    for (int j = 0; j < kVectors * kLanes<float>; ++j) gradient[j] += further[j];
   }
-  pending.job = job;
+  pending.job = job.moments;
   pending.vector = 0;
   pending.n_vectors = kVectors;
   pending.turn ^= 1;

@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) void update_moments(T* mean, T* m2,
 // Welford's update of n vectors of gradients. From an empty state (zeros, inv_count 1) the mean becomes the gradient
 // and M2 stays 0 exactly, and so it is for every further equal gradient.
 template <class T, int N>
-static inline __attribute__((always_inline)) void update_state(const TileJob<T>& job, const Vec<T> (&gradient)[N]) {
+static inline __attribute__((always_inline)) void update_state(const MomentsJob<T>& job, const Vec<T> (&gradient)[N]) {
   constexpr int L = kLanes<T>;
   const Vec<T> inv_count = splat(job.inv_count);
   T* mean = job.state;
@@ -86,7 +86,7 @@ static void tile_of(const TileJob<T>& job) {
       }
     }
   }
-  update_state<T, R * NV>(job, acc);
+  update_state<T, R * NV>(job.moments, acc);
 }
 
 template <class T>
@@ -192,7 +192,7 @@ static void depthwise_of(const TileJob<T>& job) {
       }
     }
   }
-  update_state<T, Taps>(job, acc);
+  update_state<T, Taps>(job.moments, acc);
 }
 
 template <class T>

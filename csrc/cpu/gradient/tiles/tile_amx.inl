@@ -61,7 +61,7 @@ static void amx_tile_of(const TileJob<float>& job) {
   if constexpr (NV > 1) _tile_stored(1, gradient + 1, kRowBytes);
   if constexpr (NV > 2) _tile_stored(2, gradient + 2, kRowBytes);
   if constexpr (NV > 3) _tile_stored(3, gradient + 3, kRowBytes);
-  update_state<float, kAmxRows * NV>(job, gradient);
+  update_state<float, kAmxRows * NV>(job.moments, gradient);
 }
 
 static void amx_tile(const TileJob<float>& job) {

@@ -65,7 +65,7 @@ static void dot_tile_of(const TileJob<float>& job) {
       }
     }
   }
-  update_state<float, R * NV>(job, acc);
+  update_state<float, R * NV>(job.moments, acc);
 }
 
 static void dot_tile(const TileJob<float>& job) {
