@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,10 @@ class RowFile:
         try:
             yield
         except LswagError:
-            if not named_rows(self.path):
-                self.path.unlink()
-                self._beside(".json").unlink()
+            with suppress(OSError, StorageError):  # they say less than the first error
+                if not named_rows(self.path):
+                    self.path.unlink(missing_ok=True)
+                    self._beside(".json").unlink(missing_ok=True)
             raise
 
     def close(self) -> None:

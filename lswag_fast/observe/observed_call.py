@@ -17,10 +17,11 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from lswag_fast.errors import UnsupportedModelError
 from lswag_fast.kernels import ConvGeometry
-from lswag_fast.observe.operations import LINEAR, BoundCall, ObservedOperation
+from lswag_fast.observe.operations import LINEAR, BoundCall, ObservedOperation, products
 
 Receive = Callable[[Tensor, Tensor], bool]
 """Takes (x, grad_out); answers whether any observed call lies further upstream."""
@@ -96,20 +97,22 @@ def _operands(call: BoundCall) -> list[Tensor]:
 
 def _is_plain(call: BoundCall) -> bool:
     """Whether a call's operands are torch's own tensors, and no transform of `torch.func` sees them."""
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    return not transformed and all(type(tensor) in (Tensor, nn.Parameter) for tensor in _operands(call))
+    return not products.are_transformed() and all(type(tensor) in (Tensor, nn.Parameter) for tensor in _operands(call))
 
 
 @contextmanager
-def fast_linear_layers(model: nn.Module) -> Iterator[None]:
+def fast_linear_layers(model: nn.Module, *, frozen: bool = False) -> Iterator[None]:
     """Inside, the model's linear layers multiply as an observed pass does, and so does the backward of what they give.
+
+    The backward belongs inside, too: a model that computes activations again must do so with the same products.
 
     Layers, not calls: under a mode that sees every `F.linear`, torch's own attention gives up its fused form for eval
     mode. Layers of a class that derives from `nn.Linear`, or whose `forward` was replaced, are left alone.
 
     Args:
-        model: its layers are afterwards what they were. Freeze its parameters where their gradients are not needed:
-            those of a parameter that requires grad are computed, even if autograd was asked for others alone.
+        model: its layers are afterwards what they were.
+        frozen: give the layers' own parameters no gradient; else it is computed for those that require one, even if
+            autograd was asked for that of others alone.
 
     Raises:
         BackendUnavailableError: from a layer's call, where there is no extension; see `has_float_product`.
@@ -123,7 +126,7 @@ def fast_linear_layers(model: nn.Module) -> Iterator[None]:
     """
     layers = [layer for layer in model.modules() if type(layer) is nn.Linear and "forward" not in vars(layer)]
     for layer in layers:
-        layer.forward = partial(_linear_layer, layer)  # type: ignore[method-assign]
+        layer.forward = partial(_linear_layer, layer, frozen)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -131,10 +134,18 @@ def fast_linear_layers(model: nn.Module) -> Iterator[None]:
             del layer.forward
 
 
-def _linear_layer(layer: nn.Linear, input: Tensor) -> Tensor:  # noqa: A002 - torch's name of the argument
-    call = BoundCall(input, layer.weight, layer.bias)
-    if not _is_plain(call):
-        return F.linear(input, layer.weight, layer.bias)
+def _linear_layer(
+    layer: nn.Linear,
+    frozen: bool,
+    input: Tensor,  # noqa: A002 - torch's name of the argument
+) -> Tensor:
+    weight: Tensor = layer.weight
+    bias: Tensor | None = layer.bias
+    if frozen:
+        weight, bias = weight.detach(), None if bias is None else bias.detach()
+    call = BoundCall(input, weight, bias)
+    if not _is_plain(call) or forward_ad._current_level >= 0:  # inside of `dual_level`, a mode of its own
+        return F.linear(input, weight, bias)
     call = as_autocast(call)
     return cast(Tensor, _LinearCall.apply(call.x, call.weight, call.bias))  # type: ignore[no-untyped-call]
 
@@ -144,12 +155,15 @@ class _LinearCall(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.set_materialize_grads(False)
         # x only for the gradient of a weight, as torch does: else the model may write into it.
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         return _owned(LINEAR.forward(BoundCall(x, weight, bias)))
 
     @staticmethod
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_out: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grad_out is None:
+            return None, None, None
         x, weight = ctx.saved_tensors
         return LINEAR.gradients(BoundCall(x, weight, None), grad_out, ctx.needs_input_grad)
 

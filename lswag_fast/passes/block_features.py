@@ -18,7 +18,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
 from lswag_fast.passes.shared.features import feature_tensors
-from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
+from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.random_state import drawn_normal
 
 _LOG_OFFSET = 1e-8
@@ -68,18 +68,18 @@ def run_block_features(
     with preserve_model_state(model, options.seed):
         inputs = batch.map_samples(noise, "the block_features pass puts noise in the place of the inputs").inputs
         model.train(any(isinstance(module, _BatchNorm) for module in model.modules()))
-        freeze(model)  # the gradients of features are asked for, not those of weights
-        with fast_linear_layers(model), model_errors("block_features", "on noise"):
-            features = feature_tensors(
-                model,
-                inputs,
-                options.features,
-                "the block_features pass needs the features of the blocks",
-                "block_features",
-            )
-        _check(features)
-        entropies = [_entropy(f.detach()) for f in features] if "entropies" in statistics else []
-        norms = _spectral_norms(features, generator) if "spectral_norms" in statistics else []
+        with fast_linear_layers(model, frozen=True):  # the gradients of features are asked for, not those of weights
+            with model_errors("block_features", "on noise"):
+                features = feature_tensors(
+                    model,
+                    inputs,
+                    options.features,
+                    "the block_features pass needs the features of the blocks",
+                    "block_features",
+                )
+            _check(features)
+            entropies = [_entropy(f.detach()) for f in features] if "entropies" in statistics else []
+            norms = _spectral_norms(features, generator) if "spectral_norms" in statistics else []
     return BlockFeatureMeasurements(tuple(entropies), tuple(norms))
 
 

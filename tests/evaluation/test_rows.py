@@ -145,6 +145,14 @@ def test_a_refusal_takes_a_file_without_rows_away(tmp_path: Path, n_rows: int) -
     assert write(path) == frozenset("a" * n_rows)  # the lock was given back
 
 
+def test_the_first_error_is_the_one_that_is_raised(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    rows = RowFile(path, COLUMNS, SETTINGS)
+    with closing(rows), pytest.raises(StorageError, match="no"), rows.discarded_if_refused():
+        path.write_bytes(b"\xff\n")  # not to be read
+        raise StorageError("no")
+
+
 def test_what_else_ends_a_run_leaves_its_settings(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     rows = RowFile(path, COLUMNS, SETTINGS)

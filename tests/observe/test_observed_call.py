@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from lswag_fast.kernels import ConvGeometry
 from lswag_fast.observe.observed_call import ObservedCall, fast_linear_layers, forward_alone
@@ -158,9 +159,7 @@ def test_fast_linear_layers(made: list[tuple[Any, ...]]) -> None:
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_fast_linear_layers_differentiate(made: list[tuple[Any, ...]], *, frozen: bool) -> None:
-    model = nn.Sequential(nn.Linear(40, 48), nn.GELU(), nn.Linear(48, 32, bias=False), nn.GELU()).requires_grad_(
-        not frozen
-    )
+    model = nn.Sequential(nn.Linear(40, 48), nn.GELU(), nn.Linear(48, 32, bias=False), nn.GELU())
     x = torch.randn(2, 300, 40, requires_grad=True)  # enough for `float_product`
     wanted = [x, *(() if frozen else model.parameters())]
 
@@ -171,7 +170,7 @@ def test_fast_linear_layers_differentiate(made: list[tuple[Any, ...]], *, frozen
         return [out, *first, *torch.autograd.grad(kept.square().sum(), wanted)]
 
     expected = gradients()
-    with fast_linear_layers(model):
+    with fast_linear_layers(model, frozen=frozen):
         found = gradients()
     assert len(made) == 2  # a forward through two layers
     for ours, theirs in zip(found, expected, strict=True):
@@ -179,13 +178,45 @@ def test_fast_linear_layers_differentiate(made: list[tuple[Any, ...]], *, frozen
 
 
 def test_a_model_may_write_into_the_input_of_a_frozen_fast_linear_layer() -> None:
-    model, x = nn.Linear(5, 6).requires_grad_(False), torch.randn(4, 5, requires_grad=True)
-    with fast_linear_layers(model):
+    model, x = nn.Linear(5, 6), torch.randn(4, 5, requires_grad=True)
+    with fast_linear_layers(model, frozen=True):
         held = x * 1
         out = model(held)
         held.zero_()
         (found,) = torch.autograd.grad(out.sum(), x)
     torch.testing.assert_close(found, model.weight.sum(0).expand(4, 5))
+
+
+def test_fast_linear_layers_inside_of_transforms() -> None:
+    """Tensors without memory, in forward or backward, and tangents are torch's."""
+    model, x = nn.Linear(40, 48), torch.randn(300, 40, requires_grad=True)
+    seeds = torch.randn(3, 300, 48)
+
+    def found() -> list[Tensor]:
+        with forward_ad.dual_level():
+            tangent = forward_ad.unpack_dual(model(forward_ad.make_dual(x.detach(), torch.ones_like(x)))).tangent
+        batched = torch.autograd.grad(model(x), x, seeds, is_grads_batched=True)[0]
+        return [tangent, batched, torch.func.vmap(model)(x.detach())]
+
+    expected = found()
+    with fast_linear_layers(model):
+        torch.testing.assert_close(found(), expected)
+
+
+def test_a_fast_linear_layer_without_a_gradient_passes_none() -> None:
+    class Stopped(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> None:
+            return None
+
+    model, x = nn.Linear(5, 6), torch.randn(4, 5, requires_grad=True)
+    with fast_linear_layers(model):
+        out = Stopped.apply(model(x)).sum()
+        assert torch.autograd.grad(out, x, allow_unused=True) == (None,)
 
 
 def test_fast_linear_layers_are_given_back_after_an_error(made: list[tuple[Any, ...]]) -> None:

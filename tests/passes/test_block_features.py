@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lswag_fast.data.batch import Batch
 from lswag_fast.errors import InputError, NonFiniteGradientError, UnsupportedModelError
@@ -143,3 +144,50 @@ def test_a_constant_that_has_no_mean_in_floating_point_has_no_entropy() -> None:
     assert (constant - constant.mean(0)).any()
     found = run(nn.Linear(3, 2), lambda model, x: [constant, constant.clone()], statistics=("entropies",))
     assert all(map(math.isnan, found.entropies))
+
+
+class Checkpointed(nn.Module):
+    """Two blocks whose activations may be computed again in the backward."""
+
+    def __init__(self, hidden: int, *, again: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, hidden), nn.Tanh(), nn.Linear(hidden, 32)) for _ in range(2)
+        )
+        self.again = again
+
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        features = []
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.again else block(x)
+            features.append(x)
+        return features
+
+
+@pytest.mark.parametrize("hidden", [32, 64])
+def test_activations_that_are_computed_again_change_nothing(hidden: int) -> None:
+    found = []
+    for again in (False, True):
+        torch.manual_seed(0)
+        batch = Batch.checked((torch.randn(8, 300, 32), torch.zeros(8)))
+        model = Checkpointed(hidden, again=again)
+        found.append(run_block_features(model, batch, ScoreOptions(), frozenset({"spectral_norms"})))
+    assert found[0] == found[1]
+
+
+class FromTokens(nn.Module):
+    """Its first feature is made of a parameter alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.fc = nn.Parameter(torch.randn(1, 5, 8)), nn.Linear(8, 8)
+
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        tokens = self.tokens.expand(len(x), -1, -1)
+        return [tokens, self.fc(tokens + x)]
+
+
+def test_a_feature_may_be_made_of_a_parameter() -> None:
+    batch = Batch.checked((torch.randn(3, 5, 8), torch.zeros(3)))
+    found = run_block_features(FromTokens(), batch, ScoreOptions(), frozenset({"spectral_norms"}))
+    assert found.spectral_norms[0] is not None and found.spectral_norms[0] > 0

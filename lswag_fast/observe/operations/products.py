@@ -48,10 +48,17 @@ def input_gradient(grad_out: Tensor, weight: Tensor) -> Tensor:
     return grad_out @ weight
 
 
+def are_transformed(*tensors: Tensor) -> bool:
+    """Whether a transform of `torch.func`, or a batched backward, sees these, so that they may have no memory."""
+    functorch = torch._C._functorch
+    return functorch.peek_interpreter_stack() is not None or any(map(functorch.is_legacy_batchedtensor, tensors))
+
+
 def _is_dense_float(x: Tensor, weight: Tensor) -> bool:
     """Whether this is a product in float32 on the CPU, with nothing empty, and torch records no derivative of it."""
     return (
         not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and not are_transformed(x, weight)
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and x.layout == weight.layout == torch.strided

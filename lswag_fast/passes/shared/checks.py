@@ -61,7 +61,7 @@ def model_errors(name: str, change: str) -> Iterator[None]:
 
 _OF_FROZEN_WEIGHTS = (
     "; a gradient that the model takes in its own forward pass finds the weights frozen here, and needs an input that "
-    "asks for one"
+    "requires grad"
 )
 
 

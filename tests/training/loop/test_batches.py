@@ -44,6 +44,13 @@ def test_a_change_depends_on_the_epoch_and_the_image_alone(n_loaders: int) -> No
     assert all(whole[i] != other[i] for i in whole.keys() & other.keys())
 
 
+def test_a_default_device_that_is_not_the_cpu_changes_no_order() -> None:
+    batches = Batches(PAIRS, 5, seed=3)
+    expected = batches.rows(1)
+    with torch.device("meta"):
+        assert batches.rows(1) == expected
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="batch_size: 12 is more than the 11 images"):
         Batches(PAIRS, batch_size=12, seed=0)
