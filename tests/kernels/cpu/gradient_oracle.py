@@ -19,6 +19,12 @@ FLOAT32 = 1e-5
 FLOAT64 = 1e-11
 
 
+def linear_operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """x and grad_out of N(0, 1), for (samples, positions, inputs, outputs)."""
+    b, t, i, o = size
+    return torch.randn(b, t, i, generator=generator), torch.randn(b, t, o, generator=generator)
+
+
 def linear_gradients(calls: Calls) -> Tensor:
     """Per-sample gradients (B, O, I): the sum over the calls."""
     return torch.stack([reference.linear_gradients(x, grad_out) for x, grad_out in calls]).sum(0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.cpu.gradient_oracle import FLOAT32, FLOAT64, check
+from kernels.cpu.gradient_oracle import FLOAT32, FLOAT64, check, linear_operands
 
 # (samples, positions, inputs, outputs): tile and slice edges of every instruction set, few and many positions.
 SIZES = [(8, 50, 70, 37), (9, 9, 48, 96), (16, 1, 33, 17), (8, 3, 100, 20), (8, 197, 49, 130), (32, 12, 20, 9)]
@@ -40,15 +40,10 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    b, t, i, o = size
-    return torch.randn(b, t, i, generator=generator), torch.randn(b, t, o, generator=generator)
-
-
 @pytest.mark.parametrize("gradient", ["abs", "signed"])
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes(size: tuple[int, int, int, int], gradient: str, isa: str, generator: torch.Generator) -> None:
-    check([_operands(size, generator)], gradient=gradient)
+    check([linear_operands(size, generator)], gradient=gradient)
 
 
 @pytest.mark.parametrize(("x_dtype", "grad_dtype", "tolerance"), DTYPES)
@@ -61,7 +56,7 @@ def test_dtypes_and_layouts(
     isa: str,
     generator: torch.Generator,
 ) -> None:
-    x, grad_out = _operands((8, 21, 53, 19), generator)
+    x, grad_out = linear_operands((8, 21, 53, 19), generator)
     check([(LAYOUTS[layout](x.to(x_dtype)), LAYOUTS[layout](grad_out.to(grad_dtype)))], tolerance=tolerance)
 
 
@@ -79,13 +74,13 @@ def test_expanded_operands(isa: str, generator: torch.Generator) -> None:
 
 
 def test_negative_zero_and_reversed_copy(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = _operands((8, 13, 30, 11), generator)
+    x, grad_out = linear_operands((8, 13, 30, 11), generator)
     check([(torch.flip(x, [2]), torch.where(grad_out > 0, grad_out, -0.0))])
 
 
 def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) -> None:
-    first = _operands((8, 21, 53, 19), generator)
-    second = _operands((8, 4, 53, 19), generator)
+    first = linear_operands((8, 21, 53, 19), generator)
+    second = linear_operands((8, 4, 53, 19), generator)
     check([first, second])
     check([second, (first[0][:, :2], first[1][:, :2])])
 
@@ -93,9 +88,9 @@ def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) ->
 @pytest.mark.parametrize("blocks", [[0], [2], [0, 2], [0, 1, 2], []])
 @pytest.mark.parametrize("positions", [3, 21])
 def test_row_blocks(blocks: list[int], positions: int, isa: str, generator: torch.Generator) -> None:
-    check([_operands((8, positions, 53, 19), generator)], row_blocks=blocks)
+    check([linear_operands((8, positions, 53, 19), generator)], row_blocks=blocks)
 
 
 def test_one_large_weight(isa: str, generator: torch.Generator) -> None:
     """Several tasks in both directions."""
-    check([_operands((8, 17, 800, 200), generator)])
+    check([linear_operands((8, 17, 800, 200), generator)])

@@ -14,6 +14,7 @@ from kernels.cpu.gradient_oracle import (
     assert_close,
     conv_gradients,
     linear_gradients,
+    linear_operands,
     select_rows,
     stats_of,
 )
@@ -30,11 +31,6 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "samples_inside": lambda t: t.permute(1, 2, 0).contiguous().permute(2, 0, 1),
     "every_other": lambda t: torch.stack([t, torch.full_like(t, float("nan"))], 3).flatten(2)[..., ::2],
 }
-
-
-def operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    b, t, i, o = size
-    return torch.randn(b, t, i, generator=generator), torch.randn(b, t, o, generator=generator)
 
 
 def check(
@@ -67,12 +63,12 @@ def check(
 @pytest.mark.parametrize("gradient", ["abs", "signed"])
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes(size: tuple[int, int, int, int], gradient: str, isa: str, generator: torch.Generator) -> None:
-    check([operands(size, generator)], gradient=gradient)
+    check([linear_operands(size, generator)], gradient=gradient)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout: str, isa: str, generator: torch.Generator) -> None:
-    check([operands((8, 37, 70, 19), generator)], LAYOUTS[layout])
+    check([linear_operands((8, 37, 70, 19), generator)], LAYOUTS[layout])
 
 
 def conv_operands(
@@ -128,23 +124,23 @@ def test_row_blocks_of_a_convolution(isa: str, generator: torch.Generator) -> No
 
 
 def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) -> None:
-    check([operands((8, 21, 70, 19), generator), operands((8, 4, 70, 19), generator)])
+    check([linear_operands((8, 21, 70, 19), generator), linear_operands((8, 4, 70, 19), generator)])
 
 
 @pytest.mark.parametrize("blocks", [[0], [2], [0, 2], []])
 def test_row_blocks(blocks: list[int], isa: str, generator: torch.Generator) -> None:
-    check([operands((8, 37, 70, 19), generator)], row_blocks=blocks)
+    check([linear_operands((8, 37, 70, 19), generator)], row_blocks=blocks)
 
 
 @pytest.mark.parametrize("exponents", [(-100, -20), (-120, 100), (60, 60)])
 def test_magnitudes(exponents: tuple[int, int], isa: str, generator: torch.Generator) -> None:
     """Products beyond the range of float32, which scaling brings back."""
-    x, grad_out = operands((8, 37, 70, 19), generator)
+    x, grad_out = linear_operands((8, 37, 70, 19), generator)
     check([(torch.ldexp(x, torch.tensor(exponents[0])), torch.ldexp(grad_out, torch.tensor(exponents[1])))])
 
 
 def test_chunks_continue(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = (t.bfloat16() for t in operands((9, 37, 70, 19), generator))
+    x, grad_out = (t.bfloat16() for t in linear_operands((9, 37, 70, 19), generator))
     moments = Moments.empty(19, 70, torch.bfloat16)
     for chunk in (slice(0, 2), slice(2, 9)):
         found = gradient_stats([(x[chunk], grad_out[chunk])], moments=moments)
@@ -153,7 +149,7 @@ def test_chunks_continue(isa: str, generator: torch.Generator) -> None:
 
 
 def test_not_a_number_is_counted_where_it_is(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = (t.bfloat16() for t in operands((4, 37, 70, 19), generator))
+    x, grad_out = (t.bfloat16() for t in linear_operands((4, 37, 70, 19), generator))
     x[1, 5, 3], grad_out[2, 36, 7] = float("nan"), float("inf")
     found = gradient_stats([(x, grad_out)])
     assert found["n_nonfinite"] == 19 + 70 - 1
@@ -163,7 +159,7 @@ def test_not_a_number_is_counted_where_it_is(isa: str, generator: torch.Generato
 def test_without_bfloat16_it_has_the_bits_of_avx512(name: str, generator: torch.Generator) -> None:
     if name not in kernels.isa_list():
         pytest.skip(f"no {name} here")
-    call = operands((8, 37, 70, 19), generator)
+    call = linear_operands((8, 37, 70, 19), generator)
     found = {}
     for isa in (name, "avx512"):
         kernels.set_isa(isa)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from kernels.cpu.gradient_oracle import FLOAT32, check
+from kernels.cpu.gradient_oracle import FLOAT32, check, linear_operands
 from lswag_fast import kernels
 from lswag_fast.kernels import Moments, gradient_stats
 
@@ -25,7 +25,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.fixture
-def amx() -> Any:
+def amx() -> Iterator[None]:
     """Runs where AMX is, and gives the instruction set back."""
     if "amx" not in kernels.isa_list():
         pytest.skip("no AMX here")
@@ -34,43 +34,38 @@ def amx() -> Any:
     kernels.set_isa(None)
 
 
-def operands(size: tuple[int, int, int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    b, t, i, o = size
-    return torch.randn(b, t, i, generator=generator), torch.randn(b, t, o, generator=generator)
-
-
 @pytest.mark.parametrize("gradient", ["abs", "signed"])
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes(size: tuple[int, int, int, int], gradient: str, isa: str, generator: torch.Generator) -> None:
-    check([operands(size, generator)], gradient=gradient)
+    check([linear_operands(size, generator)], gradient=gradient)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout: str, isa: str, generator: torch.Generator) -> None:
-    x, grad_out = operands((4, 125, 150, 157), generator)
+    x, grad_out = linear_operands((4, 125, 150, 157), generator)
     check([(LAYOUTS[layout](x), LAYOUTS[layout](grad_out))])
 
 
 def test_several_calls_are_one_gradient(isa: str, generator: torch.Generator) -> None:
-    check([operands((4, n, 150, 157), generator) for n in (70, 1, 41)])
+    check([linear_operands((4, n, 150, 157), generator) for n in (70, 1, 41)])
 
 
 @pytest.mark.parametrize("exponents", [(-100, -20), (-120, 100), (60, 60)])
 def test_magnitudes(exponents: tuple[int, int], isa: str, generator: torch.Generator) -> None:
-    x, grad_out = operands((4, 125, 150, 157), generator)
+    x, grad_out = linear_operands((4, 125, 150, 157), generator)
     check([(torch.ldexp(x, torch.tensor(exponents[0])), torch.ldexp(grad_out, torch.tensor(exponents[1])))])
 
 
 def test_features_of_very_different_size(isa: str, generator: torch.Generator) -> None:
     """Each weight is right relative to its own size, as sums of 1/sigma demand."""
-    x, grad_out = operands((4, 125, 150, 157), generator)
+    x, grad_out = linear_operands((4, 125, 150, 157), generator)
     of_x = torch.arange(150.0) % 25 - 24
     of_grad = torch.arange(157.0) % 25 - 24
     check([(torch.ldexp(x, of_x), torch.ldexp(grad_out, of_grad))])
 
 
 def test_chunks_continue(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = operands((9, 125, 150, 157), generator)
+    x, grad_out = linear_operands((9, 125, 150, 157), generator)
     moments = Moments.empty(157, 150, torch.float32)
     for chunk in (slice(0, 2), slice(2, 9)):
         found = gradient_stats([(x[chunk], grad_out[chunk])], moments=moments)
@@ -79,13 +74,13 @@ def test_chunks_continue(isa: str, generator: torch.Generator) -> None:
 
 
 def test_not_a_number_is_counted_where_it_is(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = operands((4, 125, 150, 157), generator)
+    x, grad_out = linear_operands((4, 125, 150, 157), generator)
     x[1, 5, 3], grad_out[2, 124, 7] = float("nan"), float("inf")
     assert gradient_stats([(x, grad_out)])["n_nonfinite"] == 150 + 157 - 1
 
 
 def test_equal_samples_have_exactly_no_variance(isa: str, generator: torch.Generator) -> None:
-    x, grad_out = operands((1, 125, 150, 157), generator)
+    x, grad_out = linear_operands((1, 125, 150, 157), generator)
     found = gradient_stats([(x.expand(5, -1, -1), grad_out.expand(5, -1, -1))])
     assert found.n_zero_variance == found.n_weights
 
@@ -118,23 +113,23 @@ SMALL = {
 def test_smaller_weights_are_multiplied_whole(
     size: tuple[int, int, int, int], amx: None, generator: torch.Generator
 ) -> None:
-    found, whole = bits(operands(size, generator))
+    found, whole = bits(linear_operands(size, generator))
     assert found == whole
 
 
 def test_a_part_of_the_rows_is_multiplied_whole(amx: None, generator: torch.Generator) -> None:
-    found, whole = bits(operands((4, 96, 128, 128), generator), row_blocks=[0, 3, 5])
+    found, whole = bits(linear_operands((4, 96, 128, 128), generator), row_blocks=[0, 3, 5])
     assert found == whole
 
 
 def test_larger_weights_are_not(amx: None, generator: torch.Generator) -> None:
-    found, whole = bits(operands((4, 96, 128, 128), generator))
+    found, whole = bits(linear_operands((4, 96, 128, 128), generator))
     assert found != whole
 
 
 def test_a_gradient_is_closer_than_a_sum_of_floats(amx: None, generator: torch.Generator) -> None:
     """Of one sample the mean is the gradient itself."""
-    x, grad_out = operands((1, 197, 128, 160), generator)
+    x, grad_out = linear_operands((1, 197, 128, 160), generator)
     exact = Moments.empty(160, 128, torch.float64)
     gradient_stats([(x.double(), grad_out.double())], moments=exact)
     errors = []
