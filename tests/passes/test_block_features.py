@@ -67,6 +67,33 @@ def test_the_norm_of_a_linear_map_by_hand() -> None:
     assert numbers.entropies == ()
 
 
+@pytest.mark.parametrize(("tokens", "width_in", "width_out"), [(15, 40, 30), (15, 30, 40), (5, 40, 30), (9, 40, 30)])
+@pytest.mark.parametrize("size", [1.0, 1e-120, 0.0])  # the square of 1e-120 is below the smallest number
+def test_the_norm_is_the_largest_singular_value(tokens: int, width_in: int, width_out: int, size: float) -> None:
+    """Of four samples: more positions than channels, and fewer than one side or both."""
+    layer = nn.Linear(width_in, width_out, bias=False, dtype=torch.float64)
+    nn.init.normal_(layer.weight, std=size)
+    inputs = torch.zeros(4, tokens, width_in, dtype=torch.float64)
+    numbers = run(layer, lambda model, x: [x, model(x)], inputs, ("spectral_norms",))
+
+    generator = torch.Generator().manual_seed(0)
+    torch.randn(inputs.shape, generator=generator)  # the noise is drawn before the signs
+    signs = (torch.randint(2, (4, tokens, width_out), generator=generator) * 2 - 1).double().flatten(0, 1)
+    expected = torch.linalg.svdvals((signs @ layer.weight.detach()).t() @ signs / len(signs))[0].item()
+    assert numbers.spectral_norms[0] == pytest.approx(expected, rel=1e-13, abs=0)  # about 100 roundings of 2^-53
+
+
+@pytest.mark.parametrize("rows", [7, 20, 30])
+def test_the_entropy_is_that_of_the_eigenvalues_of_the_covariance(rows: int) -> None:
+    """Of fewer positions than channels the same eigenvalues come from a smaller matrix."""
+    feature = torch.randn(rows, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    numbers = run(nn.Linear(3, 2), lambda model, x: [feature, feature * 2], statistics=("entropies",))
+    p = torch.linalg.eigvalsh(feature.t().cov(correction=0))
+    p = p / p.sum()
+    expected = -(p * (p + 1e-8).log()).sum().item()
+    assert numbers.entropies == pytest.approx([expected] * 2, rel=1e-13)  # about 100 roundings of 2^-53
+
+
 def test_a_halved_resolution_takes_the_pixels_as_channels() -> None:
     """A 2x2 convolution of stride 2: position by position it is a linear map of 12 numbers."""
     conv = nn.Conv2d(3, 1, 2, stride=2, bias=False)
