@@ -140,8 +140,8 @@ class Observation:
 
         A BatchNorm in train mode is none of them; see `couples_samples`. Where the samples were followed from call to
         call, what a call does to them is known. Where their trail was lost, or a product, a mask or an index may choose
-        single samples, the model runs again on the batch, and three times with half of its samples replaced, without
-        gradients.
+        single samples, the model runs again on the batch, and up to three times with half of its samples replaced,
+        without gradients.
 
         Args:
             tensors: what is scored; only those with samples along axis 0 count.

@@ -13,7 +13,13 @@ from lswag_fast.errors import LswagWarning
 from lswag_fast.observe.calls import WeightCall
 from lswag_fast.observe.operations.linear import LINEAR
 from lswag_fast.observe.samples.axis import AxisCandidates, SampleAxis, candidates_by_size
-from lswag_fast.observe.samples.probe import ProbeMode, probe_samples, resolve_sample_axes, unresolved
+from lswag_fast.observe.samples.probe import (
+    ProbeMode,
+    depend_on_each_other,
+    probe_samples,
+    resolve_sample_axes,
+    unresolved,
+)
 
 B, C = 4, 3
 WEIGHT = nn.Parameter(torch.eye(C), requires_grad=False)
@@ -154,3 +160,29 @@ def test_the_probing_mode_numbers_calls_as_the_observing_mode_does() -> None:
     assert second.keys == first.keys == list(second.shapes)
     assert [tuple(shape) for shape in second.shapes.values()] == [(B, C), (B, C), (B, C, 1)]
     assert second.kept.keys() == {activation}
+
+
+@pytest.mark.parametrize(
+    ("scored", "depends", "n_runs"),
+    [(lambda x: x - x.mean(0), True, 2), (lambda x: x * 2, False, 4), (lambda x: x.sum(), None, 1)],
+    ids=["of all", "of one each", "no samples"],
+)
+def test_what_shows_that_samples_depend_ends_the_experiment(
+    scored: Callable[[Tensor], Tensor], depends: bool | None, n_runs: int
+) -> None:
+    samples = torch.randn(B, C, generator=torch.Generator().manual_seed(0))
+    runs = []
+
+    def run(chosen: Sequence[int]) -> list[Tensor]:
+        runs.append(chosen)
+        return [scored(samples[torch.as_tensor(chosen)])]
+
+    assert depend_on_each_other(B, run) is depends
+    assert len(runs) == n_runs
+
+
+def test_a_batch_norm_in_train_mode_is_left_out_of_the_experiment() -> None:
+    samples = torch.randn(B, C, 5, generator=torch.Generator().manual_seed(0))
+    norm = nn.BatchNorm1d(C)
+    assert depend_on_each_other(B, lambda chosen: [norm(samples[torch.as_tensor(chosen)])]) is False
+    assert norm.num_batches_tracked.item() == 4  # it was called
