@@ -2,8 +2,9 @@
 
 FILE.csv keeps its other columns, so that each can be measured by a command of its own.
 
-Each file is what `lswag-fast evaluate` or `bench.libra.score_table` wrote for the networks of that column. A row of the
-result is one way to rank the networks of one column, of the kind
+Each file is what `lswag-fast evaluate` or `bench.libra.score_table` wrote for the networks of that column; of several
+files of one column, each adds the proxies that those before it lack. A row of the result is one way to rank the
+networks of one column, of the kind
 
     proxy       every proxy of the file
     no labels   the ranks of several summed: proxies that are made so (az_nas), what the package recommends for the
@@ -24,6 +25,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,8 +172,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
-    for name, path in options.scores:
-        rows = measured(name, _read(path), options.resamples, options.seed, options.halves)
+    for name in dict.fromkeys(name for name, _ in options.scores):
+        scores = joined([path for of, path in options.scores if of == name])
+        rows = measured(name, scores, options.resamples, options.seed, options.halves)
         found = pd.DataFrame(rows)
         add(found, options.out)
         sys.stdout.write(f"{found[['column', 'proxy', *MEASURES, 'n', 'published']].round(3).to_string(index=False)}\n")
@@ -183,6 +186,14 @@ def add(rows: pd.DataFrame, path: Path) -> None:
     others = [part for name, part in known.groupby("column") if name != rows["column"].iloc[0]]
     parts = sorted([*others, rows.round(4)], key=lambda part: list(COLUMNS).index(part["column"].iloc[0]))
     pd.concat(parts).to_csv(path, index=False)
+
+
+def joined(paths: Sequence[Path]) -> pd.DataFrame:
+    """The networks that all files have, with every column that one of them has; the first that has it gives it."""
+    table, *others = map(_read, paths)
+    for other in others:
+        table = table.join(other[other.columns.difference(table.columns, sort=False)], how="inner")
+    return table
 
 
 def _read(path: Path) -> pd.DataFrame:

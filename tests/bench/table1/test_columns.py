@@ -110,3 +110,13 @@ def test_published_numbers_stand_at_their_columns() -> None:
     assert published.SPEARMAN["libra"]["macro-segments-drawn"] == 0.83
     assert published.BY_INTERVAL["10"]["macro-normal-drawn"] == 0
     assert published.BIAS["zico"]["darts"] == 0.97
+
+
+def test_files_of_one_column_add_the_proxies_that_those_before_lack(tmp_path: Path) -> None:
+    scores(lswag=ACCURACY, zen=NOISE).to_csv(tmp_path / "first.csv")
+    scores(zen=ACCURACY, jacov=-ACCURACY)[1:].to_csv(tmp_path / "second.csv")
+    found = table1.joined([tmp_path / "first.csv", tmp_path / "second.csv"])
+    assert list(found.columns) == ["cifar10_test", "lswag", "zen", "jacov"]
+    assert found.index.tolist() == [str(k) for k in range(1, N)]
+    assert found["zen"].tolist() == NOISE[1:].tolist()
+    assert found["jacov"].tolist() == (-ACCURACY[1:]).tolist()
