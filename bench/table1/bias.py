@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.table1 import published, ways
-from bench.table1.columns import COLUMNS, add_scores
-from lswag_fast.data.tables import finite_numbers, read_table
+from bench.table1.columns import COLUMNS, add_scores, tables
+from lswag_fast.data.tables import finite_numbers
 from lswag_fast.evaluation import correlate
 
 SIZE = "params"
@@ -52,8 +52,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    files = [(name, read_table(path)) for name, path in options.scores]
-    rows = [row for name, scores in files for row in measured(name, scores, options.resamples, options.seed)]
+    scored = tables(options.scores).items()
+    rows = [row for name, scores in scored for row in measured(name, scores, options.resamples, options.seed)]
     found = pd.DataFrame(rows)
     found.round(4).to_csv(options.out, index=False)
     sys.stdout.write(f"{found.round(3).to_string(index=False)}\n")

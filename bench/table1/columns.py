@@ -172,8 +172,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     warnings.simplefilter("ignore", LswagWarning)  # a widened tolerance is no news in 20 fits
-    for name in dict.fromkeys(name for name, _ in options.scores):
-        scores = joined([path for of, path in options.scores if of == name])
+    for name, scores in tables(options.scores).items():
         rows = measured(name, scores, options.resamples, options.seed, options.halves)
         found = pd.DataFrame(rows)
         add(found, options.out)
@@ -188,12 +187,16 @@ def add(rows: pd.DataFrame, path: Path) -> None:
     pd.concat(parts).to_csv(path, index=False)
 
 
-def joined(paths: Sequence[Path]) -> pd.DataFrame:
-    """The networks that all files have, with every column that one of them has; the first that has it gives it."""
-    table, *others = map(_read, paths)
-    for other in others:
-        table = table.join(other[other.columns.difference(table.columns, sort=False)], how="inner")
-    return table
+def tables(files: Sequence[tuple[str, Path]]) -> dict[str, pd.DataFrame]:
+    """The scores of each column; its files are joined, and of columns that several have the first gives them."""
+    found: dict[str, pd.DataFrame] = {}
+    for name, path in files:
+        table, before = _read(path), found.get(name)
+        if before is None:
+            found[name] = table
+        else:
+            found[name] = before.join(table[table.columns.difference(before.columns, sort=False)], how="inner")
+    return found
 
 
 def _read(path: Path) -> pd.DataFrame:

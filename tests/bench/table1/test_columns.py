@@ -115,7 +115,10 @@ def test_published_numbers_stand_at_their_columns() -> None:
 def test_files_of_one_column_add_the_proxies_that_those_before_lack(tmp_path: Path) -> None:
     scores(lswag=ACCURACY, zen=NOISE).to_csv(tmp_path / "first.csv")
     scores(zen=ACCURACY, jacov=-ACCURACY)[1:].to_csv(tmp_path / "second.csv")
-    found = table1.joined([tmp_path / "first.csv", tmp_path / "second.csv"])
+    files = [("nb101", tmp_path / "first.csv"), ("darts", tmp_path / "first.csv"), ("nb101", tmp_path / "second.csv")]
+    tables = table1.tables(files)
+    assert {name: len(table) for name, table in tables.items()} == {"nb101": N - 1, "darts": N}
+    found = tables["nb101"]
     assert list(found.columns) == ["cifar10_test", "lswag", "zen", "jacov"]
     assert found.index.tolist() == [str(k) for k in range(1, N)]
     assert found["zen"].tolist() == NOISE[1:].tolist()
