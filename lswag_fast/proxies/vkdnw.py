@@ -39,7 +39,9 @@ Scalars = Literal["weights", "all"]
 
 
 def vkdnw(measurements: Measurements, scalars: Scalars = "weights") -> float:
-    """-sum_k q_k ln(q_k + 1e-10), q the deciles .1 to .9 of the singular values of the Fisher matrix over their sum.
+    """-sum_k q_k ln(q_k + 1e-10), q the deciles .1 to .9 of the singular values of the Fisher matrix, over their sum.
+
+    To that sum, too, 1e-10 is added.
 
     The matrix is that of one scalar of each of up to 128 weights: the mean over the samples of
     J^T (diag(p) - p p^T) J, J the derivatives of the logits in the scalars, p the softmax smoothed by .05.
@@ -58,17 +60,21 @@ def vkdnw(measurements: Measurements, scalars: Scalars = "weights") -> float:
     Raises:
         NothingObservedError: no weight could be observed.
         NonFiniteGradientError: the gradients of the logits hold NaN or infinite values.
-        ZeroSaliencyError: the logits depend on less than about a tenth of the scalars, so that all deciles are 0.
+        ZeroSaliencyError: the logits depend on less than about a tenth of the scalars, or the samples are so few, so
+            that all deciles are 0 but for rounding.
         InputError: the model does not return logits (B, C), or `scalars` is another word.
     """
     information = _information(measurements, scalars)
     if not bool(torch.isfinite(information).all()):
         raise NonFiniteGradientError("vkdnw: the gradients of the logits hold NaN or infinite values")
     values = torch.linalg.svdvals(information)
+    rounding = len(values) * torch.finfo(values.dtype).eps * values[0]  # as of the rank of a matrix
+    values = torch.where(values > rounding, values, 0.0)
     deciles = torch.quantile(values, torch.arange(1, 10, dtype=values.dtype, device=values.device) / 10)
     if float(deciles.sum()) == 0:
         raise ZeroSaliencyError(
-            f"vkdnw: the logits depend on the first elements of too few {_OF[scalars]} for any decile to be above 0. "
+            f"vkdnw: the logits depend on the first elements of too few {_OF[scalars]} for any decile to be above 0, "
+            "or the samples are too few: of B samples and C classes at most B (C - 1) singular values are above 0. "
             f"{RESCUE}"
         )
     q = deciles / (deciles.sum() + _OFFSET)

@@ -102,6 +102,9 @@ def test_what_gives_no_value() -> None:
     one_of_many[3, 3] = 1  # the .9 decile lies between two zeros
     with pytest.raises(ZeroSaliencyError, match="of too few weights for any decile to be above 0"):
         computed(one_of_many)
+    direction = torch.randn(41, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ZeroSaliencyError, match=r"of B samples and C classes at most B \(C - 1\) singular values"):
+        computed(torch.outer(direction, direction))  # of rank 1, but for rounding
     with pytest.raises(NonFiniteGradientError, match="vkdnw: the gradients of the logits hold NaN"):
         computed(torch.full((2, 2), math.nan))
 
