@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -40,11 +41,14 @@ class Feature:
         values: (..., C), a view with the channels last; of attention (..., T, S), how much each of T queries attends to
             each of S keys.
         place: where the samples lie in the values; None where their trail was lost.
+        activation: the number of an activation call, of which `FeatureRecorder.counts` may say in the end that it was
+            no activation but a part of one; None for the other kinds.
     """
 
     kind: Kind
     values: Tensor
     place: Place | None = None
+    activation: int | None = None
 
 
 class FeatureRecorder(CallMode):
@@ -69,7 +73,6 @@ class FeatureRecorder(CallMode):
         self.flow.mark_batch(batch.inputs)
         self._kinds = frozenset(kinds)
         self._receive = receive
-        self._linear: dict[int, weakref.ref[Tensor]] = {}
         self._layouts: dict[int, tuple[weakref.ref[Tensor], torch.Size, tuple[int, ...]]] = {}
         self._channels: dict[torch.Size, int] = {}
 
@@ -78,7 +81,7 @@ class FeatureRecorder(CallMode):
     ) -> Any:
         """Sort one call; what an activation takes is looked at first, since it may write into it."""
         if args and self._is_hidden(args[0]) and is_activation(func, args, kwargs or {}):
-            self._hand("hidden", args[0])
+            self._hand("hidden", _gate(*args, **kwargs or {}) if func is F.glu else args[0])
         return super().__torch_function__(func, types, args, kwargs)
 
     def on_weight_call(
@@ -99,7 +102,6 @@ class FeatureRecorder(CallMode):
         axis = -1 if call.geometry is None else -1 - len(call.geometry.kernel_size)
         self._channels[out.shape] = axis
         if call.geometry is None:
-            self._linear[id(out)] = weakref.ref(out)
             owner = _owner(out)
             self._layouts[id(owner)] = weakref.ref(owner), out.shape, out.stride()
         self._hand("weight", out, axis)
@@ -115,12 +117,22 @@ class FeatureRecorder(CallMode):
 
     def on_activation(self, index: int, func: Callable[..., Any], out: Tensor) -> None:
         """Look at an activation."""
-        self._hand("activation", out, self._channel_axis(out))
+        self._hand("activation", out, self._channel_axis(out), index)
+
+    def finish(self, outputs: Any) -> None:
+        """Say what the model returned, once it has."""
+        self.lineage.add_outputs(outputs)
+
+    def counts(self, activation: int) -> bool:
+        """Whether an activation call was one, and not the gate of a product that is, as in SiLU or GELU written out."""
+        return self.lineage.counts(activation)
 
     def on_other(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run any other call, and look at the output of a norm."""
         out = func(*args, **kwargs)
         self.flow.follow(func, args, kwargs, tensors_in(args, kwargs), out)
+        if args and isinstance(out, Tensor) and isinstance(args[0], Tensor):
+            self._carry_channels(args[0], out)
         if func in _LAST_NORMS or func in _FIRST_NORMS:
             axis = -1 if func in _LAST_NORMS else 1
             self._channels.setdefault(out.shape, axis)
@@ -141,7 +153,7 @@ class FeatureRecorder(CallMode):
             asked = {**given, "training": False, "need_weights": True, "average_attn_weights": False}
             self._hand("attention", func(**asked)[1])
 
-    def _hand(self, kind: Kind, out: Tensor, channels: int = -1) -> None:
+    def _hand(self, kind: Kind, out: Tensor, channels: int = -1, activation: int | None = None) -> None:
         """Hand on a tensor whose channels lie along an axis; a number is no feature."""
         if kind not in self._kinds or not out.dim():
             return
@@ -152,27 +164,48 @@ class FeatureRecorder(CallMode):
             )
         place = self.flow.place_of(out)
         if out.dim() == 1:  # a number for each sample, or one row of channels
-            self._receive(Feature(kind, out.unsqueeze(0 if place is None else 1), place))
+            self._receive(Feature(kind, out.unsqueeze(0 if place is None else 1), place, activation))
         else:
-            self._receive(Feature(kind, out.movedim(channels, -1), _moved(place, channels % out.dim())))
+            moved = _moved(place, channels % out.dim())
+            self._receive(Feature(kind, out.movedim(channels, -1), moved, activation))
 
     def _is_attention(self, out: Tensor, input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> bool:  # noqa: A002
         """Whether a softmax is over the keys of (..., T, S), and not over what a layer put out, as a router's is."""
         return dim in (-1, out.dim() - 1) and out.dim() >= _ATTENTION_DIMS and not self._is_linear(input)
 
     def _is_linear(self, value: Any) -> bool:
-        known = self._linear.get(id(value))
-        return known is not None and known() is value
+        """Whether a tensor is what a linear call put out, or a view of it."""
+        return isinstance(value, Tensor) and self._layout(value) is not None
 
     def _is_hidden(self, value: Any) -> bool:
-        """Whether a tensor is what a linear call put out, or some channels of it, as of a layer of gate and value."""
-        if not isinstance(value, Tensor):
+        """Whether a tensor is what a linear call put out, or some channels of it, as of a layer of gate and value.
+
+        Its other axes may be others, as where a call on (B T, C) makes (B, T, C).
+        """
+        layout = self._layout(value) if isinstance(value, Tensor) and value.dim() else None
+        if layout is None:
             return False
+        shape, stride = layout
+        if value.shape[:-1] == shape[:-1]:
+            return bool(value.stride() == stride)
+        has_its_rows = value.numel() // max(1, value.shape[-1]) == math.prod(shape[:-1])
+        return bool(has_its_rows and value.shape[-1] == shape[-1] and value.stride(-1) == stride[-1])
+
+    def _layout(self, value: Tensor) -> tuple[torch.Size, tuple[int, ...]] | None:
+        """The shape and strides of what a linear call put out, of which this is a view."""
         owner = _owner(value)
         if id(owner) not in self._layouts:
-            return False
+            return None
         known, shape, stride = self._layouts[id(owner)]
-        return known() is owner and value.shape[:-1] == shape[:-1] and value.stride() == stride
+        return (shape, stride) if known() is owner else None
+
+    def _carry_channels(self, before: Tensor, after: Tensor) -> None:
+        """After a call that leaves the number of axes, samples and channels, the channels lie where they did."""
+        axis = self._channels.get(before.shape)
+        if axis is None or after.dim() != before.dim() or after.shape[0] != before.shape[0]:
+            return
+        if after.shape[axis] == before.shape[axis]:
+            self._channels.setdefault(after.shape, axis)
 
     def _channel_axis(self, out: Tensor) -> int:
         """By the last call whose output had this shape; of a shape not seen before, images have the channels first.
@@ -182,6 +215,11 @@ class FeatureRecorder(CallMode):
         place = self.flow.place_of(out)
         is_first = out.dim() >= _IMAGE_DIMS and (place is None or place.axis != 1)
         return self._channels.get(out.shape, 1 if is_first else -1)
+
+
+def _gate(value: Tensor, dim: int = -1) -> Tensor:
+    """The half of what `F.glu` takes that its sigmoid takes."""
+    return value.chunk(2, dim)[1]
 
 
 def _owner(tensor: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class FeatureMeasurements:
             "principal_components", of the outputs of linear calls that an activation takes: the least number of
             principal components that explain more than .99 of the variance; 0 where nothing varies.
             "effective_ranks", of weights and activations: exp of the entropy of the singular values, over their sum, of
-            the matrix of C rows, spaced evenly over samples and positions (all rows, if there are fewer); 0 of zeros.
+            the matrix of C rows, drawn from all samples and positions (all rows, if there are fewer); 0 of zeros.
     """
 
     values: Mapping[str, tuple[float, ...]]
@@ -66,7 +66,9 @@ def run_features(
     probabilities of attention (softmax, `scaled_dot_product_attention`, torch's own attention). Each is reduced in
     float64 while the model runs, and none is kept. Those that make a weight, and those of look-ups, do not count. The
     samples are followed from call to call, so that the part of the first is found wherever it lies, in sequences that
-    lead with time, say; channels are drawn from one generator seeded by `options.seed`.
+    lead with time, say. Channels are drawn from one generator seeded by `options.seed`, and the rows of each feature
+    from one that begins so. Activations count as for L-SWAG: not the gate of a product that is one, nor what reaches no
+    weight and no output.
 
     Raises:
         InputError: a chunk size, or, for a statistic of the first sample, a feature in which its part is not found.
@@ -74,24 +76,29 @@ def run_features(
         UnsupportedModelError: a feature is complex.
     """
     refuse_chunks(options, "features")
-    generator = torch.Generator().manual_seed(options.seed)
     wanted = {name: reduction for name, reduction in _REDUCTIONS.items() if name in statistics}
-    found: dict[str, list[float]] = {name: [] for name in wanted}
+    generator = torch.Generator().manual_seed(options.seed)
+    found: dict[str, list[tuple[int | None, float]]] = {name: [] for name in wanted}
 
     def receive(feature: Feature) -> None:
         _check(feature)
         for name, reduction in wanted.items():
             if feature.kind in reduction.kinds:
-                values = _Values(feature.values, feature.place, batch.n_samples, generator)
-                found[name].append(reduction.reduce(values))
+                values = _Values(feature.values, feature.place, batch.n_samples, options.seed, generator)
+                found[name].append((feature.activation, reduction.reduce(values)))
 
     kinds = frozenset[Kind]().union(*(reduction.kinds for reduction in wanted.values()))
     with preserve_model_state(model, options.seed, watched=False) as snapshot, torch.no_grad():
         freeze(model)  # so that a parameter that an autograd function gives back is still seen to be one
         copied = batch.copied()  # which the model may write into
-        with FeatureRecorder(model, copied, kinds, receive), snapshot.watch():
-            call_model(model, copied.inputs)
-    return FeatureMeasurements({name: tuple(values) for name, values in found.items()})
+        with FeatureRecorder(model, copied, kinds, receive) as recorder, snapshot.watch():
+            outputs = call_model(model, copied.inputs)
+        recorder.finish(outputs)
+    counted = {
+        name: tuple(number for activation, number in numbers if activation is None or recorder.counts(activation))
+        for name, numbers in found.items()
+    }
+    return FeatureMeasurements(counted)
 
 
 def _check(feature: Feature) -> None:
@@ -112,7 +119,8 @@ class _Values:
     values: Tensor
     place: Place | None
     n_samples: int
-    generator: torch.Generator
+    seed: int
+    channel_generator: torch.Generator
 
     @property
     def rows(self) -> Tensor:
@@ -163,7 +171,7 @@ def _least_correlation(feature: _Values) -> float:
 def _sampled_correlation(feature: _Values) -> float:
     rows = feature.of_first_sample
     n_channels = rows.shape[1]
-    chosen = torch.randperm(n_channels, generator=feature.generator, device="cpu")[:SAMPLED_CHANNELS]
+    chosen = torch.randperm(n_channels, generator=feature.channel_generator, device="cpu")[:SAMPLED_CHANNELS]
     return _least_eigenvalue(rows[:, chosen.to(rows.device)]) * n_channels / len(chosen)
 
 
@@ -200,8 +208,10 @@ def _principal_components(feature: _Values) -> float:
 def _effective_rank(feature: _Values) -> float:
     rows = feature.values.flatten(0, -2)
     n_rows, n_columns = rows.shape
-    if n_rows > n_columns:
-        rows = rows[torch.arange(n_columns, device=rows.device) * n_rows // n_columns]
+    if n_rows > n_columns:  # rows at even distances could all be of one pixel
+        generator = torch.Generator().manual_seed(feature.seed)  # of its own, so that no other feature matters
+        drawn = torch.randperm(n_rows, generator=generator, device="cpu")[:n_columns]
+        rows = rows[drawn.to(rows.device)]
     values = torch.linalg.svdvals(rows.double())
     total = values.sum()
     return float(torch.special.entr(values / total).sum().exp()) if total > 0 else 0.0

@@ -141,8 +141,8 @@ def w_pca(measurements: Measurements) -> float:
     components = measurements.of(FeatureMeasurements)["principal_components"]
     if not components:
         raise NothingObservedError(
-            "w_pca needs feed-forward layers, and no activation takes the output of a linear call; score a network of "
-            "convolutions by another proxy"
+            "w_pca needs feed-forward layers, and no activation was seen to take the output of a linear call as it is; "
+            "score a network of convolutions, or one whose activations are written out, by another proxy"
         )
     return measurements.of(ModelMeasurements).n_params * math.fsum(components)
 
@@ -153,9 +153,9 @@ def near(measurements: Measurements) -> float:
     The sum runs over the outputs of linear and convolution calls and over those of activations. A row is what the C
     channels give at one position of one sample, and the matrix has C rows. exp(H) is its effective rank.
 
-    Departures from the published code: the rows are spaced evenly over the samples and positions of the batch, there
-    they are neighbours; where there are fewer than C all count, there further batches are added; outputs of norms do
-    not count, as in the paper; the weights are drawn once. Its price is a singular value decomposition of C x C for
+    Departures from the published code: the rows are drawn from all samples and positions of the batch, from the seed,
+    there they are neighbours; where there are fewer than C all count, there further batches are added; outputs of norms
+    do not count, as in the paper; the weights are drawn once. Its price is a singular value decomposition of C x C for
     each feature, which on wide vision transformers exceeds that of the forward by far.
 
     Returns:

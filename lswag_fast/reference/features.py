@@ -104,8 +104,8 @@ def w_pca(n_params: int, hidden: Iterable[Tensor]) -> float:
     return float(n_params * total)
 
 
-def near(features: Iterable[Tensor]) -> float:
-    """The effective ranks of C evenly spaced rows of each feature (..., C), added up.
+def near(features: Iterable[Tensor], seed: int = 0) -> float:
+    """The effective ranks of C random rows of each feature (..., C), added up.
 
     Example:
         >>> import torch
@@ -114,10 +114,10 @@ def near(features: Iterable[Tensor]) -> float:
     """
     total = 0.0
     for feature in features:
-        rows = feature.flatten(0, -2).double().numpy()
-        n_rows, n_columns = rows.shape
-        chosen = [k * n_rows // n_columns for k in range(n_columns)] if n_rows > n_columns else list(range(n_rows))
-        s = np.linalg.svd(rows[chosen], compute_uv=False)
+        rows = feature.flatten(0, -2).double()
+        if len(rows) > rows.shape[1]:
+            rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[: rows.shape[1]]]
+        s = np.linalg.svd(rows.numpy(), compute_uv=False)
         shares = [value / s.sum() for value in s if value > 0]
         total += math.exp(-math.fsum(share * math.log(share) for share in shares)) if shares else 0.0
     return total

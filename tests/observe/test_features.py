@@ -132,3 +132,41 @@ def test_the_samples_are_followed_to_where_the_channels_of_images_are_last() -> 
     ):
         TimeFirst()(images)
     assert places == [SampleAxis(0, 1, 4), SampleAxis(1)]
+
+
+def test_the_rows_of_a_linear_call_may_become_samples_and_positions() -> None:
+    """As those of GPT-2's `Conv1D`; heads, which are parts of rows, are not hidden."""
+
+    class Viewed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.bias = nn.Parameter(torch.randn(3, 8)), nn.Parameter(torch.randn(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            rows = torch.addmm(self.bias, x.flatten(0, 1), self.weight)
+            return rows.view(4, 6, 8).relu() + rows.view(4, 6, 2, 4).relu().flatten(2)
+
+    model, x = Viewed(), torch.randn(4, 6, 3)
+    (hidden,) = [values for kind, values in seen(model, x) if kind == "hidden"]
+    assert torch.allclose(hidden, x @ model.weight + model.bias)
+
+
+def test_the_gate_is_hidden_where_glu_takes_both_halves() -> None:
+    model = nn.Sequential(nn.Linear(3, 10), nn.GLU())
+    x = torch.randn(4, 3)
+    (hidden,) = [values for kind, values in seen(model, x) if kind == "hidden"]
+    assert torch.equal(hidden, model[0](x)[:, 5:])
+
+
+def test_a_softmax_over_the_taps_of_a_kernel_that_a_layer_gives_is_no_attention() -> None:
+    class Kernels(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).unflatten(-1, (2, 5)).softmax(-1)
+
+    assert [kind for kind, _ in seen(Kernels(3, 10), torch.randn(4, 6, 3))] == ["weight"]
+
+
+def test_pooled_sequences_have_the_channels_where_they_were() -> None:
+    model = nn.Sequential(nn.Conv1d(3, 5, 2), nn.MaxPool1d(2), nn.ReLU())
+    *_, (kind, values) = seen(model, torch.randn(4, 3, 9))
+    assert (kind, values.shape) == ("activation", (4, 4, 5))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lswag_fast.data.batch import Batch
@@ -138,7 +140,7 @@ def test_a_constant_that_has_no_mean_in_floating_point_does_not_vary(dtype: torc
 def test_a_number_for_each_sample_is_one_channel_and_a_vector_without_samples_one_row() -> None:
     class Numbers(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return x[:, 0].relu() + x.mean(0).sum().relu() * x.mean(0).relu().sum()
+            return x[:, 0].relu() + x.mean(0).sum().relu() + x.mean(0).relu().sum()
 
     found = run(Numbers(), torch.rand(5, 3) + 1, "effective_ranks")["effective_ranks"]
     assert found == pytest.approx((1.0, 1.0), rel=1e-9)  # of (5, 1) and of (1, 3); a number alone is no feature
@@ -211,3 +213,34 @@ def test_a_feature_without_positions_has_no_rank(statistic: str) -> None:
             return super().forward(x[:, :0]).relu().sum(1)
 
     assert set(run(Empty(8, 4), X.flatten(2)[..., :8], statistic)[statistic]) == {0.0}
+
+
+WRITTEN_OUT = {
+    "silu": (F.silu, lambda x: x * x.sigmoid()),
+    "gelu": (
+        lambda x: F.gelu(x, approximate="tanh"),
+        lambda x: 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh()),
+    ),
+    "gated": (lambda x: F.silu(x) * x.roll(1, -1), lambda x: x.sigmoid() * x * x.roll(1, -1)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_an_activation_that_is_written_out_counts_once(name: str) -> None:
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(6, 8).double(), nn.Linear(8, 2).double()
+            self.act: Callable[[Tensor], Tensor] = F.relu
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.act(self.first(x)))
+
+    torch.manual_seed(0)
+    model, x, statistics = Layers(), torch.randn(9, 6, dtype=torch.float64), ("log_dimensions", "effective_ranks")
+    found = []
+    for act in WRITTEN_OUT[name]:
+        model.act = act
+        found.append(run(model, x, *statistics))
+    for statistic in statistics:
+        assert found[1][statistic] == pytest.approx(found[0][statistic], rel=1e-9)  # rounding of other operations

@@ -191,6 +191,22 @@ def test_near(name: str) -> None:
     assert found == pytest.approx(expected, rel=1e-4)  # the accuracy contract
 
 
+def test_near_looks_at_more_than_one_pixel() -> None:
+    """Of 16 images of 32 x 32 and 16 channels, 16 rows at even distances are all of the first pixel."""
+    images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images[:, :, 0, 0] = 0.0
+    model = nn.Sequential(nn.Conv2d(3, 16, 1, bias=False), nn.Flatten(), nn.Linear(16384, 2)).double()
+    of_features = score(model, (images.double(), torch.zeros(16, dtype=torch.long)), proxy="near").value
+    assert of_features > 3  # of the convolution nearly 3, the directions of its inputs, and of the head 1 or more
+
+
+def test_near_draws_the_same_rows_in_any_company() -> None:
+    model, batch = NETWORKS["resnet_eval"].build(torch.float64)
+    together = score_many(model, batch, proxies=["meco_opt", "near"])
+    for proxy in ("meco_opt", "near"):
+        assert score(model, batch, proxy=proxy).value == together[proxy].value
+
+
 def test_near_sees_no_scale_and_one_dimension_as_one() -> None:
     model = nn.Sequential(nn.Linear(3, 4, bias=False)).double()
     batch = torch.randn(6, 1).double() * torch.ones(3).double(), torch.arange(6) % 4
