@@ -347,6 +347,11 @@ class RepeatedJob:
 
     jobs: tuple[ScoreJob, ...]
 
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The fingerprints of their batches."""
+        return tuple(fingerprint(job.batch) for job in self.jobs)
+
     def __call__(self, arch_json: str) -> dict[str, list[float]]:
         """Return the values; raises whatever keeps a repeat from having one."""
         values = [job(arch_json) for job in self.jobs]
