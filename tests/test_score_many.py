@@ -245,7 +245,7 @@ def test_repeats_are_those_of_each_proxy_alone() -> None:
         assert together[proxy].repeated == alone.repeated
         assert together[proxy].standard_error == alone.standard_error
     assert together["params"].standard_error == 0  # of which nothing is drawn
-    assert str(together["head_confidence"].error).startswith("repeat 1: head_confidence needs")
+    assert str(together["head_confidence"].error).startswith("head_confidence needs")  # in all of them
     with pytest.raises(InputError, match="5 repeats cut the batch into equal parts"):
         score_many(mlp(), batch, proxies=names, repeats=5)
 

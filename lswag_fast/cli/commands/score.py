@@ -13,7 +13,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
-from lswag_fast.cli.values import naming, positive, whole
+from lswag_fast.cli.values import naming, positive
 from lswag_fast.cli.views.score import show_score, show_scores
 from lswag_fast.errors import InputError, UnsupportedModelError
 
@@ -82,7 +82,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "cut the batch into R equal parts, score each with a seed of its own (also of the weights that --init draws), "
         "and show the mean with its standard error (default: 1, the batch as it is)"
     )
-    parser.add_argument("--repeats", type=whole, default=1, metavar="R", help=text)
+    parser.add_argument("--repeats", type=positive, default=1, metavar="R", help=text)
     options.add_json(parser, "the whole result")
     options.add_data_options(parser, "digits for a space, else synthetic")
     options.add_network_options(parser)
