@@ -262,7 +262,9 @@ class ScoreJob:
         "layers", the `LayerScore` of each weight as a dictionary; "coverage"; and "seconds", where the time of scoring
         it as a candidate goes: {part: seconds} of "build", "forward", "backward", "kernel" and "other".
         """
-        with _torch_threads(self.n_threads):
+        with _torch_threads(self.n_threads), warnings.catch_warnings():
+            # Those of the proxies that were asked for came with the trials; of this one nobody has asked anything.
+            warnings.simplefilter("ignore", LswagWarning)
             found = self._score(self.network(arch), PROFILE_PROXY, self._exact_options)
         seconds = self._seconds(self.space.encode(arch))
         return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage, "seconds": seconds}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lswag_fast import ScoreOptions, score, score_job, score_many
-from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceError
+from lswag_fast.errors import InputError, LswagError, LswagWarning, NoActivationsError, SpaceError
 from lswag_fast.execution import WorkerProcesses, open_runner
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.score_job import ScoreJob
@@ -247,6 +247,13 @@ def test_a_profile_says_where_the_time_of_a_candidate_goes() -> None:
     seconds = ScoreJob(SHARED, BATCH, ("lswag",)).at_fidelity().profile(ARCH)["seconds"]
     assert sorted(seconds) == ["backward", "build", "forward", "kernel", "other"]
     assert min(seconds.values()) > 0
+
+
+def test_a_profile_does_not_warn_of_what_no_proxy_reads() -> None:
+    few = BATCH[0][:2], BATCH[1][:2]
+    with pytest.warns(LswagWarning, match="the batch of 2 is smaller than the"):
+        ScoreJob(SHARED, few, ("lswag",))(TEXT)
+    assert ScoreJob(SHARED, few, ("params",)).profile(ARCH)["layers"]  # a warning would be an error here
 
 
 @pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")  # BatchNorm in train mode
