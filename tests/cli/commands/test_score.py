@@ -132,6 +132,14 @@ def test_a_number_of_repeats_below_1_is_refused(count: str, run: Any) -> None:
     assert code == 2 and f"argument --repeats: '{count}' is not a whole number of at least 1" in err
 
 
+def test_without_a_value_of_any_proxy_the_command_fails(run: Any) -> None:
+    code, out, _ = run("--proxies", "dss,epe_nas", "--num-classes", "1")
+    assert code == 2
+    assert "without a score:" in out and "dss: " in out and "epe_nas: " in out
+    code, _, _ = run("--proxies", "dss,params")
+    assert code == 0
+
+
 def test_all_proxies_make_one_table(run: Any) -> None:
     code, out, err = run("--proxies", "all")
     assert (code, err) == (0, "")
