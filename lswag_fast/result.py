@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lswag_fast.data.repeats import name_of_repeat
 from lswag_fast.observe import Skipped
 from lswag_fast.plots import plot_profile
 
@@ -121,10 +122,16 @@ class Score:
     def of_repeats(cls, scores: Sequence[Score]) -> Score:
         """Return the mean of two scores or more of one proxy, with all else of the first of them.
 
-        Where one of them has no value, neither has the mean, and `error` says which and why.
+        Where one of them has no value, neither has the mean, and `error` says why, and which one it is unless all have
+        none for the same reason.
         """
         first, values = scores[0], tuple(score.value for score in scores)
-        failed = next((f"repeat {k}: {score.error}" for k, score in enumerate(scores, 1) if score.error), None)
+        failed = next(
+            (f"{name_of_repeat(k, score.n_samples)}: {score.error}" for k, score in enumerate(scores) if score.error),
+            None,
+        )
+        if first.error and len({score.error for score in scores}) == 1:
+            failed = first.error
         has_value = failed is None
         return replace(
             first,

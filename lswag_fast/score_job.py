@@ -86,7 +86,7 @@ class ScoreJob:
 
     Raises:
         SpaceError: the space is none.
-        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, or mode; a seed
+        InputError: neither proxies nor a function, or both; an unknown or ranked proxy, option of one, or mode; a seed
             or a number of threads outside of its range; a task that is not that of the space.
 
     Example:
@@ -118,8 +118,7 @@ class ScoreJob:
             raise InputError(f"function must be a function (model, batch) -> float, got {self.function!r}")
         if self.proxies:
             check_names("proxies", self.proxies)
-        for name in self.proxies:
-            get_proxy(name)
+        infos = [get_proxy(name) for name in self.proxies]
         if with_parts(self.proxies) != list(self.proxies):
             raise InputError("name the parts of ranked proxies: with_parts(proxies) has them")
         if self.mode not in (None, "train", "eval"):
@@ -129,6 +128,8 @@ class ScoreJob:
             raise InputError(f"n_threads must be at most {MAX_THREADS:,}, got {self.n_threads}")
         if not isinstance(self.options, ScoreOptions):
             raise InputError(f"options must be ScoreOptions(...), got {self.options!r}")
+        for info in infos:
+            info.checked_options(self.options.proxy_options.get(info.name, {}))
         replace(self.options, seed=self.seed)  # refuses a seed outside of its range
         object.__setattr__(self, "options", options_of_space(self.space, self.options))
 
@@ -213,9 +214,9 @@ class ScoreJob:
             if len(self.proxies) == 1:  # raises the error itself
                 return {self.proxies[0]: float(self._score(model, self.proxies[0], options))}
             scores = self._score_many(model, options)
-        errors = [f"{name}: {scores[name].error}" for name in self.proxies if scores[name].error]
+        errors = {name: score.error for name, score in scores.items() if score.error}
         if errors:
-            raise LswagError("; ".join(errors))
+            raise LswagError("; ".join(e if e.startswith(n) else f"{n}: {e}" for n, e in errors.items()))
         return {name: float(scores[name]) for name in self.proxies}
 
     def repeated(self, batches: Sequence[Any]) -> RepeatedJob:
@@ -261,7 +262,9 @@ class ScoreJob:
         "layers", the `LayerScore` of each weight as a dictionary; "coverage"; and "seconds", where the time of scoring
         it as a candidate goes: {part: seconds} of "build", "forward", "backward", "kernel" and "other".
         """
-        with _torch_threads(self.n_threads):
+        with _torch_threads(self.n_threads), warnings.catch_warnings():
+            # Those of the proxies that were asked for came with the trials; of this one nobody has asked anything.
+            warnings.simplefilter("ignore", LswagWarning)
             found = self._score(self.network(arch), PROFILE_PROXY, self._exact_options)
         seconds = self._seconds(self.space.encode(arch))
         return {"layers": [asdict(layer) for layer in found.layers], "coverage": found.coverage, "seconds": seconds}
@@ -346,6 +349,11 @@ class RepeatedJob:
     """
 
     jobs: tuple[ScoreJob, ...]
+
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The fingerprints of their batches."""
+        return tuple(fingerprint(job.batch) for job in self.jobs)
 
     def __call__(self, arch_json: str) -> dict[str, list[float]]:
         """Return the values; raises whatever keeps a repeat from having one."""

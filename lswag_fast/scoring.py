@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from lswag_fast import kernels
 from lswag_fast.data.batch import Batch
+from lswag_fast.data.repeats import repeats_of
 from lswag_fast.errors import InputError, LswagError, NonFiniteGradientError, ProxyFailedError
-from lswag_fast.option_checks import check_names, is_integer
-from lswag_fast.options import SEEDS, ScoreOptions, takes_score_options
+from lswag_fast.option_checks import check_names
+from lswag_fast.options import ScoreOptions, takes_score_options
 from lswag_fast.passes import Measurements, Pass, list_passes
 from lswag_fast.passes.shared.checks import one_line
 from lswag_fast.passes.shared.eager import uncompiled
@@ -97,36 +99,19 @@ def score(
     start = time.perf_counter()
     if not isinstance(proxy, str):
         raise InputError(f"proxy must be one name, got {type(proxy).__name__}; score_many takes several")
-    get_proxy(proxy)  # an unknown name before anything else
+    info = get_proxy(proxy)  # an unknown name before anything else
     chosen = ScoreOptions.of("score", options, keywords)
-    parts = _repeats(batch, chosen, repeats)
-    if parts:
-        return Score.of_repeats([score(model, part, proxy=proxy, options=own) for part, own in parts])
+    info.checked_options(_proxy_options(chosen).get(info.name, {}))
+    if parts := repeats_of(batch, chosen, repeats):
+        _check_call(model, batch, chosen)  # what is wrong with all repeats is not that of the first
+        return Score.of_repeats(
+            [each.scored_by(lambda part, own: score(model, part, proxy=proxy, options=own)) for each in parts]
+        )
     computed = compute_scores(model, batch, [proxy], chosen, start)
     failure = computed.failures.get(proxy)
     if failure is not None and not (isinstance(failure, NonFiniteGradientError) and chosen.nonfinite == "propagate"):
         raise (failure.__cause__ if isinstance(failure, ProxyFailedError) else None) or failure
     return computed.scores[proxy]
-
-
-def _repeats(batch: Any, options: ScoreOptions, count: int) -> list[tuple[Any, ScoreOptions]]:
-    """The part of the batch that each repeat has, and the options with its seed; nothing for a single score."""
-    if not is_integer(count) or count < 1:
-        raise InputError(f"repeats must be a whole number from 1, got {count!r}")
-    if count == 1:
-        return []
-    checked = Batch.checked(batch)
-    if checked.n_batches > 1:
-        raise InputError("a list of batches is one batch in micro-batches; repeats take a single batch, which they cut")
-    if checked.n_samples % count or checked.n_samples < 2 * count:
-        raise InputError(
-            f"{count} repeats cut the batch into equal parts of two samples or more, and it has {checked.n_samples} "
-            f"samples; give a multiple of {count} from {2 * count}"
-        )
-    size = checked.n_samples // count
-    parts = [checked.take(slice(k * size, (k + 1) * size)) for k in range(count)]
-    own = [replace(options, seed=(options.seed + k) % SEEDS) for k in range(count)]
-    return [((part.inputs, part.targets), options) for part, options in zip(parts, own, strict=True)]
 
 
 @takes_score_options
@@ -179,9 +164,11 @@ def score_many(
     start = time.perf_counter()
     check_names("proxies", proxies, "; [info.name for info in list_proxies()] has all of them")
     chosen = ScoreOptions.of("score_many", options, keywords)
-    parts = _repeats(batch, chosen, repeats)
-    if parts:
-        return Scores.of_repeats([score_many(model, part, proxies=proxies, options=own) for part, own in parts])
+    if parts := repeats_of(batch, chosen, repeats):
+        _check_call(model, batch, chosen)
+        return Scores.of_repeats(
+            [each.scored_by(lambda part, own: score_many(model, part, proxies=proxies, options=own)) for each in parts]
+        )
     return compute_scores(model, batch, with_parts(proxies), chosen, start).scores
 
 
@@ -201,11 +188,7 @@ def compute_scores(
     Raises what makes every proxy impossible (a bad batch or model); what goes wrong with a pass or a proxy is in
     `failures`. `start` is `time.perf_counter()` when the user's call began.
     """
-    check_not_transformed()
-    checked = Batch.checked(batch)
-    device = check_model(model, checked)
-    check_precision(options, device)
-    check_castable(model, options)
+    checked, device = _check_call(model, batch, options)
     failures: dict[str, LswagError] = {}
     proxies = _found(names, _proxy_options(options), failures)
     options = with_fast_gradients(options, proxies, checked.n_samples)
@@ -235,6 +218,16 @@ def compute_scores(
             **common,
         )
     return ComputedScores(scores, failures)
+
+
+def _check_call(model: nn.Module, batch: Any, options: ScoreOptions) -> tuple[Batch, torch.device]:
+    """The batch and the device; raises what keeps every proxy from having a value, whatever the samples are."""
+    check_not_transformed()
+    checked = Batch.checked(batch)
+    device = check_model(model, checked)
+    check_precision(options, device)
+    check_castable(model, options)
+    return checked, device
 
 
 def _proxy_options(options: ScoreOptions) -> dict[str, dict[str, Any]]:

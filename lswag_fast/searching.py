@@ -109,7 +109,8 @@ def search(
         n_threads: threads of torch for each candidate; None for torch's present number. It is part of the study.
         repeats: further batches, two or more: at the end the ten best are scored exactly with each, with weights of the
             seeds that follow `seed`, and `SearchResult.rank_intervals` says which of them these can tell apart. Not
-            with a function. The order of the trials is left as it is.
+            with a function. The order of the trials is left as it is. Other batches than those of an earlier run in the
+            folder replace its repeats.
         interrupts: what tells the search to stop early; None for its own, after which a SIGTERM takes its usual effect
             once the result is stored.
         keep_isomorphic: score also architectures that are the same function as an earlier one, where the space tells

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lswag_fast import ScoreOptions, score, score_job, score_many
-from lswag_fast.errors import InputError, LswagError, NoActivationsError, SpaceError
+from lswag_fast.errors import InputError, LswagError, LswagWarning, NoActivationsError, SpaceError
 from lswag_fast.execution import WorkerProcesses, open_runner
 from lswag_fast.passes.shared.initialisation import initialise
 from lswag_fast.score_job import ScoreJob
@@ -95,7 +95,7 @@ def test_called_it_raises_what_the_report_keeps() -> None:
     with pytest.raises(LswagError, match=r"^dss is for vision transformers"):
         one(cell)
     many = replace(one, proxies=("params", "dss"))
-    with pytest.raises(LswagError, match=r"^dss: dss is for vision transformers"):
+    with pytest.raises(LswagError, match=r"^dss is for vision transformers"):
         many(cell)
     report = many.report(cell)
     assert report.values["params"] == CELLS.n_params(CELLS.decode(cell))
@@ -155,6 +155,14 @@ def test_random_state_and_threads_are_left_as_they_were() -> None:
         ({"proxies": ("snip",), "n_threads": 100_000_000}, "n_threads must be at most 1,024, got 100000000"),
         ({"proxies": ("snip",), "n_threads": "2"}, "n_threads must be an integer >= 1, got '2'"),
         ({"proxies": ("snip",), "options": {"seed": 1}}, r"options must be ScoreOptions\(...\), got {'seed': 1}"),
+        (
+            {"proxies": ("vkdnw", "snip"), "options": ScoreOptions(proxy_options={"vkdnw": {"scalars": "some"}})},
+            "^vkdnw: scalars must be 'weights' or 'all', got 'some'",
+        ),
+        (
+            {"proxies": ("vkdnw", "snip"), "options": ScoreOptions(proxy_options={"snip": {"mu": 1.0}})},
+            "^proxy 'snip' has no option 'mu'",
+        ),
         ({"proxies": "snip"}, "proxies must be a list of names, got 'snip'"),
         ({"proxies": 3}, "proxies must be a list of names, got 3"),
         ({"proxies": ("snip", 3)}, "proxies must be a list of names, got a list of int"),
@@ -239,6 +247,13 @@ def test_a_profile_says_where_the_time_of_a_candidate_goes() -> None:
     seconds = ScoreJob(SHARED, BATCH, ("lswag",)).at_fidelity().profile(ARCH)["seconds"]
     assert sorted(seconds) == ["backward", "build", "forward", "kernel", "other"]
     assert min(seconds.values()) > 0
+
+
+def test_a_profile_does_not_warn_of_what_no_proxy_reads() -> None:
+    few = BATCH[0][:2], BATCH[1][:2]
+    with pytest.warns(LswagWarning, match="the batch of 2 is smaller than the"):
+        ScoreJob(SHARED, few, ("lswag",))(TEXT)
+    assert ScoreJob(SHARED, few, ("params",)).profile(ARCH)["layers"]  # a warning would be an error here
 
 
 @pytest.mark.filterwarnings("ignore::lswag_fast.errors.LswagWarning")  # BatchNorm in train mode

@@ -245,7 +245,7 @@ def test_repeats_are_those_of_each_proxy_alone() -> None:
         assert together[proxy].repeated == alone.repeated
         assert together[proxy].standard_error == alone.standard_error
     assert together["params"].standard_error == 0  # of which nothing is drawn
-    assert str(together["head_confidence"].error).startswith("repeat 1: head_confidence needs")
+    assert str(together["head_confidence"].error).startswith("head_confidence needs")  # in all of them
     with pytest.raises(InputError, match="5 repeats cut the batch into equal parts"):
         score_many(mlp(), batch, proxies=names, repeats=5)
 
@@ -272,9 +272,9 @@ def test_labels_without_a_loss_fail_the_proxies_of_gradients_alone(loss: Any) ->
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"loss_fn": TokenLoss()}, "no token counts in sample 0, 1, 2 and 9 more of the batch"),
+        ({"loss_fn": TokenLoss()}, "no token counts in samples 0, 1, 2 and 9 more of the batch"),
         ({"loss_fn": TokenLoss(shift=True)}, "all labels are -100 but the first; leave such samples out"),
-        ({"ignore_index": -100}, "no label counts in sample 0, 1, 2 and 9 more of the batch: .*; leave such"),
+        ({"ignore_index": -100}, "no label counts in samples 0, 1, 2 and 9 more of the batch: .*; leave such"),
         ({}, "labels run from -100 to -100, .* where -100 marks what is not to count, pass ignore_index=-100"),
     ],
 )

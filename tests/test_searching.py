@@ -12,6 +12,7 @@ from lswag_fast.options import ScoreOptions
 from lswag_fast.searching import search
 from lswag_fast.spaces import AutoFormer
 from lswag_fast.study.budget import Budget
+from lswag_fast.study.storage import Record, SQLiteStorage
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width
 
@@ -287,6 +288,25 @@ def test_the_best_are_scored_again_with_other_batches_and_weights(tmp_path):
     stored = read_study(tmp_path)
     assert stored.repeats == result.repeats
     assert [trial.score for trial in stored.trials] == [trial.score for trial in plain.trials]
+
+
+def test_repeats_of_other_batches_replace_those_that_are_stored(tmp_path):
+    given = {"proxy": "nwot", "n_trials": 3, "sampler": "random", "options": ScoreOptions(pattern_samples=4)}
+
+    def repeated(storage, *seeds):
+        return search(small_vits(), images(0), storage=storage, repeats=[images(k) for k in seeds], **given).repeats
+
+    repeated(tmp_path / "a", 1, 2)
+    for place, seeds in enumerate([(1, 2, 3), (4, 5, 6), (5, 4, 6)]):
+        found = repeated(tmp_path / "a", *seeds)
+        assert found == repeated(tmp_path / f"new{place}", *seeds)
+        assert {len(values["nwot"]) for values in found.values()} == {3}
+        assert read_study(tmp_path / "a").repeats == found
+    storage = SQLiteStorage(tmp_path / "a")
+    storage.open()
+    storage.write([Record("attr", "repeats_of", None), Record("attr", "repeats", {"0": {"nwot": [1.0, 2.0, 3.0]}})])
+    storage.close()  # as an earlier version left it
+    assert repeated(tmp_path / "a", 5, 4, 6) == found
 
 
 def test_one_repeat_or_repeats_of_a_function_are_refused(tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
@@ -87,6 +88,15 @@ def table(*columns: str, left: tuple[str, ...] = ()) -> Table:
     for column in columns:
         result.add_column(column, justify="left" if column in left else "right", overflow="fold")
     return result
+
+
+def show_table(rows: Table) -> None:
+    """Write a table; where it is too wide, headings and names go on in the next line, numbers never do."""
+    for column in rows.columns:
+        if column.justify == "right":
+            column.min_width = max((cell_len(str(cell)) for cell in column.cells), default=0)
+            column.no_wrap = column.min_width >= cell_len(str(column.header))
+    OUT.print(rows, crop=False)
 
 
 def fits(rows: Table) -> bool:

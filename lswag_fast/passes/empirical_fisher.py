@@ -134,7 +134,7 @@ def _jacobian(observation: Observation, logits: Tensor, options: ScoreOptions) -
     weights = reducer.choose(observation.weights, len(logits))
     if not weights:
         reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in observation.skipped)
-        raise NothingObservedError(f"empirical_fisher pass: no weight could be observed. {reasons}")
+        raise NothingObservedError(f"empirical_fisher pass: no weight could be observed{reasons and f'. {reasons}'}")
     names = [weight.name for weight in weights]
     rows = []
     for logit in logits.unbind(1):

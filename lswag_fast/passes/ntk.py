@@ -68,7 +68,7 @@ def run_ntk(model: nn.Module, batch: Batch, options: ScoreOptions, statistics: f
     seen = observed_pass(model, whole, resolved, frozenset(("gradients",)), reducer)
     if not reducer.gram:
         reasons = "; ".join(f"{skip.name}: {skip.reason}" for skip in seen.skipped)
-        raise NothingObservedError(f"ntk pass: no weight could be observed. {reasons}")
+        raise NothingObservedError(f"ntk pass: no weight could be observed{reasons and f'. {reasons}'}")
     return NtkMeasurements(reducer.gram)
 
 

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lswag_fast.errors import InputError
 from lswag_fast.passes import Measurements, get_pass
@@ -60,7 +60,8 @@ class ProxyInfo:
         """Return the options that `compute` is called with.
 
         Raises:
-            InputError: an option that the proxy does not take; names those that it takes.
+            InputError: an option that the proxy does not take, or a value other than those that the parameter of its
+                function lists (`Literal`); names what it takes.
 
         Example:
             >>> from lswag_fast.proxies import get_proxy
@@ -70,12 +71,27 @@ class ProxyInfo:
             Traceback (most recent call last):
             lswag_fast.errors.InputError: proxy 'snip' has no option 'mu'; it takes none
         """
+        self.check_option_names(options)
+        if options:
+            hints = _hints(self.compute)
+            for name, value in options.items():
+                choices = get_args(hints.get(name)) if get_origin(hints.get(name)) is Literal else ()
+                if choices and value not in choices:
+                    *others, last = map(repr, choices)
+                    raise InputError(f"{self.name}: {name} must be {', '.join(others)} or {last}, got {value!r}")
+        return dict(options)
+
+    def check_option_names(self, names: Iterable[str]) -> None:
+        """Refuse an option that the proxy does not take.
+
+        Raises:
+            InputError: there is one; names those that it takes.
+        """
         known = list(inspect.signature(self.compute).parameters)[1:]
-        for name in options:
+        for name in names:
             if name not in known:
                 takes = f"it takes {', '.join(known)}" if known else "it takes none"
                 raise InputError(f"proxy {self.name!r} has no option {name!r}; {takes}")
-        return dict(options)
 
     def with_options(self, options: Mapping[str, Any]) -> ProxyInfo:
         """Return the proxy with the needs that it has with these options.
@@ -157,9 +173,17 @@ def register_proxy(
         needs_by_option=MappingProxyType(by_option),
         compute=fn,
     )
-    info.checked_options(by_option)
+    info.check_option_names(by_option)
     _REGISTRY[name] = info
     return info
+
+
+def _hints(fn: Compute) -> Mapping[str, Any]:
+    """The types of a function's parameters; none where they name what is not to be had, as a type checker may have."""
+    try:
+        return get_type_hints(fn)
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return {}
 
 
 def _checked_needs(name: str, needs: Mapping[str, Collection[str]]) -> Mapping[str, frozenset[str]]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from lswag_fast.errors import ExecutorError, InputError, LswagError, PendingTrialsError, StorageError
 from lswag_fast.execution import Interrupts, Job, JobRunner, open_runner, run_in_order
@@ -26,7 +26,19 @@ MAX_FAILURE_RATE = 0.5
 
 Callback = Callable[[Study, Trial], None]
 Profile = Callable[[Any], Mapping[str, Any]]
-RepeatJob = Callable[[str], Mapping[str, Sequence[float]]]
+
+
+class RepeatJob(Protocol):
+    """Scores an architecture several times: its text -> {proxy: its value in each repeat}."""
+
+    @property
+    def batches(self) -> Sequence[str]:
+        """What tells the batches of the repeats from others, in their order."""
+        ...
+
+    def __call__(self, arch_json: str, /) -> Mapping[str, Sequence[float]]:
+        """Return the values; raises whatever keeps a repeat from having one."""
+        ...
 
 
 def run_study(
@@ -59,8 +71,8 @@ def run_study(
         started: called as `started(study, trial)` when a trial is handed out to be scored.
         profile: an architecture -> what is stored of the best one's network: its "layers" and "coverage"; None stores
             nothing. It may raise a LswagError or RuntimeError for a network that gives no such picture.
-        repeat_job: an architecture's text -> {proxy: its value in each repeat}, for the best trials at the end; None
-            for no repeats.
+        repeat_job: for the best trials at the end; repeats of other batches, stored by an earlier run, are replaced.
+            None for no further repeats.
         exact_job: as `job`, for the finalists; a study without finalists needs none.
         rescored: called as `rescored(study, trial)` after each exact score of a finalist.
         interrupts: what tells the loop to stop early; None for its own, after which a SIGTERM has its usual effect.
@@ -78,7 +90,7 @@ def run_study(
         >>> study.n_told, study.get_attr("status"), study.best.score == max(trial.score for trial in study.trials)
         (4, 'finished', True)
     """
-    if _is_done(study, n_trials) and (repeat_job is None or not _unrepeated(study)):
+    if _is_done(study, n_trials) and (repeat_job is None or _is_repeated(study, repeat_job)):
         return
     with (
         nullcontext(interrupts) if interrupts else Interrupts.passed_on() as interrupts,
@@ -90,9 +102,9 @@ def run_study(
             if stopped != INTERRUPTED and exact_job is not None and study.unsettled():
                 with open_runner(exact_job, executor) as exact_runner:
                     stopped = _settle(study, exact_runner, rescored, interrupts) or stopped
-            if stopped != INTERRUPTED and repeat_job is not None:
+            if stopped != INTERRUPTED and repeat_job is not None and not _is_repeated(study, repeat_job):
                 with open_runner(repeat_job, executor) as repeat_runner:
-                    stopped = _repeat(study, repeat_runner, interrupts) or stopped
+                    stopped = _repeat(study, repeat_runner, repeat_job, interrupts) or stopped
             if stopped == INTERRUPTED:
                 study.set_attr("status", stopped)  # before the rest, in the middle of which a second signal may come
         _finish(study, stopped, profile)
@@ -180,19 +192,26 @@ def _settle(study: Study, runner: JobRunner, rescored: Callback | None, interrup
     return INTERRUPTED if study.unsettled() else None
 
 
-def _unrepeated(study: Study) -> list[Trial]:
-    """The best trials, if the repeats that are stored are not those of just these."""
-    best = study.result().top()
-    stored = study.get_attr("repeats") or {}
-    return best if [str(trial.number) for trial in best] != list(stored) else []
+def _repeats_of(study: Study, job: RepeatJob) -> dict[str, Any]:
+    """What repeats by this job are of, as it is stored beside them: the batches, and the best trials."""
+    return {"batches": list(job.batches), "trials": [trial.number for trial in study.result().top()]}
 
 
-def _repeat(study: Study, runner: JobRunner, interrupts: Interrupts) -> str | None:
+def _is_repeated(study: Study, job: RepeatJob) -> bool:
+    """Whether the repeats that are stored are those by this job, of just the best trials.
+
+    A trial that failed in a repeat is not among the stored repeats, but was scored for them all the same. Of repeats
+    that an earlier version stored nobody knows the batches.
+    """
+    return bool(study.get_attr("repeats_of") == _repeats_of(study, job))
+
+
+def _repeat(study: Study, runner: JobRunner, job: RepeatJob, interrupts: Interrupts) -> str | None:
     """Score the best trials several times, and store it; return `INTERRUPTED` if a signal ended it before the last.
 
     A trial that fails in one repeat has none, and stands in no comparison.
     """
-    best = _unrepeated(study)
+    best = study.result().top()
 
     def work() -> Iterator[tuple[Trial, str]]:
         for trial in best:
@@ -211,8 +230,9 @@ def _repeat(study: Study, runner: JobRunner, interrupts: Interrupts) -> str | No
         return INTERRUPTED
     if len(found) < len(best):
         return INTERRUPTED
-    if best:
-        study.set_attr("repeats", {number: values for number, values in found.items() if values is not None})
+    study.set_attr("repeats_of", None)  # a run that is killed between the next two shall not take these for others
+    study.set_attr("repeats", {number: values for number, values in found.items() if values is not None})
+    study.set_attr("repeats_of", _repeats_of(study, job))
     return None
 
 

@@ -115,7 +115,8 @@ class StoredStudy:
     def rank_intervals(self) -> dict[int, RankInterval]:
         """Return what the repeats say of the best trials, {number: interval}, the best mean first; {} without repeats.
 
-        With several proxies a score of a repeat is the aggregate of the ranks among these trials.
+        With several proxies a score of a repeat is the aggregate of the ranks among these trials; two whose scores
+        differ by the same in all repeats are then told apart from six repeats on.
         """
         if not self.repeats:
             return {}
@@ -125,7 +126,7 @@ class StoredStudy:
             scores_among(objective, [{name: row[k] for name, row in self.repeats[n].items()} for n in numbers])
             for k in range(n_repeats)
         ]
-        intervals = rank_intervals(list(zip(*by_repeat, strict=True)))
+        intervals = rank_intervals(list(zip(*by_repeat, strict=True)), of_ranks=not objective.is_single)
         return dict(sorted(zip(numbers, intervals, strict=True), key=lambda item: -item[1].mean))
 
     def front(self, cost: str = "n_params") -> list[Trial]:

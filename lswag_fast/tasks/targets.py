@@ -31,11 +31,12 @@ def of_each_label(
     """For each label whether an image has it, (B, C): of images of one class that one.
 
     Raises:
-        InputError: the networks give no logits (C,), or fewer than there are labels.
+        InputError: the networks give no logits (C,), or fewer than there are labels, or a label is below 0.
     """
     _check_logits("multi_label", output_shape)
-    if int(labels.max()) >= output_shape[0]:
-        raise InputError(f"labels run to {int(labels.max())}, the networks have {output_shape[0]} outputs")
+    low, high = (int(label) for label in labels.aminmax())
+    if low < 0 or high >= output_shape[0]:
+        raise InputError(f"labels run from {low} to {high}, the networks have {output_shape[0]} outputs")
     return images, F.one_hot(labels, output_shape[0]).float()
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lswag_fast.cli.console import _Output, any_text, say, say_error, warnings_once
+from lswag_fast.cli import console
+from lswag_fast.cli.console import _Output, any_text, say, say_error, show_table, table, warnings_once
 from lswag_fast.errors import LswagWarning, StorageError, warn
 
 
@@ -36,6 +37,18 @@ def test_a_warning_is_told_from_others_by_the_place_that_found_it(capsys):
         for text, file in (("few samples", "a.py"), ("no activations", "b.py"), ("fewer samples", "a.py")):
             warn(text, (file, 1))
     assert capsys.readouterr().err == ("lswag-fast: warning: few samples\nlswag-fast: warning: no activations\n")
+
+
+def test_where_a_table_is_too_wide_names_and_headings_are_folded_and_no_number_is(monkeypatch, capsys):
+    monkeypatch.setattr(console, "OUT", _Output(width=40, highlight=False))
+    numbers = ["1234567.8901 +- 0.0123", "12,345,678", "0.12345678"]
+    rows = table("weight", "score", "parameters_of_all_layers", "x", left=("weight",))
+    rows.add_row("blocks.0.attention.query.weight", *numbers)
+    rows.add_row("b", "-", "1", "2")
+    show_table(rows)
+    out = capsys.readouterr().out
+    assert all(number in out for number in numbers)
+    assert "blocks.0.attention.query.weight" not in out and "parameters_of_all_layers" not in out
 
 
 def test_other_warnings_pass_through():

@@ -12,7 +12,7 @@ from lswag_fast import ProxyInfo, list_proxies, register_proxy, score, score_man
 from lswag_fast.errors import InputError
 from lswag_fast.passes import get_pass
 from lswag_fast.passes.standard.measurements import StandardMeasurements
-from lswag_fast.proxies import registry
+from lswag_fast.proxies import get_proxy, registry
 from networks import NETWORKS
 from support.oracle import SHOWN
 
@@ -113,6 +113,20 @@ def test_an_option_that_a_proxy_does_not_take() -> None:
         score(model, batch, proxy="smallest", proxy_options={"smallest": {"size": 2.0}})
     with pytest.raises(InputError, match="proxy 'snip' has no option 'size'; it takes none"):
         score(model, batch, proxy="snip", proxy_options={"snip": {"size": 2.0}})
+
+
+@pytest.mark.parametrize(
+    ("proxy", "option", "said"),
+    [
+        ("vkdnw_single", "scalars", "vkdnw_single: scalars must be 'weights' or 'all', got 'some'"),
+        ("zen", "batch_norm", "zen: batch_norm must be 'required' or 'optional', got 'some'"),
+        ("zico", "sigma", "zico: sigma must be 'signed' or 'abs', got 'some'"),
+        ("lswag", "combine", "lswag: combine must be 'layerwise', 'product' or 'log', got 'some'"),
+    ],
+)
+def test_a_value_that_an_option_does_not_list(proxy: str, option: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        get_proxy(proxy).checked_options({option: "some"})
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

@@ -346,3 +346,27 @@ def test_a_finalist_without_an_exact_score_is_never_the_best() -> None:
     failed = [trial for trial in result.finalists if trial.score == widest]
     assert {trial.exact_error for trial in failed} == {"NonFiniteGradientError: layer 0 is NaN"}
     assert {trial.exact_score for trial in failed} == {None}
+
+
+class Repeats:
+    """Scores twice by the total width, and fails for one of the best; counts how often it was called."""
+
+    def __init__(self, *batches: str) -> None:
+        self.batches = batches
+        self.n_calls = 0
+
+    def __call__(self, text: str) -> dict[str, list[float]]:
+        self.n_calls += 1
+        if self.n_calls == 3:
+            raise LswagError("no value")
+        return {"score": [total_width(text)] * 2}
+
+
+def test_a_trial_that_fails_in_a_repeat_does_not_bring_the_repeats_again(tmp_path: Path) -> None:
+    first, again, other = Repeats("a", "b"), Repeats("a", "b"), Repeats("a", "c")
+    for repeats in (first, again, other):
+        result = run(storage=tmp_path, repeat_job=repeats)
+        assert result.repeats is not None
+        numbers = [trial.number for trial in result.top()]
+        assert list(result.repeats) == numbers[:2] + numbers[3:]
+    assert (first.n_calls, again.n_calls, other.n_calls) == (10, 0, 10)

@@ -7,6 +7,7 @@ import torch
 
 from lswag_fast import tasks
 from lswag_fast.errors import InputError
+from lswag_fast.tasks.targets import of_each_label
 
 IMAGES, LABELS = torch.rand(4, 3, 20, 20, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 0, 3])
 
@@ -69,5 +70,10 @@ def test_other_outputs_are_refused(task: str, shape: tuple[int, ...], wanted: st
 
 
 def test_more_labels_than_outputs_are_refused() -> None:
-    with pytest.raises(InputError, match="labels run to 3, the networks have 2 outputs"):
+    with pytest.raises(InputError, match="labels run from 0 to 3, the networks have 2 outputs"):
         targets("multi_label", 2)
+
+
+def test_labels_below_0_are_refused() -> None:
+    with pytest.raises(InputError, match="labels run from -1 to 2, the networks have 4 outputs"):
+        of_each_label(torch.zeros(2, 3, 8, 8), torch.tensor([2, -1]), (4,), torch.Generator())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import ERR, OUT, say, table
+from lswag_fast.cli.console import ERR, say, show_table, table
 from lswag_fast.cli.files import check_targets
 from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import command_words, positive, shell_line
@@ -159,7 +159,7 @@ def _show_best(rows: pd.DataFrame) -> None:
     for _, row in best.iterrows():
         interval = f"{row[LOW]:.3f} to {row[HIGH]:.3f}"
         shown.add_row(f"{row[INHERITED_ACCURACY]:.3f}", interval, f"{int(row[N_PARAMS]):,}", f"{int(row[N_MACS]):,}")
-    OUT.print(shown)
+    show_table(shown)
     say("\narchitectures, best first:")
     for arch in best.index:
         say(str(arch))

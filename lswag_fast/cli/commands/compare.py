@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import figures, options, stopping, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import ERR, OUT, say, table
+from lswag_fast.cli.console import ERR, say, show_table, table
 from lswag_fast.cli.proxy_choice import LIBRA, named_selection
 from lswag_fast.cli.training import supernets
 from lswag_fast.cli.values import command_words, listed, naming, positive, shell_line
@@ -140,7 +140,7 @@ def _show(rows: pd.DataFrame, methods: list[Method]) -> None:
             f"{found.highest:.2%}",
             str(found.n_seeds),
         )
-    OUT.print(shown)
+    show_table(shown)
 
 
 def _draw(rows: pd.DataFrame, methods: list[Method], args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say, show_table, table
 from lswag_fast.cli.figures import add_plot, check_plot, save_figure
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.score_options import add_score_options, score_options
@@ -78,7 +78,7 @@ def _show(study: LayerStudy, data: str) -> None:
         rows.add_row(
             str(bin_), options.figure(row["mean"]), options.figure(row["standard_deviation"]), f"{row['n']:.0f}"
         )
-    OUT.print(rows)
+    show_table(rows)
     found = "no bin stands out: score all layers"
     if study.interval is not None:
         found = f"--layers {study.interval[0]},{study.interval[1]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say, show_table, table
 from lswag_fast.cli.files import check_targets, write_json
 from lswag_fast.cli.proxy_choice import add_columns, columns_of
 from lswag_fast.cli.values import positive
@@ -122,7 +122,7 @@ def _show(libra: Libra) -> None:
     for name, row in libra.explain().iterrows():
         figures = (options.figure(row[key]) for key in ("rho", "information_gain", "bias", "bias_distance"))
         rows.add_row(str(name), row["role"], *figures, row["note"])
-    OUT.print(rows)
+    show_table(rows)
     fit = libra.result
     if fit.steps is not None:
         _show_steps(fit.steps)
@@ -144,7 +144,7 @@ def _show_weights(found: WeightedMembers) -> None:
     rows = table("proxy", "weight", left=("proxy",))
     for name, weight in zip(found.names, found.weights, strict=True):
         rows.add_row(name, options.figure(weight))
-    OUT.print(rows)
+    show_table(rows)
     say(f"gain over the best proxy on held-out halves {found.gain:.3f}, standard error {found.standard_error:.3f}")
 
 
@@ -166,7 +166,7 @@ def _show_steps(steps: pd.DataFrame) -> None:
     for _, row in steps.iterrows():
         figures = (options.figure(row[key]) for key in ("rho_halves", "gain", "standard_error"))
         rows.add_row(str(row["step"]), row["proxy"], *figures, "joins" if row["joined"] else "")
-    OUT.print(rows)
+    show_table(rows)
 
 
 def _judgement(fit: Fit) -> str:

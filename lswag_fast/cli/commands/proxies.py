@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say, show_table, table
 from lswag_fast.cli.files import write_json
 from lswag_fast.errors import InputError
 
@@ -63,7 +63,7 @@ def _show(found: list[ProxyInfo]) -> None:
     rows = table(*columns, left=columns)
     for info in found:
         rows.add_row(info.name, "higher" if info.higher_is_better else "lower", _needs(info), info.summary)
-    OUT.print(rows)
+    show_table(rows)
     _show_recommended(found)
     say("\npapers:")
     for info in found:

@@ -13,7 +13,7 @@ from lswag_fast.cli.command import Command
 from lswag_fast.cli.files import write_json
 from lswag_fast.cli.proxy_choice import add_proxies, chosen_proxies
 from lswag_fast.cli.score_options import add_score_options, score_options
-from lswag_fast.cli.values import naming, positive, whole
+from lswag_fast.cli.values import naming, positive
 from lswag_fast.cli.views.score import show_score, show_scores
 from lswag_fast.errors import InputError, UnsupportedModelError
 
@@ -82,7 +82,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "cut the batch into R equal parts, score each with a seed of its own (also of the weights that --init draws), "
         "and show the mean with its standard error (default: 1, the batch as it is)"
     )
-    parser.add_argument("--repeats", type=whole, default=1, metavar="R", help=text)
+    parser.add_argument("--repeats", type=positive, default=1, metavar="R", help=text)
     options.add_json(parser, "the whole result")
     options.add_data_options(parser, "digits for a space, else synthetic")
     options.add_network_options(parser)
@@ -117,6 +117,10 @@ class _Subject:
     hint: str | None = None
 
 
+# What a command returns that was given something which cannot be used: a proxy alone ends so by its error.
+_NO_VALUE = 2
+
+
 def _run(args: argparse.Namespace) -> int:
     """Score the network and print the result."""
     if ":" not in args.network:
@@ -131,11 +135,8 @@ def _run(args: argparse.Namespace) -> int:
         elif subject.takes_texts:
             given = targets.loss_of_tokens(given)
         with _hinting(subject.hint):
-            if len(proxies) == 1:
-                _score_one(subject, proxies[0], given, args)
-            else:
-                _score_many(subject, proxies, given, args)
-    return 0
+            score = _score_one if len(proxies) == 1 else _score_many
+            return 0 if score(subject, proxies, given, args) else _NO_VALUE
 
 
 _GIVEN_IMAGES = (
@@ -174,21 +175,25 @@ def _subject(args: argparse.Namespace) -> _Subject:
     return _of_library(args) if is_named(args.network) else _own(args)
 
 
-def _score_one(subject: _Subject, proxy: str, given: ScoreOptions, args: argparse.Namespace) -> None:
+def _score_one(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, args: argparse.Namespace) -> bool:
+    """Score by one proxy; return whether it has a value."""
     from lswag_fast.scoring import score
 
-    result = score(subject.model, subject.batch, proxy=proxy, options=given, repeats=args.repeats)
+    result = score(subject.model, subject.batch, proxy=proxies[0], options=given, repeats=args.repeats)
     if not write_json(args.json, {**result.to_dict(), "data": subject.data}):
         show_score(result, subject.data, subject.networks)
+    return not result.error
 
 
-def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, args: argparse.Namespace) -> None:
+def _score_many(subject: _Subject, proxies: tuple[str, ...], given: ScoreOptions, args: argparse.Namespace) -> bool:
+    """Score by several proxies; return whether one of them has a value."""
     from lswag_fast.scoring import score_many
 
     results = score_many(subject.model, subject.batch, proxies=proxies, options=given, repeats=args.repeats)
     scores = {name: result.to_dict() for name, result in results.items()}
     if not write_json(args.json, {"scores": scores, "passes": results.passes, "data": subject.data}):
         show_scores(results, subject.data, subject.networks)
+    return not all(result.error for result in results.values())
 
 
 def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> _Subject:

@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     if best:
         say("\nbest:")
         study_view.show_best(best, columns)
-        study_view.show_combination(study.settings.objective)
+        study_view.show_combination(study.settings.objective, best)
         study_view.show_repeats(study)
         say(f"\nthe best architecture:\n{best[0].arch_json}")
         study_view.show_front(study, cost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say, show_table, table
 
 if TYPE_CHECKING:
     from lswag_fast.result import Score, Scores
@@ -36,7 +36,7 @@ def show_scores(results: Scores, data: str, networks: str | None) -> None:
     rows = table("proxy", "score", "better", left=("proxy", "better"))
     for name, result in results.items():
         rows.add_row(name, "-" if result.error else _value(result), _direction(result))
-    OUT.print(rows)
+    show_table(rows)
     failed = {name: result.error for name, result in results.items() if result.error}
     if failed:
         say("\nwithout a score:")
@@ -70,7 +70,7 @@ def _show_layers(result: Score) -> None:
         rows.add_row(
             layer.name, layer.kind, *sizes, f"{layer.trainability:.4f}", patterns, f"{layer.n_zero_variance:,}"
         )
-    OUT.print(rows)
+    show_table(rows)
 
 
 def _show_coverage(*results: Score) -> None:

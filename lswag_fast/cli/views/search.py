@@ -33,7 +33,7 @@ def show_result(result: SearchResult, args: argparse.Namespace, proxies: Sequenc
     best = result.top()
     if best:
         show_best(best)
-        show_combination(result.settings.objective)
+        show_combination(result.settings.objective, best)
         show_repeats(result)
         say("\narchitectures, best first:")
         for trial in best:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lswag_fast.cli.console import OUT, say, table
+from lswag_fast.cli.console import say, show_table, table
 from lswag_fast.cli.views.selection import show_selection
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def show_best(best: Sequence[Trial], proxies: Sequence[str] | None = None) -> No
     shown = table(*head, left=LEFT)
     for row in rows:
         shown.add_row(*row)
-    OUT.print(shown)
+    show_table(shown)
 
 
 def show_repeats(study: StoredStudy) -> None:
@@ -69,19 +69,18 @@ def show_repeats(study: StoredStudy) -> None:
     for row in rows:
         shown.add_row(*row)
     say(f"\n{repeats_text(study)}")
-    OUT.print(shown)
+    show_table(shown)
 
 
-def show_combination(objective: Objective) -> None:
-    """What the score is where several proxies make it."""
+def show_combination(objective: Objective, best: Sequence[Trial]) -> None:
+    """What the score of the best trials is where several proxies make it."""
     if len(objective.proxies) > 1:
         top = "; 0 is the best by each of them" if objective.combine == "log_rank" else ""
         if objective.against:
             top = f"; {', '.join(objective.against)} count against"
-        say(
-            f"score: the ranks by the proxies among all trials (exact score: among those scored exactly), combined "
-            f"({objective.combine}){top}"
-        )
+        is_exact = any(trial.exact_score is not None for trial in best)  # so the table has a column of them
+        exact = " (exact score: among those scored exactly)" if is_exact else ""
+        say(f"score: the ranks by the proxies among all trials{exact}, combined ({objective.combine}){top}")
 
 
 def show_front(study: StoredStudy, cost: Cost) -> None:
@@ -94,7 +93,7 @@ def show_front(study: StoredStudy, cost: Cost) -> None:
     for trial in front:
         rows.add_row(cost.write(getattr(trial, cost.field)), f"{trial.score:.6g}", str(trial.number))
     say(f"\nfront of score against {cost.name}:")
-    OUT.print(rows)
+    show_table(rows)
 
 
 def show_failures(study: StoredStudy) -> None:

@@ -27,6 +27,16 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def listed_samples(places: Sequence[int]) -> str:
+    """Samples of a batch by their places.
+
+    Example:
+        >>> listed_samples([2]), listed_samples([2, 5])
+        ('sample 2', 'samples 2, 5')
+    """
+    return f"sample{'s' if len(places) > 1 else ''} {listed([str(place) for place in places])}"
+
+
 def one_line(error: BaseException) -> str:
     """The message of an error in one line.
 

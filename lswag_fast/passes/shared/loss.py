@@ -13,7 +13,7 @@ from torch import Tensor
 from lswag_fast import tasks
 from lswag_fast.errors import InputError
 from lswag_fast.options import Reduction, ScoreOptions
-from lswag_fast.passes.shared.checks import listed
+from lswag_fast.passes.shared.checks import listed_samples
 from lswag_fast.passes.shared.outputs import HOW, chosen_output, described, find_logits, real
 from lswag_fast.passes.shared.targets import TargetCheck, fit_targets, one_output
 
@@ -138,7 +138,7 @@ class TokenLoss:
         empty = (~counts.any(1)).nonzero().flatten().tolist()
         if empty:
             raise InputError(
-                f"TokenLoss: no token counts in sample {listed([str(k) for k in empty])} of the batch: all labels are "
+                f"TokenLoss: no token counts in {listed_samples(empty)} of the batch: all labels are "
                 f"{self.ignore_index}{' but the first' if self.shift else ''}; leave such samples out"
             )
         found = labels[counts]

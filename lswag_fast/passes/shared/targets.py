@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lswag_fast.errors import InputError
 from lswag_fast.options import ClassAxis
-from lswag_fast.passes.shared.checks import listed
+from lswag_fast.passes.shared.checks import listed_samples
 
 SUM_TOLERANCE = 1e-2
 """How far the probabilities of a target may be from 1 in sum: they come in bfloat16, too, which keeps 8 bits."""
@@ -72,7 +72,7 @@ class LabelRange:
         empty = (self.uncounted.nonzero().flatten() + first).tolist()
         if empty:
             raise InputError(
-                f"no label counts in sample {listed([str(k) for k in empty])} of the batch: all labels are "
+                f"no label counts in {listed_samples(empty)} of the batch: all labels are "
                 f"ignore_index={self.ignore_index}; leave such samples out"
             )
 

@@ -208,7 +208,7 @@ class Gpt(TextSpace):
 
 def _check(field: str, value: Any, choices: Sequence[int]) -> None:
     if type(value) is not int or value not in choices:
-        raise SpaceError(f"{field}: found {str(value)[:60]!r}, expected one of {', '.join(map(str, choices))}")
+        raise SpaceError(f"{field}: found {repr(value)[:60]}, expected one of {', '.join(map(str, choices))}")
 
 
 def _arch(width: int, layers: Sequence[Layer]) -> Arch:

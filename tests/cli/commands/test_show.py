@@ -8,13 +8,16 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from lswag_fast.cli import main
+from lswag_fast.cli.views.study import show_combination
 from lswag_fast.files.lock import Owner
 from lswag_fast.searching import search
+from lswag_fast.study.objective import Objective
 from lswag_fast.study.storage import Record, schema
 from lswag_fast.study.stored import read_study
 from study.toy_space import ToySpace, total_width
@@ -162,6 +165,16 @@ def test_the_state_as_json(own, capsys):
     assert [trial["number"] for trial in content["best"]] == [trial.number for trial in study.top()]
     assert [trial["number"] for trial in content["front"]] == [trial.number for trial in study.front("macs")]
     assert content["settings"]["space"]["name"] == "mlps"
+
+
+def test_exact_scores_are_explained_where_there_are_some(own, capsys):
+    best = read_study(own).top()
+    assert best[0].exact_score is not None
+    for some, said in ((best, True), ([replace(trial, exact_score=None) for trial in best], False)):
+        show_combination(Objective(("nwot", "params")), some)
+        out = capsys.readouterr().out
+        assert "the ranks by the proxies among all trials" in out
+        assert ("exact score: among those scored exactly" in out) is said
 
 
 def test_repeats_of_sizes_leave_one_order(tmp_path, capsys):

@@ -167,9 +167,9 @@ def test_a_sample_without_a_label_that_counts_is_named(options: dict[str, Any], 
     labels = torch.zeros(B, *shape, dtype=torch.long)
     labels[1], labels[3] = 255, 255
     loss = total_loss(torch.randn(B, K, *shape), labels, B, ScoreOptions(ignore_index=255, **options))
-    with pytest.raises(InputError, match="in sample 1, 3 of the batch: all labels are ignore_index=255; leave"):
+    with pytest.raises(InputError, match="in samples 1, 3 of the batch: all labels are ignore_index=255; leave"):
         loss.checked()
-    with pytest.raises(InputError, match="in sample 9, 11 of the batch"):
+    with pytest.raises(InputError, match="in samples 9, 11 of the batch"):
         loss.checked(first=8)
 
 
@@ -202,10 +202,10 @@ def test_the_loss_of_tokens_says_what_it_is() -> None:
 def test_samples_in_which_no_token_counts_are_named() -> None:
     labels = torch.zeros(6, 4, dtype=torch.long)
     labels[[1, 4]] = -100
-    with pytest.raises(InputError, match=r"no token counts in sample 1, 4 of the batch: all labels are -100; leave"):
+    with pytest.raises(InputError, match=r"no token counts in samples 1, 4 of the batch: all labels are -100; leave"):
         TokenLoss()(torch.zeros(6, 4, 3), labels)
     labels[2, 1:] = -100
-    with pytest.raises(InputError, match=r"sample 1, 2, 4 of the batch: all labels are -100 but the first"):
+    with pytest.raises(InputError, match=r"samples 1, 2, 4 of the batch: all labels are -100 but the first"):
         TokenLoss(shift=True)(torch.zeros(6, 4, 3), labels)
 
 

@@ -55,9 +55,9 @@ def test_a_search_under_parameters() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"width": 100}, "width: found '100', expected one of 64, 128"),
+        ({"width": 100}, "width: found 100, expected one of 64, 128"),
         ({"num_heads": [2]}, r"num_heads: found \[2\], expected a list of 2 to 8"),
-        ({"mlp_ratio": [4, 2, 5]}, "mlp_ratio: found '5', expected one of 2, 3, 4"),
+        ({"mlp_ratio": [4, 2, 5]}, "mlp_ratio: found 5, expected one of 2, 3, 4"),
         ({"mlp_ratio": [4, 2]}, "lists of different lengths"),
     ],
 )
