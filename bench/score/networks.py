@@ -122,6 +122,13 @@ def resnet50() -> nn.Module:
     return model
 
 
+def of_timm(name: str) -> nn.Module:
+    """A network of timm, untrained."""
+    from bench.score.models.libraries import library
+
+    return library("timm").create_model(name)  # type: ignore[no-any-return]
+
+
 def autoformer_toy() -> nn.Module:
     """Two blocks of width 64 on 32 px: runs in milliseconds."""
     from lswag_fast.spaces import AutoFormer
@@ -166,10 +173,13 @@ SETTINGS: dict[str, Setting] = {
     "nasbench201_like": Setting(cell_network, 32, 10, (64,)),
 }
 RESNET = {"resnet50": Setting(resnet50, 224, 1000, (32,))}
+DEPTHWISE = ("resnet18", "efficientnet_b0", "mobilenetv3_large_100", "convnext_atto")
+"""Of timm: one without depthwise convolutions, and three of them, whose layers are many and small."""
+OF_TIMM = {name: Setting(functools.partial(of_timm, name), 64, 1000, (16,)) for name in DEPTHWISE}
 TINY_SETTINGS: dict[str, Setting] = {
     "autoformer_toy": Setting(autoformer_toy, 32, 10, (16,)),
     "cells_toy": Setting(lambda: cell_network(4, 1), 16, 10, (16,)),
 }
 WHOLE_SCORE: dict[str, tuple[int, ...]] = {"autoformer_s": (32,), "resnet50": (32,), "nasbench201_like": (64,)}
 """The networks of the table of whole scores, and their batch sizes."""
-ALL_SETTINGS = SETTINGS | RESNET | TINY_SETTINGS
+ALL_SETTINGS = SETTINGS | RESNET | OF_TIMM | TINY_SETTINGS

@@ -15,14 +15,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from bench.csv_file import append, rows_of
 from bench.score.methods import METHODS, missing_package, proxy_methods
-from bench.score.networks import SETTINGS, TINY_SETTINGS, WHOLE_SCORE
+from bench.score.networks import OF_TIMM, SETTINGS, TINY_SETTINGS, WHOLE_SCORE, Setting
 
 KEY = ("network", "batch", "method", "threads", "isa")
 COLUMNS = (
@@ -46,12 +46,17 @@ next tensor: 5 to 15 % of a peak, by the order of the sizes rather than by what 
 PEERS_NOISE = "ignore:Full backward hook is firing"  # Opacus and BackPACK hook modules whose inputs need no gradient
 
 
+def _batches(settings: Mapping[str, Setting]) -> dict[str, tuple[int, ...]]:
+    return {name: setting.batch_sizes for name, setting in settings.items()}
+
+
 SUITES = {
     "whole_score": (WHOLE_SCORE, lambda: list(METHODS)),
-    "proxies": ({name: setting.batch_sizes for name, setting in SETTINGS.items()}, lambda: list(proxy_methods())),
+    "proxies": (_batches(SETTINGS), lambda: list(proxy_methods())),
+    "depthwise": (_batches(OF_TIMM), lambda: ["proxy_te_nas_ntk"]),
 }
 """What the rows of a file are about: the batch sizes of each network, and the methods that are measured for it."""
-TINY = {name: setting.batch_sizes for name, setting in TINY_SETTINGS.items()}
+TINY = _batches(TINY_SETTINGS)
 
 
 def cells(suite: str, tiny: bool, only: list[str]) -> Iterator[tuple[str, int, str]]:

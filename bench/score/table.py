@@ -39,6 +39,10 @@ NETWORK_LABELS = {
     "autoformer_s_published": "Autoformer-S, published form",
     "resnet50": "ResNet-50",
     "nasbench201_like": "NAS-Bench-201-like",
+    "resnet18": "ResNet-18",
+    "efficientnet_b0": "EfficientNet-B0",
+    "mobilenetv3_large_100": "MobileNetV3-Large",
+    "convnext_atto": "ConvNeXt-Atto",
 }
 Row = dict[str, str]
 
