@@ -230,6 +230,7 @@ TABLES = (
         )
         for name, among, published in (("vkdnw", "all", {}), ("vkdnw-whole", "whole cells", VKDNW))
     ),
+    Table("newer-darts", ("newer/darts.csv",), correlations.per_proxy({"cifar10_acc": "CIFAR-10"})),
     Table("autoformer-seeds", ("correlation/autoformer_runs.csv",), correlations.per_run(SEEDS)),
     Table(
         "autoformer-patterns", ("correlation/autoformer_runs.csv",), correlations.per_run(PATTERNS, ("lswag", "swap"))
@@ -351,6 +352,7 @@ TABLES = (
     Table("digits", ("training/digits.csv",), training.digits),
     Table("inherited-speed", ("training/inherited_speed.csv",), training.inherited_speed),
     Table("price-per-proxy", ("score/proxies.csv",), costs.per_proxy),
+    Table("price-depthwise", ("score/depthwise.csv",), costs.per_proxy),
     Table("row-fraction", ("score/row_fraction.csv",), costs.row_fraction),
     Table("search-per-trial", ("search/overhead.csv",), costs.per_trial),
     Table("search-opening", ("search/overhead.csv",), costs.opening),
