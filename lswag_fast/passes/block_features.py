@@ -17,7 +17,7 @@ from lswag_fast.observe import fast_linear_layers
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import model_errors, refuse_chunks
-from lswag_fast.passes.shared.features import feature_tensors
+from lswag_fast.passes.shared.features import feature_tensors, smaller_products
 from lswag_fast.passes.shared.preserve import preserve_model_state
 from lswag_fast.random_state import drawn_normal
 
@@ -110,7 +110,7 @@ def _entropy(feature: Tensor) -> float:
     rows = _rows(feature)
     if bool((rows == rows[:1]).all()):  # nothing varies, however the mean is rounded
         return math.nan
-    eigenvalues = torch.linalg.eigvalsh(_smaller_products(rows - rows.mean(0)))
+    eigenvalues = torch.linalg.eigvalsh(smaller_products(rows - rows.mean(0)))
     p = eigenvalues / eigenvalues.sum()
     return -float((p * (p + _LOG_OFFSET).log()).sum())
 
@@ -176,12 +176,7 @@ def _product_norm(a: Tensor, b: Tensor) -> float:
     largest = product.abs().max()
     if largest == 0:
         return 0.0
-    return float(torch.linalg.eigvalsh(_smaller_products(product / largest))[-1].sqrt() * largest)
-
-
-def _smaller_products(rows: Tensor) -> Tensor:
-    """M^T M or M M^T, whichever is smaller; they share the eigenvalues that are not 0."""
-    return rows.t() @ rows if rows.shape[0] > rows.shape[1] else rows @ rows.t()
+    return float(torch.linalg.eigvalsh(smaller_products(product / largest))[-1].sqrt() * largest)
 
 
 PASS = Pass(

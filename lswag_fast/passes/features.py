@@ -17,6 +17,7 @@ from lswag_fast.observe.samples.rows import SampleRows
 from lswag_fast.options import ScoreOptions
 from lswag_fast.passes.registry import Pass
 from lswag_fast.passes.shared.checks import refuse_chunks
+from lswag_fast.passes.shared.features import smaller_products
 from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 SAMPLED_CHANNELS = 8
@@ -159,7 +160,7 @@ class _Reduction:
 
 
 def _log_dimension(feature: _Values) -> float:
-    products = _centred_products(feature.rows)
+    products = smaller_products(_centred(feature.rows))
     trace, squares = float(products.trace()), float(products.square().sum())
     return 2 * math.log(trace) - math.log(squares) if squares > 0 else 0.0
 
@@ -200,7 +201,7 @@ def _head_confidence(feature: _Values) -> float:
 
 
 def _principal_components(feature: _Values) -> float:
-    variances = torch.linalg.eigvalsh(_centred_products(feature.rows)).clamp(min=0).flip(0)
+    variances = torch.linalg.eigvalsh(smaller_products(_centred(feature.rows))).clamp(min=0).flip(0)
     total = variances.sum()
     return float(((variances.cumsum(0) / total) <= EXPLAINED).sum() + 1) if total > 0 else 0.0
 
@@ -215,15 +216,6 @@ def _effective_rank(feature: _Values) -> float:
     values = torch.linalg.svdvals(rows.double())
     total = values.sum()
     return float(torch.special.entr(values / total).sum().exp()) if total > 0 else 0.0
-
-
-def _centred_products(rows: Tensor) -> Tensor:
-    """The covariance of the columns of (N, C), but for its divisor: (C, C).
-
-    Where there are more columns than rows, the products of the rows (N, N), whose nonzero eigenvalues are the same.
-    """
-    rows = _centred(rows)
-    return rows.t() @ rows if len(rows) > rows.shape[1] else rows @ rows.t()
 
 
 def _centred(rows: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""The features of a forward pass: the tensors that a proxy asks for by the name of a module or by a function."""
+"""The features of a forward pass: the tensors that a proxy asks for by the name of a module or by a function.
+
+And the products of their rows, by whose eigenvalues they are measured.
+"""
 
 from __future__ import annotations
 
@@ -102,3 +105,15 @@ def _keeping(name: str, found: list[Tensor]) -> Any:
         return torch.clone(tensor)  # the model continues with a copy: what follows may work in place
 
     return keep
+
+
+def smaller_products(rows: Tensor) -> Tensor:
+    """The products of the columns of (N, C), (C, C), or those of its rows, (N, N), if there are fewer.
+
+    Their eigenvalues that are not 0 are the same: the squares of the singular values.
+
+    Example:
+        >>> smaller_products(torch.tensor([[3.0, 4.0]])), smaller_products(torch.tensor([[3.0], [4.0]]))
+        (tensor([[25.]]), tensor([[25.]]))
+    """
+    return rows.t() @ rows if rows.shape[0] > rows.shape[1] else rows @ rows.t()
