@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,13 @@ from lswag_fast.passes.shared.preserve import freeze, preserve_model_state
 
 SAMPLED_CHANNELS = 8
 """How many channels "sampled_correlations" looks at."""
+
+MANY_VALUES = 512
+"""Of so many singular values "effective_ranks" takes the eigenvalues of products instead, which are less exact, if
+their mean is at least `LEAST_MEAN` of the largest."""
+
+LEAST_MEAN = 0.015
+"""With an error of 1.5e-8 of the largest in each, the entropy is then off by about 1e-6 at most."""
 
 EXPLAINED = 0.99
 """The share of the variance that "principal_components" explain."""
@@ -213,9 +221,24 @@ def _effective_rank(feature: _Values) -> float:
         generator = torch.Generator().manual_seed(feature.seed)  # of its own, so that no other feature matters
         drawn = torch.randperm(n_rows, generator=generator, device="cpu")[:n_columns]
         rows = rows[drawn.to(rows.device)]
-    values = torch.linalg.svdvals(rows.double())
+    values = _singular_values(rows)
     total = values.sum()
     return float(torch.special.entr(values / total).sum().exp()) if total > 0 else 0.0
+
+
+def _singular_values(rows: Tensor) -> Tensor:
+    """Of (N, C), in float64.
+
+    The eigenvalues of the products have them in a quarter of the time where there are 2,500 columns, but each only to
+    about 1e-8 of the largest, the root of float64's precision. That is little if they are of like size, so that their
+    sum is far above the largest.
+    """
+    rows = rows.double()
+    if min(rows.shape) >= MANY_VALUES:
+        values: Tensor = torch.linalg.eigvalsh(smaller_products(rows)).clamp(min=0).sqrt()
+        if values.mean() >= LEAST_MEAN * values.max():
+            return values
+    return cast(Tensor, torch.linalg.svdvals(rows))
 
 
 def _centred(rows: Tensor) -> Tensor:

@@ -146,6 +146,23 @@ def test_a_number_for_each_sample_is_one_channel_and_a_vector_without_samples_on
     assert found == pytest.approx((1.0, 1.0), rel=1e-9)  # of (5, 1) and of (1, 3); a number alone is no feature
 
 
+@pytest.mark.parametrize(
+    ("mean", "n_directions", "tolerance"),
+    [
+        (0.0, 600, 1e-9),  # every singular value counts, and is far above the error of a product's eigenvalue
+        (0.0, 60, 1e-6),  # 540 are only rounding errors, and add about as much as they may
+        (100.0, 60, 1e-12),  # the largest outweighs all others, which so come from the rows
+    ],
+)
+def test_the_rank_of_many_channels(mean: float, n_directions: int, tolerance: float) -> None:
+    torch.manual_seed(0)
+    model, inputs = nn.Linear(n_directions, 600), torch.randn(600, n_directions)
+    nn.init.constant_(model.bias, mean)
+    (found,) = run(model, inputs, "effective_ranks")["effective_ranks"]
+    values = torch.linalg.svdvals(model(inputs).detach().double())
+    assert found == pytest.approx(float(torch.special.entr(values / values.sum()).sum().exp()), rel=tolerance)
+
+
 @pytest.mark.parametrize("statistic", ["log_dimensions", "least_correlations", "effective_ranks"])
 def test_what_is_not_finite_is_refused_by_name(statistic: str) -> None:
     class Broken(nn.Module):
