@@ -156,8 +156,8 @@ def near(measurements: Measurements) -> float:
     Departures from the published code: the rows are drawn from all samples and positions of the batch, from the seed,
     there they are neighbours; where there are fewer than C all count, there further batches are added; outputs of norms
     do not count, as in the paper; the weights are drawn once. From 512 channels on, the singular values come from the
-    eigenvalues of the products where that changes the rank by no more than about 1e-6. Its price are those of C x C for
-    each feature, which on wide vision transformers exceeds that of the forward by far.
+    eigenvalues of the products where that changes the rank by no more than about 1e-6. Their price, for a C x C matrix
+    of each feature, exceeds that of the forward by far on wide vision transformers.
 
     Returns:
         A number in [0, sum_l C_l].
