@@ -147,6 +147,7 @@ def compare(
     with closing(rows), nullcontext(interrupts) if interrupts else Interrupts.passed_on() as heard:
         for n_done, (name, (method, seed)) in enumerate(runs.items()):
             if name in rows.done:
+                _refuse_other(comparison, method, seed, Path(folder) / name / "search", executor, heard)
                 continue
             say(f"{method.label}, seed {seed}: searching", n_done, len(runs))
             found = _searched(comparison, method, seed, Path(folder) / name / "search", executor, heard)
@@ -241,6 +242,19 @@ def _searched(
         n_threads=comparison.n_threads,
         interrupts=interrupts,
     )
+
+
+def _refuse_other(
+    comparison: Comparison,
+    method: Method,
+    seed: int,
+    folder: Path,
+    executor: Executor | None,
+    interrupts: Interrupts,
+) -> None:
+    """Refuse a method that is another than the one of its name that was run, such as LIBRA by another selection."""
+    if names_in(folder):  # else the row is all that was kept
+        _searched(comparison, method, seed, folder, executor, interrupts)  # opens the finished search
 
 
 def _scoring(comparison: Comparison, method: Method, seed: int) -> dict[str, Any]:

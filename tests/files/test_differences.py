@@ -41,3 +41,18 @@ def test_what_has_an_option_is_said_as_it_is_typed() -> None:
 
 def test_a_group_that_became_a_value_is_shown_whole() -> None:
     assert list(differences({"budget": {"params": 1}}, {"budget": 2})) == ['budget was {"params": 1}, now 2']
+
+
+def test_the_same_images_that_lie_elsewhere_are_no_difference() -> None:
+    stored = {"data": {"source": "photos", "checksum": "1f"}, "network": {"init": "sn", "initial_weights": "a0"}}
+    given = {"data": {"source": "./photos/", "checksum": "1f"}, "network": {"init": "sn/", "initial_weights": "a0"}}
+    assert list(differences(stored, given)) == []
+    given["data"]["checksum"] = "2e"
+    assert list(differences(stored, given)) == [
+        'data.source was "photos", now "./photos/"',
+        'data.checksum was "1f", now "2e"',
+    ]
+
+
+def test_a_place_alone_is_compared() -> None:
+    assert list(differences({"source": "a", "checksum": None}, {"source": "b"})) == ['source was "a", now "b"']

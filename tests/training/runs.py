@@ -36,9 +36,9 @@ N_STEPS = 9
 WEIGHTS = "weights.safetensors"
 
 
-def write_images(path: Path, n: int = 60, n_classes: int = N_CLASSES) -> Path:
+def write_images(path: Path, n: int = 60, n_classes: int = N_CLASSES, seed: int = 0) -> Path:
     """Images whose brightness tells their class."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     labels = np.arange(n) % n_classes
     images = rng.integers(0, 80, (n, 8, 8)) + 80 * labels[:, None, None]
     np.savez(path, x=np.clip(images, 0, 255).astype(np.uint8), y=labels)

@@ -153,6 +153,20 @@ def test_more_methods_and_seeds_add_to_it_and_other_settings_are_refused(tmp_pat
         compare(replace(comparison, n_trials=5), FEW, [0], Trainer(), tmp_path)
 
 
+def test_libra_by_another_selection_is_refused_where_one_was_run(tmp_path, comparison):
+    first, other = (
+        chosen_methods(["libra"], selection=Selection(("params", "l2_norm"), "log_rank", {}, weights=weights))
+        for weights in (None, (1.0, -1.0))
+    )
+    trainer = Trainer()
+    compare(comparison, first, [0], trainer, tmp_path)
+    before = rows_of(tmp_path)
+    with pytest.raises(StorageError, match=r"libra-0.*the ranks' weights are others"):
+        compare(comparison, other, [0], trainer, tmp_path)
+    assert compare(comparison, [*first, *FEW], [0], trainer, tmp_path)
+    assert rows_of(tmp_path)[:1] == before and [name for name, _ in trainer.trained].count("libra-0") == 1
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

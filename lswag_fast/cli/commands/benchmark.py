@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
     job = inherited_accuracy_job(supernet.space, supernet.weights, images, n_images=args.images, n_threads=args.threads)
     if args.trials > supernet.space.size:
         raise InputError(f"--trials is {args.trials:,}, {args.space} has {supernet.space.size:,} architectures")
-    data: dict[str, Any] = {"data": images.to_dict() | {"source": supernet.data["source"]}}  # wherever they are now
+    data: dict[str, Any] = {"data": images.to_dict()}
     with CountProgress("measuring") as progress, open_executor(args.workers, args.dask, args.timeout_s) as executor:
         count = benchmark(
             job, args.out, args.trials, seed=args.seed, settings=data, executor=executor, callback=progress

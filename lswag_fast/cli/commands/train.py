@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lswag_fast.cli import options, stopping, targets
 from lswag_fast.cli.command import Command
-from lswag_fast.cli.console import say
+from lswag_fast.cli.console import ERR, say
 from lswag_fast.cli.training import choices
 from lswag_fast.cli.training.recipe import recipe_of
 from lswag_fast.cli.values import naming, positive
@@ -115,12 +116,25 @@ def _of_space(name: str, arch_json: str, args: argparse.Namespace) -> tuple[nn.M
     weights = None
     if args.init != FRESH:
         with naming("--init"):
-            weights = supernet.load(Path(args.init), space).weights
+            inherited = supernet.load(Path(args.init), space)
+        weights, splits = inherited.weights, _as_there(splits, inherited.data, args)
     seed_all(args.seed)
     network = build_network(space, arch, weights)
     module, expression = targets.python_of(name, args)
     about = {"space": name, "arch": space.encode(arch), "init": args.init}
     return network, Origin(module, f"{expression}.build({arch!r})", about), splits
+
+
+def _as_there(splits: ImageSplits, there: Mapping[str, Any], args: argparse.Namespace) -> ImageSplits:
+    """The images as a supernet's training split them if they are the same, so that its weights saw none of the test."""
+    from lswag_fast.data.splits import split_as_before
+
+    own = splits.to_dict()
+    if own["checksum"] != there["checksum"] or {**own, "source": None} == {**there, "source": None}:
+        return splits
+    channels, side, _ = splits.train[0][0].shape
+    say(f"the images are split as for {args.init}, which was trained on them: seed {there['seed']}", ERR)
+    return split_as_before(there, image_size=side, channels=channels, source=args.data)
 
 
 def _own(args: argparse.Namespace) -> tuple[nn.Module, Origin, ImageSplits]:

@@ -96,6 +96,10 @@ def test_it_is_continued_and_methods_are_added(folder, capsys):
     assert "LIBRA-NAS" in out and "inherited accuracy" in out
     assert out.startswith("selection.json: params, flops; chosen on 40 networks for inherited_accuracy; ")
     assert "inside windows of params +-33 % with a Spearman of .50 [.25, .75]" in out.splitlines()[0]
+    stored = json.loads((folder / "selection.json").read_text())
+    (folder / "selection.json").write_text(json.dumps({**stored, "selection": ["params", "nwot"]}))
+    assert main([*COMPARE, "--methods", more, "--seeds", "1", "--epochs", "1", "--out", "more"]) == 2
+    assert "libra-0/search holds a study with other settings: --proxies was params,flops" in capsys.readouterr().err
 
 
 @pytest.mark.slow

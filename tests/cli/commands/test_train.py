@@ -44,6 +44,9 @@ def test_trains_a_network_of_a_space(folder: Path, capsys: pytest.CaptureFixture
     assert all(torch.equal(stored[name], value) for name, value in namespace["model"].state_dict().items())  # type: ignore[attr-defined]
     assert main(TRAIN) == 0  # it has ended: said again
     assert capsys.readouterr().out == out
+    moved = [str(folder / "images.npz") if word == "images.npz" else word for word in TRAIN]
+    assert main(moved) == 0  # the same images by another path
+    assert "test:       " in capsys.readouterr().out
 
 
 def test_inherits_the_weights_of_a_supernet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

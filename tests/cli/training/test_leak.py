@@ -91,6 +91,27 @@ def test_a_trained_network_sees_test_images_last_and_once(parts: ImageSplits, re
     assert_seen_last_and_once(parts, reads)
 
 
+def test_inherited_weights_are_tested_on_images_that_they_never_saw(
+    folder: Path, parts: ImageSplits, reads: list[Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = split_images(folder / SOURCE, image_size=8, seed=1)
+    assert set(drawn.test.rows) != set(parts.test.rows)  # what another seed alone would test on
+    words = ["train", f"{SPACE}:{ARCH}", *TRAINING, "--seed", "1", "--init", "supernet", "--out", "tuned"]
+    assert main(words) == 0
+    assert_seen_last_and_once(parts, reads)
+    assert "the images are split as for supernet, which was trained on them: seed 0\n" in capsys.readouterr().err
+
+
+def test_other_images_than_a_supernets_are_split_by_the_seed(
+    folder: Path, parts: ImageSplits, reads: list[Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(folder / "other.npz", seed=1)
+    words = ["train", f"{SPACE}:{ARCH}", *TRAINING, "--seed", "1", "--init", "supernet", "--out", "on-others"]
+    assert main([*words, "--data", "other.npz"]) == 0
+    assert_seen_last_and_once(split_images(folder / "other.npz", image_size=8, seed=1), reads)
+    assert "the images are split as for" not in capsys.readouterr().err
+
+
 def test_a_comparison_tests_what_a_method_has_found(parts: ImageSplits, reads: list[Row]) -> None:
     words = ["--methods", "nwot", "--seeds", "1", "--epochs", "1", "--trials", "3", "--batch-size", "16"]
     assert main(["compare", SPACE, "--supernet", "supernet", *words, "--out", "compared"]) == 0
