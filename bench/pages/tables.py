@@ -230,6 +230,14 @@ TABLES = (
         for name, among, published in (("vkdnw", "all", {}), ("vkdnw-whole", "whole cells", VKDNW))
     ),
     Table("newer-darts", ("newer/darts.csv",), correlations.per_proxy({"cifar10_acc": "CIFAR-10"})),
+    *(
+        Table(
+            f"newer-transnas-{space}",
+            (f"newer/transnas_{space}.csv",),
+            correlations.per_proxy({"class_object": "objects", "class_scene": "scenes"}),
+        )
+        for space in ("micro", "macro")
+    ),
     Table("autoformer-seeds", ("correlation/autoformer_runs.csv",), correlations.per_run(SEEDS)),
     Table(
         "autoformer-patterns", ("correlation/autoformer_runs.csv",), correlations.per_run(PATTERNS, ("lswag", "swap"))
