@@ -127,6 +127,14 @@ def test_a_table_that_does_not_say_its_images_is_warned_of(folder, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_another_number_of_images_is_named_by_its_option(folder, capsys):
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
+    capsys.readouterr()
+    assert main([*BENCHMARK, "--trials", "2", "--images", "40"]) == 2
+    err = capsys.readouterr().err
+    assert "error: table.csv was made with other settings: --images was 50, now 40; " in err
+
+
 def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):
     monkeypatch.setattr(supernets, "scratch_trainer", lambda *arguments, **options: ByWidth())
     assert main([*BENCHMARK, "--trials", "12", "--retrain", "10"]) == 0
