@@ -59,10 +59,13 @@ class Command:
         }
 
 
-# A keyword as messages of the library have it, with a value or without; not that of a call, of a path, or a quoted one,
-# nor a number of a recipe, which an option of the same name need not be.
+# A keyword as messages of the library have it, with a value or without; not that of a call or of a path, nor a number
+# of a recipe, which an option of the same name need not be. What is quoted, or listed as a name that there is, stays as
+# it stands; an apostrophe begins no quotation.
 _KEYWORD = re.compile(
-    r"""\w\([^()]*\)|--recipe-set:[ ]\w+|"""
+    r"""(?<![\w=])"(?:[^"\\]|\\.)*"|(?<![\w=])'[^']*'(?!\w)|"""
+    r"""\b(?:there[ ]are|it[ ]takes)[ ][^\s,;]+(?:,[ ][^\s,;]+)+|"""
+    r"""\w\((?:[^()]|\([^()]*\))*\)|--recipe-set:[ ]\w+|"""
     r"""(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
 )
 _SAID_TWICE = re.compile(r"(--[\w-]+): \1\b")
@@ -97,7 +100,8 @@ class Parser(argparse.ArgumentParser):
 
         `rule="published"` becomes `--rule published`, and `(recipe.lr)` the option of that number, or
         `(--recipe-set lr=...)` of a command without one. A name alone, `batch_size`, is only taken for a keyword where
-        it is no word of English and nothing that architectures have. What is no option here stays as it is.
+        it is no word of English and nothing that architectures have. What is no option here stays as it is, and so does
+        what is quoted, and a list of the names that there are.
         """
         quantities = {"latency_ms"}
         names = (name for action in self._actions for name in action.option_strings if name.startswith("--"))

@@ -129,11 +129,11 @@ def split_images(
     """Split the images of a source for training, validation and test.
 
     A part that the source keeps apart itself is kept (see `lswag_fast.data.parts`); the others are drawn from the
-    images to train on, of each class the same share and at least one image. Images are compared by content: those that
-    occur more than once go into the same part with all of their copies, and one that also lies in the source's own test
-    or validation part is left out of what is drawn. Each image is cut to its central square and resized (bilinear,
-    antialiased), grey is repeated to `channels`, and all parts are scaled by the mean and the standard deviation of the
-    training part.
+    images to train on, of each class the same share and at least one image. Images are compared by content, grey ones
+    also with copies that have all channels: those that occur more than once go into the same part with all of their
+    copies, and one that also lies in the source's own test or validation part is left out of what is drawn. Each image
+    is cut to its central square and resized (bilinear, antialiased), grey is repeated to `channels`, and all parts are
+    scaled by the mean and the standard deviation of the training part.
 
     The drawing depends on the images and the seed alone, not on `image_size` or `channels`.
 
@@ -245,9 +245,11 @@ class _Images:
         self._kept: dict[Row, Tensor] | None = {} if n_bytes <= MAX_MEMORY_BYTES else None
         self._scale = _per_channel([0] * channels), _per_channel([1] * channels)
         self.content: dict[Row, bytes] = {}
+        self._as_grey: dict[Row, bytes] = {}
         self._moments: dict[Row, tuple[Tensor, Tensor]] = {}
         for row in self.rows:
             self._look_at(row)
+        self._join_colours_to_grey()
 
     def _look_at(self, row: Row) -> None:
         name, i = row
@@ -257,13 +259,22 @@ class _Images:
                 f"data {self.parts[name].description}: image {i} has {len(raw)} channels, the networks take "
                 f"{self._shape[0]}"
             )
-        pixels = str(tuple(raw.shape)).encode() + raw.contiguous().numpy().tobytes()
-        self.content[row] = hashlib.blake2b(pixels, digest_size=16).digest()
+        self.content[row] = _digest(raw)
+        if len(raw) > 1 and (raw == raw[:1]).all():
+            self._as_grey[row] = _digest(raw[:1])
         image = prepared(raw, self._shape[1], self._shape[0])
         variance, mean = torch.var_mean(image.double(), dim=(1, 2), correction=0)
         self._moments[row] = mean, variance
         if self._kept is not None:
             self._kept[row] = image.contiguous()
+
+    def _join_colours_to_grey(self) -> None:
+        """Give grey images that are stored with all channels the content of their copies with one.
+
+        Those without such a copy keep theirs, so that the drawing of images that were split before stays as it was.
+        """
+        known = set(self.content.values())
+        self.content |= {row: content for row, content in self._as_grey.items() if content in known}
 
     @property
     def n_repeated(self) -> int:
@@ -306,6 +317,11 @@ class _Images:
         name, i = row
         image = prepared(read_finite(self.parts[name], i), self._shape[1], self._shape[0])
         return (image - self._scale[0]) / self._scale[1]
+
+
+def _digest(image: Tensor) -> bytes:
+    pixels = str(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes()
+    return hashlib.blake2b(pixels, digest_size=16).digest()
 
 
 def _per_channel(values: Sequence[float]) -> Tensor:

@@ -41,6 +41,8 @@ def training_report(folder: Path) -> str:
     """
     opened = TrainingFolder(folder, writes=False)
     settings = opened.settings()
+    subject = "space.name" if settings.get("kind") == SUPERNET else "network.python"
+    opened.check_has(settings, "kind", subject, "recipe.epochs", "recipe.name", "data.source", "data.images.train")
     rows = opened.epochs() if (folder / LOG_FILE).exists() else []
     title = f"{_subject(settings)}: {folder.name}"
     head = _training_head(settings, rows, opened.is_finished, _result(folder))

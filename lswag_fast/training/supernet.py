@@ -35,6 +35,12 @@ from lswag_fast.training.recipe import Recipe
 
 KIND = "supernet"
 _PREFIX = "weights."
+# What is read out of the settings: the space, how to make it by its name, and how the images are split again.
+_READ = (
+    *(f"space.{name}" for name in ("name", "input_shape", "num_classes")),
+    *(f"data.{name}" for name in ("source", "seed", "shares", "images", "checksum")),
+    "metadata",
+)
 N_DRAWN_BY_SANDWICH = 2
 """Networks between the least and the largest."""
 
@@ -238,6 +244,7 @@ def load(folder: Path, space: SearchSpace | None = None) -> TrainedSupernet:
     settings = opened.settings()
     if settings.get("kind") != KIND:
         raise StorageError(f"{folder} is the folder of a trained {settings.get('kind')}, not of a supernet")
+    opened.check_has(settings, *_READ)
     stored = settings["space"]
     space = space or _named(settings)
     found = list(differences({"space": stored}, {"space": _as_json(SpaceSettings.of(space))}))

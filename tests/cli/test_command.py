@@ -58,12 +58,26 @@ def test_what_was_parsed_knows_its_command() -> None:
             "TypeError: f(num_classes=3, rule=2) got 'num_classes'",
             "TypeError: f(num_classes=3, rule=2) got 'num_classes'",
         ),
+        ("n_images was 20, now 10; n_threads was 1, now 2", "--images was 20, now 10; n_threads was 1, now 2"),
         ("normalize='batch' is no option", "normalize='batch' is no option"),
+        (
+            'choices was "Space(width=(3, 4), num_classes=10, name=\\"a\\")", batch_size was 3',
+            'choices was "Space(width=(3, 4), num_classes=10, name=\\"a\\")", --batch-size was 3',
+        ),
+        (
+            "Space(width=(3, 4), num_classes=10) takes num_classes=9",
+            "Space(width=(3, 4), num_classes=10) takes --num-classes 9",
+        ),
+        ("the proxies' num_classes=9, not the networks'", "the proxies' --num-classes 9, not the networks'"),
+        (
+            "no number 'a'; there are epochs, batch_size, lr; batch_size: 3",
+            "no number 'a'; there are epochs, batch_size, lr; --batch-size: 3",
+        ),
     ],
 )
 def test_a_message_of_the_library_names_the_options_of_the_command(message: str, said: str) -> None:
     parser = COMMAND.parser()
-    for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--latency-ms", "--set"):
+    for option in ("--rule", "--num-classes", "--batch-size", "--ignore-index", "--latency-ms", "--set", "--images"):
         parser.add_argument(option)
     assert parser.in_options(message) == said
 

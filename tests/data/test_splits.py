@@ -1,5 +1,6 @@
 """Splits: no image in two parts, the share of each class, the scale of the training part, and what cannot be split."""
 
+import hashlib
 from itertools import combinations
 
 import numpy as np
@@ -66,6 +67,32 @@ def test_the_test_of_the_source_is_kept_whole_and_its_copies_are_not_trained_on(
     assert found.to_dict()["left_out"] == 4
     assert found.to_dict()["shares"] == {"validation": 0.1, "test": None}
     assert len(found.train) + len(found.validation) == 26
+
+
+@pytest.mark.parametrize("layout", [(40, 8, 8), (40, 1, 8, 8), (40, 8, 8, 1)])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_copies_of_grey_images_are_found_among_those_with_all_channels(tmp_path, layout, channels):
+    grey, coloured = images(40, channels=1, side=8), images(6, seed=1, channels=channels, side=8)
+    grey_again = grey[:6].repeat(channels, axis=1)
+    arrays = {"x_train": grey.reshape(layout), "x_test": np.concatenate([grey_again, coloured])}
+    labels = {"y_train": np.arange(40) % N_CLASSES, "y_test": np.arange(12) % N_CLASSES}
+    found = split_images(saved(tmp_path, **arrays, **labels), image_size=8, channels=channels)
+    assert_no_leak(found)
+    assert (found.to_dict()["repeated"], found.to_dict()["left_out"], len(found.test)) == (6, 6, 12)
+    swapped = {"x_train": arrays["x_test"], "x_test": arrays["x_train"][:6]}
+    labels = {"y_train": labels["y_test"], "y_test": labels["y_train"][:6]}
+    found = split_images(saved(tmp_path, **swapped, **labels), image_size=8, channels=channels, validation=0.4)
+    assert_no_leak(found)
+    assert found.to_dict()["left_out"] == 6
+
+
+def test_the_checksum_of_images_of_one_kind_stays_what_it_was(tmp_path):
+    assert split_images("digits", image_size=8).to_dict()["checksum"] == "6c6c406942578a4d"
+    x, y = images(12, channels=1).repeat(3, axis=1), np.arange(12) % N_CLASSES  # grey, and none with a single channel
+    expected = hashlib.sha256()
+    for image, label in zip((x / np.float32(255)).astype(np.float32), y, strict=True):
+        expected.update(hashlib.blake2b(b"(3, 6, 6)" + image.tobytes(), digest_size=16).digest() + str(label).encode())
+    assert split_images(saved(tmp_path, x=x, y=y), image_size=6).to_dict()["checksum"] == expected.hexdigest()[:16]
 
 
 def test_a_validation_of_the_source_gives_way_to_its_test(tmp_path):

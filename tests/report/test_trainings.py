@@ -125,3 +125,13 @@ def test_methods_lie_side_by_side_with_their_intervals(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_no_training(tmp_path: Path) -> None:
     assert is_training(training_folder(tmp_path / "run"))
     assert not is_training(comparison_folder(tmp_path / "compared")) and not is_training(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["network", "recipe", "data"])
+def test_settings_that_lack_something_are_named(tmp_path: Path, name: str) -> None:
+    path = training_folder(tmp_path / "run") / "settings.json"
+    settings = json.loads(path.read_bytes())
+    del settings[name]
+    path.write_text(json.dumps(settings))
+    with pytest.raises(StorageError, match=rf"settings\.json is damaged: it has no '{name}\."):
+        training_report(tmp_path / "run")

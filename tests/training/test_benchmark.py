@@ -1,6 +1,7 @@
 """A benchmark table: its rows, continuing after a cut, workers that change nothing, and who reads it."""
 
 import csv
+import json
 import math
 import signal
 from concurrent.futures import Executor, Future
@@ -91,6 +92,25 @@ def test_other_settings_are_refused(tmp_path, job):
         benchmark(other, tmp_path / "t.csv", 2)
     with pytest.raises(StorageError, match="seed"):
         benchmark(job, tmp_path / "t.csv", 2, seed=1)
+
+
+def test_other_images_are_told_by_their_number(tmp_path, job):
+    benchmark(job, tmp_path / "t.csv", 1)
+    fewer = replace(job, batch=tuple(tensor[:20] for tensor in job.batch))
+    with pytest.raises(StorageError, match="was made with other settings: n_images was 60, now 20; images was"):
+        benchmark(fewer, tmp_path / "t.csv", 2)
+
+
+def test_a_table_of_before_the_number_of_images_was_stored_goes_on(tmp_path, job):
+    benchmark(job, tmp_path / "t.csv", 1)
+    beside = tmp_path / "t.csv.json"
+    settings = json.loads(beside.read_bytes())
+    del settings["n_images"]
+    beside.write_text(json.dumps(settings))
+    assert benchmark(job, tmp_path / "t.csv", 2) == 1
+    fewer = replace(job, batch=tuple(tensor[:20] for tensor in job.batch))
+    with pytest.raises(StorageError, match="was made with other settings: images was"):
+        benchmark(fewer, tmp_path / "t.csv", 3)
 
 
 def test_a_network_of_nan_is_a_row_without_accuracy(tmp_path, job):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,16 @@ def test_a_supernet_of_another_space_is_refused(folder: Path) -> None:
         load(folder, other)
     with pytest.raises(InputError, match="has no name to make it by"):
         load(folder)
+
+
+@pytest.mark.parametrize("name", ["space", "space.name", "data", "data.seed", "data.shares", "metadata"])
+def test_settings_that_lack_something_are_damaged(tmp_path: Path, folder: Path, name: str) -> None:
+    settings = json.loads((folder / "settings.json").read_bytes())
+    outer, _, inner = name.partition(".")
+    del (settings[outer] if inner else settings)[inner or outer]
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(StorageError, match=rf"settings\.json is damaged: it has no '{name}"):
+        load(tmp_path, SPACE)
 
 
 def test_a_named_space_is_made_again() -> None:

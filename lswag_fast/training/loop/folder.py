@@ -153,6 +153,15 @@ class TrainingFolder:
             raise StorageVersionError(f"{self.path} was written by a later version of lswag_fast; update it")
         return stored
 
+    def check_has(self, settings: Mapping[str, Any], *names: str) -> None:
+        """Raise StorageError unless the settings have these names, nested ones with a dot."""
+        for name in names:
+            found: Any = settings
+            for key in name.split("."):
+                if not isinstance(found, dict) or key not in found:
+                    raise StorageError(f"{self.path / SETTINGS_FILE} is damaged: it has no {name!r}")
+                found = found[key]
+
     def write(self, name: str, content: bytes) -> None:
         """Replace a file whole; raises StorageError."""
         try:

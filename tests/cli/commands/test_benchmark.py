@@ -1,5 +1,6 @@
 """`lswag-fast benchmark`."""
 
+import json
 import shlex
 from types import SimpleNamespace
 
@@ -105,6 +106,33 @@ def test_other_images_than_the_tables_are_refused(folder, capsys):
     assert main(command) == 2
     assert "table.csv.json says which images table.csv is of, and cannot be read" in capsys.readouterr().err
     assert not (folder / "scores.csv").exists()
+
+
+def test_a_table_that_does_not_say_its_images_is_warned_of(folder, capsys):
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
+    command = [*EVALUATE, "--table", "table.csv", "--proxies", "params"]
+    capsys.readouterr()
+    assert main([*command, "--out", "known.csv"]) == 0
+    assert capsys.readouterr().err == ""
+    settings = json.loads((folder / "table.csv.json").read_bytes())
+    del settings["data"]
+    (folder / "table.csv.json").write_text(json.dumps(settings))
+    for name in ("unsaid", "missing"):
+        assert main([*command, "--out", f"{name}.csv"]) == 0
+        err = capsys.readouterr().err
+        assert err.startswith("lswag-fast: warning: table.csv has a column inherited_accuracy, and no table.csv.json")
+        assert "drawn from all images, those for validation and the test too" in err and err.count("\n") == 1
+        (folder / "table.csv.json").unlink(missing_ok=True)
+    assert main([*command, "--data", "synthetic", "--out", "noise.csv"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_another_number_of_images_is_named_by_its_option(folder, capsys):
+    assert main([*BENCHMARK, "--trials", "2"]) == 0
+    capsys.readouterr()
+    assert main([*BENCHMARK, "--trials", "2", "--images", "40"]) == 2
+    err = capsys.readouterr().err
+    assert "error: table.csv was made with other settings: --images was 50, now 40; " in err
 
 
 def test_some_are_trained_from_fresh_weights_for_a_check(folder, capsys, monkeypatch):

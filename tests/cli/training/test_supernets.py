@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ FAULTS = [
     ("small_spaces:make", "begun", "the training in begun has not ended; run its command again to continue it"),
     ("small_spaces:make", "cut", "cut/weights.safetensors cannot be read"),
     ("small_spaces:make", "garbled", "garbled/settings.json cannot be read"),
+    ("small_spaces:make", "without", "without/settings.json is damaged: it has no 'data.source'"),
     ("small_spaces:make", "empty", "empty is no folder of a training: it has no settings.json"),
     ("small_spaces:other", "whole", "whole holds the weights of another space: space.choices was"),
 ]
@@ -39,12 +41,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("supernets")
     (folder / "small_spaces.py").write_text(MODULE + OTHER + NOTHING)
     save_supernet(folder / "whole")
-    for name in ("begun", "cut", "garbled"):
+    for name in ("begun", "cut", "garbled", "without"):
         shutil.copytree(folder / "whole", folder / name)
     (folder / "begun" / "weights.safetensors").unlink()
     weights = (folder / "whole" / "weights.safetensors").read_bytes()
     (folder / "cut" / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     (folder / "garbled" / "settings.json").write_text('{"schema_version": 1, "ki')
+    settings = json.loads((folder / "whole" / "settings.json").read_bytes())
+    del settings["data"]
+    (folder / "without" / "settings.json").write_text(json.dumps(settings))
     (folder / "empty").mkdir()
     return folder
 
