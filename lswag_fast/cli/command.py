@@ -68,6 +68,8 @@ _KEYWORD = re.compile(
     r"""\w\((?:[^()]|\([^()]*\))*\)|--recipe-set:[ ]\w+|"""
     r"""(?<![\w./(,'"-])([a-z]\w*)(?:=(?:'([^']*)'|"([^"]*)"|([\w.+-]*))|(?![\w(=.'"]))"""
 )
+# Counts that the library names as such.
+_COUNTS = {"n_images": "images", "n_threads": "threads"}
 _SAID_TWICE = re.compile(r"(--[\w-]+): \1\b")
 _PROXY_OPTION = re.compile(r"proxy_options=\{'(\w+)': \{'(\w+)': '?([\w.+-]+)'?\}\}")
 
@@ -106,6 +108,7 @@ class Parser(argparse.ArgumentParser):
         quantities = {"latency_ms"}
         names = (name for action in self._actions for name in action.option_strings if name.startswith("--"))
         options = {name[2:].replace("-", "_"): name for name in names}
+        options |= {count: options[name] for count, name in _COUNTS.items() if name in options}
 
         def option(match: re.Match[str]) -> str:
             name = match[1]  # of a call, none

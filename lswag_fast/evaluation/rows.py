@@ -67,6 +67,7 @@ class RowFile:
         columns: of the rows, the first naming the architecture.
         settings: everything that decides the rows, as JSON values.
         other: what the error of other settings advises.
+        newer: settings that files of earlier versions lack, and that are then not compared; others imply them.
 
     Raises:
         StorageError: the file belongs to other settings (naming the difference), another process writes it, or it
@@ -80,9 +81,10 @@ class RowFile:
         settings: Mapping[str, Any],
         *,
         other: str = "name another file",
+        newer: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
-        self._other = other
+        self._other, self._newer = other, newer
         self.columns = tuple(columns)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,9 @@ class RowFile:
             replace_file(self._beside(".json"), (json.dumps(settings, indent=2) + "\n").encode())
             replace_file(self.path, csv_row(self.columns).encode())
             return
-        found = list(differences(self._settings(), json.loads(json.dumps(settings))))
+        stored, given = self._settings(), json.loads(json.dumps(settings))
+        known = {name: value for name, value in given.items() if name in stored or name not in self._newer}
+        found = list(differences(stored, known))
         if found:
             raise StorageError(f"{self.path} was made with other settings: {'; '.join(found)}; {self._other}")
 

@@ -98,7 +98,7 @@ def benchmark(
     archs = draw_by_size(space, n, seed)
     fields = _fields(space, archs[0])
     columns = [ARCH, *fields, N_PARAMS, N_MACS, INHERITED_ACCURACY, LOW, HIGH, N_IMAGES, FAILURE]
-    rows = RowFile(out, columns, {**_settings(job, seed), **(settings or {})})
+    rows = RowFile(out, columns, {**_settings(job, seed), **(settings or {})}, newer=(N_IMAGES,))
     waiting = [arch for arch in archs if arch not in rows.done]
     before = len(archs) - len(waiting)
     with closing(rows), rows.discarded_if_refused(), open_runner(job, executor) as runner:
@@ -163,6 +163,7 @@ def _settings(job: ScoreJob, seed: int) -> dict[str, Any]:
         "measured": found.function,
         "seed": seed,
         "n_threads": found.n_threads,
+        N_IMAGES: len(job.batch[1]),  # told before the fingerprint, which tells nobody what to do
         "images": found.batch_fingerprint,
         "weights": found.weights_fingerprint,
     }

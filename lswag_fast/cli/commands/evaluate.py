@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
     check_targets({"--out": args.out}, _files(args))
     space = targets.find_space(args.space, args)
     table, source = _table(args, space)
-    batch, data = _batch(args, space)
+    batch, data = _batch(args, space, table)
     proxies = chosen_proxies(args.proxies, space.name).parts
     window = _checked_window(args, table, proxies)
     job = ScoreJob(
@@ -196,14 +196,21 @@ def _with_accuracies(table: pd.DataFrame, surrogate: Nb301Surrogate, args: argpa
     return table.assign(**{NB301_ACCURACY: pd.Series(accuracies, dtype=float)})
 
 
-def _batch(args: argparse.Namespace, space: SearchSpace) -> tuple[tuple[Tensor, Tensor], Any]:
+def _batch(args: argparse.Namespace, space: SearchSpace, table: pd.DataFrame) -> tuple[tuple[Tensor, Tensor], Any]:
     """The images that proxies see, and what says which they are.
 
     Where the table says how images were split for its accuracies, they are of the training part: the others judge.
     """
     from lswag_fast.training.benchmark import images_of_table
+    from lswag_fast.training.inherited import INHERITED_ACCURACY
 
     split = None if args.table is None else images_of_table(args.table)
+    if split is None and INHERITED_ACCURACY in table.columns and args.data != "synthetic":
+        say_warning(
+            f"{args.table} has a column {INHERITED_ACCURACY}, and no {args.table}.json beside it that says which "
+            "images it is of: the batch is drawn from all images, those for validation and the test too; copy that "
+            "file along with the table, and start again with another --out"
+        )
     if split is None or args.data == "synthetic":
         found = targets.space_batch(space, args)
         return found.batch, found.description
