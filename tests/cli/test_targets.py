@@ -68,6 +68,11 @@ def test_a_named_space_takes_its_further_options(name: str, texts: list[str], ex
     ("name", "text", "words"),
     [
         ("proxylessnas", "activation=gelu", "^--space-set activation: found 'gelu', expected one of relu6, swish$"),
+        (
+            "proxylessnas",
+            "activation=swish,relu6",
+            r"^--space-set activation: found \['swish', 'relu6'\], expected one",
+        ),
         ("proxylessnas", "width_mult=wide", "^--space-set width_mult: found 'wide', expected a positive number$"),
         ("proxylessnas", "stage_widths=32", "^--space-set stage_widths: found 32, expected 6 whole numbers$"),
         ("proxylessnas", "squeeze_excitation=1", "^--space-set squeeze_excitation: found 1, expected True or False$"),

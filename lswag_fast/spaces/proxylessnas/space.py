@@ -108,7 +108,7 @@ class ProxylessNas(ImageSpace):
             check_positive(stage_widths=width)
         if not isinstance(squeeze_excitation, bool):
             raise SpaceError(f"squeeze_excitation: found {squeeze_excitation!r}, expected True or False")
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise SpaceError(f"activation: found {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
         self.width_mult = float(width_mult)
         self.stage_widths = tuple(int(width) for width in stage_widths)

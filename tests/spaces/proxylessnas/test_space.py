@@ -121,6 +121,7 @@ def test_what_is_no_member_is_refused(arch: dict[str, Any], message: str) -> Non
         ({"stage_widths": (24, 40, 80, 96, 192, -1)}, "stage_widths: found -1, expected a positive whole number"),
         ({"squeeze_excitation": 0.25}, "squeeze_excitation: found 0.25, expected True or False"),
         ({"activation": "gelu"}, "activation: found 'gelu', expected one of relu6, swish"),
+        ({"activation": ["swish", "relu6"]}, r"activation: found \['swish', 'relu6'\], expected one of relu6, swish"),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], message: str) -> None:
