@@ -141,7 +141,7 @@ def _of_task(drawn: ImageBatch, task: tasks.Task, output_shape: tuple[int, ...] 
     """The batch that a task makes of images and labels."""
     usual = {"autoencoding": tuple(drawn.images.shape[1:]), "jigsaw": (N_PERMUTATIONS,)}
     usual |= dict.fromkeys(_OF_CLASSES, (drawn.num_classes,))
-    shape = output_shape or usual.get(task.name)
+    shape = usual.get(task.name) if output_shape is None else output_shape
     if shape is None:
         raise InputError(f"output_shape: the task {task.name!r} needs the shape of what the networks give for an image")
     images, targets = task.batch(drawn.images, drawn.labels, shape, seed)

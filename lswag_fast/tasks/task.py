@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lswag_fast.errors import InputError
 
 Shape = tuple[int, ...]
 Maker = Callable[[Tensor, Tensor, Shape, torch.Generator], tuple[Tensor, Tensor]]
@@ -55,7 +58,7 @@ class Task:
             seed: of what is drawn.
 
         Raises:
-            InputError: networks of this task give outputs of another shape.
+            InputError: networks of this task give outputs of another shape, or `output_shape` is none.
 
         Example:
             >>> from lswag_fast import tasks
@@ -64,4 +67,13 @@ class Task:
             >>> inputs is images, targets.shape, targets.dtype
             (True, torch.Size([2, 8, 8]), torch.int64)
         """
-        return self.make(images, labels, output_shape, torch.Generator().manual_seed(seed))
+        return self.make(images, labels, _checked(output_shape), torch.Generator().manual_seed(seed))
+
+
+def _checked(shape: object) -> Shape:
+    """A shape of at least one axis; drawn targets would take many another value in their own way."""
+    lengths = shape if isinstance(shape, (list, tuple)) else ()
+    whole = [int(n) for n in lengths if isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) >= 1]
+    if not lengths or len(whole) != len(lengths):
+        raise InputError(f"output_shape: found {shape!r}, expected positive whole numbers")
+    return tuple(whole)
