@@ -116,6 +116,20 @@ def test_a_batch_that_cannot_be_had_names_its_option() -> None:
         targets.load_batch("digits", 8, 3, given())
 
 
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("segmentsemantic", r"the task 'segmentation' wants outputs \(C, 32, 32\) for each image; .* give \(10,\)$"),
+        ("autoencoding", r"the task 'autoencoding' wants outputs \(3, 32, 32\) for each image"),
+        ("jigsaw", "image_size: 32 pixels cannot be cut into 3 tiles a side"),
+    ],
+)
+def test_a_task_that_the_networks_do_not_fit_names_its_option(task: str, words: str) -> None:
+    space = targets.find_space("nasbench201", given(image_size=32))
+    with pytest.raises(InputError, match=f"^--task: {words}"):
+        targets.space_batch(space, given(task=task, data="digits"))
+
+
 def test_names_are_found_called_and_refused() -> None:
     assert targets.find("support.user_networks:cnn") is user_networks.cnn
     assert isinstance(targets.make("support.user_networks:cnn"), torch.nn.Module)
