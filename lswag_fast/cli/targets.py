@@ -168,7 +168,25 @@ def network_batch(
     if not isinstance(logits, torch.Tensor):
         raise InputError(f"--task: {args.network} returned {type(logits).__name__}; it must return one tensor")
     shape = tuple(logits.shape[1:])
+    _check_outputs("--task", args.task, tuple(drawn.images.shape[1:]), shape)
     return load_batch(source, image_size, num_classes, args, task=args.task, output_shape=shape, **shapes)
+
+
+def _check_outputs(where: str, task: str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+    """Refuse a task that the networks do not fit, before its targets are made: the images of --data are not at fault.
+
+    Raises:
+        InputError: begins with `where`, which says the task.
+    """
+    import torch
+
+    from lswag_fast import tasks
+
+    channels, side, _ = input_shape
+    with naming(where):
+        wanted = tasks.get(task)
+        blank = torch.zeros(1, channels, *[wanted.source_size(side)] * 2)
+        wanted.batch(blank, torch.zeros(1, dtype=torch.int64), output_shape)
 
 
 def load_batch(
@@ -214,6 +232,9 @@ def space_batch(space: SearchSpace, args: argparse.Namespace) -> ImageBatch | Te
         )
     task = task_of(space) or args.task
     shapes: dict[str, Any] = {"channels": channels, "output_shape": output_shape_of(space)}
+    if task is not None:
+        where = "--task" if task_of(space) is None else space.name
+        _check_outputs(where, task, space.input_shape, shapes["output_shape"])
     return load_batch(args.data or "digits", width, space.num_classes, args, task=task, **shapes)
 
 

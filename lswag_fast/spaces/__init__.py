@@ -114,7 +114,7 @@ def options(name: str) -> tuple[str, ...]:
         >>> options("burgerformer"), options("transnas-micro")
         (('image_size', 'num_classes'), ('image_size', 'num_classes', 'task', 'channels'))
     """
-    if name not in _NAMED:
+    if not isinstance(name, str) or name not in _NAMED:
         return ()
     if name in _TEXTS:
         return ("length",)
@@ -144,7 +144,7 @@ def get(name: str, **overrides: Any) -> SearchSpace:
         >>> get("autoformer-small", image_size=32, patch_size=4, num_classes=10).input_shape
         (3, 32, 32)
     """
-    if name not in _NAMED:
+    if not isinstance(name, str) or name not in _NAMED:
         near = difflib.get_close_matches(str(name), _NAMED, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise SpaceError(f"there is no space {name!r}; {hint}known are {', '.join(_NAMED)}")

@@ -106,7 +106,7 @@ def get(name: str) -> Task:
         >>> get("room_layout").name, get("autoencoding").loss
         ('regression', 'l1')
     """
-    if name not in _BY_NAME:
+    if not isinstance(name, str) or name not in _BY_NAME:
         near = difflib.get_close_matches(str(name), _BY_NAME, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(f"there is no task {name!r}; {hint}known are {', '.join(_BY_NAME)}")

@@ -73,7 +73,7 @@ class Task:
 def _checked(shape: object) -> Shape:
     """A shape of at least one axis; drawn targets would take many another value in their own way."""
     lengths = shape if isinstance(shape, (list, tuple)) else ()
-    whole = [int(n) for n in lengths if isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 1]
+    whole = [int(n) for n in lengths if isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) >= 1]
     if not lengths or len(whole) != len(lengths):
         raise InputError(f"output_shape: found {shape!r}, expected positive whole numbers")
     return tuple(whole)

@@ -68,6 +68,11 @@ def test_a_named_space_takes_its_further_options(name: str, texts: list[str], ex
     ("name", "text", "words"),
     [
         ("proxylessnas", "activation=gelu", "^--space-set activation: found 'gelu', expected one of relu6, swish$"),
+        (
+            "proxylessnas",
+            "activation=swish,relu6",
+            r"^--space-set activation: found \['swish', 'relu6'\], expected one",
+        ),
         ("proxylessnas", "width_mult=wide", "^--space-set width_mult: found 'wide', expected a positive number$"),
         ("proxylessnas", "stage_widths=32", "^--space-set stage_widths: found 32, expected 6 whole numbers$"),
         ("proxylessnas", "squeeze_excitation=1", "^--space-set squeeze_excitation: found 1, expected True or False$"),
@@ -109,6 +114,20 @@ def test_a_batch_that_cannot_be_had_names_its_option() -> None:
         targets.load_batch("no/such/folder", 8, 3, given())
     with pytest.raises(DataError, match=r"^--data: data digits \(UCI, 8 x 8\) has 10 classes, .* with num_classes=10"):
         targets.load_batch("digits", 8, 3, given())
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("segmentsemantic", r"the task 'segmentation' wants outputs \(C, 32, 32\) for each image; .* give \(10,\)$"),
+        ("autoencoding", r"the task 'autoencoding' wants outputs \(3, 32, 32\) for each image"),
+        ("jigsaw", "image_size: 32 pixels cannot be cut into 3 tiles a side"),
+    ],
+)
+def test_a_task_that_the_networks_do_not_fit_names_its_option(task: str, words: str) -> None:
+    space = targets.find_space("nasbench201", given(image_size=32))
+    with pytest.raises(InputError, match=f"^--task: {words}"):
+        targets.space_batch(space, given(task=task, data="digits"))
 
 
 def test_names_are_found_called_and_refused() -> None:

@@ -243,6 +243,9 @@ def test_targets_of_tasks_are_made_of_the_images(arrays):
     # More classes than outputs do not matter to a task that has none of them.
     numbers = data.load(arrays, batch_size=6, image_size=12, num_classes=2, task="room_layout", output_shape=(9,))
     assert numbers.labels.shape == (6, 9)
+    for task, shape in (("regression", 9), ("segmentation", (0, 16, 16)), ("regression", (0,)), ("jigsaw", ())):
+        with pytest.raises(InputError, match=r"output_shape: found .*, expected positive whole numbers"):
+            data.load("digits", batch_size=4, image_size=18, task=task, output_shape=shape)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="output_shape: the task 'regression' needs the shape of what the networks"):
         data.load(arrays, batch_size=6, image_size=12, task="regression")
 

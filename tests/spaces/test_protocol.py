@@ -49,6 +49,9 @@ def test_get_by_name():
     assert spaces.get("autoformer-base", image_size=32, patch_size=4, num_classes=10).input_shape == (3, 32, 32)
     with pytest.raises(SpaceError, match="there is no space 'resnet'; known are autoformer-tiny"):
         spaces.get("resnet")
+    with pytest.raises(SpaceError, match=r"there is no space \['darts'\]; "):
+        spaces.get(["darts"])
+    assert spaces.options(["darts"]) == ()
     with pytest.raises(SpaceError, match="depth: cannot be set for autoformer-tiny"):
         spaces.get("autoformer-tiny", depth=3)
 

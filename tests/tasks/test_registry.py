@@ -24,3 +24,8 @@ def test_a_task_has_a_loss_that_is_known(name: str) -> None:
 def test_another_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"there is no task 'segmentaton'; did you mean 'segmentation'\? known are"):
         tasks.get("segmentaton")
+
+
+def test_what_is_no_text_is_no_name() -> None:
+    with pytest.raises(InputError, match=r"there is no task \['regression'\]; .*known are classification, "):
+        tasks.get(["regression"])  # type: ignore[arg-type]

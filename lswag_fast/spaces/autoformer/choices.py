@@ -79,7 +79,7 @@ def published_choices(name: str, own: Mapping[str, Any]) -> Choices:
         >>> published_choices("tiny", {}).embed_dim
         (192, 216, 240)
     """
-    if name not in PUBLISHED:
+    if not isinstance(name, str) or name not in PUBLISHED:
         raise SpaceError(f"name: found {name!r}, the published AutoFormer spaces are {', '.join(PUBLISHED)}")
     given = [field for field, value in own.items() if value is not None and field not in FREE]
     if given:

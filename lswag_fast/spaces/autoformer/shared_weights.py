@@ -76,10 +76,11 @@ class SharedWeights:
             seed: of the head that is drawn.
 
         Returns:
-            The tensors by name, on the CPU.
+            The tensors by name, on the CPU and in float32, whatever the floating-point type in the file.
 
         Raises:
-            InputError: the file cannot be read.
+            InputError: the file cannot be read, or a tensor of it is not dense, has no values, or others than finite
+                floating-point numbers.
             SpaceError: its names or shapes do not fit the space.
 
         Example:

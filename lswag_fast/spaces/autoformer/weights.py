@@ -10,6 +10,7 @@ import argparse
 import math
 import pickle
 import re
+import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ PARALLEL = "module."
 """What torch.nn.parallel puts before every name."""
 # How torch names the class or function that it does not load.
 _FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
+# What torch's unpickler raises when it takes the text of another file for a pickle; the messages tell a user nothing.
+_UNPICKLING = (LookupError, EOFError, TypeError, AttributeError, struct.error)
+_NO_CHECKPOINT = "not a file of torch.save, or one of something else than tensors"
 
 
 def state_shapes(
@@ -178,7 +182,7 @@ def load_state(path: str | Path, shapes: Shapes, head_seed: int | None = None) -
     """Read a supernet checkpoint: `{"model": state_dict, ...}` as published, or the state dict alone.
 
     No code in the file is run. Names that all begin with "module.", as those of a network that was trained in parallel,
-    are read without it.
+    are read without it. Weights of any floating-point type become float32, as those of `init_state` are.
 
     Args:
         path: the file.
@@ -186,7 +190,8 @@ def load_state(path: str | Path, shapes: Shapes, head_seed: int | None = None) -
         head_seed: where given, the head is not that of the file, whatever its number of classes, but drawn from it.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or a tensor in it is no weight: not dense, without values, not of
+            floating-point numbers, or not finite.
         SpaceError: its names or shapes are not those of the space.
     """
     path = Path(path)
@@ -198,7 +203,9 @@ def load_state(path: str | Path, shapes: Shapes, head_seed: int | None = None) -
         raise InputError(f"checkpoint {path}: no such file") from None
     except pickle.UnpicklingError as error:
         raise InputError(f"checkpoint {path}: {_refusal(str(error))}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _UNPICKLING as error:
+        raise InputError(f"checkpoint {path}: {_NO_CHECKPOINT}") from error
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: not a file of torch.save ({_first_line(error)})") from error
     state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -208,8 +215,24 @@ def load_state(path: str | Path, shapes: Shapes, head_seed: int | None = None) -
     if head_seed is not None:
         head = {name: shape for name, shape in shapes.items() if name.startswith(HEAD)}
         state |= init_state(head, torch.Generator().manual_seed(head_seed))
+    state = {name: _weight(path, name, value) if name in shapes else value for name, value in state.items()}
     check_state(state, shapes, f"checkpoint {path}")
     return {name: state[name] for name in shapes}
+
+
+def _weight(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """A tensor of a file in float32; raises InputError where it cannot be a weight."""
+    if tensor.layout != torch.strided or tensor.is_nested:
+        found = "is a nested tensor" if tensor.is_nested else f"is stored as {tensor.layout}"
+    elif tensor.is_meta:
+        found = "is on the meta device, without values"
+    elif not tensor.is_floating_point():
+        found = f"is of type {tensor.dtype}"
+    elif not (weight := tensor.detach().to(torch.float32)).isfinite().all():
+        found = "has values that are NaN or infinite in float32"
+    else:
+        return weight
+    raise InputError(f"checkpoint {path}: {name} {found}; expected a dense tensor of finite floating-point numbers")
 
 
 @contextmanager
@@ -228,7 +251,7 @@ def _refusal(text: str) -> str:
     """Why torch loads no checkpoint, without its advice on how to run the code in it."""
     named = _FOREIGN.search(text)
     if named is None:
-        return "not a file of torch.save, or one of something else than tensors"
+        return _NO_CHECKPOINT
     return (
         f"holds more than tensors, refused: {named.group(1)}, and no code of a file is run; "
         "save the state dict alone: torch.save(model.state_dict(), path)"

@@ -63,7 +63,7 @@ class Darts(ImageSpace):
         stem: Literal["cifar", "imagenet"] = "cifar",
     ) -> None:
         self._set_sizes(num_classes=num_classes, image_size=image_size, channels=channels, n_cells=n_cells)
-        if stem not in _HALVINGS:
+        if not isinstance(stem, str) or stem not in _HALVINGS:
             raise SpaceError(f"stem: found {stem!r}, expected cifar or imagenet")
         if n_cells < 3:
             raise SpaceError(f"n_cells: found {n_cells}, expected at least 3, of which two are reduction cells")

@@ -23,7 +23,7 @@ from lswag_fast.spaces.supernets import check_alive, edge_removals
 
 _NAMES = tuple(f"{source}->{node}" for node, source in EDGES)
 """What the edges of a supernet are called."""
-_KINDS: dict[str, Kind] = dict(zip(OPS, ("nothing", "identity", "layer", "layer", "function"), strict=True))
+_KINDS: dict[str, Kind] = dict(zip(OPS, ("nothing", "identity", "layer", "layer", "linear"), strict=True))
 _KERNEL_SIZES = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 _EDGE = re.compile(r"(\w+)~(\d)")
 
@@ -188,9 +188,10 @@ class NasBench201(ImageSpace):
         """Return what the cell computes of its input x, the same text for cells that compute the same.
 
         Sums have no order, a skip is its input, edges that are `none`, or come from a node that nothing reaches, are
-        left out, and convolutions of one kind can be exchanged for each other: see `canonical_cell`. Cells of the empty
-        text compute nothing. There are 5,260 texts; departure from the benchmark, which counts 6,466 different cells:
-        it keeps a `none` as a term of a sum, and takes a convolution that is read twice for two convolutions.
+        left out, pooling a sum is the sum of its terms pooled, and convolutions of one kind can be exchanged for each
+        other: see `canonical_cell`. Cells of the empty text compute nothing. There are 5,044 texts; departure from the
+        benchmark, which counts 6,466 different cells: it keeps a `none` as a term of a sum, takes a convolution that is
+        read twice for two convolutions, and tells cells apart that pool before and after a sum.
 
         Raises:
             SpaceError: `arch` is not a member of the space.

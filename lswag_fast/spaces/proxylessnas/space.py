@@ -58,8 +58,10 @@ class ProxylessNas(ImageSpace):
     """Chains of mobile inverted bottlenecks of 21 searched places, in six stages.
 
     An architecture is `{"blocks": ["5x5_MBConv3", "skip", ...]}`: for each place the side of the depthwise kernel (3, 5
-    or 7) and the expansion (3 or 6), named as in the published code, or a skip, which the first place of a stage does
-    not have. Stem, first bottleneck (kernel 3, expansion 1), last convolution, strides and the numbers of places are
+    or 7) and the expansion (3 or 6), named as in the published code, or a skip, where input and output of the place
+    have one shape. With the published widths that is every place but the first of each stage; where stage 4 or 6, which
+    keep the sides, is rounded to the width of the stage before, its first place can be skipped, too, and the space is
+    larger. Stem, first bottleneck (kernel 3, expansion 1), last convolution, strides and the numbers of places are
     those of the published code, and so is the rounding of multiplied widths to multiples of 8.
 
     The published networks differ in their widths: GPU is `width_mult=1.35`, CPU `width_mult=1.12`, Mobile
@@ -108,7 +110,7 @@ class ProxylessNas(ImageSpace):
             check_positive(stage_widths=width)
         if not isinstance(squeeze_excitation, bool):
             raise SpaceError(f"squeeze_excitation: found {squeeze_excitation!r}, expected True or False")
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise SpaceError(f"activation: found {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
         self.width_mult = float(width_mult)
         self.stage_widths = tuple(int(width) for width in stage_widths)
@@ -136,6 +138,8 @@ class ProxylessNas(ImageSpace):
 
         Example:
             >>> ProxylessNas().size == 6**6 * 7**15
+            True
+            >>> ProxylessNas(stage_widths=(8, 8, 16, 16, 24, 24)).size == 6**4 * 7**17  # stages 4 and 6 keep the shape
             True
         """
         return math.prod(len(place.ops) for place in self.places)

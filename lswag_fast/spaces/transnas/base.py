@@ -62,7 +62,7 @@ class TransNas(ImageSpace, ABC):
         image_size: int | None = None,
         channels: int = 64,
     ) -> None:
-        if task not in OUTPUTS:
+        if not isinstance(task, str) or task not in OUTPUTS:
             raise SpaceError(f"task: found {task!r}, the benchmark has {', '.join(OUTPUTS)}")
         self.task = task
         self._set_sizes(

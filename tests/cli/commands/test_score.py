@@ -276,7 +276,7 @@ def test_a_task_of_a_network_of_ones_own(run: Any, task: str) -> None:
     assert code == 0 and "; targets: " in out
     code, _, err = run("--proxies", "grad_norm", "--task", "segmentation")
     assert code == 2
-    assert "--data: the task 'segmentation' wants outputs (C, 8, 8) for each image; the networks give (10,)" in err
+    assert "--task: the task 'segmentation' wants outputs (C, 8, 8) for each image; the networks give (10,)" in err
 
 
 @pytest.mark.parametrize(

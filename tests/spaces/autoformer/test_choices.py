@@ -58,6 +58,8 @@ def test_name_and_own_choices_do_not_mix():
         AutoFormer("tiny", depth=(2, 3))
     with pytest.raises(SpaceError, match="found 'huge', the published AutoFormer spaces are tiny, small, base"):
         AutoFormer("huge")
+    with pytest.raises(SpaceError, match=r"found \['tiny'\], the published AutoFormer spaces are"):
+        AutoFormer(["tiny"])
     with pytest.raises(SpaceError, match="embed_dim: no choices given"):
         AutoFormer()
 

@@ -180,6 +180,40 @@ def test_a_head_of_other_classes_is_left_out_on_request(small_space, tmp_path):
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("with_head", [True, False])
+def test_weights_of_other_precisions_become_float32(small_space, tmp_path, dtype, with_head):
+    stored = {name: torch.nn.Parameter(value.to(dtype)) for name, value in small_space.init_weights(5).items()}
+    torch.save({"model": stored}, tmp_path / "supernet.pth")
+    loaded = small_space.load_checkpoint(tmp_path / "supernet.pth", with_head=with_head)
+    assert {value.dtype for value in loaded.values()} == {torch.float32}
+    assert not any(value.requires_grad for value in loaded.values())
+    assert torch.equal(loaded["pos_embed"], stored["pos_embed"].float())
+    net = small_space.build(small_space.sample(random.Random(0)), loaded)
+    assert net(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda weight: weight.log(), "has values that are NaN or infinite in float32"),
+        (lambda weight: weight.double() + 1e300, "has values that are NaN or infinite in float32"),
+        (lambda weight: weight.to("meta"), "is on the meta device, without values"),
+        (lambda weight: weight.to_sparse(), "is stored as torch.sparse_coo"),
+        (lambda weight: torch.nested.nested_tensor([weight]), "is a nested tensor"),
+        (lambda weight: weight.long(), "is of type torch.int64"),
+        (lambda weight: weight.cfloat(), "is of type torch.complex64"),
+    ],
+    ids=["nan", "infinite", "meta", "sparse", "nested", "whole", "complex"],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_tensor_that_is_no_weight_is_refused_by_its_name(small_space, tmp_path, change, found):
+    weights = small_space.init_weights(5)
+    torch.save(weights | {"norm.bias": change(weights["norm.bias"] - 1)}, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=rf"checkpoint .*bad\.pth: norm\.bias {found}; expected a dense tensor"):
+        small_space.load_checkpoint(tmp_path / "bad.pth")
+
+
 class Malicious:
     def __reduce__(self):
         return (pytest.fail, ("code in a checkpoint was run",))
@@ -212,4 +246,12 @@ def test_load_checkpoint_refuses_garbage(small_space, tmp_path, content):
     path = tmp_path / "garbage.pth"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"checkpoint .*garbage\.pth: "):
+        small_space.load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", ["", "hello", "epoch,loss", "X-Header: 1", "(((", "K"])
+def test_of_a_text_is_said_in_words_that_it_is_no_checkpoint(small_space, tmp_path, content):
+    path = tmp_path / "text.pth"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"text\.pth: not a file of torch.save, or one of something else than t"):
         small_space.load_checkpoint(path)

@@ -94,6 +94,7 @@ def test_moves_stay_in_the_space() -> None:
         ({"n_cells": 2}, "n_cells: found 2, expected at least 3"),
         ({"channels": 5}, "channels: found 5, expected an even number"),
         ({"stem": "mnist"}, "stem: found 'mnist', expected cifar or imagenet"),
+        ({"stem": ["imagenet"]}, r"stem: found \['imagenet'\], expected cifar or imagenet"),
         ({"stem": "imagenet", "image_size": 48}, "48 pixels cannot be halved 5 times"),
         ({"num_classes": 0}, "num_classes: found 0"),
     ],

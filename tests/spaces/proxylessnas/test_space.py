@@ -73,7 +73,7 @@ def test_costs_equal_the_built_network(options: dict[str, Any], seed: int) -> No
     assert space.macs(arch) == counter.get_total_flops() / (2 * 2)  # two images, two flops a MAC
 
 
-def test_the_first_place_of_a_stage_cannot_be_skipped() -> None:
+def test_the_first_place_of_a_stage_of_the_published_widths_cannot_be_skipped() -> None:
     assert [i for i, place in enumerate(SPACE.places) if "skip" not in place.ops] == [0, 4, 8, 12, 16, 20]
     assert [place.side for place in SPACE.places[::4]] == [56, 28, 14, 14, 7, 7]
 
@@ -82,6 +82,7 @@ def test_widths_that_are_alike_are_still_searched_by_their_shapes() -> None:
     """A stage that changes neither channels nor sides can skip all of its places."""
     space = ProxylessNas(stage_widths=(24, 40, 80, 80, 192, 192))
     assert [i for i, place in enumerate(space.places) if "skip" not in place.ops] == [0, 4, 8, 16]
+    assert space.size == 6**4 * 7**17
 
 
 def test_moves_stay_in_the_space() -> None:
@@ -121,6 +122,7 @@ def test_what_is_no_member_is_refused(arch: dict[str, Any], message: str) -> Non
         ({"stage_widths": (24, 40, 80, 96, 192, -1)}, "stage_widths: found -1, expected a positive whole number"),
         ({"squeeze_excitation": 0.25}, "squeeze_excitation: found 0.25, expected True or False"),
         ({"activation": "gelu"}, "activation: found 'gelu', expected one of relu6, swish"),
+        ({"activation": ["swish", "relu6"]}, r"activation: found \['swish', 'relu6'\], expected one of relu6, swish"),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], message: str) -> None:

@@ -107,6 +107,7 @@ def test_a_puzzle_is_nine_tiles_for_one_encoder() -> None:
     ("given", "words"),
     [
         ({"task": "depth"}, "task: found 'depth', the benchmark has class_object, class_scene, room_layout"),
+        ({"task": ["normal"]}, r"task: found \['normal'\], the benchmark has class_object"),
         ({"task": "normal", "num_classes": 5}, "num_classes: the task 'normal' has 3 outputs, found 5"),
         ({"task": "autoencoder", "channels": 6}, "channels: found 6, expected a multiple of 4"),
         ({"task": "jigsaw", "image_size": 64}, "image_size: 64 pixels cannot be cut into 3 tiles a side"),
