@@ -137,7 +137,7 @@ def train_network(
         recipe,
         seed,
         set(named()) if callable(named) else (),
-        measure=lambda: {"validation_accuracy": accuracy(network, splits.validation).value},
+        measure=lambda kept: {"validation_accuracy": accuracy(kept, splits.validation).value},
     )
     about = {
         "kind": KIND,

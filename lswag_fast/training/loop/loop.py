@@ -52,8 +52,8 @@ class Task:
         seed: of everything that is drawn.
         undecayed: names of parameters without weight decay, beside biases and norms.
         draw: what the module takes beside the images at a step.
-        measure: what an epoch's row of the log has beside loss, accuracy, learning rate and speed, by name; draws
-            nothing and changes nothing.
+        measure: the module with the weights that are kept -> what an epoch's row of the log has beside loss, accuracy,
+            learning rate and speed, by name; draws nothing and changes nothing.
     """
 
     module: nn.Module
@@ -65,7 +65,7 @@ class Task:
     seed: int = 0
     undecayed: Collection[str] = ()
     draw: Callable[[int], tuple[Any, ...]] = lambda step: ()
-    measure: Callable[[], dict[str, float]] = dict
+    measure: Callable[[nn.Module], dict[str, float]] = lambda module: {}
 
 
 class Watcher(Protocol):
@@ -151,8 +151,11 @@ class Loop:
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights, with BatchNorm's statistics: the last ones, or their running mean."""
-        module = self._task.module if self._mean is None else self._mean.module
-        return dict(module.state_dict())
+        return dict(self._kept.state_dict())
+
+    @property
+    def _kept(self) -> nn.Module:
+        return self._task.module if self._mean is None else self._mean.module
 
     def _run_epoch(self) -> bool:
         """Make the steps that are left of an epoch; whether it was not interrupted."""
@@ -233,7 +236,7 @@ class Loop:
             "epoch": len(self._epochs) + 1,
             "loss": self._begun["loss"] / self._begun["steps"],
             "accuracy": self._begun["accuracy"] / self._begun["steps"],
-            **(self._task.measure() if self._folder.writes else {}),
+            **(self._task.measure(self._kept) if self._folder.writes else {}),
             "lr": self._task.recipe.lr_at(self._step - 1, len(self._batches)),
             "images_per_s": self._speed(),
         }

@@ -61,7 +61,7 @@ class AlwaysTheFirst(nn.Module):
 
 def test_the_log_has_the_share_that_was_right_and_what_is_measured_beside(tmp_path: Path) -> None:
     recipe = PLAIN.with_changes(lr=1e-3)
-    trained(tmp_path / "run", AlwaysTheFirst(), recipe, measure=lambda: {"beside": 0.25})
+    trained(tmp_path / "run", AlwaysTheFirst(), recipe, measure=lambda module: {"beside": 0.25})
     rows = TrainingFolder(tmp_path / "run").epochs()
     # Four of the twelve images are of class 0, in three batches of four of which none is left over.
     assert [(row["accuracy"], row["beside"]) for row in rows] == [(pytest.approx(1 / 3), 0.25)] * 2
