@@ -20,7 +20,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lswag_fast.errors import InputError, NonFiniteLossError
+from lswag_fast.errors import InputError, NonFiniteLossError, names_failure
 from lswag_fast.execution import Interrupts
 from lswag_fast.random_state import RandomState, seed_all
 from lswag_fast.training.loop.augmentation import batch_change, image_change
@@ -137,6 +137,7 @@ class Loop:
             NonFiniteLossError: the loss is NaN or infinite; the state stored before is kept.
             StorageError: the folder cannot be written; the state stored before is kept.
             InputError: the network returns no logits.
+            NetworkFailedError: the network ends in an error of its own; the state stored before is kept.
         """
         random_state = RandomState()
         self._task.module.train()
@@ -190,8 +191,7 @@ class Loop:
         images, targets = self._fabric.to_device((images, labels))
         if self._mix is not None:
             images, targets = self._mix(images, targets)
-        logits = self._module(images, *self._task.draw(self._step))
-        check_logits(logits, len(images), self._task.num_classes)
+        logits = logits_of(self._module, self._task, images, self._step)
         n_networks = len(logits) // len(images)
         smoothing = recipe.label_smoothing if self._mix is None else 0.0  # mixed targets are smoothed already
         targets = targets.repeat(n_networks, *[1] * (targets.dim() - 1))
@@ -345,6 +345,20 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _nothing_yet() -> dict[str, float]:
     return {"loss": 0.0, "accuracy": 0.0, "steps": 0, "seconds": 0.0}
+
+
+def logits_of(module: nn.Module, task: Task, images: Tensor, step: int) -> Tensor:
+    """Return what a task's module, or a wrapper of it, gives for the images of a step.
+
+    Raises:
+        InputError: it returns no logits.
+        NetworkFailedError: it ends in an error of its own.
+    """
+    beside = task.draw(step)
+    with names_failure(f"the network fails in train mode on images of shape {tuple(images.shape)}"):
+        logits: Tensor = module(images, *beside)
+    check_logits(logits, len(images), task.num_classes)
+    return logits
 
 
 def check_logits(logits: Any, n_images: int, num_classes: int) -> None:
