@@ -53,7 +53,7 @@ class Task:
         undecayed: names of parameters without weight decay, beside biases and norms.
         draw: what the module takes beside the images at a step.
         measure: the module with the weights that are kept -> what an epoch's row of the log has beside loss, accuracy,
-            learning rate and speed, by name; draws nothing and changes nothing.
+            learning rate and speed, by name; draws nothing and changes nothing. None for no more.
     """
 
     module: nn.Module
@@ -65,7 +65,7 @@ class Task:
     seed: int = 0
     undecayed: Collection[str] = ()
     draw: Callable[[int], tuple[Any, ...]] = lambda step: ()
-    measure: Callable[[nn.Module], dict[str, float]] = lambda module: {}
+    measure: Callable[[nn.Module], dict[str, float]] | None = None
 
 
 class Watcher(Protocol):
@@ -236,7 +236,7 @@ class Loop:
             "epoch": len(self._epochs) + 1,
             "loss": self._begun["loss"] / self._begun["steps"],
             "accuracy": self._begun["accuracy"] / self._begun["steps"],
-            **(self._task.measure(self._kept) if self._folder.writes else {}),
+            **(self._task.measure(self._kept) if self._task.measure and self._folder.writes else {}),
             "lr": self._task.recipe.lr_at(self._step - 1, len(self._batches)),
             "images_per_s": self._speed(),
         }
