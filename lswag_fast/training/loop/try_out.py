@@ -30,7 +30,7 @@ def try_out(task: Task, runtime: Runtime, fabric: Any) -> None:
 
     Raises:
         InputError: the recipe does not fit the images, or the module returns no logits, or none that depend on a
-            parameter that is trained.
+            parameter that is trained, or has a state that cannot be stored.
         NetworkFailedError: the module ends in an error of its own.
         NonFiniteOutputError: a logit is NaN or infinite in eval mode, in which the module is measured.
 
@@ -41,6 +41,7 @@ def try_out(task: Task, runtime: Runtime, fabric: Any) -> None:
         >>> task = Task(network, pairs, 2, (0.0,), (1.0,), RECIPES["short"].with_changes(batch_size=2))
         >>> try_out(task, Runtime("cpu"), Runtime("cpu").open())
     """
+    _check_state(task.module)
     batches = batches_of(task, replace(runtime, n_loaders=0), fabric.global_rank)
     task.module.to(fabric.device)
     try:
@@ -65,6 +66,17 @@ def _check_outputs(task: Task, fabric: Any, images: Tensor, labels: Tensor) -> N
     with torch.no_grad(), names_failure(f"the network fails in eval mode on images of shape {tuple(images.shape)}"):
         outputs = task.module(images, *task.draw(0))
     check_outputs(outputs, labels)
+
+
+def _check_state(module: nn.Module) -> None:
+    """Refuse a state that safetensors cannot hold."""
+    for name, value in module.state_dict().items():
+        if not isinstance(value, Tensor):
+            of = f"module {name.rpartition('.')[0]!r}" if "." in name else "network itself"
+            raise InputError(
+                f"the {of} has a state of type {type(value).__name__} (get_extra_state), and a training stores "
+                "tensors only"
+            )
 
 
 @contextmanager

@@ -91,6 +91,16 @@ class Odd(nn.Module):
         return self.change(self.layer(images), self.training)
 
 
+class WithState(nn.Flatten):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"n": 1}
+
+
+class WithLogits(WithState):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images)[:, :N_CLASSES]
+
+
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
@@ -107,6 +117,12 @@ class Odd(nn.Module):
             NonFiniteOutputError,
             "the network's outputs are NaN or infinite for 1 of 1 images",
         ),
+        (
+            nn.Sequential(WithState(), nn.Linear(192, 3)),
+            InputError,
+            r"the module '0' has a state of type dict \(get_extra_state\), and a training stores tensors only",
+        ),
+        (WithLogits(), InputError, "the network itself has a state of type dict"),
     ],
 )
 def test_what_cannot_be_trained_leaves_no_folder(
