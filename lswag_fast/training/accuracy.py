@@ -74,7 +74,7 @@ def accuracy(model: nn.Module, dataset: Dataset[Any], batch_size: int = BATCH_SI
     with _in_eval_mode(model), torch.inference_mode():
         for images, labels in _batches(dataset, batch_size):
             logits = model(images.to(device))
-            _check(logits, labels)
+            check_outputs(logits, labels)
             correct += int((logits.argmax(1).cpu() == labels).sum())
             n += len(labels)
     if n == 0:
@@ -131,7 +131,20 @@ def _batches(dataset: Dataset[Any], batch_size: int) -> Iterable[Any]:
     return DataLoader(dataset, batch_size=batch_size, generator=torch.Generator())
 
 
-def _check(logits: Any, labels: Tensor) -> None:
+def check_outputs(logits: Any, labels: Tensor) -> None:
+    """Refuse outputs that give no accuracy.
+
+    Args:
+        logits: what a network returned for some images.
+        labels: of the images.
+
+    Raises:
+        InputError: the outputs are no logits (B, classes), or a label is beyond them.
+        NonFiniteOutputError: a logit is NaN or infinite.
+
+    Example:
+        >>> check_outputs(torch.eye(2), torch.tensor([0, 1]))
+    """
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(labels):  # (B, classes)
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(

@@ -108,8 +108,10 @@ def train_network(
         The trained network; None after a signal, and then the same call continues.
 
     Raises:
-        InputError: the network returns no logits, or the recipe does not fit it or the images.
-        NetworkFailedError: the network ends in an error of its own; there is no folder then.
+        InputError: the network returns no logits, has nothing to train or a state that is no tensor, or the recipe
+            does not fit it or the images; there is no folder then.
+        NetworkFailedError: the network ends in an error of its own; there is no folder if it does on the first batch.
+        NonFiniteOutputError: a logit is NaN or infinite in eval mode.
         OtherSettingsError: the folder holds a training of other settings, or of other initial weights.
         StorageError: the folder cannot be read or written, or another process trains there.
         NonFiniteLossError: the loss is NaN or infinite.
@@ -137,7 +139,7 @@ def train_network(
         recipe,
         seed,
         set(named()) if callable(named) else (),
-        measure=lambda: {"validation_accuracy": accuracy(network, splits.validation).value},
+        measure=lambda kept: {"validation_accuracy": accuracy(kept, splits.validation).value},
     )
     about = {
         "kind": KIND,

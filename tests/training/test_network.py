@@ -45,6 +45,13 @@ def test_is_measured_on_the_splits_that_it_was_not_trained_on(tmp_path: Path, im
     assert len(found.epochs) == RECIPE.epochs
 
 
+def test_the_log_measures_the_running_mean_where_it_is_what_is_kept(tmp_path: Path, images: Path) -> None:
+    found = trained(tmp_path / "run", images, recipe=RECIPE.with_changes(ema=0.99))
+    assert found is not None
+    # The mean has hardly left the initial weights, and the raw weights tell most of the images right.
+    assert found.epochs[-1]["validation_accuracy"] == found.validation.value < 0.8
+
+
 def test_batch_norm_and_all_continue_with_the_same_bits(tmp_path: Path, images: Path) -> None:
     assert trained(tmp_path / "whole", images) is not None
     for _ in range(2):

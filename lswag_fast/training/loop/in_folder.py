@@ -15,8 +15,9 @@ from lswag_fast.execution import Interrupts
 from lswag_fast.training.loop.augmentation import batch_change, image_change
 from lswag_fast.training.loop.batches import Batches
 from lswag_fast.training.loop.folder import TrainingFolder
-from lswag_fast.training.loop.loop import Loop, Task, Watcher, batches_of
+from lswag_fast.training.loop.loop import Loop, Task, Watcher
 from lswag_fast.training.loop.runtime import Runtime
+from lswag_fast.training.loop.try_out import try_out
 from lswag_fast.training.recipe import Recipe
 
 
@@ -72,7 +73,9 @@ def trained_in_folder(
         The folder with the trained weights; None after a signal, and then the same call continues.
 
     Raises:
-        InputError: the recipe does not fit the images; there is no folder then.
+        InputError, NonFiniteOutputError: the recipe does not fit the images, or the module cannot be trained; there is
+            no folder then.
+        NetworkFailedError: the module ends in an error of its own; there is no folder if it does on the first batch.
         OtherSettingsError: the folder holds a training of other settings.
         StorageError: the folder cannot be read or written, or another process trains there.
         NonFiniteLossError: the loss is NaN or infinite.
@@ -80,8 +83,8 @@ def trained_in_folder(
     """
     runtime = runtime or Runtime()
     fabric = runtime.open()
-    batches_of(task, runtime)  # what does not fit is refused before there is a folder
     batch_change(task.recipe, task.num_classes)
+    try_out(task, runtime, fabric)  # what does not fit is refused before there is a folder
     settings = {
         **about,
         "data": splits.to_dict(),

@@ -20,7 +20,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lswag_fast.errors import InputError, NonFiniteLossError
+from lswag_fast.errors import InputError, NonFiniteLossError, names_failure
 from lswag_fast.execution import Interrupts
 from lswag_fast.random_state import RandomState, seed_all
 from lswag_fast.training.loop.augmentation import batch_change, image_change
@@ -52,8 +52,8 @@ class Task:
         seed: of everything that is drawn.
         undecayed: names of parameters without weight decay, beside biases and norms.
         draw: what the module takes beside the images at a step.
-        measure: what an epoch's row of the log has beside loss, accuracy, learning rate and speed, by name; draws
-            nothing and changes nothing.
+        measure: the module with the weights that are kept -> what an epoch's row of the log has beside loss, accuracy,
+            learning rate and speed, by name; draws nothing and changes nothing. None for no more.
     """
 
     module: nn.Module
@@ -65,7 +65,7 @@ class Task:
     seed: int = 0
     undecayed: Collection[str] = ()
     draw: Callable[[int], tuple[Any, ...]] = lambda step: ()
-    measure: Callable[[], dict[str, float]] = dict
+    measure: Callable[[nn.Module], dict[str, float]] | None = None
 
 
 class Watcher(Protocol):
@@ -137,6 +137,7 @@ class Loop:
             NonFiniteLossError: the loss is NaN or infinite; the state stored before is kept.
             StorageError: the folder cannot be written; the state stored before is kept.
             InputError: the network returns no logits.
+            NetworkFailedError: the network ends in an error of its own; the state stored before is kept.
         """
         random_state = RandomState()
         self._task.module.train()
@@ -151,8 +152,11 @@ class Loop:
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights, with BatchNorm's statistics: the last ones, or their running mean."""
-        module = self._task.module if self._mean is None else self._mean.module
-        return dict(module.state_dict())
+        return dict(self._kept.state_dict())
+
+    @property
+    def _kept(self) -> nn.Module:
+        return self._task.module if self._mean is None else self._mean.module
 
     def _run_epoch(self) -> bool:
         """Make the steps that are left of an epoch; whether it was not interrupted."""
@@ -187,8 +191,7 @@ class Loop:
         images, targets = self._fabric.to_device((images, labels))
         if self._mix is not None:
             images, targets = self._mix(images, targets)
-        logits = self._module(images, *self._task.draw(self._step))
-        check_logits(logits, len(images), self._task.num_classes)
+        logits = logits_of(self._module, self._task, images, self._step)
         n_networks = len(logits) // len(images)
         smoothing = recipe.label_smoothing if self._mix is None else 0.0  # mixed targets are smoothed already
         targets = targets.repeat(n_networks, *[1] * (targets.dim() - 1))
@@ -233,7 +236,7 @@ class Loop:
             "epoch": len(self._epochs) + 1,
             "loss": self._begun["loss"] / self._begun["steps"],
             "accuracy": self._begun["accuracy"] / self._begun["steps"],
-            **(self._task.measure() if self._folder.writes else {}),
+            **(self._task.measure(self._kept) if self._task.measure and self._folder.writes else {}),
             "lr": self._task.recipe.lr_at(self._step - 1, len(self._batches)),
             "images_per_s": self._speed(),
         }
@@ -342,6 +345,20 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _nothing_yet() -> dict[str, float]:
     return {"loss": 0.0, "accuracy": 0.0, "steps": 0, "seconds": 0.0}
+
+
+def logits_of(module: nn.Module, task: Task, images: Tensor, step: int) -> Tensor:
+    """Return what a task's module, or a wrapper of it, gives for the images of a step.
+
+    Raises:
+        InputError: it returns no logits.
+        NetworkFailedError: it ends in an error of its own.
+    """
+    beside = task.draw(step)
+    with names_failure(f"the network fails in train mode on images of shape {tuple(images.shape)}"):
+        logits: Tensor = module(images, *beside)
+    check_logits(logits, len(images), task.num_classes)
+    return logits
 
 
 def check_logits(logits: Any, n_images: int, num_classes: int) -> None:

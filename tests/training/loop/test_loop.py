@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lswag_fast.errors import InputError, NonFiniteLossError, StorageError
+from lswag_fast.errors import InputError, NetworkFailedError, NonFiniteLossError, StorageError
 from lswag_fast.execution import Interrupts
 from lswag_fast.files import durable
 from lswag_fast.training.loop import loop
@@ -61,7 +61,7 @@ class AlwaysTheFirst(nn.Module):
 
 def test_the_log_has_the_share_that_was_right_and_what_is_measured_beside(tmp_path: Path) -> None:
     recipe = PLAIN.with_changes(lr=1e-3)
-    trained(tmp_path / "run", AlwaysTheFirst(), recipe, measure=lambda: {"beside": 0.25})
+    trained(tmp_path / "run", AlwaysTheFirst(), recipe, measure=lambda module: {"beside": 0.25})
     rows = TrainingFolder(tmp_path / "run").epochs()
     # Four of the twelve images are of class 0, in three batches of four of which none is left over.
     assert [(row["accuracy"], row["beside"]) for row in rows] == [(pytest.approx(1 / 3), 0.25)] * 2
@@ -192,6 +192,17 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_state_before(
     assert all(tensor.isfinite().all() for tensor in kept.tensors.values())
     with pytest.raises(NonFiniteLossError, match="at step 1 of 6; nothing was stored"):
         trained(tmp_path / "other", Breaking(1))
+
+
+def test_a_network_that_fails_later_is_named(tmp_path: Path) -> None:
+    class Failing(Breaking):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images if self.n_calls < 4 else images[:, :, 1:])
+
+    with pytest.raises(NetworkFailedError, match=r"fails in train mode on images of shape \(4, 1, 2, 2\): RuntimeErr"):
+        trained(tmp_path / "run", Failing(9))
+    kept = TrainingFolder(tmp_path / "run").state()
+    assert kept is not None and kept.step == 3
 
 
 def test_a_weight_that_is_no_number_is_not_stored(tmp_path: Path) -> None:
