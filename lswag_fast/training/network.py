@@ -17,7 +17,7 @@ from lswag_fast.execution import Interrupts
 from lswag_fast.study.settings import fingerprint
 from lswag_fast.training.accuracy import Accuracy, accuracy
 from lswag_fast.training.loop.drop_path import add_drop_path
-from lswag_fast.training.loop.folder import WEIGHTS_FILE, TrainingFolder
+from lswag_fast.training.loop.folder import LOG_FILE, WEIGHTS_FILE, TrainingFolder
 from lswag_fast.training.loop.in_folder import trained_in_folder
 from lswag_fast.training.loop.loop import Task, Watcher, check_logits
 from lswag_fast.training.loop.runtime import Runtime
@@ -203,7 +203,8 @@ def _measured(
             "python": list(lines),
         }
         folder.write(RESULT_FILE, (json.dumps(content, indent=2) + "\n").encode())
-    return TrainedNetwork(network, validation, test, folder.epochs(), lines)
+    has_log = (folder.path / LOG_FILE).exists()  # the network is whole without it
+    return TrainedNetwork(network, validation, test, folder.epochs() if has_log else [], lines)
 
 
 def _described(found: Accuracy) -> dict[str, Any]:

@@ -47,6 +47,9 @@ def test_trains_a_network_of_a_space(folder: Path, capsys: pytest.CaptureFixture
     moved = [str(folder / "images.npz") if word == "images.npz" else word for word in TRAIN]
     assert main(moved) == 0  # the same images by another path
     assert "test:       " in capsys.readouterr().out
+    (folder / "run" / "log.csv").unlink()
+    assert main(TRAIN) == 0  # the network is whole without its log
+    assert capsys.readouterr().out == out
 
 
 def test_inherits_the_weights_of_a_supernet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
