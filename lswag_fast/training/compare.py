@@ -18,18 +18,20 @@ from lswag_fast.data.splits import ImageSplits
 from lswag_fast.errors import InputError, StorageError
 from lswag_fast.evaluation.rows import RowFile
 from lswag_fast.execution import Interrupts
+from lswag_fast.files.differences import differences
 from lswag_fast.files.durable import aside_of
 from lswag_fast.searching import search
 from lswag_fast.spaces import SearchSpace
 from lswag_fast.study.budget import Budget
 from lswag_fast.study.candidate_pool import check_reachable
 from lswag_fast.study.settings import SpaceSettings, fingerprint
-from lswag_fast.study.stored import SearchResult
+from lswag_fast.study.storage import get_storage
+from lswag_fast.study.stored import SearchResult, read_settings
 from lswag_fast.study.trial import Trial
 from lswag_fast.training.accuracy import Accuracy
 from lswag_fast.training.inherited import INHERITED_ACCURACY, check_images, inherited_accuracy_job
 from lswag_fast.training.loop.folder import names_in
-from lswag_fast.training.methods import Method
+from lswag_fast.training.methods import LIBRA, Method
 from lswag_fast.training.scratch import Trainer
 
 ROWS_FILE, FIGURE_FILE = "comparison.csv", "comparison.svg"
@@ -135,7 +137,8 @@ def compare(
         InputError: there are too few images for a batch, or they do not fit the space; `train` leaves the test split
             unseen.
         BudgetError: no architecture meets the budget.
-        StorageError: the folder belongs to another comparison, holds something else, or cannot be written.
+        StorageError: the folder belongs to another comparison, has a row of LIBRA by another selection, holds something
+            else, or cannot be written.
     """
     _check(comparison, methods)
     _refuse_foreign(Path(folder))
@@ -145,9 +148,11 @@ def compare(
     runs = {f"{method.name}-{seed}": (method, seed) for seed in seeds for method in methods}
     say = callback or (lambda text, done, total: None)
     with closing(rows), nullcontext(interrupts) if interrupts else Interrupts.passed_on() as heard:
+        for name, (method, _) in runs.items():
+            if name in rows.done:
+                _refuse_other_selection(method, Path(folder) / name / "search")
         for n_done, (name, (method, seed)) in enumerate(runs.items()):
             if name in rows.done:
-                _refuse_other(comparison, method, seed, Path(folder) / name / "search", executor, heard)
                 continue
             say(f"{method.label}, seed {seed}: searching", n_done, len(runs))
             found = _searched(comparison, method, seed, Path(folder) / name / "search", executor, heard)
@@ -244,17 +249,29 @@ def _searched(
     )
 
 
-def _refuse_other(
-    comparison: Comparison,
-    method: Method,
-    seed: int,
-    folder: Path,
-    executor: Executor | None,
-    interrupts: Interrupts,
-) -> None:
-    """Refuse a method that is another than the one of its name that was run, such as LIBRA by another selection."""
-    if names_in(folder):  # else the row is all that was kept
-        _searched(comparison, method, seed, folder, executor, interrupts)  # opens the finished search
+def _refuse_other_selection(method: Method, folder: Path) -> None:
+    """Refuse LIBRA by another selection than that whose row is there; raises StorageError.
+
+    Args:
+        method: any; only LIBRA may differ under the same name.
+        folder: of its search. Without one, the row is all that was kept.
+    """
+    stored = read_settings(get_storage(folder)) if method.name == LIBRA and names_in(folder) else None
+    if stored is None:
+        return
+    before, now = (
+        {
+            "members": list(each.proxies),
+            "combine": each.combine,
+            "weights": each.rank_weights and list(each.rank_weights),
+        }
+        for each in (stored.objective, method)
+    )
+    found = list(differences(before, now))
+    if found:
+        raise StorageError(
+            f"{folder} was searched by another selection: {'; '.join(found)}; name that, or another folder"
+        )
 
 
 def _scoring(comparison: Comparison, method: Method, seed: int) -> dict[str, Any]:

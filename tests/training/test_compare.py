@@ -161,7 +161,9 @@ def test_libra_by_another_selection_is_refused_where_one_was_run(tmp_path, compa
     trainer = Trainer()
     compare(comparison, first, [0], trainer, tmp_path)
     before = rows_of(tmp_path)
-    with pytest.raises(StorageError, match=r"libra-0.*the ranks' weights are others"):
+    with pytest.raises(
+        StorageError, match=r"libra-0/search was .* another selection: weights was nothing, now \[1.0, -1.0\]"
+    ):
         compare(comparison, other, [0], trainer, tmp_path)
     assert compare(comparison, [*first, *FEW], [0], trainer, tmp_path)
     assert rows_of(tmp_path)[:1] == before and [name for name, _ in trainer.trained].count("libra-0") == 1

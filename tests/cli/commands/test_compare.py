@@ -99,7 +99,7 @@ def test_it_is_continued_and_methods_are_added(folder, capsys):
     stored = json.loads((folder / "selection.json").read_text())
     (folder / "selection.json").write_text(json.dumps({**stored, "selection": ["params", "nwot"]}))
     assert main([*COMPARE, "--methods", more, "--seeds", "1", "--epochs", "1", "--out", "more"]) == 2
-    assert "libra-0/search holds a study with other settings: --proxies was params,flops" in capsys.readouterr().err
+    assert 'another selection: members was ["params", "flops"], now ["params", "nwot"]' in capsys.readouterr().err
 
 
 @pytest.mark.slow
