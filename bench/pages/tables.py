@@ -218,6 +218,7 @@ TABLES = (
         for name, source in {
             "newer-tiny": "newer/autoformer_tiny.csv",
             "newer-small": "newer/autoformer_small.csv",
+            **{f"near-{size}": f"newer/near_{size}.csv" for size in ("tiny", "small")},
             **{f"az-nas-{size}": f"libra/az_nas/{size}.csv" for size in SIZES},
         }.items()
     ),
